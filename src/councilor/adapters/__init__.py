@@ -1,0 +1,1 @@
+"""One folder or file for each thing in the world that councilor uses."""

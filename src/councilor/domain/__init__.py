@@ -1,0 +1,1 @@
+"""What councilor talks about: pure values and rules, no input or output."""

@@ -1,0 +1,66 @@
+"""Artifacts: stored bytes with metadata, each with one signed statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = ["ArtifactInput", "ArtifactKind", "ExecutionArtifact"]
+
+
+class ArtifactKind(StrEnum):
+    """What an artifact holds."""
+
+    SPEC = "spec"
+    CODE_CHANGES = "code_changes"
+    COMMAND_LOG = "command_log"
+    TEST_REPORT = "test_report"
+    COVERAGE = "coverage"
+    LINT = "lint"
+    GATES = "gates"
+    REFINEMENT = "refinement"
+    CLAIMS = "claims"
+    REPORT = "report"
+    TRANSCRIPT = "transcript"
+    VERDICT = "verdict"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactInput:
+    """One artifact that another was made from."""
+
+    artifact_id: str
+    output_hash: str
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutionArtifact:
+    """One stored artifact, without its bytes. Immutable once stored."""
+
+    id: str
+    """UUIDv7, canonical form."""
+    task_id: str
+    run_id: str
+    attempt: int
+    kind: ArtifactKind
+    name: str
+    """1 to 255 characters, no NUL, unique neither in a task nor elsewhere."""
+    parent_id: str | None
+    """The artifact it follows: the chain of one task leads back to its spec."""
+    inputs: tuple[ArtifactInput, ...]
+    input_hash: str
+    """SHA-256 of the canonical (RFC 8785) ordered list of inputs."""
+    output_hash: str
+    """SHA-256 of its bytes."""
+    tree: str | None
+    """The git tree it is about."""
+    media_type: str
+    size_bytes: int
+    created_at: datetime
+    """UTC."""
+    statement: bytes
+    """The DSSE envelope of its in-toto statement, exactly as it was signed."""
+    keyid: str
+    """SHA-256 of the signing key's SPKI DER."""

@@ -1,0 +1,193 @@
+"""Evidence: what our own runner produced on one exact git tree. Nothing else counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = [
+    "Breach",
+    "Evidence",
+    "EvidenceBundle",
+    "EvidenceKind",
+    "LintFinding",
+    "LintRun",
+    "Outcome",
+    "TestRecord",
+    "TestRun",
+]
+
+
+class EvidenceKind(StrEnum):
+    """What was measured, and on which tree; one evidence of each kind for a candidate."""
+
+    TESTS_BASE = "tests_base"
+    """The base's tests on the base's source."""
+    TESTS_CANDIDATE = "tests_candidate"
+    """The base's tests on the candidate's source: editing a test cannot help."""
+    NEW_TESTS_CANDIDATE = "new_tests_candidate"
+    """The candidate's new or edited tests on the candidate's source."""
+    NEW_TESTS_BASE = "new_tests_base"
+    """The candidate's new or edited tests on the base's source; they should fail (revert check)."""
+    ACCEPTANCE = "acceptance"
+    """The working spec's `test_command` on the candidate with the base's tests."""
+    LINT_BASE = "lint_base"
+    LINT_CANDIDATE = "lint_candidate"
+
+
+class Outcome(StrEnum):
+    """How one test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    """Set-up or tear-down failed, or its file could not be collected."""
+    SKIPPED = "skipped"
+    XFAILED = "xfailed"
+    XPASSED = "xpassed"
+    MISSING = "missing"
+    """It was expected, and no record arrived."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestRecord:
+    """One test's result, as it came through the runner's own channel."""
+
+    nodeid: str
+    """Pytest's node id: `path::Class::name[param]`."""
+    outcome: Outcome
+    duration_s: float
+    message: str = ""
+    """The failure in a few lines, at most 4,000 characters; untrusted text."""
+
+
+class Breach(StrEnum):
+    """Why a test run cannot be believed. Any breach voids the run: its tests count as failed."""
+
+    CANARY_PASSED = "canary_passed"
+    """An injected test that must fail was reported as passed."""
+    CANARY_MISSING = "canary_missing"
+    """An injected test was not reported at all."""
+    BAD_NONCE = "bad_nonce"
+    """A record did not carry the nonce that was handed out for its test."""
+    EXTRA_RECORD = "extra_record"
+    """A record arrived that nobody asked for."""
+    EARLY_END = "early_end"
+    """The process ended before its last test."""
+    EXIT_MISMATCH = "exit_mismatch"
+    """The exit code contradicts the records."""
+    PROTOCOL = "protocol"
+    """Something that is no record came through the channel."""
+    TREE_CHANGED = "tree_changed"
+    """Tracked files were changed while the tests ran."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestRun:
+    """What one run of a test suite gave."""
+
+    records: tuple[TestRecord, ...]
+    """In the order of execution, canaries left out."""
+    breaches: tuple[Breach, ...] = ()
+    exit_code: int | None = None
+    """The sandboxed process's; None when it was killed at its time limit."""
+    timed_out: bool = False
+    log: bytes = b""
+    """Standard output and error, interleaved and capped; untrusted."""
+    duration_s: float = 0.0
+    coverage: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    """Node id -> relative path -> 1-based executed lines; empty unless per-test coverage was asked for."""
+    collection_errors: tuple[str, ...] = ()
+    """Files that could not be collected, with the reason; untrusted text."""
+
+    @property
+    def believable(self) -> bool:
+        """Whether no breach voids this run."""
+        return not self.breaches
+
+    def outcome(self, nodeid: str) -> Outcome:
+        """The outcome of one test; `MISSING` when there is no record of it."""
+        return next((record.outcome for record in self.records if record.nodeid == nodeid), Outcome.MISSING)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Node id -> outcome."""
+        return {record.nodeid: record.outcome for record in self.records}
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """Node ids that passed; empty when a breach voids the run."""
+        if not self.believable:
+            return frozenset()
+        return frozenset(record.nodeid for record in self.records if record.outcome is Outcome.PASSED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LintFinding:
+    """One finding of a linter."""
+
+    path: str
+    line: int
+    rule: str
+    """The tool's own code, such as `F401`."""
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LintRun:
+    """What a linter found."""
+
+    findings: tuple[LintFinding, ...]
+    exit_code: int | None = None
+    log: bytes = b""
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """The record of one measurement; its log and details are artifacts."""
+
+    id: str
+    """UUIDv7, canonical form."""
+    kind: EvidenceKind
+    tree: str
+    """The git tree that was judged."""
+    run_tree: str
+    """The git tree that was really laid out and run: `tree` with the base's test files, or the reverse."""
+    base_tree: str
+    command: tuple[str, ...]
+    env_hash: str
+    """Hash of everything that decided the installed dependencies, the interpreter and the platform."""
+    exit_code: int | None
+    log: str | None
+    """Artifact id of the output."""
+    started: datetime
+    """UTC."""
+    duration_s: float
+    sandbox: str
+    """The sandbox's level, such as `bubblewrap`."""
+    void: tuple[Breach, ...] = ()
+    """Why it cannot be believed; empty for good evidence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvidenceBundle:
+    """Everything measured for one candidate; what was not measured is None."""
+
+    evidence: tuple[Evidence, ...]
+    base: TestRun
+    candidate: TestRun
+    new_on_candidate: TestRun | None = None
+    new_on_base: TestRun | None = None
+    acceptance: Mapping[str, TestRun] = field(default_factory=dict)
+    """Acceptance id -> the run of its `test_command` (no records, an exit code)."""
+    flaky: tuple[str, ...] = ()
+    """Node ids that failed and then passed when rerun on the same tree."""
+    lint_base: LintRun | None = None
+    lint_candidate: LintRun | None = None
+
+    def of(self, *kinds: EvidenceKind) -> tuple[str, ...]:
+        """The ids of the evidence of these kinds."""
+        return tuple(item.id for item in self.evidence if item.kind in kinds)

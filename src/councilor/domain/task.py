@@ -1,0 +1,98 @@
+"""Tasks and runs: what is asked, which states it goes through, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+__all__ = ["END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+
+
+class TaskState(StrEnum):
+    """Where a task stands; the last five are ends."""
+
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    WORKING = "working"
+    CHECKING = "checking"
+    REFINING = "refining"
+    DELIBERATING = "deliberating"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PUBLISHING = "publishing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    UNDECIDED = "undecided"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+END_STATES = frozenset(
+    {TaskState.COMPLETED, TaskState.REJECTED, TaskState.UNDECIDED, TaskState.FAILED, TaskState.CANCELLED}
+)
+
+
+class RunMode(StrEnum):
+    """How far a run may go by itself."""
+
+    DRY_RUN = "dry_run"
+    """Everything but publishing."""
+    AUTO = "auto"
+    """Publish on accept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What is asked. Never changes once submitted."""
+
+    id: str
+    """UUIDv7, canonical form."""
+    repository: str
+    """Absolute path of the repository's top folder."""
+    base_commit: str
+    base_tree: str
+    spec_text: str
+    """The working spec as YAML, exactly as it was given (or drafted from one line)."""
+    spec_id: str
+    title: str
+    tier: int
+    """Risk tier, 1 (highest) to 3."""
+    worker: str | None
+    """Name of the worker profile; None when an existing change is judged (`candidate_tree`)."""
+    mode: RunMode
+    max_iterations: int
+    deadline_s: float
+    """Seconds the whole run may take."""
+    submitted_at: datetime
+    """UTC."""
+    candidate_tree: str | None = None
+    """The tree of an existing change, when there is no worker."""
+    claims_text: str = ""
+    """What its author says of an existing change; untrusted."""
+
+    @property
+    def branch(self) -> str:
+        """The branch an accepted candidate is published on."""
+        return f"councilor/{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskHead:
+    """One task's latest state, kept beside its event stream."""
+
+    task_id: str
+    last_seq: int
+    state: TaskState
+    repository: str
+    spec_id: str
+    title: str
+    tier: int
+    worker: str | None
+    decision: str | None
+    """The latest verdict's decision."""
+    commit: str | None
+    """The published commit."""
+    submitted_at: datetime
+    updated_at: datetime

@@ -1,0 +1,94 @@
+"""What a worker is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from councilor.domain.gate import RefinementRequest
+
+__all__ = ["Assignment", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
+
+
+class PromptBy(StrEnum):
+    """How a command worker receives its prompt."""
+
+    STDIN = "stdin"
+    FILE = "file"
+    """`{prompt_file}` in the command is replaced by the file's path."""
+    ARGUMENT = "argument"
+    """`{prompt}` in the command is replaced by the text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerProfile:
+    """What a worker is and may have; everything else of the host is withheld."""
+
+    name: str
+    kind: str
+    """`command` or `repair`."""
+    command: tuple[str, ...] = ()
+    prompt_by: PromptBy = PromptBy.STDIN
+    credentials: tuple[str, ...] = ()
+    """Names of environment variables that are handed on."""
+    folders: tuple[str, ...] = ()
+    """Host folders it may read, `~` allowed."""
+    model_hosts: tuple[str, ...] = ()
+    """`host:port` it may reach through the allow-list proxy; none means no network at all."""
+    timeout_s: float = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """One iteration's order to a worker."""
+
+    task_id: str
+    run_id: str
+    iteration: int
+    """Counted from 1."""
+    title: str
+    prompt: str
+    """The whole order as text: the task, its scope, its acceptance criteria, and the refinement request if any."""
+    scope_in: tuple[str, ...]
+    """The working spec's `scope.in`."""
+    scope_out: tuple[str, ...]
+    acceptance_nodeids: tuple[str, ...]
+    """Tests that must pass when the work is done."""
+    base_tree: str
+    refinement: RefinementRequest | None
+    timeout_s: float
+    """Seconds this iteration may take."""
+
+
+class WorkerOutcome(StrEnum):
+    """How a worker's iteration ended."""
+
+    FINISHED = "finished"
+    GAVE_UP = "gave_up"
+    """It says itself that it did not succeed."""
+    FAILED = "failed"
+    """It ended with an error of its own."""
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What an iteration consumed, as far as the worker tells."""
+
+    duration_s: float = 0.0
+    turns: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerReport:
+    """What a worker says of its iteration. Everything in it is untrusted."""
+
+    outcome: WorkerOutcome
+    text: str
+    """Its report in Markdown, the source of its claims; at most 1 MiB."""
+    exit_code: int | None = None
+    transcript: bytes = b""
+    """Its whole output, capped."""
+    usage: Usage = field(default_factory=Usage)

@@ -1,0 +1,133 @@
+"""The error tree: each class says what the caller should do.
+
+Rules:
+- `InputError`: correct the input, never retry. `UnavailableError`: retry or degrade. `IntegrityError`: stop and alarm.
+- Every error has a message that names what was wrong and a `hint()` that says what to do about it.
+- Ports declare which of these they raise; adapters translate foreign exceptions with `raise ... from`.
+- A refusal (a failed gate, a rejecting vote) is a value, never an exception.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BrokenChainError",
+    "BusyError",
+    "CouncilorError",
+    "DeadlineError",
+    "HashMismatchError",
+    "InputError",
+    "IntegrityError",
+    "MissingExtraError",
+    "NotFoundError",
+    "SandboxError",
+    "UnavailableError",
+]
+
+
+class CouncilorError(Exception):
+    """Something councilor refuses or cannot do."""
+
+    default_hint = "Run `councilor doctor` to see the state of this machine."
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+        self._hint = hint
+
+    @property
+    def message(self) -> str:
+        """What was wrong, one sentence."""
+        return str(self.args[0])
+
+    def hint(self) -> str:
+        """What the reader can do about it, one sentence."""
+        return self._hint or self.default_hint
+
+
+class InputError(CouncilorError):
+    """The input is not acceptable; correct it and call again.
+
+    Args:
+        field: path of the offending field or argument, such as `scope.in[0]`.
+        rule: identifier of the violated rule, such as `SPEC-3`.
+    """
+
+    default_hint = "Correct the input and run the command again."
+
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, field: str | None = None, rule: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+        self.rule = rule
+
+
+class BusyError(InputError):
+    """Another run holds what this one needs."""
+
+    default_hint = "Wait until it has ended, or pass --wait."
+
+
+class NotFoundError(CouncilorError):
+    """Nothing with that name is known."""
+
+    default_hint = "`councilor list` shows the tasks that are known."
+
+
+class UnavailableError(CouncilorError):
+    """A backend did not do its work; retry, or degrade.
+
+    Args:
+        backend: the adapter's name, such as `postgres`.
+    """
+
+    def __init__(self, message: str | None = None, *, backend: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.backend = backend
+
+
+class DeadlineError(UnavailableError):
+    """A backend did not answer in time.
+
+    Args:
+        deadline_s: the seconds it was given.
+    """
+
+    def __init__(self, message: str | None = None, *, backend: str, deadline_s: float, hint: str | None = None) -> None:
+        super().__init__(message, backend=backend, hint=hint)
+        self.deadline_s = deadline_s
+
+
+class SandboxError(UnavailableError):
+    """No sandbox of the required strength works here, so nothing was run."""
+
+    default_hint = "Install bubblewrap (`apt-get install bubblewrap`), or see docs/reference/sandbox.md."
+
+
+class MissingExtraError(UnavailableError):
+    """An optional backend is switched on but not installed.
+
+    Args:
+        extra: its name, which is also the name of the adapter.
+    """
+
+    def __init__(self, *, extra: str) -> None:
+        super().__init__(
+            f"The optional backend {extra!r} is switched on but not installed.",
+            backend=extra,
+            hint=f"pip install 'councilor[{extra}]'",
+        )
+        self.extra = extra
+
+
+class IntegrityError(CouncilorError):
+    """Stored data is not what was stored; stop and look into it."""
+
+    default_hint = "Do not trust this record: keep a copy of the database and run `councilor verify`."
+
+
+class HashMismatchError(IntegrityError):
+    """The bytes do not have the hash that they were stored under."""
+
+
+class BrokenChainError(IntegrityError):
+    """A statement does not verify, or does not follow from the one before it."""

@@ -1,0 +1,1 @@
+"""What wraps any port: deadlines now, breakers and fallbacks later."""

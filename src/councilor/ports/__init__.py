@@ -1,0 +1,1 @@
+"""What councilor needs from the world, as Protocols; adapters implement them."""

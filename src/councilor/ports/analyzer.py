@@ -1,0 +1,75 @@
+"""Tools that measure a tree: test runners and linters. They run in the sandbox and never decide anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from councilor.domain.evidence import LintRun, TestRun
+from councilor.ports.environment import Environment
+
+__all__ = ["Linter", "TestRequest", "TestRunner"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestRequest:
+    """Which tests to run where."""
+
+    folder: Path
+    """A disposable, writable export of the tree."""
+    environment: Environment
+    timeout_s: float
+    """Seconds for the whole run."""
+    test_timeout_s: float = 120.0
+    """Seconds for one test; then it counts as failed and the run goes on where it can, else it ends."""
+    paths: tuple[str, ...] = ()
+    """Test files to collect, relative; empty: as the repository's configuration says."""
+    nodeids: tuple[str, ...] | None = None
+    """Run only these of the collected tests; None runs all."""
+    expected: tuple[str, ...] = ()
+    """Tests that must be reported; those that are not come back as `Outcome.MISSING`."""
+    per_test_coverage: bool = False
+    stop_at_first_failure: bool = False
+    canaries: int = 5
+    """Injected tests that must fail; 0 only where nobody could gain by lying (the repair worker's own trials)."""
+
+
+class TestRunner(Protocol):
+    """Runs a test suite."""
+
+    async def run(self, request: TestRequest, *, on_record: Callable[[str, str], None] | None = None) -> TestRun:
+        """Run the tests in the sandbox, results through the runner's own channel.
+
+        Args:
+            on_record: receives node id and outcome as they come, for progress.
+
+        Raises:
+            SandboxError: the sandbox itself failed.
+        """
+        ...
+
+    async def command(
+        self, folder: Path, environment: Environment, command: Sequence[str], *, timeout_s: float
+    ) -> TestRun:
+        """Run an acceptance criterion's `test_command`: no records, only an exit code and a log."""
+        ...
+
+    def owns(self, path: str) -> bool:
+        """Whether `path` is test code or test configuration, which evidence takes from the base."""
+        ...
+
+    def invocation(self, request: TestRequest) -> tuple[str, ...]:
+        """The command line, for the record."""
+        ...
+
+
+class Linter(Protocol):
+    """Runs a linter."""
+
+    name: str
+
+    async def lint(self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float) -> LintRun:
+        """Findings in these files (relative, in `folder`), by the repository's own configuration."""
+        ...

@@ -1,0 +1,116 @@
+"""The git repository that a task is about, and the run's own object store beside it.
+
+The repository itself is only read, until `publish`. New objects go to the run's own store, which borrows the
+repository's objects. Hooks, filters, attributes and fsmonitor of either never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from councilor.domain.change import Candidate, TreeEntry
+
+__all__ = ["Commit", "Repositories", "Repository"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """One commit."""
+
+    hash: str
+    tree: str
+    subject: str
+
+
+class Repository(Protocol):
+    """One opened repository. Every method raises `InputError` for a name that does not resolve."""
+
+    root: Path
+    """Its top folder."""
+
+    async def resolve(self, revision: str) -> Commit:
+        """The commit that `revision` names."""
+        ...
+
+    async def dirty(self) -> Sequence[str]:
+        """Paths whose working copy differs from HEAD, untracked files included, sorted."""
+        ...
+
+    async def entries(self, tree: str) -> Sequence[TreeEntry]:
+        """Every file of a tree, sorted by path."""
+        ...
+
+    async def read(self, tree: str, path: str) -> bytes | None:
+        """One file's bytes, or None when the tree has no such file."""
+        ...
+
+    async def candidate(self, base: Commit, tree: str) -> Candidate:
+        """The difference between a base commit's tree and a candidate tree, with both sides' bytes."""
+        ...
+
+    async def diff(self, base_tree: str, tree: str) -> bytes:
+        """The binary-safe patch that turns one tree into the other."""
+        ...
+
+    async def patched(self, tree: str, patch: bytes) -> str:
+        """The tree that a patch makes of `tree`.
+
+        Raises:
+            InputError: the patch does not apply; says where.
+        """
+        ...
+
+    async def composed(self, tree: str, other: str, theirs: Callable[[str], bool]) -> str:
+        """`tree` with every path for which `theirs(path)` holds taken from `other` (or absent, when absent there)."""
+        ...
+
+    async def create_workspace(self, tree: str, folder: Path) -> None:
+        """Make `folder` a throw-away repository with one commit that holds `tree`: no history, no remotes."""
+        ...
+
+    async def take(self, folder: Path) -> str:
+        """The tree that a workspace's files make now, read without trusting its `.git`.
+
+        Raises:
+            InputError: a special file (FIFO, device, socket), a nested repository, or a file that cannot be read.
+        """
+        ...
+
+    async def export(self, tree: str, folder: Path) -> None:
+        """Write a tree's files into the empty `folder`, without a repository."""
+        ...
+
+    async def drift(self, tree: str, folder: Path) -> Sequence[str]:
+        """Paths of `tree` whose file in `folder` is no longer the tree's, sorted; untracked files do not count."""
+        ...
+
+    async def publish(self, *, tree: str, base: Commit, branch: str, message: str, author: str) -> str:
+        """Commit `tree` on top of `base` on a new branch of the real repository; gives the commit's hash.
+
+        The same call again gives the same commit: its dates come from the base commit and the message.
+
+        Args:
+            author: `Name <address>` of who did the work; the committer is councilor.
+
+        Raises:
+            InputError: the branch exists with other content.
+        """
+        ...
+
+
+class Repositories(Protocol):
+    """Opens repositories."""
+
+    async def open(self, path: Path, *, store: Path | None = None) -> Repository:
+        """The repository that `path` is in.
+
+        Args:
+            store: folder for the objects of a run, made if missing; without it, only reading and comparing work.
+
+        Raises:
+            InputError: not a git repository, a bare one, or one whose branch has no commit yet.
+        """
+        ...
