@@ -1,0 +1,141 @@
+"""Verifying: is everything that was recorded about a task still exactly what was signed?
+
+For each artifact, in this order:
+1. its statement is a DSSE envelope, signed by a trusted key;
+2. payload, statement and predicate are of the types that councilor writes;
+3. the subject's digest is the SHA-256 of the stored bytes;
+4. every field of the record is the one that was signed;
+5. `input_hash` follows from the inputs, and each input has the recorded hash;
+6. the parent is an artifact of the same task, and the chain ends at the task's spec.
+
+It does not say that a statement is *true*, and it cannot notice that the newest artifacts were deleted together with
+everything that refers to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.provenance import Envelope, digest, encode_for_signing, hash_inputs
+from councilor.errors import IntegrityError
+from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.signer import Verifier
+
+__all__ = ["Finding", "Verification", "verify_task"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that is not as it was signed."""
+
+    artifact_id: str
+    name: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """What was checked, and what was found."""
+
+    task_id: str
+    artifacts: int
+    statements: int
+    keyids: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether there was something to check and all of it verified."""
+        return self.artifacts > 0 and not self.findings
+
+
+async def verify_task(task_id: str, storage: ArtifactStorage, verifier: Verifier) -> Verification:
+    """Verify every artifact of a task."""
+    artifacts = await storage.of_task(task_id)
+    known = {artifact.id: artifact for artifact in artifacts}
+    findings: list[Finding] = []
+    for artifact in artifacts:
+        problems = await _problems(artifact, known, storage, verifier)
+        findings += [Finding(artifact_id=artifact.id, name=artifact.name, problem=problem) for problem in problems]
+    return Verification(
+        task_id=task_id,
+        artifacts=len(artifacts),
+        statements=sum(1 for artifact in artifacts if artifact.statement),
+        keyids=tuple(sorted({artifact.keyid for artifact in artifacts})),
+        findings=tuple(findings),
+    )
+
+
+async def _problems(
+    artifact: ExecutionArtifact, known: Mapping[str, ExecutionArtifact], storage: ArtifactStorage, verifier: Verifier
+) -> Sequence[str]:
+    try:
+        envelope = Envelope.load(artifact.statement)
+        if not verifier.verify(encode_for_signing(envelope.payload), envelope.signature, envelope.keyid):
+            return [f"the signature does not verify with key {envelope.keyid[:16]}"]
+        statement = envelope.statement()
+        body = await storage.read(artifact.id)
+    except IntegrityError as error:
+        return [error.message]
+    signed = _signed_fields(statement) | {"keyid": envelope.keyid}
+    problems = [
+        f"{field} is {value!r}, but {signed.get(field)!r} was signed"
+        for field, value in _actual_fields(artifact, digest(body)).items()
+        if value != signed.get(field)
+    ]
+    return [*problems, *_chain_problems(artifact, known)]
+
+
+def _signed_fields(statement: Mapping[str, object]) -> dict[str, object]:
+    predicate = statement.get("predicate")
+    subjects = statement.get("subject")
+    fields: dict[str, object] = dict(predicate) if isinstance(predicate, dict) else {}
+    if isinstance(subjects, list) and len(subjects) == 1 and isinstance(subjects[0], dict):
+        fields["name"] = subjects[0].get("name")
+        fields["subject"] = (subjects[0].get("digest") or {}).get("sha256")
+    return fields
+
+
+def _actual_fields(artifact: ExecutionArtifact, body_hash: str) -> dict[str, object]:
+    return {
+        "subject": body_hash,
+        "name": artifact.name,
+        "artifact_id": artifact.id,
+        "task_id": artifact.task_id,
+        "run_id": artifact.run_id,
+        "attempt": artifact.attempt,
+        "kind": artifact.kind.value,
+        "parent_id": artifact.parent_id,
+        "inputs": [
+            {"artifact_id": item.artifact_id, "sha256": item.output_hash, "role": item.role} for item in artifact.inputs
+        ],
+        "input_hash": hash_inputs(artifact.inputs),
+        "output_hash": artifact.output_hash,
+        "tree": artifact.tree,
+        "created_at": artifact.created_at.isoformat(),
+        "keyid": artifact.keyid,
+    }
+
+
+def _chain_problems(artifact: ExecutionArtifact, known: Mapping[str, ExecutionArtifact]) -> Sequence[str]:
+    problems = []
+    for item in artifact.inputs:
+        source = known.get(item.artifact_id)
+        if source is None:
+            problems.append(f"its input {item.artifact_id} is not there")
+        elif source.output_hash != item.output_hash:
+            problems.append(f"its input {item.artifact_id} has another hash than was signed")
+    seen = {artifact.id}
+    current = artifact
+    while current.parent_id is not None:
+        parent = known.get(current.parent_id)
+        if parent is None or parent.id in seen:
+            problems.append(f"its chain breaks at {current.parent_id}")
+            return problems
+        seen.add(parent.id)
+        current = parent
+    if current.kind is not ArtifactKind.SPEC:
+        problems.append(f"its chain ends at {current.name!r}, not at the task's spec")
+    return problems
