@@ -1,0 +1,258 @@
+"""The metric catalogue: every measurement that councilor makes, declared once.
+
+Rules:
+- An id is `v3.<component>.<event>`; what is not declared here is never emitted, what is declared is emitted somewhere.
+- A closed label takes its declared values, an open one at most `cap` different ones; anything else becomes `other`.
+- Durations are in seconds; a histogram's buckets include the edge of its service level, so that a quantile near it is
+  not clamped.
+- All series together stay under `SERIES_BUDGET`; `Metric.max_sets` bounds one metric's combinations of labels.
+- `host` and `commit` are constant per process and belong to the scrape target, never to a call.
+
+It does not measure or export: that is a `MetricsBackend`. docs/reference/metrics.md is generated from it.
+
+Source: https://prometheus.io/docs/practices/naming/ (base units as suffix, `_total` for counters).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+from types import MappingProxyType
+
+from councilor.domain.artifact import ArtifactKind
+from councilor.domain.claim import ClaimStatus
+from councilor.domain.event import EventType
+from councilor.domain.evidence import Breach, EvidenceKind, Outcome
+from councilor.domain.gate import GateStatus
+from councilor.domain.task import END_STATES
+from councilor.domain.verdict import Choice, Decision, Judge
+from councilor.domain.worker import WorkerOutcome
+
+__all__ = [
+    "CATALOGUE",
+    "OTHER",
+    "SERIES_BUDGET",
+    "Label",
+    "Metric",
+    "MetricKind",
+    "Unit",
+    "prometheus_name",
+    "statsd_name",
+]
+
+SERIES_BUDGET = 1000
+"""Most series of one process, in the worst case. Source: the roadmap, M2 research notes."""
+
+OTHER = "other"
+"""What an undeclared label value becomes."""
+
+
+class MetricKind(StrEnum):
+    """How values of a metric add up."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Unit(StrEnum):
+    """What a value is measured in."""
+
+    COUNT = "count"
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    RATIO = "ratio"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """One label of a metric."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    """Everything it may be; empty for an open label."""
+    cap: int = 0
+    """Most different values of an open label; 0 for a closed one."""
+
+    @property
+    def size(self) -> int:
+        """Most different values, `other` not counted."""
+        return len(self.values) or self.cap
+
+    def allows(self, value: str) -> bool:
+        """Whether `value` is declared; an open label allows any."""
+        return not self.values or value in self.values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """One declared metric."""
+
+    id: str
+    kind: MetricKind
+    unit: Unit
+    help: str
+    """What a value says, one sentence."""
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """A histogram's upper edges, ascending, without infinity."""
+    alias: str | None = None
+    """The name that the roadmap uses."""
+    most_sets: int | None = None
+    """Bound on combinations of labels where not every product of their values can happen."""
+
+    @property
+    def label_names(self) -> frozenset[str]:
+        """The names of its labels; an emit gives exactly these."""
+        return frozenset(label.name for label in self.labels)
+
+    @property
+    def max_sets(self) -> int:
+        """Most combinations of label values that a backend keeps; further ones become `other`."""
+        product = prod(label.size for label in self.labels)
+        return product if self.most_sets is None else min(product, self.most_sets)
+
+    @property
+    def max_series(self) -> int:
+        """Most series it takes: a histogram has one per bucket, and +Inf, sum and count."""
+        return self.max_sets * (len(self.buckets) + 3 if self.kind is MetricKind.HISTOGRAM else 1)
+
+    def conform(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """The declared labels in their order, an undeclared value as `other`, a missing one empty."""
+        given = {label: labels.get(label.name, "") for label in self.labels}
+        return {label.name: value if label.allows(value) or not value else OTHER for label, value in given.items()}
+
+
+def prometheus_name(metric: Metric) -> str:
+    """Its name in Prometheus: underscores, the unit as suffix, then `_total` for a counter."""
+    name = metric.id.replace(".", "_")
+    if metric.unit is not Unit.COUNT and not name.endswith(f"_{metric.unit}"):
+        name += f"_{metric.unit}"
+    return f"{name}_total" if metric.kind is MetricKind.COUNTER else name
+
+
+def statsd_name(metric: Metric) -> str:
+    """Its name in StatsD: the id. StatsD timers are in milliseconds, so a last part `seconds` becomes `ms`."""
+    stem, _, last = metric.id.rpartition(".")
+    return f"{stem}.ms" if last == Unit.SECONDS else metric.id
+
+
+def _closed(name: str, values: Iterable[str]) -> Label:
+    return Label(name=name, values=tuple(str(value) for value in values))
+
+
+def _open(name: str, cap: int) -> Label:
+    return Label(name=name, cap=cap)
+
+
+def _count(name: str, text: str, *labels: Label, unit: Unit = Unit.COUNT, most_sets: int | None = None) -> Metric:
+    return Metric(id=name, kind=MetricKind.COUNTER, unit=unit, help=text, labels=labels, most_sets=most_sets)
+
+
+def _seconds(
+    name: str,
+    text: str,
+    *labels: Label,
+    buckets: tuple[float, ...],
+    alias: str | None = None,
+    most_sets: int | None = None,
+) -> Metric:
+    return Metric(
+        id=name,
+        kind=MetricKind.HISTOGRAM,
+        unit=Unit.SECONDS,
+        help=text,
+        labels=labels,
+        buckets=buckets,
+        alias=alias,
+        most_sets=most_sets,
+    )
+
+
+_CALL_S = (0.005, 0.05, 0.5, 5.0)
+_QUICK_S = (0.01, 0.1, 1.0, 10.0)
+_LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
+_CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_TIER = _closed("risk_tier", ("1", "2", "3"))
+_PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
+_GATE = _open("gate", 12)
+_SANDBOX = _open("sandbox", 4)
+_OPERATION = _closed("operation", ("put", "get"))
+_JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
+_STEP_OUTCOME = _closed("outcome", ("finished", "failed", "timed_out", "cancelled"))
+_PORT_ERROR = _closed("error", ("deadline", "unavailable", "integrity", "input", "not_found", "unexpected"))
+
+_ENTRIES = (
+    _count("v3.task.submitted", "Tasks submitted.", _TIER),
+    _count("v3.task.finished", "Tasks that reached an end.", _closed("state", sorted(END_STATES)), _TIER),
+    _seconds("v3.phase.seconds", "Time a task spent in a phase.", _PHASE, buckets=_LONG_S),
+    _seconds(
+        "v3.worker.iteration",
+        "Time of one worker iteration, by the worker's kind.",
+        _open("kind", 3),
+        _closed("outcome", WorkerOutcome),
+        buckets=(1.0, 10.0, 60.0, 300.0, 1800.0),
+        most_sets=8,
+    ),
+    _seconds(
+        "v3.evidence.seconds",
+        "Time of one measurement of a tree.",
+        _closed("kind", EvidenceKind),
+        buckets=(0.1, 1.0, 10.0, 60.0, 300.0, 1800.0),
+    ),
+    _count("v3.evidence.tests", "Test records of believable and void runs.", _closed("outcome", Outcome)),
+    _count("v3.evidence.breaches", "Reasons why a test run was not believed.", _closed("breach", Breach)),
+    _count("v3.gate.results", "Gate results.", _GATE, _closed("status", GateStatus), most_sets=48),
+    _seconds("v3.gate.seconds", "Time of one gate.", _GATE, buckets=_QUICK_S),
+    _count("v3.claims.checked", "Claims that evidence gave a status.", _closed("status", ClaimStatus)),
+    _seconds(
+        "v3.council.consensus",
+        "Time from complete evidence to the verdict; within 5 s at the 95th percentile, 0.5 s without a model.",
+        buckets=_CONSENSUS_S,
+        alias="council.consensus.ms",
+    ),
+    _count("v3.council.votes", "Votes of the council.", _closed("judge", Judge), _closed("choice", Choice)),
+    _count("v3.verdict.decisions", "Verdicts.", _closed("decision", Decision), _TIER),
+    _seconds("v3.artifact.put", "Time to store an artifact.", buckets=_CALL_S),
+    _seconds("v3.artifact.get", "Time to fetch an artifact or its bytes.", buckets=_CALL_S),
+    _count("v3.artifact.bytes", "Bytes of artifacts moved.", _OPERATION, unit=Unit.BYTES),
+    _count("v3.artifact.errors", "Artifact operations that failed.", _OPERATION),
+    _count("v3.ledger.statements", "Statements signed, by the kind of artifact.", _closed("kind", ArtifactKind)),
+    _count("v3.event.appended", "Events stored.", _closed("type", EventType)),
+    _count("v3.sandbox.jobs", "Sandboxed jobs, by how they ended.", _SANDBOX, _JOB_OUTCOME),
+    _seconds("v3.sandbox.seconds", "Time of a sandboxed job.", _SANDBOX, buckets=_LONG_S),
+    _seconds(
+        "v3.environment.prepare",
+        "Time until a repository's dependencies were ready.",
+        _open("source", 7),
+        _closed("hit", ("true", "false")),
+        buckets=(0.1, 1.0, 10.0, 60.0, 300.0),
+        most_sets=8,
+    ),
+    _seconds("v3.repository.seconds", "Time of one git operation.", _open("operation", 12), buckets=_QUICK_S),
+    _seconds(
+        "v3.engine.step",
+        "Time of one durable step, iteration numbers left out of its name.",
+        _open("step", 10),
+        _STEP_OUTCOME,
+        buckets=_LONG_S,
+        most_sets=12,
+    ),
+    _seconds(
+        "v3.port.seconds",
+        "Time of one guarded call to a backend, failed ones included.",
+        _open("port", 12),
+        _open("method", 12),
+        buckets=_CALL_S,
+        most_sets=28,
+    ),
+    _count(
+        "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36
+    ),
+)
+
+CATALOGUE: Mapping[str, Metric] = MappingProxyType({metric.id: metric for metric in _ENTRIES})
+"""Every metric by its id, in the order of a task's way."""
