@@ -1,0 +1,58 @@
+"""What every sandbox does to a job before it runs: complete its environment, refuse its dangerous mounts.
+
+Rules:
+- Nothing of the host's environment is passed on; only PATH, HOME, TMPDIR and LANG are added where they are missing.
+- A mount of `/`, of a private path, below one or above one is refused: a mount would make councilor's keys and records
+  readable. Symbolic links are followed first.
+- A mount that does not exist is an error of the caller's, told before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from councilor.errors import InputError
+from councilor.ports.sandbox import Job
+
+__all__ = ["CHANNEL", "HOME", "PATH", "complete_env", "ordered_mounts", "refuse_mounts"]
+
+CHANNEL = "COUNCILOR_CHANNEL"
+HOME = "/home/job"
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def complete_env(job: Job, channel_fd: int | None, *, tmpdir: str, home: str) -> dict[str, str]:
+    """The job's whole environment."""
+    env = {"PATH": PATH, "HOME": home, "TMPDIR": tmpdir, "LANG": "C.UTF-8", **job.env}
+    env.pop(CHANNEL, None)
+    return env if channel_fd is None else {**env, CHANNEL: str(channel_fd)}
+
+
+def ordered_mounts(job: Job) -> list[tuple[Path, bool]]:
+    """Path and writability, outer folders before what lies in them."""
+    return sorted(((mount.path, mount.writable) for mount in job.mounts), key=lambda pair: len(pair[0].parts))
+
+
+def refuse_mounts(job: Job, private: tuple[Path, ...]) -> None:
+    """Check the mounts and the working folder.
+
+    Raises:
+        InputError: a mount is relative, missing or would show something private.
+    """
+    if not job.argv:
+        raise InputError("a job needs a command", field="argv")
+    secrets = [resolved for path in private for resolved in (path.absolute(), path.resolve())]
+    for mount in job.mounts:
+        path = mount.path
+        if not path.is_absolute() or ".." in path.parts:
+            raise InputError(f"a mount must be an absolute path: {path}", field="mounts")
+        if not os.path.lexists(path):
+            raise InputError(f"a mount does not exist: {path}", field="mounts")
+        for seen in (path, path.resolve()):
+            if seen == Path("/") or any(_overlap(seen, secret) for secret in secrets):
+                raise InputError(f"a mount would show what no job may see: {path}", field="mounts")
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
