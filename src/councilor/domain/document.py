@@ -25,7 +25,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from councilor.domain.gate import Severity, Violation
 from councilor.errors import InputError
 
-__all__ = ["Line", "Problem", "Record", "Text", "as_violation", "read_document", "refusal"]
+__all__ = ["Line", "Problem", "Record", "Text", "as_violation", "parse_mapping", "read_document", "refusal"]
 
 SIZE_LIMIT_BYTES = 128 * 1024
 DEPTH_LIMIT = 24
@@ -121,7 +121,8 @@ def _check_shape(text: str) -> None:
             depth -= 1
 
 
-def _parse(text: str) -> Any:
+def parse_mapping(text: str) -> dict[str, Any]:
+    """The mapping that `text` is, unchecked but for its form; a `Problem` of kind `syntax` for anything else."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
         raise Problem("syntax", f"it is larger than {SIZE_LIMIT_BYTES // 1024} KiB")
     try:
@@ -177,7 +178,7 @@ def _problem(error: Mapping[str, Any], model: type[BaseModel]) -> Problem:
 def read_document(text: str, model: type[M]) -> tuple[M | None, tuple[Problem, ...]]:
     """Parse and check `text`; the model is None exactly when there are problems."""
     try:
-        data = json.dumps(_parse(text))
+        data = json.dumps(parse_mapping(text))
         return model.model_validate_json(data, strict=True), ()
     except Problem as problem:
         return None, (problem,)
