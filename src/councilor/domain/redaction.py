@@ -1,0 +1,77 @@
+"""Text that may be shown: no secrets, and nothing that drives a terminal.
+
+Rules:
+- A password in a URL, the value behind a name such as `password` or `api_key`, a bearer token, a private key and tokens
+  of well-known form are replaced by `***`. Masking too much is right where one cannot know.
+- Terminal escape sequences are removed; other control characters and those that reorder text are spelled out.
+
+It cannot recognise a secret without form: pass known ones to `mask_secrets`, and log names rather than contents.
+
+Source: ECMA-48 (escape sequences); Boucher & Anderson 2021, "Trojan Source" (reordering characters).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["MASK", "is_secret_name", "mask_secrets", "plain_text"]
+
+MASK = "***"
+
+_NAMES = (
+    r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization"
+)
+_SECRET_NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
+_SHORTEST_SECRET = 4
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/?#:@\"']*):[^\s\"'<>]*@", re.IGNORECASE), rf"\1:{MASK}@"),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (
+        re.compile(
+            rf"((?:{_NAMES})[\"']?\s*[=:]\s*)(?!(?:Bearer|Basic)\b)(?:\"[^\"]*\"|'[^']*'|[^\s\"'&,;}}]+)", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(?:sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|hf_)[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"), MASK),
+)
+
+# CSI, OSC, DCS/SOS/PM/APC strings, then two-character sequences; each in its 7-bit and 8-bit form.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
+)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether something of this name is a secret: `api_key`, `V3_DATABASE_PASSWORD`; `tokens` is not."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def mask_secrets(text: str, *, known: Iterable[str] = ()) -> str:
+    """`text` with everything that looks like a secret masked, and every string of `known` with it."""
+    for secret in known:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def plain_text(text: str, *, lines: bool = False) -> str:
+    """`text` without terminal escapes, other controls as `\\x07`.
+
+    Args:
+        lines: keep newlines and tabs; without it they are spelled out too, so that nobody can forge a line.
+    """
+    keep = "\n\t" if lines else ""
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), _ESCAPES.sub("", text))
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,344 @@
+"""What can be configured: one frozen model per block of `config/default.yaml`.
+
+Rules:
+- A default lives in `config/default.yaml` only; the models have none, except inside a worker's profile, whose keys the
+  file cannot foresee.
+- A key that no model declares is refused, and so are a truth value for a number and a number for a truth value.
+- A flag whose adapter this release does not have cannot be switched on; it is never silently ignored.
+
+It does not read files, the environment or flags: see `layers.py`. docs/reference/configuration.md is generated from the
+descriptions here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from councilor.domain.worker import PromptBy, WorkerProfile
+from councilor.errors import InputError
+
+__all__ = ["Settings", "default_data_dir"]
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")]
+ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+
+_NOT_IN_THIS_RELEASE = {
+    "coreml": "Core ML",
+    "observability.prometheus": "Prometheus",
+    "observability.statsd": "StatsD",
+    "observability.redis": "Redis",
+}
+
+
+def default_data_dir() -> Path:
+    """Where data goes when nobody says: a system folder for root, else the user's data folder.
+
+    The macOS folders are untested. Source: XDG Base Directory Specification 0.8 (a relative path is ignored).
+    """
+    root = os.geteuid() == 0
+    if sys.platform == "darwin":
+        return (Path("/") if root else Path.home()) / "Library" / "Application Support" / "councilor"
+    if root:
+        return Path("/var/lib/councilor")
+    xdg = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "councilor"
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keep_truth_apart(cls, value: object, info: ValidationInfo) -> object:
+        return _checked_truth(cls, value, info)
+
+
+def _checked_truth(model: type[BaseModel], value: object, info: ValidationInfo) -> object:
+    truth = model.model_fields[str(info.field_name)].annotation is bool
+    if isinstance(value, bool) and not truth:
+        raise ValueError("Input should not be a truth value")
+    if isinstance(value, int | float) and not isinstance(value, bool) and truth:
+        raise ValueError("Input should be true or false")
+    return value
+
+
+class Observability(_Block):
+    """Flags of the optional observability backends."""
+
+    prometheus: bool = Field(description="Feature flag: export metrics to Prometheus. Not in this release.")
+    statsd: bool = Field(description="Feature flag: send metrics to StatsD. Not in this release.")
+    redis: bool = Field(description="Feature flag: share caches through Redis. Not in this release.")
+
+
+class Database(_Block):
+    """PostgreSQL."""
+
+    url: SecretStr | None = Field(
+        description="`postgresql://user:password@host:port/name` of a server >= 15; null: the embedded server."
+    )
+    pool_size: PositiveInt = Field(description="Most connections of one process.")
+    connect_timeout_s: Seconds = Field(description="Seconds to wait for a connection.")
+    statement_timeout_s: Seconds = Field(description="Seconds after which the server ends a statement.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("Input should be a URL that starts with postgresql://")
+        return url
+
+
+class Storage(_Block):
+    """Where artifacts and records are kept."""
+
+    db_artifacts: bool = Field(
+        description="Feature flag: artifacts in the database; false keeps them in memory and publishes nothing."
+    )
+    database: Database
+
+
+class Redis(_Block):
+    """The Redis server, for when its flag can be switched on."""
+
+    url: SecretStr = Field(description="`redis://[:password@]host:port/number`.")
+    timeout_s: Seconds = Field(description="Seconds for one call.")
+
+
+class Prometheus(_Block):
+    """Where Prometheus scrapes, for when its flag can be switched on."""
+
+    host: str = Field(description="Address to listen on.")
+    port: Port = Field(description="Port to listen on.")
+
+
+class Statsd(_Block):
+    """The StatsD server, for when its flag can be switched on."""
+
+    host: str = Field(description="Host to send to.")
+    port: Port = Field(description="UDP port to send to.")
+
+
+class SandboxSettings(_Block):
+    """How untrusted code is held."""
+
+    kind: Literal["auto", "bubblewrap", "landlock", "seatbelt", "none"] = Field(
+        description="Which sandbox; `auto` takes the strongest that works here, `none` holds nothing and is recorded."
+    )
+    memory_bytes: PositiveInt = Field(description="Memory of one job as a whole.")
+    processes: PositiveInt = Field(description="Processes and threads of one job.")
+    file_bytes: PositiveInt = Field(description="Size of the largest file that a job may write.")
+    output_bytes: PositiveInt = Field(description="Output of one job that is kept.")
+
+
+class TierSeconds(_Block):
+    """Seconds by risk tier."""
+
+    tier_1: Seconds = Field(description="Seconds in tier 1, the highest risk.")
+    tier_2: Seconds = Field(description="Seconds in tier 2.")
+    tier_3: Seconds = Field(description="Seconds in tier 3, the lowest risk.")
+
+    def of(self, tier: int) -> float:
+        """Seconds of a tier, 1 to 3."""
+        return (self.tier_1, self.tier_2, self.tier_3)[tier - 1]
+
+
+class EvidenceSettings(_Block):
+    """How trees are measured."""
+
+    timeout_s: TierSeconds
+    test_timeout_s: Seconds = Field(description="Seconds for one test; a longer one counts as failed.")
+    canaries: PositiveInt = Field(description="Injected tests that must fail, in every run of a suite.")
+    flaky_reruns: NonNegativeInt = Field(description="Reruns of a failed test on the same tree to see if it is flaky.")
+
+
+class CouncilSettings(_Block):
+    """The council."""
+
+    sla_s: Seconds = Field(description="Seconds from complete evidence to a verdict; a later judge abstains.")
+
+
+class RunSettings(_Block):
+    """What a run gets when its working spec and its flags say nothing."""
+
+    worker: ProfileName = Field(description="Name of the worker profile, one of `workers`.")
+    max_iterations: PositiveInt = Field(description="Rounds a worker gets, the first one included.")
+    deadline_s: Seconds = Field(description="Seconds for the whole run.")
+
+
+class WorkerSettings(_Block):
+    """One worker's profile: what it is and may have."""
+
+    kind: Literal["command", "repair"] = Field(description="`command`: any program; `repair`: built in, offline.")
+    command: tuple[str, ...] = Field(default=(), description="The program and its arguments; for `command` only.")
+    prompt_by: PromptBy = Field(
+        default=PromptBy.STDIN,
+        description="How it gets its prompt: `stdin`, `file` (`{prompt_file}`) or `argument` (`{prompt}`).",
+    )
+    credentials: tuple[VariableName, ...] = Field(
+        default=(), description="Names of environment variables that are handed on to it."
+    )
+    folders: tuple[str, ...] = Field(default=(), description="Host folders that it may read; `~` allowed.")
+    model_hosts: tuple[HostPort, ...] = Field(
+        default=(), description="`host:port` that it may reach; none: no network at all."
+    )
+    timeout_s: Seconds = Field(default=1800.0, description="Seconds for one iteration.")
+
+    @model_validator(mode="after")
+    def _has_a_command(self) -> WorkerSettings:
+        if (self.kind == "command") != bool(self.command):
+            raise ValueError("`command` belongs to a worker of kind `command`, which cannot do without it")
+        return self
+
+
+class LogSettings(_Block):
+    """The log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(description="The least level that is written.")
+    format: Literal["auto", "json", "console"] = Field(
+        description="`auto`: console on a terminal, JSON lines otherwise."
+    )
+
+
+class EngineSettings(_Block):
+    """The durable engine."""
+
+    poll_s: Seconds = Field(description="Seconds between looks at the queue; 0.01 costs 27 % of an idle core.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured, checked. Made by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix="V3_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        env_parse_none_str="null",
+    )
+
+    data_dir: Path = Field(
+        description="Folder of the database, keys, environments and runs; null: the system's data folder."
+    )
+    coreml: bool = Field(description="Feature flag: inference by Core ML. Not in this release.")
+    observability: Observability
+    storage: Storage
+    redis: Redis
+    prometheus: Prometheus
+    statsd: Statsd
+    sandbox: SandboxSettings
+    evidence: EvidenceSettings
+    council: CouncilSettings
+    run: RunSettings
+    workers: dict[ProfileName, WorkerSettings] = Field(description="Worker profiles by name.")
+    log: LogSettings
+    engine: EngineSettings
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the constructor is given: `layers.py` merges the sources, so that it knows who said what."""
+        return (init_settings,)
+
+    @field_validator("coreml", mode="before")
+    @classmethod
+    def _keep_truth_apart(cls, value: object, info: ValidationInfo) -> object:
+        return _checked_truth(cls, value, info)
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _locate(cls, value: Any) -> Any:
+        if value is None:
+            return default_data_dir()
+        if not isinstance(value, str | Path) or not str(value).strip():
+            raise ValueError("Input should be a folder's path")
+        return Path(value).expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Settings:
+        for key, backend in _NOT_IN_THIS_RELEASE.items():
+            if self.value(key):
+                raise InputError(
+                    f"{key}: this release has no adapter for {backend}, so the flag cannot be switched on.",
+                    hint=f"Leave {key} false.",
+                    field=key,
+                )
+        self.profile(self.run.worker)
+        return self
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key, such as `storage.database.pool_size`; a `KeyError` for an unknown one."""
+        value: Any = self
+        for part in key.split("."):
+            value = value[part] if isinstance(value, dict) else dict(value)[part]
+        return value
+
+    def profile(self, name: str) -> WorkerProfile:
+        """A worker's profile.
+
+        Raises:
+            InputError: no worker has that name.
+        """
+        worker = self.workers.get(name)
+        if worker is None:
+            known = ", ".join(sorted(self.workers))
+            raise InputError(
+                f"There is no worker {name!r}; configured are: {known}.",
+                hint="Add it under `workers` in a file and pass that with --config.",
+                field="run.worker",
+            )
+        return WorkerProfile(name=name, **dict(worker))
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Dotted key -> which layer its value came from."""
+        return dict(self._origins)
+
+    @property
+    def database_dir(self) -> Path:
+        """The embedded server's data folder."""
+        return self.data_dir / "postgres"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Signing keys."""
+        return self.data_dir / "keys"
+
+    @property
+    def environments_dir(self) -> Path:
+        """Built dependency environments."""
+        return self.data_dir / "environments"
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder per run: its object store, workspace and scratch."""
+        return self.data_dir / "runs"
