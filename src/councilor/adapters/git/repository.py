@@ -1,0 +1,203 @@
+"""The `Repository` port on git: one method each, the work in the modules beside it.
+
+Rules:
+- The real repository's git folder is used to resolve revisions and to publish; everything else runs on the run's store,
+  whose configuration is ours (`store`).
+- Without a store, a temporary one is made, which disappears with this object.
+- Listings of trees are remembered: a tree's name says what is in it.
+- Every operation that costs more than one git command is measured as `v3.repository.seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from councilor.adapters.git import comparison, objects, publication, status, trees, workspace
+from councilor.adapters.git.command import Git, check_name, check_version, find_git
+from councilor.adapters.git.discovery import Location, locate
+from councilor.adapters.git.store import make_store
+from councilor.domain.change import Candidate, TreeEntry
+from councilor.errors import InputError
+from councilor.ports.clock import Clock
+from councilor.ports.metrics import MetricsBackend
+from councilor.ports.repository import Commit
+
+__all__ = ["GitRepositories", "GitRepository"]
+
+_REMEMBERED_TREES = 16
+
+
+class GitRepository:
+    """One opened repository and its run's store.
+
+    Args:
+        git: runs git on the real repository.
+        store: runs git on the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        location: Location,
+        git: Git,
+        store: Git,
+        object_format: str,
+        clock: Clock,
+        metrics: MetricsBackend,
+    ) -> None:
+        self.root = location.root
+        self._location = location
+        self._git = git
+        self._store = store
+        self._object_format = object_format
+        self._clock = clock
+        self._metrics = metrics
+        self._listings: OrderedDict[str, tuple[TreeEntry, ...]] = OrderedDict()
+
+    async def resolve(self, revision: str) -> Commit:
+        """The commit that `revision` names."""
+        found = None
+        if revision and not revision.startswith("-") and not set(revision) & set("\n\0"):
+            found = await objects.read_object(self._git, f"{revision}^{{commit}}")
+        if found is None:
+            hint = "`git log --oneline --all` shows the commits."
+            raise InputError(f"{revision!r} names no commit of this repository.", hint=hint)
+        return objects.parse_commit(found[0], found[2])
+
+    async def dirty(self) -> Sequence[str]:
+        """Paths whose working copy differs from HEAD, untracked files included, sorted."""
+        with _timed("dirty", self._clock, self._metrics):
+            head = await self.resolve("HEAD")
+            return await status.list_dirty(
+                self._git.executable, self._location, head=head.hash, object_format=self._object_format
+            )
+
+    async def entries(self, tree: str) -> Sequence[TreeEntry]:
+        """Every file of a tree, sorted by path."""
+        if tree not in self._listings:
+            self._listings[tree] = await objects.list_entries(self._store, tree)
+        self._listings.move_to_end(tree)
+        if len(self._listings) > _REMEMBERED_TREES:
+            self._listings.popitem(last=False)
+        return self._listings[tree]
+
+    async def read(self, tree: str, path: str) -> bytes | None:
+        """One file's bytes (a symbolic link's target), or None when the tree has no such file."""
+        for entry in await self.entries(tree):
+            if entry.path == path and entry.mode != "160000":
+                return (await objects.read_blobs(self._store, [entry.hash]))[entry.hash]
+        return None
+
+    async def candidate(self, base: Commit, tree: str) -> Candidate:
+        """The difference between a base commit's tree and a candidate tree, with both sides' bytes."""
+        with _timed("candidate", self._clock, self._metrics):
+            return await comparison.compare(self._store, base, tree)
+
+    async def diff(self, base_tree: str, tree: str) -> bytes:
+        """The binary-safe patch that turns one tree into the other."""
+        with _timed("diff", self._clock, self._metrics):
+            return await comparison.write_patch(self._store, base_tree, tree)
+
+    async def patched(self, tree: str, patch: bytes) -> str:
+        """The tree that a patch makes of `tree`."""
+        with _timed("patched", self._clock, self._metrics):
+            return await trees.apply_patch(self._store, tree, patch)
+
+    async def composed(self, tree: str, other: str, theirs: Callable[[str], bool]) -> str:
+        """`tree` with every path for which `theirs(path)` holds taken from `other`, which wins where both cannot be."""
+        with _timed("composed", self._clock, self._metrics):
+            return await trees.compose(self._store, await self.entries(tree), await self.entries(other), theirs)
+
+    async def create_workspace(self, tree: str, folder: Path) -> None:
+        """Make `folder` a throw-away repository with one commit that holds `tree`."""
+        with _timed("create_workspace", self._clock, self._metrics):
+            await workspace.make_workspace(self._store, check_name(tree), folder)
+
+    async def take(self, folder: Path) -> str:
+        """The tree that a workspace's files make now, read without trusting its `.git`."""
+        with _timed("take", self._clock, self._metrics):
+            return await workspace.take_tree(self._store, folder)
+
+    async def export(self, tree: str, folder: Path) -> None:
+        """Write a tree's files into the empty `folder`, without a repository."""
+        with _timed("export", self._clock, self._metrics):
+            await trees.export_files(self._store, tree, folder)
+
+    async def drift(self, tree: str, folder: Path) -> Sequence[str]:
+        """Paths of `tree` whose file in `folder` is no longer the tree's, sorted."""
+        with _timed("drift", self._clock, self._metrics):
+            return await asyncio.to_thread(trees.list_drift, await self.entries(tree), folder)
+
+    async def publish(self, *, tree: str, base: Commit, branch: str, message: str, author: str) -> str:
+        """Commit `tree` on top of `base` on a new branch of the real repository; gives the commit's hash."""
+        with _timed("publish", self._clock, self._metrics):
+            return await publication.publish_tree(
+                self._store, self._git, tree=tree, base=base, branch=branch, message=message, author=author
+            )
+
+
+class GitRepositories:
+    """Opens repositories with the host's git."""
+
+    def __init__(self, *, clock: Clock, metrics: MetricsBackend) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._executable: str | None = None
+
+    async def open(self, path: Path, *, store: Path | None = None) -> GitRepository:
+        """The repository that `path` is in.
+
+        Raises:
+            InputError: not a git repository, a bare one, or one whose branch has no commit yet.
+            UnavailableError: no git, or one older than 2.30.
+        """
+        if self._executable is None:
+            executable = find_git()
+            await check_version(executable)
+            self._executable = executable
+        location = await asyncio.to_thread(locate, path)
+        git = Git(executable=self._executable, folder=location.git_folder)
+        object_format = await _inspect(git, location)
+        folder = (store or Path(tempfile.mkdtemp(prefix="councilor-store-"))).absolute()
+        make_store(folder, common_folder=location.common_folder, object_format=object_format)
+        opened = GitRepository(
+            location=location,
+            git=git.at(work_tree=location.root),
+            store=Git(executable=self._executable, folder=folder),
+            object_format=object_format,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+        if store is None:
+            weakref.finalize(opened, shutil.rmtree, folder, ignore_errors=True)
+        return opened
+
+
+@contextlib.contextmanager
+def _timed(operation: str, clock: Clock, metrics: MetricsBackend) -> Iterator[None]:
+    began = clock.monotonic()
+    try:
+        yield
+    finally:
+        metrics.histogram("v3.repository.seconds", {"operation": operation}, clock.monotonic() - began)
+
+
+async def _inspect(git: Git, location: Location) -> str:
+    """The repository's object format, once it is known to be usable."""
+    done = await git.run("rev-parse", "--show-object-format", "--is-bare-repository", "HEAD^{commit}")
+    lines = done.output.decode("utf-8", "replace").splitlines()
+    if len(lines) < 2:
+        raise InputError(f"{location.root} is not a usable git repository: {done.reason}")
+    if lines[1] == "true":
+        raise InputError(f"{location.root} is a bare repository.", hint="Clone it, and name the clone.")
+    if done.code:
+        message = f"The current branch of {location.root} has no commit yet."
+        raise InputError(message, hint="Commit something first: `git add . && git commit`.")
+    return lines[0]
