@@ -86,7 +86,9 @@ def load_settings(*, config: Path | None = None, flags: Mapping[str, object] | N
     for layer in layers:
         _check_keys(layer)
         merged = _merge(merged, layer.values)
-        origins |= {key: _origin(layer, key) for key in _leaves(layer.values)}
+        for key in _leaves(layer.values):
+            origins.pop(key, None)  # put at the end again: the last mention is the one in force
+            origins[key] = _origin(layer, key)
     try:
         settings = Settings(**merged)
     except ValidationError as error:
@@ -202,12 +204,13 @@ def _unknown(key: str, *, origin: str, shown: str) -> InputError:
 
 def _nearest(key: str) -> str:
     """The valid key most like `key`: as a whole, or by its last part when its block was forgotten."""
+    sought = _pattern(key)
 
     def likeness(valid: str) -> float:
         def ratio(a: str, b: str) -> float:
             return difflib.SequenceMatcher(None, a, b).ratio()
 
-        return max(ratio(key, valid), 0.95 * ratio(key.rsplit(".")[-1], valid.rsplit(".")[-1]))
+        return max(ratio(sought, valid), 0.95 * ratio(sought.rsplit(".")[-1], valid.rsplit(".")[-1]))
 
     best = max(setting_fields(), key=likeness)
     name = key.split(".")[1] if key.startswith("workers.") else _ANY_NAME
@@ -234,11 +237,11 @@ def _origin(layer: _Layer, key: str) -> str:
     return f"{layer.origin} {variable_name(key)}" if layer.origin == "environment" else layer.origin
 
 
-def _refusal(error: ValidationError, origins: Mapping[str, str]) -> InputError:
+def _refusal(error: ValidationError, origins: dict[str, str]) -> InputError:
     first = error.errors(include_input=False, include_url=False)[0]
     parts = [str(part) for part in first["loc"] if part != "[key]"]
     key = ".".join(part for part in parts if not part.isdigit())
-    said = next((origin for name, origin in origins.items() if (name + ".").startswith(key + ".")), None)
+    said = next((origins[name] for name in reversed(origins) if f"{name}.".startswith(f"{key}.")), None)
     message = str(first["msg"]).removeprefix("Value error, ")
     hint = f"Correct {key}; docs/reference/configuration.md says what it takes."
     return InputError(f"{key}{f' ({said})' if said else ''}: {message}.", hint=hint, field=key)
