@@ -19,6 +19,7 @@ __all__ = [
     "IntegrityError",
     "MissingExtraError",
     "NotFoundError",
+    "RunCancelledError",
     "SandboxError",
     "UnavailableError",
 ]
@@ -71,6 +72,12 @@ class NotFoundError(CouncilorError):
     """Nothing with that name is known."""
 
     default_hint = "`councilor list` shows the tasks that are known."
+
+
+class RunCancelledError(CouncilorError):
+    """The run was cancelled, so it has no result and never will have one."""
+
+    default_hint = "Submit the task again to work on it anew."
 
 
 class UnavailableError(CouncilorError):

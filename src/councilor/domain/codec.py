@@ -3,10 +3,14 @@
 Rules:
 - `encode` gives only dict, list, str, int, float, bool and None; `decode(type, encode(value)) == value`.
 - Input that does not fit its type is an `InputError` that names the field.
+- `json_text` writes JSON that reads back as an equal value, and refuses everything else: what is remembered is what
+  was given.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -15,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from councilor.errors import InputError
 
-__all__ = ["JsonValue", "decode", "encode"]
+__all__ = ["JsonValue", "decode", "encode", "json_text"]
 
 T = TypeVar("T")
 JsonValue = Any  # JSON data: dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None
@@ -43,3 +47,34 @@ def decode(kind: type[T], data: JsonValue) -> T:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{kind.__name__}.{field}: {first['msg']}", field=field) from error
+
+
+def json_text(data: JsonValue) -> str:
+    """The compact JSON text of `data`, ASCII only.
+
+    Raises:
+        InputError: something in it is not JSON data (a tuple, bytes, a key that is no string, NaN, an object); names
+            its place.
+    """
+    offence = _offence(data, "value")
+    if offence:
+        raise InputError(offence, hint="Give only dict, list, str, int, finite float, bool and None; see `encode`.")
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _offence(data: object, place: str) -> str | None:
+    match data:
+        case float() if not math.isfinite(data):
+            return f"{place} is {data}, which JSON cannot hold"
+        case None | bool() | int() | float() | str():
+            return None
+        case list():
+            found = (_offence(item, f"{place}[{index}]") for index, item in enumerate(data))
+        case dict():
+            found = (
+                _offence(item, f"{place}.{key}") if isinstance(key, str) else f"{place} has the key {key!r}, no string"
+                for key, item in data.items()
+            )
+        case _:
+            return f"{place} is a {type(data).__name__}, which is not JSON data"
+    return next(filter(None, found), None)

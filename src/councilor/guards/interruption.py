@@ -1,0 +1,86 @@
+"""How a durable step ends before it is done: its deadline passes, its run is cancelled, or the engine stops.
+
+Rules:
+- The step runs in its caller's task, so that cancelling the caller cancels the step, and its clean-up comes first.
+- A passed deadline is a `DeadlineError`, a failure of the step like any other.
+- `cancel` ends preemptible steps at once and lets the others finish; `stop` ends every step. Both raise
+  `Interrupted`, which is no `Exception`: a workflow cannot take it for a failure of its own and carry on.
+- Once interrupted, no further step begins.
+
+It remembers nothing and knows no database: engines do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from councilor.errors import DeadlineError
+
+__all__ = ["Interrupted", "Interruption"]
+
+T = TypeVar("T")
+
+
+class Interrupted(BaseException):
+    """A step was ended from outside; nothing of it is remembered."""
+
+
+class Interruption:
+    """The switch of one execution of a run."""
+
+    def __init__(self) -> None:
+        self._preemptible: dict[asyncio.Timeout, bool] = {}
+        self._ended: set[asyncio.Timeout] = set()
+        self.cancelled = False
+        """Whether the run was cancelled."""
+        self.stopped = False
+        """Whether the engine stops."""
+
+    @property
+    def preemptible(self) -> bool:
+        """Whether a step is running that `cancel` would end."""
+        return any(self._preemptible.values())
+
+    def cancel(self) -> None:
+        """End preemptible steps, and let no further one begin."""
+        self.cancelled = True
+        self._end(timer for timer, preemptible in self._preemptible.items() if preemptible)
+
+    def stop(self) -> None:
+        """End every step, and let no further one begin."""
+        self.stopped = True
+        self._end(self._preemptible)
+
+    async def run(self, name: str, fn: Callable[[], Awaitable[T]], *, preemptible: bool, timeout_s: float) -> T:
+        """Execute `fn` to its end or to the first reason to end it.
+
+        Raises:
+            DeadlineError: it took longer than `timeout_s` seconds.
+            Interrupted: the run was cancelled or the engine stops.
+        """
+        if self.cancelled or self.stopped:
+            raise Interrupted(name)
+        timer = asyncio.timeout(timeout_s)
+        try:
+            async with timer:
+                self._preemptible[timer] = preemptible
+                return await fn()
+        except Exception as error:
+            if timer in self._ended:
+                raise Interrupted(name) from error
+            if timer.expired():
+                raise DeadlineError(
+                    f"The step {name!r} took longer than {timeout_s:g} s.", backend=name, deadline_s=timeout_s
+                ) from error
+            raise
+        finally:
+            self._preemptible.pop(timer, None)
+            self._ended.discard(timer)
+
+    def _end(self, timers: Iterable[asyncio.Timeout]) -> None:
+        for timer in list(timers):
+            if not timer.expired():
+                self._ended.add(timer)
+                timer.reschedule(asyncio.get_running_loop().time())
