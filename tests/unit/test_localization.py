@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from councilor.domain.localization import executing, ochiai, rank
+from councilor.domain.localization import executing, import_lines, ochiai, rank
 
 SOURCE = """\
 LIMIT = 11
@@ -76,6 +77,15 @@ def test_a_line_without_failing_tests_is_not_suspected(coverage: dict[str, dict[
 def test_executing_keeps_the_order(coverage: dict[str, dict[str, tuple[int, ...]]]) -> None:
     assert executing(coverage, "m.py", [3], ["ten", "other", "few"]) == ("ten", "few")
     assert executing(coverage, "n.py", [3], ["ten"]) == ()
+
+
+def test_import_lines_are_those_outside_of_function_bodies() -> None:
+    assert import_lines(ast.parse(SOURCE)) == {1, 2, 8}
+    inside = (
+        "class A:\n    x = (1,\n         2)\n    def f(self, y=3):\n        return 4\n"
+        "try:\n    import a\nexcept E:\n    a = 5\n"
+    )
+    assert import_lines(ast.parse(inside)) == {1, 2, 3, 4, 6, 7, 8, 9}
 
 
 @given(failed=st.integers(0, 50), passed=st.integers(0, 50), extra=st.integers(0, 50))

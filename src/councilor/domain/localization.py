@@ -15,16 +15,18 @@ Jones & Harrold 2005, "Empirical evaluation of the Tarantula automatic fault-loc
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-__all__ = ["Coverage", "Suspicion", "executing", "ochiai", "rank"]
+__all__ = ["Coverage", "Suspicion", "executing", "import_lines", "ochiai", "rank"]
 
 Coverage = Mapping[str, Mapping[str, Sequence[int]]]
 """Test -> path -> 1-based executed lines."""
 Line = tuple[str, int]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,3 +90,15 @@ def executing(coverage: Coverage, path: str, lines: Collection[int], tests: Coll
     """Those of `tests` that execute one of the lines, in their own order."""
     wanted = set(lines)
     return tuple(test for test in tests if wanted.intersection(coverage.get(test, {}).get(path, ())))
+
+
+def import_lines(tree: ast.Module) -> frozenset[int]:
+    """The lines that run while a file is imported: everything but the bodies of functions."""
+    nodes = list(ast.walk(tree))
+    bodies = [(node.body[0].lineno, node.end_lineno or 0) for node in nodes if isinstance(node, FUNCTIONS)]
+    statements = [(node.lineno, node.end_lineno or 0) for node in nodes if isinstance(node, ast.stmt)]
+    return _numbers(statements) - _numbers(bodies)
+
+
+def _numbers(spans: Sequence[tuple[int, int]]) -> frozenset[int]:
+    return frozenset(line for first, last in spans for line in range(first, last + 1))

@@ -122,6 +122,12 @@ class Source:
         """The innermost function, else class, else the module around `node`."""
         return next((above for above in self.ancestors(node) if isinstance(above, Scope)), self.tree)
 
+    def scopes_at(self, line: int) -> list[FunctionNode | ast.ClassDef]:
+        """The classes and functions around a 1-based line, outermost first."""
+        named = (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode | ast.ClassDef))
+        around = [node for node in named if node.lineno <= line <= (node.end_lineno or node.lineno)]
+        return sorted(around, key=lambda node: node.lineno)
+
     @cached_property
     def newline(self) -> str:
         """The line end that the file uses first."""

@@ -1,0 +1,133 @@
+"""The repair worker's report: what was wrong, what was changed, why it is believed; or what was tried in vain.
+
+Rules:
+- Every sentence that evidence can decide is true of the runs that it was written from; the caller checks it again.
+- Names that come from the repository stand in back-ticks; a back-tick inside one becomes an apostrophe.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+
+from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.trial import TrialResult, Verdict
+from councilor.domain.evidence import Outcome, TestRun
+
+__all__ = ["failure_report", "quoted", "success_report", "transcript"]
+
+MAX_LISTED = 10
+
+
+def quoted(text: str) -> str:
+    """One line in back-ticks."""
+    return "`" + " ".join(text.split()).replace("`", "'") + "`"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def success_report(base: Base, result: TrialResult, results: Sequence[TrialResult]) -> str:
+    """Markdown for a fix that was written into the workspace."""
+    fix = result.fix
+    path = quoted(fix.mutant.path)
+    return "\n".join(
+        [
+            "## What was wrong",
+            *(f"{quoted(target)} failed: {_message(base.run, target)}." for target in base.targets[:MAX_LISTED]),
+            f"The cause is in {path}, line {fix.mutant.line}{_function(fix)}.",
+            "",
+            "## What was changed",
+            f"The change {fix.mutant.description} in {path}, line {fix.mutant.line}.",
+            f"Only {path} was changed.",
+            "",
+            "```diff",
+            diff(fix),
+            "```",
+            "",
+            "## Why it is believed",
+            *(f"{quoted(target)} passes now." for target in base.targets[:MAX_LISTED]),
+            *_suite(result.run),
+            f"The changed line is executed by {_counted(fix.suspicion.failed, 'failing test')} and by "
+            f"{_counted(fix.suspicion.passed, 'passing test')} of the base (Ochiai {fix.suspicion.score:.2f}).",
+            _tally(results),
+            "",
+        ]
+    )
+
+
+def failure_report(reason: str, *, base: Base | None, results: Sequence[TrialResult]) -> str:
+    """Markdown for giving up."""
+    lines = ["## No repair was found", reason, "Nothing was changed.", ""]
+    if base is not None and base.targets:
+        lines += ["Failing tests:", *(f"- {quoted(target)}" for target in base.targets[:MAX_LISTED]), ""]
+    if results:
+        lines += [_tally(results), *_near_misses(results), ""]
+    return "\n".join(lines)
+
+
+def transcript(results: Sequence[TrialResult]) -> bytes:
+    """One line for each trial."""
+    return "".join(f"{result.verdict}: {result.fix.label}\n" for result in results).encode(errors="replace")
+
+
+def diff(fix: Fix) -> str:
+    """The edit as a unified diff without file names."""
+    old = fix.source.text
+    lines = difflib.unified_diff(old.splitlines(), fix.mutant.apply(old).splitlines(), lineterm="", n=2)
+    return "\n".join(list(lines)[2:]).replace("```", "'''")
+
+
+def _message(run: TestRun, nodeid: str) -> str:
+    text = next((record.message for record in run.records if record.nodeid == nodeid), "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return quoted(lines[-1][:200]) if lines else "no message"
+
+
+def _function(fix: Fix) -> str:
+    names = [scope.name for scope in fix.source.scopes_at(fix.mutant.line)]
+    return f", in {quoted('.'.join(names))}" if names else ""
+
+
+def _suite(run: TestRun) -> list[str]:
+    counts = Counter(record.outcome for record in run.records)
+    passed, total = counts[Outcome.PASSED], len(run.records)
+    if passed == total:
+        return [f"All {total} tests pass." if total != 1 else "The only test passes."]
+    found = [f"{_counted(passed, 'test')} pass{'es' if passed == 1 else ''}."]
+    failing = [record.nodeid for record in run.records if record.outcome in {Outcome.FAILED, Outcome.ERROR}]
+    found += [f"{quoted(nodeid)} fails as it did before." for nodeid in failing[:MAX_LISTED]]
+    if counts[Outcome.SKIPPED]:
+        found.append(f"{_counted(counts[Outcome.SKIPPED], 'test')} skipped.")
+    return found
+
+
+def _tally(results: Sequence[TrialResult]) -> str:
+    counts = Counter(result.verdict for result in results)
+    parts = [f"{counts[verdict]} {text}" for verdict, text in _WORDS if counts[verdict]]
+    return f"Tried {_counted(len(results), 'candidate')}: {', '.join(parts)}."
+
+
+_WORDS = (
+    (Verdict.STILL_FAILS, "left the failing test failing"),
+    (Verdict.BREAKS, "broke another test"),
+    (Verdict.PLAUSIBLE, "passed every test that must pass"),
+)
+
+
+def _near_misses(results: Sequence[TrialResult]) -> list[str]:
+    near = [result for result in results if result.verdict is Verdict.BREAKS]
+    if not near:
+        return []
+    return [
+        "",
+        "The failing tests passed with these, but other tests did not:",
+        *(f"- {result.fix.label} ({_broken(result)})" for result in near[:MAX_LISTED]),
+    ]
+
+
+def _broken(result: TrialResult) -> str:
+    first = quoted(result.broken[0]) if result.broken else "the run ended early"
+    return first if len(result.broken) < 2 else f"{first} and {len(result.broken) - 1} more"

@@ -1,0 +1,218 @@
+"""The worker that needs no model: it finds one small edit that makes the failing tests pass and breaks no other.
+
+Rules:
+- Localise: one run of the suite on the base with coverage per test; Ochiai over the lines in scope.
+- Try: mutants of the suspected lines, most promising first (`candidates`), each in stages (`trial`), a few at once,
+  within budget and deadline (`search`).
+- Offer the smallest plausible fix: it is written into the workspace, which otherwise stays as the base tree.
+- Refinement: what was offered before is never offered again; the search goes on where it stopped (`memory`).
+- Give up honestly: without a plausible fix nothing is changed, and the report says what was tried.
+
+Source: Le Goues et al. 2012, "GenProg: a generic method for automatic software repair"; Weimer, Fry & Forrest 2013,
+"Leveraging program equivalence for adaptive program repair" (AE: deterministic, one edit, failing tests first).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from councilor.adapters.workers.repair.candidates import Base, Fix, digest, ranked_fixes, readable, suspects
+from councilor.adapters.workers.repair.memory import SearchMemory
+from councilor.adapters.workers.repair.report import failure_report, success_report, transcript
+from councilor.adapters.workers.repair.search import Search, best
+from councilor.adapters.workers.repair.trial import Trial, TrialResult, exported
+from councilor.domain.evidence import Outcome, TestRun
+from councilor.domain.scope import admits
+from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.ports.analyzer import TestRequest, TestRunner
+from councilor.ports.clock import Clock
+from councilor.ports.worker import Progress, Workspace
+
+__all__ = ["RepairWorker"]
+
+FAILURES = (Outcome.FAILED, Outcome.ERROR)
+Emit = Callable[[Progress], None]
+
+
+class RepairWorker:
+    """Repairs by search, offline.
+
+    Args:
+        runner: runs the repository's tests in its sandbox.
+        max_candidates: trials in one iteration.
+        parallel: trials at once; about the number of cores.
+    """
+
+    def __init__(
+        self,
+        *,
+        runner: TestRunner,
+        clock: Clock,
+        profile: WorkerProfile,
+        max_candidates: int = 400,
+        parallel: int = 2,
+    ) -> None:
+        self.name = profile.name
+        self._runner = runner
+        self._clock = clock
+        self._profile = profile
+        self._max_candidates = max_candidates
+        self._parallel = parallel
+
+    async def run(self, assignment: Assignment, workspace: Workspace, emit: Emit) -> WorkerReport:
+        """Search for one edit and write it into the workspace; see the port."""
+        began_s = self._clock.monotonic()
+        deadline_s = began_s + min(assignment.timeout_s, self._profile.timeout_s)
+        iteration = _Iteration(
+            assignment=assignment, workspace=workspace, emit=emit, runner=self._runner, clock=self._clock,
+            deadline_s=deadline_s, max_candidates=self._max_candidates, parallel=self._parallel,
+        )  # fmt: skip
+        outcome, text = await iteration.run()
+        return WorkerReport(
+            outcome=outcome,
+            text=text,
+            transcript=transcript(iteration.results),
+            usage=Usage(duration_s=self._clock.monotonic() - began_s, turns=len(iteration.results)),
+        )
+
+
+class _Iteration:
+    def __init__(
+        self,
+        *,
+        assignment: Assignment,
+        workspace: Workspace,
+        emit: Emit,
+        runner: TestRunner,
+        clock: Clock,
+        deadline_s: float,
+        max_candidates: int,
+        parallel: int,
+    ) -> None:
+        self._assignment = assignment
+        self._workspace = workspace
+        self._emit = emit
+        self._runner = runner
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self._max_candidates = max_candidates
+        self._parallel = parallel
+        self.results: Sequence[TrialResult] = ()
+
+    def _remaining_s(self) -> float:
+        return self._deadline_s - self._clock.monotonic()
+
+    async def run(self) -> tuple[WorkerOutcome, str]:
+        workspace = self._workspace
+        await asyncio.to_thread(workspace.scratch.mkdir, parents=True, exist_ok=True)
+        memory = await asyncio.to_thread(SearchMemory.load, workspace.scratch)
+        await self._take_back(memory)
+        self._emit(Progress(phase="localising", line="running the suite with coverage per test"))
+        run = await self._measure()
+        if not run.records or not run.believable or run.timed_out:
+            return self._gave_up(f"The tests of the base cannot be run: {_why(run)}.", None)
+        base = self._base(run)
+        if not base.targets:
+            return self._gave_up("No test fails, so there is nothing to repair by.", base)
+        fixes = await self._fixes(base)
+        if not fixes:
+            return self._gave_up("The failing tests execute no line of a Python file in scope.", base)
+        chosen = await self._search(base, fixes, memory)
+        if chosen is None:
+            return self._gave_up(self._ending(fixes), base)
+        await self._offer(chosen.fix, memory)
+        return WorkerOutcome.FINISHED, success_report(base, chosen, self.results)
+
+    async def _take_back(self, memory: SearchMemory) -> None:
+        """Put the base's files back, and count what stood in their place as offered."""
+        workspace, tree = self._workspace, self._assignment.base_tree
+        for path in await workspace.repository.drift(tree, workspace.folder):
+            file, content = workspace.folder / path, await workspace.repository.read(tree, path)
+            if await asyncio.to_thread(_is_plain, file):
+                memory.offered.add(digest(path, await asyncio.to_thread(file.read_bytes)))
+                await asyncio.to_thread(file.write_bytes, content or b"")
+
+    async def _measure(self) -> TestRun:
+        async with exported(self._workspace, self._assignment.base_tree) as folder:
+            return await self._runner.run(
+                TestRequest(
+                    folder=folder,
+                    environment=self._workspace.environment,
+                    timeout_s=max(self._remaining_s(), 1.0),
+                    per_test_coverage=True,
+                    canaries=0,
+                )
+            )
+
+    def _base(self, run: TestRun) -> Base:
+        failing = [record.nodeid for record in run.records if record.outcome in FAILURES]
+        wanted = set(self._assignment.acceptance_nodeids)
+        targets = [nodeid for nodeid in failing if nodeid in wanted or nodeid.partition("[")[0] in wanted] or failing
+        others = [nodeid for nodeid in failing if nodeid not in targets]
+        return Base(run=run, targets=tuple(targets), others=tuple(others))
+
+    async def _fixes(self, base: Base) -> list[Fix]:
+        covered = {path for target in base.targets for path in base.coverage.get(target, {})}
+        files: dict[str, bytes] = {}
+        for entry in await self._workspace.repository.entries(self._assignment.base_tree):
+            if entry.path in covered and entry.mode.startswith("100") and self._may_change(entry.path):
+                files[entry.path] = await self._workspace.repository.read(self._assignment.base_tree, entry.path) or b""
+        sources = await asyncio.to_thread(readable, files)
+        return await asyncio.to_thread(ranked_fixes, suspects(base, sources), sources)
+
+    def _may_change(self, path: str) -> bool:
+        inside, outside = self._assignment.scope_in, self._assignment.scope_out
+        return path.endswith(".py") and admits(path, inside=inside, outside=outside) and not self._runner.owns(path)
+
+    async def _search(self, base: Base, fixes: list[Fix], memory: SearchMemory) -> TrialResult | None:
+        total = min(len(fixes), self._max_candidates)
+
+        def say(begun: int, fix: Fix) -> None:
+            self._emit(Progress(phase="trying", done=begun, total=total, line=_printable(fix.label)))
+
+        trial = Trial(
+            runner=self._runner, workspace=self._workspace, tree=self._assignment.base_tree, base=base
+        )  # fmt: skip
+        search = Search(
+            trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
+            remaining_s=self._remaining_s, on_start=say,
+        )  # fmt: skip
+        self.results = search.results
+        try:
+            await search.run(fixes)
+        finally:
+            await asyncio.to_thread(memory.save)
+        return best(search.results)
+
+    async def _offer(self, fix: Fix, memory: SearchMemory) -> None:
+        memory.offered.add(fix.digest)
+        await asyncio.to_thread(memory.save)
+        await asyncio.to_thread((self._workspace.folder / fix.mutant.path).write_bytes, fix.content)
+
+    def _ending(self, fixes: Sequence[Fix]) -> str:
+        if self._remaining_s() <= 0:
+            return f"The time was over before one of the {len(fixes)} possible edits worked."
+        if len(self.results) >= self._max_candidates:
+            return f"None of the first {self._max_candidates} of {len(fixes)} possible edits works."
+        return f"None of the {len(fixes)} possible edits works that had not been offered before."
+
+    def _gave_up(self, reason: str, base: Base | None) -> tuple[WorkerOutcome, str]:
+        return WorkerOutcome.GAVE_UP, failure_report(reason, base=base, results=self.results)
+
+
+def _why(run: TestRun) -> str:
+    if run.timed_out:
+        return "the time was over"
+    if run.breaches:
+        return ", ".join(run.breaches)
+    return "; ".join(run.collection_errors)[:500] or f"no test was reported (exit code {run.exit_code})"
+
+
+def _is_plain(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink()
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)[:200]
