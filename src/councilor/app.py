@@ -1,0 +1,278 @@
+"""The only wiring: settings -> adapters -> guards -> pipeline.
+
+Rules:
+- `open_store` is what is kept (events, artifacts, keys); `open_tools` is what runs things (git, sandbox, environments,
+  analysers, workers); `open_service` is both, with the engine and the executor on top.
+- Every call to a port that leaves this process has a deadline, from `DEADLINES_S`.
+- The engine is imported only where it is started: loading it takes longer than most commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from councilor import __version__
+from councilor.adapters.analyzers.pytest import PytestRunner
+from councilor.adapters.analyzers.ruff import Ruff
+from councilor.adapters.ed25519 import KeyFolder
+from councilor.adapters.environment import VirtualEnvironments
+from councilor.adapters.git import GitRepositories, RepositoryLock
+from councilor.adapters.memory.artifacts import MemoryArtifactStorage
+from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
+from councilor.adapters.postgres.embedded import EmbeddedPostgres
+from councilor.adapters.postgres.events import DatabaseEventStream
+from councilor.adapters.postgres.migrate import migrate
+from councilor.adapters.postgres.pool import Pool
+from councilor.adapters.sandbox.choose import choose_sandbox
+from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.adapters.workers.command import CommandWorker
+from councilor.adapters.workers.repair import RepairWorker
+from councilor.domain.evidence import EvidenceKind
+from councilor.domain.spec import WorkingSpec
+from councilor.domain.task import Task
+from councilor.domain.worker import WorkerProfile
+from councilor.guards.deadline import with_deadline
+from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
+from councilor.pipeline.executor import Executor, Parts, RunFolder
+from councilor.pipeline.inspection import Inspector
+from councilor.pipeline.ledger import Ledger
+from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.clock import Clock, Ids, Randomness
+from councilor.ports.environment import Environments
+from councilor.ports.events import EventStream
+from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.repository import Repositories, Repository
+from councilor.ports.sandbox import Sandbox
+from councilor.ports.worker import Worker
+from councilor.settings import Settings
+
+__all__ = ["Service", "Store", "Tools", "database_url", "open_service", "open_store", "open_tools"]
+
+DEADLINES_S = {"artifacts": 60.0, "events": 30.0, "repositories": 60.0}
+"""Seconds for one call of a port that leaves this process. Sandboxed jobs carry their own limits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """What is kept."""
+
+    events: EventStream
+    artifacts: ArtifactStorage
+    keys: KeyFolder
+    url: str
+    """The database's URL; secret."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What runs things."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    metrics: MetricsBackend
+    repositories: Repositories
+    environments: Environments
+    sandbox: Sandbox
+    runner: PytestRunner
+    linter: Ruff
+    lock: RepositoryLock
+
+    def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
+        """Keep every other run off a repository."""
+        return self.lock.hold(root, wait=wait)
+
+    def limits(self, tier: int) -> EvidenceLimits:
+        """What evidence may cost in a tier."""
+        chosen = self.settings.evidence
+        return EvidenceLimits(
+            timeout_s=chosen.timeout_s.of(tier),
+            test_timeout_s=chosen.test_timeout_s,
+            canaries=chosen.canaries,
+            flaky_reruns=chosen.flaky_reruns,
+        )
+
+    def inspector(self, repository: Repository, folder: RunFolder) -> Inspector:
+        """What runs gates on a change without a run."""
+
+        async def keep_log(kind: EvidenceKind, log: bytes, tree: str) -> str | None:
+            return None
+
+        async def collect(spec: WorkingSpec, task: Task) -> EvidenceCollector:
+            return EvidenceCollector(
+                repository=repository,
+                environment=await self.environments.prepare(repository, task.base_tree, install=spec.install),
+                runner=self.runner,
+                linter=self.linter,
+                sandbox=(await self.sandbox.probe()).level.name,
+                scratch=folder.scratch,
+                limits=self.limits(task.tier),
+                clock=self.clock,
+                ids=self.ids,
+                metrics=self.metrics,
+                keep_log=keep_log,
+            )
+
+        return Inspector(
+            repository=repository, owns=self.runner.owns, collect=collect, clock=self.clock, metrics=self.metrics
+        )
+
+    @asynccontextmanager
+    async def temporary_run(self) -> AsyncIterator[RunFolder]:
+        """Folders of a run that leaves nothing behind."""
+        self.settings.runs_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.settings.runs_dir, prefix="inspection-") as root:
+            folder = RunFolder(root=Path(root))
+            folder.scratch.mkdir()
+            yield folder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """Everything a run needs."""
+
+    store: Store
+    tools: Tools
+    executor: Executor
+
+
+async def database_url(settings: Settings) -> str:
+    """The URL of a migrated database: the configured server's, or the embedded one's, started if it is down.
+
+    Raises:
+        UnavailableError: no server answers, or it is too old.
+        InputError: its schema is newer than this councilor.
+    """
+    configured = settings.storage.database.url
+    if configured is not None:
+        url = configured.get_secret_value()
+    else:
+        url = await asyncio.to_thread(EmbeddedPostgres(settings.database_dir).up)
+    await asyncio.to_thread(migrate, url)
+    return url
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open what is kept."""
+    url = await database_url(settings)
+    clock, metrics = SystemClock(), NoMetrics()
+    chosen = settings.storage.database
+    pool = Pool(
+        url,
+        max_connections=chosen.pool_size,
+        connect_timeout_s=chosen.connect_timeout_s,
+        statement_timeout_s=chosen.statement_timeout_s,
+    )
+    async with pool, DatabaseEventStream(pool) as stream:
+        storage: ArtifactStorage = (
+            DatabaseArtifactStorage(pool) if settings.storage.db_artifacts else MemoryArtifactStorage()
+        )
+        yield Store(
+            events=with_deadline(
+                stream,
+                port="events",
+                backend="postgres",
+                default_s=DEADLINES_S["events"],
+                metrics=metrics,
+                clock=clock,
+            ),
+            artifacts=with_deadline(
+                storage,
+                port="artifacts",
+                backend="postgres",
+                default_s=DEADLINES_S["artifacts"],
+                metrics=metrics,
+                clock=clock,
+            ),
+            keys=KeyFolder(settings.keys_dir),
+            url=url,
+        )
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
+    """Open what runs things."""
+    clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
+    sandbox = choose_sandbox(
+        settings.sandbox.kind,
+        metrics=metrics,
+        clock=clock,
+        private=(settings.data_dir,),
+    )
+    scratch = settings.runs_dir / "scratch"
+    yield Tools(
+        settings=settings,
+        clock=clock,
+        ids=SystemIds(clock=clock),
+        randomness=randomness,
+        metrics=metrics,
+        repositories=GitRepositories(clock=clock, metrics=metrics),
+        environments=VirtualEnvironments(
+            folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
+        ),
+        sandbox=sandbox,
+        runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics, scratch=scratch),
+        linter=Ruff(sandbox=sandbox, clock=clock),
+        lock=RepositoryLock(settings.data_dir / "locks", clock=clock),
+    )
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Open everything, and become able to execute runs."""
+    from councilor.adapters.dbos import DbosEngine
+
+    async with open_store(settings) as store, open_tools(settings) as tools:
+        engine = DbosEngine(
+            database_url=store.url,
+            ids=tools.ids,
+            clock=tools.clock,
+            metrics=tools.metrics,
+            poll_s=settings.engine.poll_s,
+            application_version=__version__,
+        )
+        parts = Parts(
+            repositories=tools.repositories,
+            environments=tools.environments,
+            sandbox=tools.sandbox,
+            runner=tools.runner,
+            linter=tools.linter,
+            workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
+            events=store.events,
+            ledger=Ledger(
+                storage=store.artifacts,
+                signer=store.keys.signer(),
+                clock=tools.clock,
+                ids=tools.ids,
+                metrics=tools.metrics,
+                version=__version__,
+            ),
+            clock=tools.clock,
+            ids=tools.ids,
+            metrics=tools.metrics,
+            runs_dir=settings.runs_dir,
+            limits=tools.limits,
+            sla_s=settings.council.sla_s,
+        )
+        executor = Executor(parts=parts, engine=engine)
+        await executor.start()
+        try:
+            yield Service(store=store, tools=tools, executor=executor)
+        finally:
+            await executor.stop()
+
+
+def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
+    if profile.kind == "repair":
+        return RepairWorker(runner=tools.runner, clock=tools.clock, profile=profile)
+    return CommandWorker(
+        profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
+    )

@@ -1,0 +1,11 @@
+"""The executor: the way a task travels, step by step.
+
+Begin with `workflow` (the order of the steps); each other module is one of its steps, and `context` is what they share.
+"""
+
+from __future__ import annotations
+
+from councilor.pipeline.executor.context import Parts, RunContext, RunFolder
+from councilor.pipeline.executor.workflow import Executor, Outcome
+
+__all__ = ["Executor", "Outcome", "Parts", "RunContext", "RunFolder"]

@@ -1,0 +1,148 @@
+"""Checking: cheap gates on the candidate, then evidence for it, measured by our own runner.
+
+Rules:
+- What was measured is stored as artifacts before any gate reads it, so a verdict can be computed again from them.
+- Logs are artifacts of their own; the measurements refer to them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.codec import JsonValue, decode, encode
+from councilor.domain.evidence import EvidenceBundle, EvidenceKind
+from councilor.domain.task import TaskState
+from councilor.pipeline.evidence import Baseline, EvidenceCollector
+from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.executor.work import Work
+from councilor.pipeline.gates import GateInput, Stage, run_gates
+from councilor.pipeline.inspection import put_together
+from councilor.ports.worker import Progress
+
+__all__ = ["gate_input", "inspect", "load_bundle", "measure_baseline", "examine"]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Counter:
+    """Counts finished tests for the heartbeat."""
+
+    context: RunContext
+    phase: str
+    done: int = 0
+
+    def __call__(self, nodeid: str, outcome: str) -> None:
+        self.done += 1
+        self.context.narrator.beat(Progress(phase=self.phase, done=self.done, line=f"{outcome} {nodeid}"[:200]))
+
+
+async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | None) -> GateInput:
+    """Everything that gates look at."""
+    return await put_together(
+        context.repository,
+        task=context.task,
+        spec=context.spec,
+        rules=context.rules,
+        base=context.base,
+        tree=made.tree,
+        patch=await context.read(made.patch),
+        owns=context.parts.runner.owns,
+        now=context.parts.clock.now(),
+        bundle=bundle,
+        problem=made.problem,
+    )
+
+
+async def inspect(context: RunContext, made: Work, iteration: int) -> JsonValue:
+    """Run the gates that need no evidence; gives whether evidence is worth its time."""
+    async with context.narrator.phase(TaskState.CHECKING, iteration=iteration):
+        results = run_gates(
+            await gate_input(context, made, None),
+            stage=Stage.STATIC,
+            metrics=context.parts.metrics,
+            clock=context.parts.clock,
+        )
+    return {"admitted": not any(result.blocks for result in results)}
+
+
+async def measure_baseline(context: RunContext, parent: ExecutionArtifact) -> JsonValue:
+    """Run the base's tests on the base's source; gives the artifact id of the result."""
+    async with context.narrator.heartbeats():
+        collector = await _collector(context, parent, suffix="base")
+        baseline = await collector.baseline(context.task.base_tree)
+    artifact = await context.ledger.record(
+        ArtifactKind.TEST_REPORT,
+        "tests/base",
+        _json(baseline),
+        tree=context.task.base_tree,
+        parent=parent,
+        sandbox=baseline.evidence.sandbox,
+        env_hash=baseline.evidence.env_hash,
+    )
+    await say_stored(context, artifact)
+    return {"baseline": artifact.id}
+
+
+async def examine(
+    context: RunContext, made: Work, *, iteration: int, baseline_id: str, patch: ExecutionArtifact
+) -> JsonValue:
+    """Measure the candidate; gives the artifact id of the measurements."""
+    baseline_artifact = await context.artifact(baseline_id)
+    baseline = decode(Baseline, json.loads(await context.read(baseline_id)))
+    candidate = await context.repository.candidate(context.base, made.tree)
+    async with context.narrator.heartbeats():
+        collector = await _collector(context, patch, suffix=str(iteration))
+        bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
+    artifact = await context.ledger.record(
+        ArtifactKind.TEST_REPORT,
+        f"evidence/{iteration}",
+        _json(bundle),
+        tree=made.tree,
+        parent=patch,
+        inputs=[(baseline_artifact, "baseline"), (patch, "candidate")],
+        sandbox=collector.sandbox,
+        env_hash=collector.environment.env_hash,
+    )
+    await say_stored(context, artifact)
+    return {"evidence": artifact.id}
+
+
+async def load_bundle(context: RunContext, artifact_id: str) -> EvidenceBundle:
+    """The measurements that `examine` stored."""
+    return decode(EvidenceBundle, json.loads(await context.read(artifact_id)))
+
+
+async def _collector(context: RunContext, parent: ExecutionArtifact, *, suffix: str) -> EvidenceCollector:
+    parts = context.parts
+
+    async def keep_log(kind: EvidenceKind, log: bytes, tree: str) -> str | None:
+        artifact = await context.ledger.record(
+            ArtifactKind.COMMAND_LOG,
+            f"log/{kind.value}/{suffix}",
+            log,
+            media_type="text/plain",
+            tree=tree,
+            parent=parent,
+        )
+        return artifact.id
+
+    return EvidenceCollector(
+        repository=context.repository,
+        environment=await context.environment(),
+        runner=parts.runner,
+        linter=parts.linter,
+        sandbox=(await parts.sandbox.probe()).level.name,
+        scratch=context.folder.scratch,
+        limits=parts.limits(context.task.tier),
+        clock=parts.clock,
+        ids=parts.ids,
+        metrics=parts.metrics,
+        keep_log=keep_log,
+        on_record=_Counter(context=context, phase="testing"),
+    )
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(encode(value), separators=(",", ":"), sort_keys=True).encode()

@@ -1,0 +1,136 @@
+"""What the steps of one run share: the parts they work with, and everything that follows from the task.
+
+A context is derived anew in each process that executes the run, from the task's first event and the base commit; so it
+holds nothing that a crash could lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.codec import decode
+from councilor.domain.spec import WorkingSpec, load_spec
+from councilor.domain.task import Task
+from councilor.errors import NotFoundError
+from councilor.pipeline.evidence import EvidenceLimits
+from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.ledger import Ledger, TaskLedger
+from councilor.pipeline.rules import Rules, read_rules
+from councilor.ports.analyzer import Linter, TestRunner
+from councilor.ports.clock import Clock, Ids
+from councilor.ports.environment import Environment, Environments
+from councilor.ports.events import EventStream
+from councilor.ports.metrics import MetricsBackend
+from councilor.ports.repository import Commit, Repositories, Repository
+from councilor.ports.sandbox import Sandbox
+from councilor.ports.worker import Worker
+
+__all__ = ["Parts", "RunContext", "RunFolder", "open_context"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What every run works with; `app.py` puts it together."""
+
+    repositories: Repositories
+    environments: Environments
+    sandbox: Sandbox
+    runner: TestRunner
+    linter: Linter
+    workers: Mapping[str, Worker]
+    events: EventStream
+    ledger: Ledger
+    clock: Clock
+    ids: Ids
+    metrics: MetricsBackend
+    runs_dir: Path
+    limits: Callable[[int], EvidenceLimits]
+    """What evidence may cost, by tier."""
+    sla_s: float
+    """Seconds within which the council must decide."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFolder:
+    """Where a run keeps its files; all of it can be thrown away once the run has ended."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """The run's own git objects."""
+        return self.root / "store"
+
+    @property
+    def workspace(self) -> Path:
+        """The worker's throw-away repository."""
+        return self.root / "workspace"
+
+    @property
+    def scratch(self) -> Path:
+        """Exports, prompts and temporary files."""
+        return self.root / "scratch"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunContext:
+    """One run."""
+
+    parts: Parts
+    task: Task
+    spec: WorkingSpec
+    rules: Rules
+    base: Commit
+    repository: Repository
+    folder: RunFolder
+    narrator: Narrator
+    ledger: TaskLedger
+
+    async def environment(self) -> Environment:
+        """The base's dependencies; built the first time, found again after that."""
+        return await self.parts.environments.prepare(
+            self.repository, self.task.base_tree, install=self.spec.install
+        )
+
+    async def artifact(self, artifact_id: str) -> ExecutionArtifact:
+        """An artifact that an earlier step recorded."""
+        artifact = await self.parts.ledger.storage.get(artifact_id)
+        if artifact is None:
+            raise NotFoundError(f"The artifact {artifact_id} of task {self.task.id} is not there.")
+        return artifact
+
+    async def read(self, artifact_id: str) -> bytes:
+        """An artifact's bytes."""
+        return await self.parts.ledger.storage.read(artifact_id)
+
+
+async def open_context(parts: Parts, run_id: str) -> RunContext:
+    """Derive the context of a run.
+
+    Raises:
+        NotFoundError: no task was submitted for this run.
+    """
+    events = await parts.events.read(run_id, limit=1)
+    if not events:
+        raise NotFoundError(f"There is no task {run_id}.")
+    task = decode(Task, events[0].data["task"])
+    folder = RunFolder(root=parts.runs_dir / run_id)
+    folder.scratch.mkdir(parents=True, exist_ok=True)
+    repository = await parts.repositories.open(Path(task.repository), store=folder.store)
+    base = await repository.resolve(task.base_commit)
+    return RunContext(
+        parts=parts,
+        task=task,
+        spec=load_spec(task.spec_text, source="the submitted spec"),
+        rules=await read_rules(repository, task.base_tree),
+        base=base,
+        repository=repository,
+        folder=folder,
+        narrator=Narrator(
+            task_id=task.id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics
+        ),
+        ledger=parts.ledger.of_task(task.id, run_id=run_id),
+    )

@@ -1,0 +1,48 @@
+"""Publishing: an accepted candidate becomes one commit on a branch of its own.
+
+Rules:
+- Only a verdict of `accept` on exactly this tree publishes, only when artifacts are durable, and never a push.
+- The commit names its verdict and the verdict's statement in trailers; the same verdict always makes the same commit.
+"""
+
+from __future__ import annotations
+
+from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.provenance import digest
+from councilor.domain.task import RunMode, TaskState
+from councilor.domain.verdict import Decision, Verdict
+from councilor.pipeline.executor.context import RunContext
+
+__all__ = ["publish"]
+
+
+async def publish(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> str | None:
+    """Commit an accepted candidate; gives the commit, or None when this run publishes nothing."""
+    task = context.task
+    if verdict.decision is not Decision.ACCEPT or task.mode is RunMode.DRY_RUN or task.worker is None:
+        return None
+    if not context.parts.ledger.storage.durable:
+        return None
+    async with context.narrator.phase(TaskState.PUBLISHING):
+        return await context.repository.publish(
+            tree=verdict.tree,
+            base=context.base,
+            branch=task.branch,
+            message=_message(context, verdict, artifact),
+            author=f"{task.worker} <{task.worker}@councilor.invalid>",
+        )
+
+
+def _message(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> str:
+    task, spec = context.task, context.spec
+    criteria = "\n".join(f"- {item.id}: {item.then}" for item in spec.acceptance)
+    trailers = {
+        "Councilor-Task": task.id,
+        "CAWS-Spec": spec.id,
+        "CAWS-Verdict-Id": verdict.id,
+        "Provenance-Statement": f"sha256:{digest(artifact.statement)}",
+        "Co-authored-by": "councilor <councilor@councilor.invalid>",
+    }
+    subject = " ".join(task.title.split())
+    lines = "\n".join(f"{name}: {value}" for name, value in trailers.items())
+    return f"{subject}\n\nAccepted by councilor on evidence for tree {verdict.tree}:\n{criteria}\n\n{lines}\n"

@@ -1,0 +1,184 @@
+"""Working: one iteration of a worker in the workspace, and the candidate that came of it.
+
+Rules:
+- The workspace always starts from a known tree: the base's, or the candidate of the iteration before.
+- What the worker says is stored as its report, and its output as its transcript; neither decides anything.
+- A workspace that makes no tree (a FIFO, a nested repository) gives no candidate, and the reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.codec import encode
+from councilor.domain.event import EventType
+from councilor.domain.gate import RefinementRequest
+from councilor.domain.task import TaskState
+from councilor.domain.worker import Assignment, WorkerReport
+from councilor.errors import InputError
+from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.refinement import write_prompt
+from councilor.ports.worker import Workspace
+
+__all__ = ["Work", "adopt", "work"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What one iteration gave; small, so that the engine can remember it."""
+
+    tree: str
+    """The candidate's tree; the tree it started from when `problem` is set."""
+    patch: str
+    """Artifact id of the difference from the base."""
+    report: str
+    """Artifact id of the worker's report."""
+    outcome: str
+    problem: str | None = None
+    """Why the workspace made no tree."""
+
+
+async def work(
+    context: RunContext,
+    *,
+    iteration: int,
+    start_tree: str,
+    parent: ExecutionArtifact,
+    refinement: RefinementRequest | None,
+    timeout_s: float,
+) -> Work:
+    """Let the worker work once, and take the candidate.
+
+    Args:
+        start_tree: what the workspace holds when the worker begins.
+        parent: the artifact this iteration follows: the spec, or the refinement request.
+        timeout_s: seconds it may take.
+    """
+    task, parts = context.task, context.parts
+    worker = parts.workers[task.worker or ""]
+    await _lay_out(context, start_tree)
+    assignment = Assignment(
+        task_id=task.id,
+        run_id=context.ledger.run_id,
+        iteration=iteration,
+        title=task.title,
+        prompt=write_prompt(context.spec, refinement),
+        scope_in=context.spec.scope.in_,
+        scope_out=context.spec.scope.out,
+        acceptance_nodeids=context.spec.acceptance_nodeids,
+        base_tree=task.base_tree,
+        refinement=refinement,
+        timeout_s=timeout_s,
+    )
+    workspace = Workspace(
+        folder=context.folder.workspace,
+        scratch=context.folder.scratch,
+        environment=await context.environment(),
+        repository=context.repository,
+    )
+    state = TaskState.WORKING if refinement is None else TaskState.REFINING
+    async with context.narrator.phase(state, iteration=iteration):
+        await context.narrator.say(EventType.WORKER_ASSIGNED, worker=worker.name, iteration=iteration)
+        began = parts.clock.monotonic()
+        async with context.narrator.heartbeats():
+            report = await worker.run(assignment, workspace, context.narrator.beat)
+        parts.metrics.histogram(
+            "v3.worker.iteration",
+            {"worker": worker.name, "outcome": report.outcome.value},
+            parts.clock.monotonic() - began,
+        )
+        return await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+
+
+async def adopt(context: RunContext, *, tree: str, parent: ExecutionArtifact) -> Work:
+    """Record an existing change as if a worker had just made it; its author's words are the report."""
+    return await _record(
+        context, tree=tree, text=context.task.claims_text, outcome="given", iteration=1, parent=parent, producer="author"
+    )
+
+
+async def _lay_out(context: RunContext, tree: str) -> None:
+    folder = context.folder.workspace
+    if folder.exists():
+        try:
+            if await context.repository.take(folder) == tree:
+                return
+        except InputError:
+            pass  # what an interrupted worker left behind is thrown away like any other state
+        shutil.rmtree(folder)
+    await context.repository.create_workspace(tree, folder)
+
+
+async def _take(
+    context: RunContext, report: WorkerReport, *, iteration: int, start_tree: str, parent: ExecutionArtifact
+) -> Work:
+    worker = context.task.worker or ""
+    problem = None
+    try:
+        tree = await context.repository.take(context.folder.workspace)
+    except InputError as error:
+        tree, problem = start_tree, error.message
+    if report.transcript:
+        transcript = await context.ledger.record(
+            ArtifactKind.TRANSCRIPT,
+            f"transcript/{iteration}",
+            report.transcript,
+            media_type="text/plain",
+            parent=parent,
+            producer=worker,
+        )
+        await say_stored(context, transcript)
+    await context.narrator.say(
+        EventType.WORKER_OUTPUT,
+        iteration=iteration,
+        outcome=report.outcome.value,
+        exit_code=report.exit_code,
+        usage=encode(report.usage),
+    )
+    return await _record(
+        context,
+        tree=tree,
+        text=report.text,
+        outcome=report.outcome.value,
+        iteration=iteration,
+        parent=parent,
+        producer=worker,
+        problem=problem,
+    )
+
+
+async def _record(
+    context: RunContext,
+    *,
+    tree: str,
+    text: str,
+    outcome: str,
+    iteration: int,
+    parent: ExecutionArtifact,
+    producer: str,
+    problem: str | None = None,
+) -> Work:
+    patch = await context.ledger.record(
+        ArtifactKind.CODE_CHANGES,
+        f"patch/{iteration}",
+        await context.repository.diff(context.task.base_tree, tree),
+        media_type="text/x-diff",
+        tree=tree,
+        parent=parent,
+        producer=producer,
+    )
+    report = await context.ledger.record(
+        ArtifactKind.REPORT,
+        f"report/{iteration}",
+        text.encode("utf-8", "replace"),
+        media_type="text/markdown",
+        tree=tree,
+        parent=patch,
+        producer=producer,
+    )
+    for artifact in (patch, report):
+        await say_stored(context, artifact)
+    return Work(tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem)

@@ -1,0 +1,218 @@
+"""The way a task travels, as steps that the engine never repeats once they have finished.
+
+prepare -> (work -> inspect -> [baseline] -> examine -> deliberate)* -> publish
+
+Rules:
+- A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
+- Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
+- The base's own tests are measured once, and only when a candidate has come that far.
+- The same failing gates twice in a row are no progress: the next verdict is the last.
+- A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.codec import JsonValue, decode, encode
+from councilor.domain.event import EventType, NewEvent
+from councilor.domain.task import END_STATES, Task, TaskState
+from councilor.domain.verdict import Decision, Verdict
+from councilor.errors import CouncilorError, DeadlineError
+from councilor.pipeline.executor.check import examine, inspect, measure_baseline
+from councilor.pipeline.executor.context import Parts, RunContext, open_context
+from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
+from councilor.pipeline.executor.prepare import prepare
+from councilor.pipeline.executor.publish import publish
+from councilor.pipeline.executor.work import Work, adopt, work
+from councilor.ports.engine import Engine
+
+__all__ = ["Executor", "Outcome"]
+
+END_OF = {
+    Decision.ACCEPT: TaskState.COMPLETED,
+    Decision.REJECT: TaskState.REJECTED,
+}
+"""The end that follows from a last decision; every other decision ends as undecided."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    task_id: str
+    state: TaskState
+    decision: Decision
+    iterations: int
+    verdict_id: str
+    verdict_artifact: str
+    tree: str
+    commit: str | None
+    branch: str | None
+
+
+class Executor:
+    """Executes tasks durably.
+
+    Args:
+        parts: what every run works with.
+        engine: remembers finished steps.
+    """
+
+    def __init__(self, *, parts: Parts, engine: Engine) -> None:
+        self._parts = parts
+        self._engine = engine
+
+    async def start(self) -> None:
+        """Become able to execute tasks."""
+        await self._engine.start(self._execute)
+
+    async def stop(self) -> None:
+        """Stop; unfinished runs stay resumable."""
+        await self._engine.stop()
+
+    async def submit(self, task: Task) -> None:
+        """Store a task; nothing is executed yet."""
+        event = NewEvent(
+            task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
+        )
+        await self._parts.events.append([event])
+        self._parts.metrics.counter("v3.task.submitted", {"tier": str(task.tier)})
+
+    async def run(self, task_id: str) -> Outcome:
+        """Execute a submitted task in this process, to its end."""
+        return decode(Outcome, await self._engine.submit(task_id))
+
+    async def resume(self, task_id: str) -> Outcome:
+        """Go on with an interrupted task, from its last finished step."""
+        return decode(Outcome, await self._engine.recover(task_id))
+
+    async def cancel(self, task_id: str) -> None:
+        """End a task for good."""
+        await self._engine.cancel(task_id)
+
+    async def _execute(self, run_id: str) -> JsonValue:
+        context = await open_context(self._parts, run_id)
+        try:
+            outcome = await _Journey(context=context, engine=self._engine).travel()
+        except CouncilorError as error:
+            await context.narrator.say(EventType.TASK_FAILED, error=error.message, hint=error.hint())
+            raise
+        return encode(outcome)
+
+
+class _Journey:
+    """One execution of one run."""
+
+    def __init__(self, *, context: RunContext, engine: Engine) -> None:
+        self._context = context
+        self._engine = engine
+        self._deadline = context.parts.clock.monotonic() + context.task.deadline_s
+        self._baseline: str | None = None
+
+    async def travel(self) -> Outcome:
+        """Go through all steps; those that have finished before give what they gave then."""
+        context, task = self._context, self._context.task
+        prepared = await self._step("prepare", lambda: prepare(context))
+        parent = await context.artifact(prepared["spec"])
+        tree, previous = task.base_tree, None
+        for iteration in range(1, task.max_iterations + 1):
+            made = decode(Work, await self._work(iteration, tree, parent, previous))
+            evidence = await self._evidence(iteration, made, parent)
+            previous = decode(Deliberated, await self._deliberate(iteration, made, evidence, previous))
+            if previous.decision is not Decision.REFINE or previous.refinement is None:
+                break
+            tree, parent = made.tree, await context.artifact(previous.refinement)
+        assert previous is not None, "max_iterations is at least 1"
+        return decode(Outcome, await self._step("finish", lambda: self._finish(iteration, previous)))
+
+    async def _work(
+        self, iteration: int, tree: str, parent: ExecutionArtifact, previous: Deliberated | None
+    ) -> JsonValue:
+        context, task = self._context, self._context.task
+
+        async def run() -> JsonValue:
+            if task.candidate_tree is not None:
+                return encode(await adopt(context, tree=task.candidate_tree, parent=parent))
+            made = await work(
+                context,
+                iteration=iteration,
+                start_tree=tree,
+                parent=parent,
+                refinement=await load_refinement(context, previous),
+                timeout_s=self._remaining_s(),
+            )
+            return encode(made)
+
+        return await self._step(f"work:{iteration}", run, preemptible=True)
+
+    async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
+        """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
+        context = self._context
+        inspected = await self._step(f"inspect:{iteration}", lambda: inspect(context, made, iteration))
+        if not inspected["admitted"]:
+            return None
+        if self._baseline is None:
+            measured = await self._step(
+                "baseline", lambda: measure_baseline(context, parent), preemptible=True
+            )
+            self._baseline = str(measured["baseline"])
+        baseline = self._baseline
+        patch = await context.artifact(made.patch)
+        examined = await self._step(
+            f"examine:{iteration}",
+            lambda: examine(context, made, iteration=iteration, baseline_id=baseline, patch=patch),
+            preemptible=True,
+        )
+        return str(examined["evidence"])
+
+    async def _deliberate(
+        self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
+    ) -> JsonValue:
+        async def run() -> JsonValue:
+            return encode(
+                await deliberate(self._context, made, iteration=iteration, evidence_id=evidence, previous=previous)
+            )
+
+        return await self._step(f"deliberate:{iteration}", run)
+
+    async def _finish(self, iteration: int, deliberated: Deliberated) -> JsonValue:
+        context, task = self._context, self._context.task
+        artifact = await context.artifact(deliberated.verdict)
+        verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
+        commit = await publish(context, verdict, artifact)
+        state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
+        outcome = Outcome(
+            task_id=task.id,
+            state=state,
+            decision=verdict.decision,
+            iterations=iteration,
+            verdict_id=verdict.id,
+            verdict_artifact=artifact.id,
+            tree=verdict.tree,
+            commit=commit,
+            branch=task.branch if commit else None,
+        )
+        if (head := await context.parts.events.head(task.id)) is None or head.state not in END_STATES:
+            await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
+            context.parts.metrics.counter("v3.task.finished", {"state": state.value, "tier": str(task.tier)})
+        return encode(outcome)
+
+    async def _step(
+        self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False
+    ) -> JsonValue:
+        remaining_s = self._remaining_s()
+        if remaining_s <= 0:
+            raise DeadlineError(
+                f"The task's deadline of {self._context.task.deadline_s:g} s passed before step {name!r}.",
+                backend="executor",
+                deadline_s=self._context.task.deadline_s,
+                hint="Give it more time with --deadline.",
+            )
+        return await self._engine.step(name, fn, preemptible=preemptible, timeout_s=remaining_s)
+
+    def _remaining_s(self) -> float:
+        return self._deadline - self._context.parts.clock.monotonic()

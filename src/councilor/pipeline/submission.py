@@ -1,0 +1,127 @@
+"""Submission: what a person asks becomes a task, checked before anything is stored or run.
+
+Rules:
+- The base is a commit; the working copy is never part of a task. A working copy with uncommitted changes is refused
+  unless the caller says that they may be left out.
+- A spec's tier is only ever raised, by the policy's high-risk paths.
+- A sentence without a spec becomes a drafted tier 3 spec.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from councilor.domain.spec import ID_PATTERN, LifecycleState, draft_spec, load_spec
+from councilor.domain.task import RunMode, Task
+from councilor.errors import InputError, NotFoundError
+from councilor.pipeline.rules import read_rules, read_spec_text
+from councilor.ports.clock import Clock, Ids
+from councilor.ports.repository import Commit, Repository
+
+__all__ = ["Order", "draft_task", "find_spec_text"]
+
+NAMED = 8
+"""How many uncommitted paths a refusal names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a person asks."""
+
+    spec_text: str
+    base: Commit
+    worker: str | None
+    mode: RunMode
+    max_iterations: int
+    deadline_s: float
+    allow_dirty: bool = False
+    candidate_tree: str | None = None
+    claims_text: str = ""
+
+
+async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids: Ids) -> Task:
+    """The task that an order asks for; nothing is stored yet.
+
+    Raises:
+        InputError: the spec, the policy or the state of the repository does not allow it.
+    """
+    spec = load_spec(order.spec_text, source="the working spec")
+    if spec.lifecycle_state in {LifecycleState.CLOSED, LifecycleState.ARCHIVED}:
+        raise InputError(
+            f"The spec {spec.id} is {spec.lifecycle_state}; no work is done on it.",
+            field="lifecycle_state",
+            hint="Set lifecycle_state to active, or name another spec.",
+        )
+    await read_rules(repository, order.base.tree)
+    if order.worker is not None and not order.allow_dirty:
+        await _refuse_dirty(repository)
+    return Task(
+        id=ids.new(),
+        repository=str(repository.root),
+        base_commit=order.base.hash,
+        base_tree=order.base.tree,
+        spec_text=order.spec_text,
+        spec_id=spec.id,
+        title=spec.title,
+        tier=spec.risk_tier,
+        worker=order.worker,
+        mode=order.mode,
+        max_iterations=order.max_iterations,
+        deadline_s=order.deadline_s,
+        submitted_at=clock.now(),
+        candidate_tree=order.candidate_tree,
+        claims_text=order.claims_text,
+    )
+
+
+async def find_spec_text(
+    what: str,
+    repository: Repository,
+    tree: str,
+    *,
+    folder: Path,
+    number: int,
+    nodeids: Sequence[str] = (),
+    test_command: str | None = None,
+) -> tuple[str, bool]:
+    """The spec that `what` names, and whether it had to be drafted.
+
+    Args:
+        what: a spec's id (read from `tree`), a path of a YAML file below `folder`, or the task as a sentence.
+        number: makes a drafted spec's id.
+        nodeids: tests that pass when a drafted task is done.
+        test_command: a command that exits 0 when a drafted task is done.
+
+    Raises:
+        InputError: a file that cannot be read.
+        NotFoundError: an id that the base does not have.
+    """
+    path = folder / what
+    is_file = re.fullmatch(r"\S+\.ya?ml", what) is not None
+    if (nodeids or test_command) and (is_file or ID_PATTERN.fullmatch(what)):
+        raise InputError("A spec names its own tests.", field="test", hint="Put them under `acceptance` in the spec.")
+    if ID_PATTERN.fullmatch(what):
+        return await read_spec_text(repository, tree, what), False
+    if is_file:
+        try:
+            return path.read_text(encoding="utf-8"), False
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"There is no spec file {what}.", hint="Pass its path from here, or `councilor spec init`."
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"The spec file {what} cannot be read: {error}", field="spec") from error
+    return draft_spec(what, number=number, nodeids=nodeids, test_command=test_command), True
+
+
+async def _refuse_dirty(repository: Repository) -> None:
+    paths = await repository.dirty()
+    if paths:
+        named = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+        raise InputError(
+            f"The working copy has uncommitted changes: {named}.",
+            hint="Commit or stash them. With --allow-dirty the task starts from HEAD; they stay as they are, unseen.",
+        )

@@ -1,0 +1,84 @@
+"""The command `councilor`: which commands there are, and the options before their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from councilor import __version__
+from councilor.errors import InputError
+from councilor.surfaces.cli import demo, doctor, run, tasks
+from councilor.surfaces.cli.config import config_app
+from councilor.surfaces.cli.database import db_app
+from councilor.surfaces.cli.environments import env_app
+from councilor.surfaces.cli.gates import gates_app
+from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.session import Globals
+from councilor.surfaces.cli.spec import spec_app
+
+__all__ = ["app", "main"]
+
+EPILOG = (
+    "Exit codes: 0 accepted or done, 1 rejected or not sound, 2 bad input, 3 undecided, 4 unavailable, 5 failed, "
+    "130 cancelled."
+)
+
+app = typer.Typer(
+    name="councilor",
+    help="Let coding agents work unattended, and let nothing through without evidence.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"councilor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="A YAML file with settings.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as run.worker=repair.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Let coding agents work unattended, and let nothing through without evidence."""
+    flags: dict[str, object] = {}
+    for item in set_ or ():
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            Output(as_json=False).error(InputError(f"--set {item!r} is not KEY=VALUE.", hint="councilor config show"))
+            raise typer.Exit(2)
+        flags[key] = value
+    context.obj = Globals(config=config, flags=flags)
+
+
+app.command()(run.run)
+app.command()(run.judge)
+app.command("list")(tasks.list_tasks)
+app.command()(tasks.show)
+app.command()(tasks.diff)
+app.command()(tasks.apply)
+app.command()(tasks.verify)
+app.command()(tasks.clean)
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+app.add_typer(gates_app, name="gates")
+app.add_typer(spec_app, name="spec")
+app.add_typer(env_app, name="env")
+app.add_typer(db_app, name="db")
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,66 @@
+"""Live progress of one task in the terminal, from its event stream.
+
+On a terminal one line with a spinner shows what is going on now; elsewhere each event is one plain line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from councilor.domain.event import Event, EventType
+from councilor.surfaces.cli.output import Output, safe
+
+__all__ = ["show_progress"]
+
+
+async def show_progress(events: AsyncIterator[Event], output: Output) -> None:
+    """Show events until the stream ends."""
+    if output.as_json or not output.notes.is_terminal:
+        async for event in events:
+            text = describe(event)
+            if text and not output.as_json and event.type is not EventType.WORKER_HEARTBEAT:
+                output.note(text)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=output.notes, transient=True) as progress:
+        bar = progress.add_task("starting", total=None)
+        async for event in events:
+            text = describe(event)
+            if event.type is EventType.WORKER_HEARTBEAT:
+                total = int(event.data["total"]) or None
+                progress.update(bar, description=text, completed=int(event.data["done"]), total=total)
+            elif text:
+                progress.console.print(text, markup=False, style="dim")
+                progress.update(bar, description=text, completed=0, total=None)
+
+
+def describe(event: Event) -> str:
+    """One line about an event; empty when it says nothing to a person."""
+    data = event.data
+    match event.type:
+        case EventType.PHASE_STARTED:
+            iteration = f", iteration {data['iteration']}" if "iteration" in data else ""
+            text = f"{data['phase']}{iteration}"
+        case EventType.WORKER_ASSIGNED:
+            text = f"worker {data['worker']}"
+        case EventType.WORKER_HEARTBEAT:
+            text = f"{data['phase']} {data['line']}".strip()
+        case EventType.GATE_FINISHED:
+            text = "" if data["status"] == "passed" else f"gate {data['gate']}: {data['status']}, {data['summary']}"
+        case EventType.REFINEMENT_REQUESTED:
+            text = f"back to the worker: {', '.join(data['failed_gates'])}"
+        case EventType.VERDICT_REACHED:
+            text = f"verdict: {data['decision']} (P = {data['probability']:.3f})"
+        case EventType.TASK_FAILED:
+            text = f"failed: {data['error']}"
+        case _:
+            text = ""
+    return safe(text).replace("\n", " ")

@@ -1,0 +1,126 @@
+"""How a judged task looks in the terminal: the decision, and on request every reason for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from councilor.app import Store
+from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.claim import CheckedClaim
+from councilor.domain.codec import JsonValue, decode, encode
+from councilor.domain.gate import GateResult
+from councilor.domain.task import TaskHead
+from councilor.domain.verdict import Decision, Verdict
+from councilor.pipeline.executor import Outcome
+from councilor.surfaces.cli.output import Output
+
+__all__ = ["Judged", "load_judged", "show_gates", "show_outcome", "show_why"]
+
+STYLES = {Decision.ACCEPT: "bold green", Decision.REJECT: "bold red"}
+MARKS = {"passed": "+", "failed": "x", "warned": "!", "skipped": "-", "error": "x"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """What is stored about a task's latest verdict."""
+
+    head: TaskHead
+    artifacts: tuple[ExecutionArtifact, ...]
+    verdict: Verdict | None
+    claims: tuple[CheckedClaim, ...]
+
+    def json(self) -> JsonValue:
+        """As JSON data; artifacts without their statements' bytes."""
+        artifacts = [
+            {
+                "id": item.id,
+                "kind": item.kind.value,
+                "name": item.name,
+                "sha256": item.output_hash,
+                "size_bytes": item.size_bytes,
+                "parent_id": item.parent_id,
+                "tree": item.tree,
+                "created_at": item.created_at.isoformat(),
+            }
+            for item in self.artifacts
+        ]
+        return {
+            "task": encode(self.head),
+            "verdict": encode(self.verdict) if self.verdict else None,
+            "claims": [encode(item) for item in self.claims],
+            "artifacts": artifacts,
+        }
+
+
+async def load_judged(store: Store, head: TaskHead) -> Judged:
+    """Everything stored about a task's latest verdict."""
+    artifacts = tuple(await store.artifacts.of_task(head.task_id))
+    verdict = await _latest(store, artifacts, "verdict/")
+    claims = await _latest(store, artifacts, "claims/")
+    return Judged(
+        head=head,
+        artifacts=artifacts,
+        verdict=decode(Verdict, verdict) if verdict else None,
+        claims=tuple(decode(CheckedClaim, item) for item in claims or ()),
+    )
+
+
+async def _latest(store: Store, artifacts: tuple[ExecutionArtifact, ...], prefix: str) -> Any:
+    named = [item for item in artifacts if item.name.startswith(prefix)]
+    return json.loads(await store.artifacts.read(named[-1].id)) if named else None
+
+
+async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
+    """The end of a run in a few lines: the decision, why not, and what to do next."""
+    if output.as_json:
+        return
+    verdict = decode(Verdict, json.loads(await store.artifacts.read(outcome.verdict_artifact)))
+    _show_decision(verdict, output)
+    for gate in verdict.gates:
+        if gate.blocks:
+            output.line(f"  {gate.gate}: {gate.summary}")
+    for need in verdict.missing_evidence:
+        output.line(f"  needs: {need}")
+    if outcome.commit:
+        output.line(f"  committed {outcome.commit[:12]} on {outcome.branch}")
+        output.line(f"  take it over: councilor apply {outcome.task_id}")
+    output.line(f"  every reason: councilor show --why {outcome.task_id}")
+
+
+def show_why(judged: Judged, output: Output) -> None:
+    """Every gate, claim and vote behind a task's latest verdict."""
+    verdict = judged.verdict
+    if verdict is None:
+        output.line("There is no verdict yet.")
+        return
+    _show_decision(verdict, output)
+    output.line(f"  tree {verdict.tree}, P = {verdict.probability:.4f}, threshold {verdict.threshold:g}")
+    output.line(f"  weights {verdict.weights_version}, decided in {verdict.consensus_s * 1000:.1f} ms")
+    show_gates(verdict.gates, output)
+    rows = [(item.status.value, item.claim.text, item.reason) for item in judged.claims]
+    if rows:
+        output.table(("claim", "text", "evidence says"), rows, title="\nClaims")
+    votes = [(vote.judge.value, vote.choice.value, "; ".join(vote.reasons)) for vote in verdict.votes]
+    output.table(("judge", "vote", "reasons"), votes, title="\nCouncil")
+    for title, lines in (("Dissent", verdict.dissent), ("To do", verdict.remediation), ("Missing", verdict.missing_evidence)):
+        for line in lines:
+            output.line(f"{title}: {line}")
+
+
+def show_gates(gates: tuple[GateResult, ...], output: Output) -> None:
+    """A table of gates, with a line for each violation."""
+    rows = []
+    for gate in gates:
+        rows.append((MARKS[gate.status.value], gate.gate, gate.summary))
+        for item in gate.violations:
+            where = f"{item.path or ''}{f':{item.line}' if item.line else ''}"
+            rows.append(("", f"  {item.rule}", f"{where} {item.message} {item.remediation}".strip()))
+        rows.extend(("", "", f"waived by {waiver}") for waiver in gate.waived_by)
+    output.table(("", "gate", "result"), rows, title="\nGates")
+
+
+def _show_decision(verdict: Verdict, output: Output) -> None:
+    vetoes = f" (veto: {', '.join(verdict.vetoes)})" if verdict.vetoes else ""
+    output.line(f"{verdict.decision.value}{vetoes}", style=STYLES.get(verdict.decision, "bold yellow"))

@@ -1,0 +1,192 @@
+"""`run` and `judge`: a task, or an existing change, goes through the whole pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from councilor.app import Service, open_service
+from councilor.domain.codec import encode
+from councilor.domain.task import RunMode, Task
+from councilor.errors import InputError
+from councilor.pipeline.executor import Outcome
+from councilor.pipeline.submission import Order, draft_task, find_spec_text
+from councilor.ports.repository import Repository
+from councilor.surfaces.cli.exits import ExitCode, exit_of_state
+from councilor.surfaces.cli.progress import show_progress
+from councilor.surfaces.cli.report import show_outcome
+from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
+
+__all__ = ["judge", "run"]
+
+Folder = Annotated[Path, typer.Option("--repo", "-C", help="A folder of the repository.")]
+Tests = Annotated[
+    list[str] | None, typer.Option("--test", help="Node id of a test that passes when the task is done; repeatable.")
+]
+Command = Annotated[str | None, typer.Option("--test-command", help="A command that exits 0 when the task is done.")]
+
+
+def run(
+    what: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="A spec's id or file, or the task as a sentence in quotes.")
+    ] = None,
+    repo: Folder = Path(),
+    worker: Annotated[str | None, typer.Option(help="Name of a worker profile.")] = None,
+    base: Annotated[str, typer.Option(help="The commit to start from.")] = "HEAD",
+    test: Tests = None,
+    test_command: Command = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
+    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Leave uncommitted changes out.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same repository.")] = False,
+    resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with an interrupted task.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a worker do a task, judge what it did, and commit it on a branch if it is accepted."""
+
+    async def body(session: Session) -> ExitCode:
+        settings = session.settings
+        async with open_service(settings) as service:
+            if resume is not None:
+                if what is not None:
+                    raise InputError("Give a task or --resume, not both.", field="task")
+                task_id = await find_task(service.store.events, resume)
+                return await _watch(session, service, task_id, resumed=True)
+            if what is None:
+                raise InputError("There is no task.", field="task", hint='For example: councilor run "fix the total".')
+            repository = await service.tools.repositories.open(repo)
+            commit = await repository.resolve(base)
+            spec_text, drafted = await find_spec_text(
+                what,
+                repository,
+                commit.tree,
+                folder=Path.cwd(),
+                number=int(service.tools.clock.now().strftime("%y%m%d%H%M")),
+                nodeids=test or (),
+                test_command=test_command,
+            )
+            if drafted:
+                session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
+            name = worker or settings.run.worker
+            settings.profile(name)
+            order = Order(
+                spec_text=spec_text,
+                base=commit,
+                worker=name,
+                mode=RunMode.DRY_RUN if dry_run else RunMode.AUTO,
+                max_iterations=iterations or settings.run.max_iterations,
+                deadline_s=deadline or settings.run.deadline_s,
+                allow_dirty=allow_dirty,
+            )
+            async with service.tools.hold(repository.root, wait=wait):
+                task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+                return await _start(session, service, task)
+
+    execute(as_json, body)
+
+
+def judge(
+    change: Annotated[str, typer.Argument(metavar="BASE..HEAD", help="The change: two commits with `..` between.")],
+    spec: Annotated[str | None, typer.Option(help="A spec's id or file; else one is drafted.")] = None,
+    repo: Folder = Path(),
+    test: Tests = None,
+    test_command: Command = None,
+    claims: Annotated[Path | None, typer.Option(help="A file with what the author says of the change.")] = None,
+    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge an existing change as if a worker had just made it; nothing is published."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_service(session.settings) as service:
+            repository = await service.tools.repositories.open(repo)
+            task = await _change(
+                service,
+                repository,
+                change,
+                spec=spec,
+                tests=test,
+                command=test_command,
+                claims=claims,
+                deadline_s=deadline or session.settings.run.deadline_s,
+            )
+            return await _start(session, service, task)
+
+    execute(as_json, body)
+
+
+async def _change(
+    service: Service,
+    repository: Repository,
+    change: str,
+    *,
+    spec: str | None,
+    tests: list[str] | None,
+    command: str | None,
+    claims: Path | None,
+    deadline_s: float,
+) -> Task:
+    base_name, dots, head_name = change.partition("..")
+    if not dots or not base_name or head_name.startswith("."):
+        raise InputError(f"{change!r} is not BASE..HEAD.", field="change", hint="For example: main..HEAD.")
+    base, head = await repository.resolve(base_name), await repository.resolve(head_name or "HEAD")
+    spec_text, _ = await find_spec_text(
+        spec or f"Judge {change}: {head.subject}",
+        repository,
+        base.tree,
+        folder=Path.cwd(),
+        number=int(service.tools.clock.now().strftime("%y%m%d%H%M")),
+        nodeids=tests or (),
+        test_command=command,
+    )
+    order = Order(
+        spec_text=spec_text,
+        base=base,
+        worker=None,
+        mode=RunMode.DRY_RUN,
+        max_iterations=1,
+        deadline_s=deadline_s,
+        candidate_tree=head.tree,
+        claims_text=_read_claims(claims),
+    )
+    return await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+
+
+def _read_claims(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"The claims file {path} cannot be read: {error}", field="claims") from error
+
+
+async def _start(session: Session, service: Service, task: Task) -> ExitCode:
+    await service.executor.submit(task)
+    return await _watch(session, service, task.id, resumed=False)
+
+
+async def _watch(session: Session, service: Service, task_id: str, *, resumed: bool) -> ExitCode:
+    output = session.output
+    output.note(f"task {task_id}")
+    head = await service.store.events.head(task_id)
+    after = head.last_seq if resumed and head else 0
+    executed = service.executor.resume if resumed else service.executor.run
+    try:
+        async with asyncio.TaskGroup() as group:
+            follower = group.create_task(show_progress(service.store.events.follow(task_id, after=after), output))
+            try:
+                outcome: Outcome = await executed(task_id)
+            except BaseException:
+                follower.cancel()
+                raise
+    except asyncio.CancelledError:
+        output.note(f"Interrupted; nothing is lost. Go on with: councilor run --resume {task_id}", style="yellow")
+        raise
+    output.result(encode(outcome))
+    await show_outcome(service.store, outcome, output)
+    return exit_of_state(outcome.state)

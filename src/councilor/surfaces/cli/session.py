@@ -1,0 +1,102 @@
+"""What every command shares: options, settings, and the one place where the async world is entered and errors become
+exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from councilor.errors import CouncilorError, InputError, NotFoundError
+from councilor.ports.events import EventStream
+from councilor.settings import Settings, load_settings
+from councilor.surfaces.cli.exits import ExitCode, exit_of_error
+from councilor.surfaces.cli.output import Output
+
+__all__ = ["AsJson", "Globals", "Session", "execute", "find_task"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Globals:
+    """The options before the command's name."""
+
+    config: Path | None = None
+    flags: Mapping[str, object] = field(default_factory=dict)
+    """Dotted key -> value, from `--set`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """What a command's body receives."""
+
+    settings: Settings
+    output: Output
+
+
+def execute(as_json: bool, body: Callable[[Session], Awaitable[ExitCode]]) -> NoReturn:
+    """Run a command's body, print its error if it raises one, and exit with the right code."""
+    output = Output(as_json=as_json)
+    chosen = click.get_current_context().find_object(Globals) or Globals()
+
+    async def enter() -> ExitCode:
+        settings = load_settings(config=chosen.config, flags=chosen.flags)
+        return await body(Session(settings=settings, output=output))
+
+    try:
+        code = asyncio.run(enter())
+    except KeyboardInterrupt:
+        code = ExitCode.CANCELLED
+    except BaseExceptionGroup as group:
+        code = _report(_first(group), output)
+    except CouncilorError as error:
+        code = _report(error, output)
+    raise typer.Exit(code)
+
+
+async def find_task(events: EventStream, fragment: str) -> str:
+    """The id of the one task that `fragment` means: `last`, an id, or its beginning or end.
+
+    Raises:
+        NotFoundError: no task, or more than one.
+    """
+    if fragment == "last":
+        heads = await events.heads(limit=1)
+        if not heads:
+            raise NotFoundError("There is no task yet.", hint='Start one: councilor run "fix the failing test".')
+        return heads[0].task_id
+    if len(fragment) < 4 or not set(fragment) <= set("0123456789abcdef-"):
+        raise InputError(
+            f"{fragment!r} is no task id.", field="task", hint="Give 4 or more of its hexadecimal digits, or `last`."
+        )
+    found = await events.find(fragment)
+    if not found:
+        raise NotFoundError(f"There is no task {fragment}.")
+    if len(found) > 1:
+        raise NotFoundError(f"{fragment} means {len(found)} tasks: {', '.join(found)}.", hint="Give more digits.")
+    return found[0]
+
+
+def _report(error: CouncilorError, output: Output) -> ExitCode:
+    code = exit_of_error(error)
+    output.error(error)
+    output.result({"error": {"message": error.message, "hint": error.hint(), "exit_code": int(code)}})
+    return code
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> CouncilorError:
+    """The first of our errors in a group; a group without one is a defect, and is raised as it is."""
+    ours = group.subgroup(CouncilorError)
+    if ours is None:
+        raise group
+    error: BaseException = ours
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, CouncilorError)
+    return error

@@ -1,0 +1,167 @@
+"""Commands about tasks that were submitted: list, show, diff, apply, verify, clean."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from councilor.app import open_store, open_tools
+from councilor.domain.artifact import ArtifactKind
+from councilor.domain.codec import encode
+from councilor.domain.task import END_STATES, TaskHead
+from councilor.errors import BusyError, InputError, NotFoundError
+from councilor.pipeline.ledger import verify_task
+from councilor.ports.events import EventStream
+from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.report import load_judged, show_why
+from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
+
+__all__ = ["apply", "clean", "diff", "list_tasks", "show", "verify"]
+
+TaskId = Annotated[str, typer.Argument(metavar="TASK", help="`last`, a task's id, or its beginning or end.")]
+
+
+def list_tasks(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most tasks to show.")] = 20,
+    before: Annotated[str | None, typer.Option(help="Show tasks older than this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest tasks."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_store(session.settings) as store:
+            heads = await store.events.heads(limit=limit, before=before)
+        session.output.result([encode(head) for head in heads])
+        rows = (
+            (head.task_id, head.state.value, head.spec_id, head.title, f"{head.submitted_at:%Y-%m-%d %H:%M}")
+            for head in heads
+        )
+        session.output.table(("task", "state", "spec", "title", "submitted (UTC)"), rows)
+        if not heads:
+            session.output.note("There is no task yet.")
+        return ExitCode.ACCEPTED
+
+    execute(as_json, body)
+
+
+def show(
+    task: TaskId = "last",
+    why: Annotated[bool, typer.Option("--why", help="Every gate, claim and vote behind the verdict.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a task stands, and why."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_store(session.settings) as store:
+            head = await _head(store.events, task)
+            judged = await load_judged(store, head)
+        session.output.result(judged.json())
+        session.output.line(f"{head.title}", style="bold")
+        session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
+        if head.commit:
+            session.output.line(f"  commit {head.commit} in {head.repository}")
+        if why:
+            show_why(judged, session.output)
+        else:
+            rows = ((item.kind.value, item.name, str(item.size_bytes), item.id) for item in judged.artifacts)
+            session.output.table(("kind", "name", "bytes", "artifact"), rows, title="\nArtifacts")
+        return ExitCode.ACCEPTED
+
+    execute(as_json, body)
+
+
+def diff(task: TaskId = "last", as_json: AsJson = False) -> None:
+    """Print the latest candidate of a task as a patch."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_store(session.settings) as store:
+            task_id = await find_task(store.events, task)
+            artifacts = await store.artifacts.of_task(task_id)
+            patches = [item for item in artifacts if item.kind is ArtifactKind.CODE_CHANGES]
+            if not patches:
+                raise NotFoundError(f"The task {task_id} has no candidate yet.", hint="councilor show " + task_id)
+            patch = await store.artifacts.read(patches[-1].id)
+        session.output.result({"task_id": task_id, "tree": patches[-1].tree, "patch": patch.decode("utf-8", "replace")})
+        if not as_json:
+            session.output.raw(patch)
+        return ExitCode.ACCEPTED
+
+    execute(as_json, body)
+
+
+def apply(task: TaskId = "last", as_json: AsJson = False) -> None:
+    """Take an accepted change over: fast-forward the current branch to its commit."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_store(session.settings) as store:
+            head = await _head(store.events, task)
+        if head.commit is None:
+            raise InputError(
+                f"The task {head.task_id} published nothing (it is {head.state.value}).",
+                hint=f"councilor show --why {head.task_id}",
+            )
+        async with open_tools(session.settings) as tools:
+            repository = await tools.repositories.open(Path(head.repository))
+            branch = await repository.fast_forward(head.commit)
+        session.output.result({"task_id": head.task_id, "commit": head.commit, "branch": branch})
+        session.output.line(f"{branch} is now at {head.commit[:12]}.")
+        return ExitCode.ACCEPTED
+
+    execute(as_json, body)
+
+
+def verify(task: TaskId = "last", as_json: AsJson = False) -> None:
+    """Check every signature, hash and link of a task's artifacts, and its published commit."""
+
+    async def body(session: Session) -> ExitCode:
+        async with open_store(session.settings) as store:
+            head = await _head(store.events, task)
+            report = await verify_task(head.task_id, store.artifacts, store.keys)
+        session.output.result(encode(report) | {"sound": report.sound})
+        for finding in report.findings:
+            session.output.line(f"{finding.name}: {finding.problem}", style="red")
+        verdict = "sound" if report.sound else "NOT sound"
+        session.output.line(
+            f"{verdict}: {report.artifacts} artifacts, {report.statements} signed statements, "
+            f"{len(report.findings)} findings, {len(report.keyids)} key(s)",
+            style="bold green" if report.sound else "bold red",
+        )
+        return ExitCode.ACCEPTED if report.sound else ExitCode.REJECTED
+
+    execute(as_json, body)
+
+
+def clean(
+    everything: Annotated[bool, typer.Option("--all", help="Also files of runs that could still be resumed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove workspaces and scratch files of runs that have ended; artifacts and verdicts stay."""
+
+    async def body(session: Session) -> ExitCode:
+        removed: list[str] = []
+        async with open_store(session.settings) as store, open_tools(session.settings) as tools:
+            for folder in sorted(session.settings.runs_dir.glob("*")):
+                head = await store.events.head(folder.name)
+                if head is not None and head.state not in END_STATES and not everything:
+                    continue
+                try:
+                    async with tools.hold(Path(head.repository) if head else folder, wait=False):
+                        shutil.rmtree(folder)
+                except BusyError:
+                    session.output.note(f"{folder.name} is running; left alone.")
+                    continue
+                removed.append(folder.name)
+        session.output.result({"removed": removed})
+        session.output.line(f"Removed the files of {len(removed)} run(s).")
+        return ExitCode.ACCEPTED
+
+    execute(as_json, body)
+
+
+async def _head(events: EventStream, fragment: str) -> TaskHead:
+    head = await events.head(await find_task(events, fragment))
+    assert head is not None, "find_task only finds tasks that have a head"
+    return head
