@@ -30,6 +30,9 @@ class TestRequest:
     """Run only these of the collected tests; None runs all."""
     expected: tuple[str, ...] = ()
     """Tests that must be reported; those that are not come back as `Outcome.MISSING`."""
+    suspects: tuple[str, ...] = ()
+    """Tests worth forging: those that failed on the base, and acceptance tests. If they pass, they are run once more,
+    changed so that they must fail."""
     per_test_coverage: bool = False
     stop_at_first_failure: bool = False
     canaries: int = 5

@@ -1,0 +1,5 @@
+"""The pytest runner whose evidence a candidate cannot forge: docs/explanation/evidence.md says how, and how far."""
+
+from councilor.adapters.analyzers.pytest.conductor import PytestRunner
+
+__all__ = ["PytestRunner"]

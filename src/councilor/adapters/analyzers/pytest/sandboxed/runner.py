@@ -1,0 +1,84 @@
+"""What runs inside the sandbox: sets the interpreter up, then lets pytest collect and run what the conductor asks for.
+
+Rules, in this order:
+1. The channel is taken and its key received before anything but the standard library is imported.
+2. `sys.path` is the interpreter's and the environment's; councilor's tools come last; the runner's folder leaves it.
+3. pytest is imported before the repository's folder enters `sys.path`, so that the folder cannot replace it.
+4. Bytecode of the repository is neither read nor written: committed `.pyc` files do nothing.
+5. The process ends by `os._exit` with the code that the conductor gave out with its last order.
+
+It decides nothing. Copied nowhere, mounted read-only; Python 3.9 and later, pytest 7 and later.
+"""
+
+from __future__ import annotations
+
+import importlib._bootstrap_external as bootstrap
+import os
+import sys
+from typing import Any
+
+from line import open_line
+
+__all__ = ["main"]
+
+STOPPED_EARLY = 71
+
+
+def main() -> None:
+    """Hold the conversation from the first order to the last."""
+    leave, flush = os._exit, (sys.stdout.flush, sys.stderr.flush)
+    line = open_line()
+    start = line.start
+    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.append(start["tools"])
+    recorder, run = _prepare(line, start)
+    status = int(run())
+    last = recorder.last
+    line.send({"status": status, "nonce": last["nonce"] if last else ""})
+    for each in flush:
+        each()
+    leave(last["code"] if last else STOPPED_EARLY)
+
+
+def _prepare(line: Any, start: dict[str, Any]) -> tuple[Any, Any]:
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import pytest
+    from recorder import Recorder
+    from tracer import line_tracer
+
+    sys.path.pop(0)
+    for name in ("line", "recorder", "tracer"):
+        sys.modules.pop(name, None)
+    folder = start["folder"]
+    trace = line_tracer(folder) if start["coverage"] else None
+    arguments = [*start["arguments"]]
+    recorder = Recorder(send=line.send, receive=line.receive, own_arguments=len(arguments), trace=trace)
+    _ignore_bytecode(folder, start["pycache"])
+    os.chdir(folder)
+    sys.path[:0] = [path for path in start["roots"] if os.path.isdir(path)]
+    return recorder, lambda: pytest.main(arguments, plugins=[recorder])
+
+
+def _ignore_bytecode(folder: str, pycache: str) -> None:
+    """Make the import system pass over cached bytecode inside `folder`, and give processes of the tests a fresh cache."""
+    inside = folder.rstrip(os.sep) + os.sep
+    locate = bootstrap.cache_from_source
+
+    def cache_from_source(path: Any, *args: Any, **options: Any) -> str:
+        if os.fspath(path).startswith(inside):
+            raise NotImplementedError("bytecode of the repository is not used")
+        prefix, sys.pycache_prefix = sys.pycache_prefix, None
+        try:
+            return locate(path, *args, **options)
+        finally:
+            sys.pycache_prefix = prefix
+
+    bootstrap.cache_from_source = cache_from_source
+    sys.dont_write_bytecode = True
+    sys.pycache_prefix = pycache
+    os.environ["PYTHONPYCACHEPREFIX"] = pycache
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+if __name__ == "__main__":
+    main()
