@@ -1,0 +1,91 @@
+"""What is masked, what is stripped, and what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from councilor.domain.redaction import is_secret_name, mask_secrets, plain_text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://u:hunter2@h/d", "postgresql://u:***@h/d"),
+        ("redis://:hunter2@h:6379", "redis://:***@h:6379"),
+        ("see postgres://u:hun/t@r2@h/d now", "see postgres://u:***@h/d now"),
+        ("host=h password=hunter2 user=u", "host=h password=*** user=u"),
+        ("password='hunter 2 x' user=u", "password=*** user=u"),
+        ('{"api_key": "hunter2", "n": 1}', '{"api_key": ***, "n": 1}'),
+        ("AWS_SECRET_ACCESS_KEY=hunter2", "AWS_SECRET_ACCESS_KEY=***"),
+        ("https://h/x?token=hunter2&a=1", "https://h/x?token=***&a=1"),
+        ("Authorization: Bearer hunter2hunter2", "Authorization: Bearer ***"),
+        ("Authorization: hunter2", "Authorization: ***"),
+        ("key sk-abcdefghijklmnop1234 used", "key *** used"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz012345", "***"),
+        ("a -----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY----- b", "a *** b"),
+        ("-----BEGIN EC PRIVATE KEY-----\ncut off", "***"),
+    ],
+)
+def test_secrets_are_masked(text, shown):
+    assert mask_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tokens=120 cost_usd=0.3",
+        "postgresql://u@h:5432/d",
+        "http://127.0.0.1:8125/metrics",
+        "the password was wrong",
+        "def f(self) -> str: ...",
+        "git@example.org:a/b.git",
+        "2026-01-01T00:00:00Z task=0196",
+    ],
+)
+def test_what_is_no_secret_is_left_alone(text):
+    assert mask_secrets(text) == text
+
+
+def test_known_secrets_are_masked_wherever_they_stand():
+    assert mask_secrets("x=correct-horse!", known=["correct-horse"]) == "x=***!"
+    assert mask_secrets("a short one", known=["a", ""]) == "a short one"
+
+
+def test_names_of_secrets():
+    assert all(map(is_secret_name, ["password", "V3_DB_PASSWORD", "api_key", "apiKey", "auth_token", "Authorization"]))
+    assert not any(map(is_secret_name, ["tokens", "task_id", "keyid", "secretary", "path"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1bP1;2|payload\x1b\\after", "after"),
+        ("\x9b2Jclear", "clear"),
+        ("\x1b(Bset", "set"),
+        ("\x1bcreset", "reset"),
+        ("a\rb\bc\x00", "a\\rb\\x08c\\x00"),
+        ("rtl\u202egnp", "rtl\\u202egnp"),
+        ("half \ud800 pair", "half \\ud800 pair"),
+        ("café, 日本, 🙂", "café, 日本, 🙂"),
+        ("one\ntwo\tthree", "one\\ntwo\\tthree"),
+    ],
+)
+def test_nothing_is_left_that_drives_a_terminal(text, shown):
+    assert plain_text(text) == shown
+
+
+def test_lines_may_be_kept():
+    assert plain_text("one\n\ttwo\x1b[2J\r\n", lines=True) == "one\n\ttwo\\r\n"
+
+
+@given(st.text())
+def test_plain_text_is_encodable_has_no_controls_and_is_settled(text):
+    shown = plain_text(text)
+    shown.encode("utf-8")
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
+    assert plain_text(shown) == shown
