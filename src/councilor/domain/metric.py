@@ -191,8 +191,8 @@ _ENTRIES = (
     _seconds("v3.phase.seconds", "Time a task spent in a phase.", _PHASE, buckets=_LONG_S),
     _seconds(
         "v3.worker.iteration",
-        "Time of one worker iteration, by the worker's kind.",
-        _open("kind", 3),
+        "Time of one worker iteration, by the name of the worker's profile.",
+        _open("worker", 4),
         _closed("outcome", WorkerOutcome),
         buckets=(1.0, 10.0, 60.0, 300.0, 1800.0),
         most_sets=8,
