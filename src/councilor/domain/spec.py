@@ -204,11 +204,11 @@ def _acceptance_problems(items: Sequence[Acceptance]) -> Iterator[Problem]:
             yield Problem("SPEC-11", f"{item.id!r} {reason}", field=f"{field}.id", hint="Number them A1, A2, ...")
         seen.add(item.id)
         for number, nodeid in enumerate(item.test_nodeids):
-            if reason := _bad_nodeid(nodeid):
+            if wrong := _bad_nodeid(nodeid):
                 hint = "Write it as pytest prints it: `tests/test_x.py::test_y`."
-                yield Problem("SPEC-13", f"{nodeid!r} {reason}", field=f"{field}.test_nodeids[{number}]", hint=hint)
-        if reason := _bad_command(item):
-            yield Problem("SPEC-4", reason, field=f"{field}.test_command", hint="Write a program and its arguments.")
+                yield Problem("SPEC-13", f"{nodeid!r} {wrong}", field=f"{field}.test_nodeids[{number}]", hint=hint)
+        if fault := _bad_command(item):
+            yield Problem("SPEC-4", fault, field=f"{field}.test_command", hint="Write a program and its arguments.")
 
 
 def _bad_command(item: Acceptance) -> str | None:

@@ -1,0 +1,205 @@
+"""Gates on tests: `base_tests`, `acceptance`, `revert_check`.
+
+Rules:
+- BASE-1: a test that passed on the base fails on the candidate. BASE-2: it is not reported any more. BASE-3: the run
+  did not end in time. BASE-4: more flaky tests than the tier allows. All with the base's test code.
+- A test that failed and then passed on the same tree is flaky: BASE-5, a warning, and no failure.
+- ACCEPT-1: a criterion's test does not pass. ACCEPT-2: its test is not found. ACCEPT-3: its command does not exit 0.
+  ACCEPT-4, a warning: no criterion is measured, so nothing shows that the task is done.
+- REVERT-1: new or named tests exist, and none of them fails on the base: they prove nothing. REVERT-2, a warning:
+  there is no such test at all. Only for the modes fix and feature.
+
+A criterion's test comes from the base's test code where the base has it, else from the candidate's new tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome, TestRun
+from councilor.domain.gate import GateResult, Severity, Violation
+from councilor.domain.spec import Acceptance, Mode
+from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
+
+__all__ = ["acceptance", "base_tests", "demonstrating_tests", "named_outcomes", "revert_check"]
+
+K = EvidenceKind
+MESSAGE_LIMIT = 160
+
+
+def _first_line(text: str) -> str:
+    line = next((line for line in text.splitlines() if line.strip()), "").strip()
+    return f": {line[:MESSAGE_LIMIT]}" if line else ""
+
+
+def _reason(run: TestRun, nodeid: str) -> str:
+    return _first_line(next((record.message for record in run.records if record.nodeid == nodeid), ""))
+
+
+def _file_of(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
+
+
+def base_tests(given: GateInput) -> GateResult:
+    """Whether every test that passes on the base still passes."""
+    bundle = given.bundle
+    if bundle is None:
+        return unmeasured("base_tests", "no test was run")
+    if not bundle.base.passed:
+        return unmeasured("base_tests", "no test passes on the base, so there is nothing to keep")
+    evidence_ids = bundle.of(K.TESTS_BASE, K.TESTS_CANDIDATE)
+    expected, kept = bundle.base.passed, bundle.candidate.passed
+    flaky = sorted(set(bundle.flaky) & expected - kept)
+    lost = sorted(expected - kept - set(flaky))
+    failures = [_lost(bundle.candidate, nodeid) for nodeid in lost]
+    if bundle.candidate.timed_out:
+        remedy = "Find what no longer ends, such as a loop without an exit."
+        failures.insert(0, broken("BASE-3", Severity.HIGH, "the tests did not end in time", remedy))
+    known = sorted(set(bundle.flaky))
+    if len(known) > given.tier.flaky_tests:
+        message = f"{len(known)} tests are flaky, {given.tier.flaky_tests} allowed in tier {given.tier.tier}"
+        failures.append(broken("BASE-4", Severity.MEDIUM, message, "Make them deterministic."))
+    return ruled(
+        "base_tests",
+        failures,
+        passed=f"{len(expected & kept)} of {len(expected)} tests that pass on the base pass",
+        failed=f"{len(lost)} of {len(expected)} tests that pass on the base do not pass any more" if lost else "",
+        warnings=[_flaky(nodeid) for nodeid in known],
+        evidence_ids=evidence_ids,
+    )
+
+
+def _lost(run: TestRun, nodeid: str) -> Violation:
+    outcome = run.outcome(nodeid)
+    if outcome is Outcome.MISSING:
+        remedy = "Restore what the test imports or needs; see the log of the test run."
+        return broken("BASE-2", Severity.HIGH, f"{nodeid} did not run any more", remedy, path=_file_of(nodeid))
+    ended = "is void" if outcome is Outcome.PASSED else f"ended as {outcome.value}"
+    message = f"{nodeid} passes on the base and {ended}{_reason(run, nodeid)}"
+    return broken("BASE-1", Severity.HIGH, message, "Repair the code, not the test.", path=_file_of(nodeid))
+
+
+def _flaky(nodeid: str) -> Violation:
+    message = f"{nodeid} failed and then passed on the same tree"
+    return broken("BASE-5", Severity.LOW, message, "Make the test deterministic.", path=_file_of(nodeid))
+
+
+def named_outcomes(bundle: EvidenceBundle, nodeid: str) -> dict[str, Outcome]:
+    """Every test that `nodeid` names on the candidate (a parametrised test is named without its parameters).
+
+    From the base's test code where the base or the candidate's run of it knows the test, else from the new tests.
+    """
+    for run in (bundle.candidate, bundle.new_on_candidate):
+        found = _named_in(run, nodeid)
+        if found and any(outcome is not Outcome.MISSING for outcome in found.values()):
+            return found
+        if _named_in(bundle.base, nodeid):
+            return found
+    return {}
+
+
+def _named_in(run: TestRun | None, nodeid: str) -> dict[str, Outcome]:
+    if run is None:
+        return {}
+    void = not run.believable
+    return {
+        record.nodeid: Outcome.ERROR if void else record.outcome
+        for record in run.records
+        if record.nodeid == nodeid or record.nodeid.startswith((f"{nodeid}[", f"{nodeid}::"))
+    }
+
+
+def acceptance(given: GateInput) -> GateResult:
+    """Whether every measured acceptance criterion holds."""
+    bundle = given.bundle
+    if bundle is None:
+        return unmeasured("acceptance", "nothing was run")
+    measured = [item for item in given.spec.acceptance if item.test_nodeids or item.test_command]
+    evidence_ids = bundle.of(K.TESTS_CANDIDATE, K.NEW_TESTS_CANDIDATE, K.ACCEPTANCE)
+    if not measured:
+        remedy = "Add test_nodeids or a test_command to a criterion of the spec."
+        warning = broken("ACCEPT-4", Severity.MEDIUM, "no acceptance criterion is measured", remedy)
+        return ruled("acceptance", (), passed=warning.message, warnings=[warning])
+    failures = [violation for item in measured for violation in _unmet(bundle, item)]
+    open_ids = [item.id for item in given.spec.acceptance if item not in measured]
+    message = f"{', '.join(open_ids)} not measured"
+    warnings = [broken("ACCEPT-4", Severity.LOW, message, "Add test_nodeids or a test_command.")] if open_ids else []
+    return ruled(
+        "acceptance",
+        failures,
+        passed=f"{len(measured)} of {len(given.spec.acceptance)} acceptance criteria hold",
+        warnings=warnings,
+        evidence_ids=evidence_ids,
+    )
+
+
+def _unmet(bundle: EvidenceBundle, item: Acceptance) -> Iterator[Violation]:
+    remedy = f"Make it so: given {item.given}, when {item.when}, then {item.then}."
+    for nodeid in item.test_nodeids:
+        found = named_outcomes(bundle, nodeid)
+        if not found or all(outcome is Outcome.MISSING for outcome in found.values()):
+            message = f"{item.id}: the test {nodeid} was not found"
+            yield broken("ACCEPT-2", Severity.HIGH, message, f"Write the test {nodeid}.", path=_file_of(nodeid))
+        for name, outcome in found.items():
+            if outcome not in (Outcome.PASSED, Outcome.MISSING) and name not in bundle.flaky:
+                message = f"{item.id}: {name} ended as {outcome.value}{_reason(bundle.candidate, name)}"
+                yield broken("ACCEPT-1", Severity.HIGH, message, remedy, path=_file_of(name))
+    if item.test_command:
+        run = bundle.acceptance.get(item.id)
+        if run is None:
+            message = f"{item.id}: its command was not run"
+            yield broken("ACCEPT-3", Severity.HIGH, message, "Run the evidence again.")
+        elif run.exit_code != 0 or run.timed_out or not run.believable:
+            ended = "did not end in time" if run.timed_out else f"exited with {run.exit_code}"
+            yield broken("ACCEPT-3", Severity.HIGH, f"{item.id}: `{item.test_command}` {ended}", remedy)
+
+
+def _fails(run: TestRun | None, nodeid: str) -> bool:
+    """Whether a believable run shows that the test does not pass there."""
+    return run is not None and run.believable and run.outcome(nodeid) is not Outcome.PASSED
+
+
+def demonstrating_tests(given: GateInput) -> tuple[str, ...]:
+    """Tests that pass on the candidate and fail on the base: they show that the change does something."""
+    bundle = given.bundle
+    if bundle is None:
+        return ()
+    named = {
+        name
+        for nodeid in given.spec.acceptance_nodeids
+        for name in _named_in(bundle.candidate, nodeid)
+        if name in bundle.candidate.passed and bundle.base.outcome(name) in (Outcome.FAILED, Outcome.ERROR)
+    }
+    new = bundle.new_on_candidate.passed if bundle.new_on_candidate else frozenset()
+    shown = {nodeid for nodeid in new if _fails(bundle.new_on_base, nodeid)}
+    return tuple(sorted((named if bundle.base.believable else set()) | shown))
+
+
+def revert_check(given: GateInput) -> GateResult:
+    """Whether some test tells the candidate from the base."""
+    bundle = given.bundle
+    if bundle is None:
+        return unmeasured("revert_check", "no test was run")
+    if given.spec.mode not in (Mode.FIX, Mode.FEATURE):
+        return unmeasured("revert_check", f"not asked of a {given.spec.mode.value} task")
+    shown = demonstrating_tests(given)
+    evidence_ids = bundle.of(K.TESTS_BASE, K.TESTS_CANDIDATE, K.NEW_TESTS_BASE, K.NEW_TESTS_CANDIDATE)
+    tried = _tried(given, bundle)
+    if shown:
+        summary = f"{len(shown)} tests fail on the base and pass on the candidate"
+        return ruled("revert_check", (), passed=summary, evidence_ids=evidence_ids)
+    remedy = "Write a test that fails without the change and passes with it."
+    if tried:
+        message = f"none of {len(tried)} new or named tests fails on the base and passes on the candidate"
+        failures = [broken("REVERT-1", Severity.HIGH, message, remedy, path=_file_of(tried[0]))]
+        return ruled("revert_check", failures, passed="", evidence_ids=evidence_ids)
+    warning = broken("REVERT-2", Severity.MEDIUM, "no test tells the candidate from the base", remedy)
+    return ruled("revert_check", (), passed=warning.message, warnings=[warning], evidence_ids=evidence_ids)
+
+
+def _tried(given: GateInput, bundle: EvidenceBundle) -> Sequence[str]:
+    """Tests that should have told the two apart."""
+    new = [record.nodeid for record in bundle.new_on_candidate.records] if bundle.new_on_candidate else []
+    base = set(bundle.base.outcomes)
+    named = [name for nodeid in given.spec.acceptance_nodeids for name in _named_in(bundle.candidate, nodeid)]
+    return sorted({*(name for name in new if name not in base), *named})
