@@ -23,65 +23,32 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from councilor.adapters.sandbox.job import HOME, complete_env, ordered_mounts, refuse_mounts
+from councilor.adapters.sandbox.base import BaseSandbox, Listener, Talk
+from councilor.adapters.sandbox.job import HOME, SYSTEM_FOLDERS, complete_env, ordered_mounts, system_files
+from councilor.adapters.sandbox.limits import Restraint
 from councilor.adapters.sandbox.process import Launch, supervise
 from councilor.errors import SandboxError
-from councilor.ports.clock import Clock
-from councilor.ports.metrics import MetricsBackend
-from councilor.ports.sandbox import Channel, Job, SandboxResult
+from councilor.ports.sandbox import Job, SandboxResult
 
 __all__ = ["Bubblewrap"]
 
 SETUP_S = 20.0
 """Longest wait for bubblewrap to set up its namespaces; about 6 ms are usual."""
 
-ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "mime.types")
-ETC_NETWORK = (
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "ca-certificates",
-    "pki/tls/certs",
-    "pki/ca-trust",
-    "nsswitch.conf",
-    "resolv.conf",
-    "hosts",
-    "gai.conf",
-    "services",
-    "protocols",
-)
 
-
-class Bubblewrap:
-    """Runs jobs in bubblewrap.
-
-    Args:
-        scratch: a folder of ours for small files that jobs see read-only.
-        private: folders and files of councilor's that no job may ever see.
-    """
+class Bubblewrap(BaseSandbox):
+    """Runs jobs in bubblewrap."""
 
     name = "bubblewrap"
 
-    def __init__(self, *, scratch: Path, metrics: MetricsBackend, clock: Clock, private: tuple[Path, ...] = ()) -> None:
-        self._scratch = scratch
-        self._metrics = metrics
-        self._clock = clock
-        self._private = private
-
-    async def run(
-        self,
-        job: Job,
-        *,
-        talk: Callable[[Channel], Awaitable[None]] | None = None,
-        on_output: Callable[[bytes], None] | None = None,
+    async def _run(
+        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
     ) -> SandboxResult:
-        """Run a job to its end; see the port."""
-        await asyncio.to_thread(refuse_mounts, job, self._private)
         arguments = await asyncio.to_thread(self._arguments, job)
-        with BubblewrapGrip(job, arguments) as grip:
+        with BubblewrapGrip(job, arguments, restraint) as grip:
             return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
 
     def _arguments(self, job: Job) -> list[str]:
@@ -95,7 +62,7 @@ class Bubblewrap:
             *(["--share-net"] if job.network else []),
             *("--ro-bind", "/usr", "/usr", *_root_links()),
             *(*size, "--tmpfs", "/tmp", *size, "--tmpfs", HOME),  # noqa: S108  # the job's own
-            *_etc(network=job.network, accounts=self._accounts(uid, gid)),
+            *_etc(network=job.network or bool(job.proxy_hosts), accounts=self._accounts(uid, gid)),
             *("--proc", "/proc", "--remount-ro", "/proc"),
             *("--dev", "/dev", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108  # the job's own
             *_mounts(job),
@@ -116,9 +83,10 @@ class BubblewrapGrip:
 
     name = "bubblewrap"
 
-    def __init__(self, job: Job, arguments: list[str]) -> None:
+    def __init__(self, job: Job, arguments: list[str], restraint: Restraint) -> None:
         self._job = job
         self._arguments = arguments
+        self._restraint = restraint
         self._status = b""
         self._pidfd: int | None = None
         self._child = 0
@@ -166,10 +134,13 @@ class BubblewrapGrip:
         self._child = int(json.loads(self._status.splitlines()[0])["child-pid"])
         try:
             self._pidfd = os.pidfd_open(self._child)
-        except ProcessLookupError:
-            return
-        self._open.append(self._pidfd)
-        os.write(self._block_fd, b"1")
+            self._open.append(self._pidfd)
+            await asyncio.to_thread(self._restraint.restrain, self._child)
+            os.write(self._block_fd, b"1")
+        except (ProcessLookupError, BrokenPipeError):
+            return  # it failed meanwhile
+        except OSError as error:
+            raise SandboxError(f"the limits could not be set: {error}", backend=self.name) from error
 
     def signal(self, number: int) -> None:
         """SIGTERM to the job's session, SIGKILL to the first process of its namespace and so to all of them."""
@@ -246,8 +217,7 @@ async def _gone(pidfd: int) -> None:
 
 def _root_links() -> Iterator[str]:
     """/bin, /lib and the like: links into /usr on merged systems, folders of their own on others."""
-    for name in ROOT_LINKS:
-        path = Path("/", name)
+    for path in map(Path, SYSTEM_FOLDERS[1:]):
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.is_dir():
@@ -255,8 +225,8 @@ def _root_links() -> Iterator[str]:
 
 
 def _etc(*, network: bool, accounts: Path) -> Iterator[str]:
-    for name in (*ETC, *(ETC_NETWORK if network else ())):
-        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+    for path in system_files(network=network):
+        yield from ("--ro-bind-try", path, path)
     for name in ("passwd", "group"):
         yield from ("--ro-bind", str(accounts / name), f"/etc/{name}")
 

@@ -15,11 +15,37 @@ from pathlib import Path
 from councilor.errors import InputError
 from councilor.ports.sandbox import Job
 
-__all__ = ["CHANNEL", "HOME", "PATH", "complete_env", "ordered_mounts", "refuse_mounts"]
+__all__ = [
+    "CHANNEL",
+    "HOME",
+    "PATH",
+    "SYSTEM_DEVICES",
+    "SYSTEM_FOLDERS",
+    "complete_env",
+    "ordered_mounts",
+    "refuse_mounts",
+    "system_files",
+]
 
 CHANNEL = "COUNCILOR_CHANNEL"
 HOME = "/home/job"
 PATH = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SYSTEM_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "mime.types")
+ETC_NETWORK = (
+    "ssl/certs",  # never ssl/private
+    "ssl/openssl.cnf",
+    "ca-certificates",
+    "pki/tls/certs",
+    "pki/ca-trust",
+    "nsswitch.conf",
+    "resolv.conf",
+    "hosts",
+    "gai.conf",
+    "services",
+    "protocols",
+)
 
 
 def complete_env(job: Job, channel_fd: int | None, *, tmpdir: str, home: str) -> dict[str, str]:
@@ -27,6 +53,11 @@ def complete_env(job: Job, channel_fd: int | None, *, tmpdir: str, home: str) ->
     env = {"PATH": PATH, "HOME": home, "TMPDIR": tmpdir, "LANG": "C.UTF-8", **job.env}
     env.pop(CHANNEL, None)
     return env if channel_fd is None else {**env, CHANNEL: str(channel_fd)}
+
+
+def system_files(*, network: bool) -> list[str]:
+    """Files and folders of /etc that say nothing about the host's people; some may not exist."""
+    return [f"/etc/{name}" for name in (*ETC, *(ETC_NETWORK if network else ()))]
 
 
 def ordered_mounts(job: Job) -> list[tuple[Path, bool]]:
