@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,8 @@ from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
-__all__ = ["Service", "Store", "Tools", "database_url", "open_service", "open_store", "open_tools"]
+__all__ = ["Service", "Store", "Tools", "open_service", "open_store", "open_tools"]
+__all__ += ["database_state", "database_url", "embedded_server", "migrate_database"]
 
 DEADLINES_S = {"artifacts": 60.0, "events": 30.0, "repositories": 60.0}
 """Seconds for one call of a port that leaves this process. Sandboxed jobs carry their own limits."""
@@ -150,13 +151,48 @@ async def database_url(settings: Settings) -> str:
         UnavailableError: no server answers, or it is too old.
         InputError: its schema is newer than this councilor.
     """
-    configured = settings.storage.database.url
-    if configured is not None:
-        url = configured.get_secret_value()
-    else:
-        url = await asyncio.to_thread(EmbeddedPostgres(settings.database_dir).up)
+    url = await _answering_url(settings)
     await asyncio.to_thread(migrate, url)
     return url
+
+
+async def migrate_database(settings: Settings) -> Sequence[str]:
+    """Bring the schema up to date; gives the names of the migrations that were applied."""
+    return await asyncio.to_thread(migrate, await _answering_url(settings))
+
+
+async def database_state(settings: Settings) -> dict[str, object]:
+    """Where the database is and whether it answers; starts nothing.
+
+    Raises:
+        UnavailableError: an external server does not answer.
+    """
+    url = _external_url(settings)
+    if url is None:
+        status = await asyncio.to_thread(embedded_server(settings).status)
+        where: dict[str, object] = {"kind": "embedded", "folder": str(status.folder), "log": str(status.log)}
+        if not status.running:
+            return where | {"answers": False, "version": None, "pid": status.pid}
+        url, where = status.url, where | {"pid": status.pid}
+    else:
+        where = {"kind": "external"}
+    async with Pool(url, max_connections=1) as pool, pool.connection() as connection:
+        version = connection.info.server_version
+    return where | {"answers": True, "version": f"{version // 10000}.{version % 10000}"}
+
+
+def embedded_server(settings: Settings) -> EmbeddedPostgres:
+    """The embedded server of these settings, whether it runs or not."""
+    return EmbeddedPostgres(settings.database_dir)
+
+
+async def _answering_url(settings: Settings) -> str:
+    return _external_url(settings) or await asyncio.to_thread(embedded_server(settings).up)
+
+
+def _external_url(settings: Settings) -> str | None:
+    configured = settings.storage.database.url
+    return configured.get_secret_value() if configured else None
 
 
 @asynccontextmanager

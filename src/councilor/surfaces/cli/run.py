@@ -12,13 +12,12 @@ from councilor.app import Service, open_service
 from councilor.domain.codec import encode
 from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
-from councilor.pipeline.executor import Outcome
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
-from councilor.surfaces.cli.progress import show_progress
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
+from councilor.surfaces.cli.watching import execute_watched
 
 __all__ = ["judge", "run"]
 
@@ -173,17 +172,8 @@ async def _start(session: Session, service: Service, task: Task) -> ExitCode:
 async def _watch(session: Session, service: Service, task_id: str, *, resumed: bool) -> ExitCode:
     output = session.output
     output.note(f"task {task_id}")
-    head = await service.store.events.head(task_id)
-    after = head.last_seq if resumed and head else 0
-    executed = service.executor.resume if resumed else service.executor.run
     try:
-        async with asyncio.TaskGroup() as group:
-            follower = group.create_task(show_progress(service.store.events.follow(task_id, after=after), output))
-            try:
-                outcome: Outcome = await executed(task_id)
-            except BaseException:
-                follower.cancel()
-                raise
+        outcome = await execute_watched(service, task_id, output, resumed=resumed)
     except asyncio.CancelledError:
         output.note(f"Interrupted; nothing is lost. Go on with: councilor run --resume {task_id}", style="yellow")
         raise

@@ -1,0 +1,26 @@
+"""Executing a task while its progress is shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+from councilor.app import Service
+from councilor.pipeline.executor import Outcome
+from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.progress import show_progress
+
+__all__ = ["execute_watched"]
+
+
+async def execute_watched(service: Service, task_id: str, output: Output, *, resumed: bool = False) -> Outcome:
+    """Execute a submitted task, or go on with an interrupted one, and show its events until it has ended."""
+    head = await service.store.events.head(task_id)
+    after = head.last_seq if resumed and head else 0
+    executed = service.executor.resume if resumed else service.executor.run
+    async with asyncio.TaskGroup() as group:
+        follower = group.create_task(show_progress(service.store.events.follow(task_id, after=after), output))
+        try:
+            return await executed(task_id)
+        except BaseException:
+            follower.cancel()
+            raise
