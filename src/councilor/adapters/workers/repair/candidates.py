@@ -27,6 +27,7 @@ PRIORS = {
     "boundary": 1.0, "comparison": 0.85, "argument": 0.8, "boolean": 0.75, "name": 0.7, "arithmetic": 0.65,
     "negation": 0.6, "constant": 0.55, "exception": 0.45, "guard": 0.35, "return": 0.25, "removal": 0.15,
 }  # fmt: skip
+NUMBER_DISCOUNT = 0.8
 MAX_LINES = 150
 
 
@@ -62,7 +63,9 @@ class Fix:
     @property
     def score(self) -> float:
         """Suspicion times prior."""
-        return self.suspicion.score * PRIORS[self.mutant.operator]
+        prior = PRIORS[self.mutant.operator]
+        # A written number is more often what was meant than the comparison with it.
+        return self.suspicion.score * (prior * NUMBER_DISCOUNT if self.mutant.original[:1].isdecimal() else prior)
 
     @property
     def content(self) -> bytes:
