@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +91,17 @@ def test_plain_text_is_encodable_has_no_controls_and_is_settled(text):
     shown.encode("utf-8")
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
     assert plain_text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a.", "a://b:", "\x9d", "\x90", "\x1b]", "\x1bP", "\x1b[0", "secret='", "secret ", 'token:"', "Bearer ", "sk-a",
+     "-----BEGIN PRIVATE KEY-----", "password=\n", "x" * 7],
+)  # fmt: skip
+@pytest.mark.timeout(20)
+def test_hostile_text_takes_linear_time(unit):
+    text = unit * (400_000 // len(unit))
+    started_s = time.process_time()
+    mask_secrets(plain_text(text))
+    mask_secrets(text)
+    assert time.process_time() - started_s < 10

@@ -4,6 +4,7 @@ Rules:
 - A password in a URL, the value behind a name such as `password` or `api_key`, a bearer token, a private key and tokens
   of well-known form are replaced by `***`. Masking too much is right where one cannot know.
 - Terminal escape sequences are removed; other control characters and those that reorder text are spelled out.
+- Each pattern is linear in hostile text: repetitions are bounded, or stop where the pattern could begin again.
 
 It cannot recognise a secret without form: pass known ones to `mask_secrets`, and log names rather than contents.
 
@@ -27,7 +28,10 @@ _SHORTEST_SECRET = 4
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/?#:@\"']*):[^\s\"'<>]*@", re.IGNORECASE), rf"\1:{MASK}@"),
+    (
+        re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://[^\s/?#:@\"']{0,255}):[^\s\"'<>]{0,1023}@", re.IGNORECASE),
+        rf"\1:{MASK}@",
+    ),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (
         re.compile(
@@ -41,8 +45,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 # CSI, OSC, DCS/SOS/PM/APC strings, then two-character sequences; each in its 7-bit and 8-bit form.
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x90\x98\x9c\x9e\x9f]*(?:\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]"
 )
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
