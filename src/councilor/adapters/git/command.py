@@ -95,6 +95,11 @@ class Finished:
     error: bytes
 
     @property
+    def skipped(self) -> bool:
+        """Whether `git update-index` passed over a name like `git~1`, which it only mentions."""
+        return b"Ignoring path " in self.error
+
+    @property
     def reason(self) -> str:
         """What git says went wrong, at most 2,000 characters."""
         return self.error.decode("utf-8", "backslashreplace").strip()[-2000:] or f"git ended with {self.code}"

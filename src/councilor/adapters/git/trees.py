@@ -89,7 +89,7 @@ async def compose(
     with temporary_index(git.folder) as index:
         view = git.at(index=index)
         done = await view.run("update-index", "-z", "--index-info", stdin=b"".join(lines))
-        if done.code:
+        if done.code or done.skipped:
             raise InputError(f"The two trees make none together: {done.reason}")
         return (await view.ask("write-tree")).decode().strip()
 

@@ -17,7 +17,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,7 +95,7 @@ class _Found:
 
 
 def _walk(top: Path) -> _Found:
-    if not stat.S_ISDIR(top.lstat().st_mode):
+    if top.is_symlink() or not top.is_dir():
         raise InputError(f"The workspace {top} is no longer a folder.")
     found = _Found()
     pending = [b""]
@@ -106,7 +105,7 @@ def _walk(top: Path) -> _Found:
         try:
             with os.scandir(root + folder) as entries:
                 for entry in entries:
-                    if folder or entry.name.lower() != b".git":
+                    if folder or entry.name != b".git":
                         _sort_in(entry, folder + b"/" + entry.name if folder else entry.name, found, pending)
         except OSError as error:
             raise InputError(f"{_show(folder)} in the workspace cannot be read: {error.strerror}") from error
@@ -143,7 +142,7 @@ async def _remove(view: Git, gone: set[bytes], found: _Found) -> None:
 
 async def _update(view: Git, paths: set[bytes], *how: str) -> None:
     done = await view.run("update-index", *how, "-z", "--stdin", stdin=b"".join(path + b"\0" for path in sorted(paths)))
-    if done.code:
+    if done.code or done.skipped:
         raise InputError(
             f"A file of the workspace cannot be taken: {done.reason}", hint="Rename it or make it readable."
         )
