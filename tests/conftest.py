@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
+
+from councilor.adapters.postgres.embedded import EmbeddedPostgres
+from councilor.adapters.postgres.migrate import migrate
+from councilor.errors import UnavailableError
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +30,91 @@ def service_missing() -> object:
         pytest.skip(reason)
 
     return missing
+
+
+@pytest.fixture(scope="session")
+def postgres_url(service_missing: Callable[[str], None]) -> Iterator[str]:
+    """A server for the whole session: the one named by V3_TEST_DATABASE_URL, else an embedded one of its own."""
+    if url := os.environ.get("V3_TEST_DATABASE_URL"):
+        yield url
+        return
+    folder = Path(tempfile.mkdtemp(prefix="councilor-test-"))
+    folder.chmod(0o711)  # as root the server's own user passes through
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        try:
+            url = server.up()
+            _trade_durability_for_speed(url)
+            yield url
+        except UnavailableError as error:
+            service_missing(f"{error} {error.hint()}")
+    finally:
+        server.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _template_database(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database to copy from."""
+    with _new_database(postgres_url) as (name, url):
+        migrate(url)
+        yield name
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A fresh database with nothing in it."""
+    with _new_database(postgres_url) as (_, url):
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres_url: str, _template_database: str) -> Iterator[str]:
+    """A fresh database, migrated."""
+    with _new_database(postgres_url, template=_template_database) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def engine_database_url(postgres_url: str) -> Iterator[str]:
+    """A database that all tests of the engine share: its schema takes a quarter of a second to make."""
+    with _new_database(postgres_url) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _shared_database_url(postgres_url: str, _template_database: str) -> Iterator[str]:
+    with _new_database(postgres_url, template=_template_database) as (_, url):
+        yield url
+
+
+@pytest.fixture
+def emptied_database_url(_shared_database_url: str) -> Iterator[str]:
+    """A migrated database whose tables are empty; ten times quicker than a fresh one."""
+    yield _shared_database_url
+    with psycopg.connect(_shared_database_url, autocommit=True) as admin:
+        tables = admin.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
+        ).fetchall()
+        admin.execute("SET session_replication_role = replica")  # what is recorded refuses to be truncated
+        admin.execute(SQL("TRUNCATE {}").format(SQL(", ").join(Identifier(name) for (name,) in tables)))
+
+
+def _trade_durability_for_speed(url: str) -> None:
+    """Databases come and go with each test; tests about durability start a server of their own."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            admin.execute(SQL("ALTER SYSTEM SET {} = off").format(Identifier(setting)))
+        admin.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _new_database(server_url: str, *, template: str = "template0") -> Iterator[tuple[str, str]]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    try:
+        yield name, urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as admin:
+            admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

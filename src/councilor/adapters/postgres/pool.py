@@ -1,0 +1,127 @@
+"""Connections to the database.
+
+Rules:
+- Every connection has a connect timeout, a statement timeout, an application name and the time zone UTC.
+- A connection is checked before it is given out: after a restart of the server nobody gets a dead one.
+- Outside `transaction` each statement commits by itself.
+- Leaving `connection` or `transaction` with an exception of psycopg raises one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from councilor.adapters.postgres.failures import check_server, translated, url_parameters
+
+__all__ = ["Connection", "Pool", "connection_string"]
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s: float, application_name: str) -> str:
+    """Libpq's connection string for a URL and our settings.
+
+    Raises:
+        InputError: the URL is not one; its text is not repeated.
+    """
+    given = url_parameters(url)
+    ours = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c TimeZone=UTC -c client_encoding=UTF8"
+    return make_conninfo(
+        **given
+        | {
+            "options": f"{given.get('options', '')} {ours}".strip(),
+            "connect_timeout": str(max(2, round(connect_timeout_s))),  # libpq takes 1 for 2
+            "application_name": application_name,
+        }
+    )
+
+
+class Pool:
+    """A pool of connections; use it with `async with`.
+
+    Args:
+        url: of the database.
+        max_connections: the most that are open at once.
+        connect_timeout_s: seconds a new connection, or the wait for a free one, may take.
+        statement_timeout_s: seconds one statement may take.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int = 10,
+        connect_timeout_s: float = 5.0,
+        statement_timeout_s: float = 30.0,
+        application_name: str = "councilor",
+    ) -> None:
+        self._connection_string = connection_string(
+            url,
+            connect_timeout_s=connect_timeout_s,
+            statement_timeout_s=statement_timeout_s,
+            application_name=application_name,
+        )
+        self._connect_timeout_s = connect_timeout_s
+        self._statement_timeout_s = statement_timeout_s
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self._connection_string,
+            min_size=1,
+            max_size=max_connections,
+            open=False,
+            timeout=connect_timeout_s,
+            kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            UnavailableError: the server does not answer, refuses us, or is too old.
+        """
+        # first alone: the pool would report a timeout where one connection tells the cause
+        async with self.alone() as connection:
+            check_server(connection.info.server_version)
+        with translated(deadline_s=self._connect_timeout_s):
+            await self._pool.open(wait=True, timeout=self._connect_timeout_s)
+
+    async def close(self) -> None:
+        """Close every connection that is not in use, and the others as they come back."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement commits by itself."""
+        with translated(deadline_s=self._statement_timeout_s):
+            async with self._pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction: committed at the end, undone by an exception."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Connection]:
+        """A connection outside the pool, for what keeps one for long."""
+        with translated(deadline_s=self._connect_timeout_s):
+            connection = await AsyncConnection.connect(self._connection_string, autocommit=True)
+            async with connection:
+                yield connection

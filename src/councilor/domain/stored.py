@@ -1,0 +1,144 @@
+"""What a store takes: the checks that every adapter of a storage port makes alike.
+
+Rules:
+- An id is a UUID in canonical form: lower case, with dashes.
+- A text has 1 to 255 characters, no NUL, and can be written as UTF-8.
+- An artifact's bytes, hash and size agree, and its fields can be read back as they were given.
+- A task's events go on from its head: the first is `task.submitted`, nothing follows an end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import sha256
+
+from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.event import Event, EventType, NewEvent, fold
+from councilor.domain.task import END_STATES, TaskHead
+from councilor.errors import HashMismatchError, InputError
+
+__all__ = ["LARGEST_BODY_BYTES", "is_fragment", "is_id", "number_events", "require_storable", "require_text"]
+
+LARGEST_BODY_BYTES = 2**30
+LARGEST_STATEMENT_BYTES = 2**20
+LONGEST_TEXT = 255
+LONGEST_HEAD_TEXT = 10_000
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FRAGMENT = re.compile(r"[0-9a-f-]{4,36}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_fragment(text: str) -> bool:
+    """Whether a text can be the beginning or the end of an id: 4 to 36 hexadecimal digits or dashes."""
+    return _FRAGMENT.fullmatch(text) is not None
+
+
+def require_text(text: str, field: str, *, longest: int = LONGEST_TEXT, shortest: int = 1) -> None:
+    """Refuse a text that a store cannot keep; `longest` counts characters.
+
+    Raises:
+        InputError: names the field.
+    """
+    if not shortest <= len(text) <= longest:
+        raise InputError(f"{field} must have {shortest} to {longest} characters, not {len(text)}.", field=field)
+    if "\0" in text:
+        raise InputError(f"{field} holds a NUL character.", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{field} is not valid Unicode at character {error.start}.", field=field) from error
+
+
+def require_storable(artifact: ExecutionArtifact, body: bytes) -> None:
+    """Refuse an artifact that a store cannot keep as it is.
+
+    Raises:
+        InputError: a field is not of its form, or something is too large.
+        HashMismatchError: `body` is not what the artifact says.
+    """
+    _require_fields(artifact)
+    if len(body) > LARGEST_BODY_BYTES:
+        raise InputError(f"The artifact has {len(body)} bytes; at most {LARGEST_BODY_BYTES} are kept.", field="body")
+    if artifact.size_bytes != len(body) or artifact.output_hash != sha256(body).hexdigest():
+        raise HashMismatchError(f"The bytes of artifact {artifact.id} are not what its hash and size say.")
+
+
+def _require_fields(artifact: ExecutionArtifact) -> None:
+    edges = [(item.artifact_id, item.role) for item in artifact.inputs]
+    ids = [artifact.id, artifact.task_id, *(item_id for item_id, _ in edges)]
+    if artifact.parent_id is not None:
+        ids.append(artifact.parent_id)
+    for text in ids:
+        if not is_id(text):
+            raise InputError(f"{text!r} is not an id: a UUID in canonical form.", field="id")
+    for field in ("input_hash", "output_hash", "keyid"):
+        if not _SHA256.fullmatch(getattr(artifact, field)):
+            raise InputError(f"{field} is not a SHA-256: 64 lower-case hexadecimal digits.", field=field)
+    for field in ("name", "run_id", "media_type", "tree"):
+        if (text := getattr(artifact, field)) is not None:
+            require_text(text, field)
+    for index, (_, role) in enumerate(edges):
+        require_text(role, f"inputs[{index}].role")
+    if len(set(edges)) != len(edges):
+        raise InputError("The same input is named twice in one role.", field="inputs")
+    if artifact.created_at.utcoffset() != timedelta(0):
+        raise InputError("created_at is not in UTC.", field="created_at")
+    if not 0 <= artifact.attempt < 2**31:
+        raise InputError(f"The attempt {artifact.attempt} is out of range.", field="attempt")
+    if len(artifact.statement) > LARGEST_STATEMENT_BYTES:
+        raise InputError(f"The statement has {len(artifact.statement)} bytes.", field="statement")
+
+
+def number_events(head: TaskHead | None, events: Sequence[NewEvent]) -> tuple[TaskHead, Sequence[Event]]:
+    """Number one task's new events from where its head stands; gives the head after them, and the events.
+
+    Args:
+        head: None for a task that has no events yet.
+        events: at least one, all of one task.
+
+    Raises:
+        InputError: the first event of a task is not `task.submitted`, the task is at its end, or an event's data is
+            not what its type asks for.
+    """
+    numbered = []
+    for new in events:
+        event = Event(
+            task_id=new.task_id,
+            type=new.type,
+            ts=new.ts,
+            attempt=new.attempt,
+            data=new.data,
+            seq=head.last_seq + 1 if head else 1,
+        )
+        _require_event(head, event)
+        try:
+            head = fold(head, event)
+        except (KeyError, ValueError) as error:
+            raise InputError(f"The data of {event.type} is not what it should be: {error}.", field="data") from error
+        numbered.append(event)
+    if head is None:
+        raise InputError("There is no event to number.", field="events")
+    for field in ("repository", "spec_id", "title", "worker", "decision", "commit"):
+        if (text := getattr(head, field)) is not None:
+            require_text(text, field, longest=LONGEST_HEAD_TEXT, shortest=0)
+    return head, numbered
+
+
+def _require_event(head: TaskHead | None, event: Event) -> None:
+    if not is_id(event.task_id):
+        raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
+    if head is None and event.type is not EventType.TASK_SUBMITTED:
+        raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")
+    if head is not None and head.state in END_STATES:
+        raise InputError(f"Task {event.task_id} is {head.state}; {event.type} cannot follow.", field="type")
+    if event.ts.utcoffset() != timedelta(0):
+        raise InputError("An event's time is not in UTC.", field="ts")
+    if not 0 <= event.attempt < 2**31:
+        raise InputError(f"The attempt {event.attempt} is out of range.", field="attempt")

@@ -1,0 +1,348 @@
+"""What every event stream does; the memory stream is the oracle for the others."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from councilor.adapters.memory.events import MemoryEventStream
+from councilor.adapters.postgres.events import DatabaseEventStream
+from councilor.adapters.postgres.pool import Pool
+from councilor.domain.codec import encode
+from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.task import RunMode, Task, TaskState
+from councilor.errors import CouncilorError, InputError
+from councilor.ports.events import EventStream
+
+START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def task_id(number: int = 1) -> str:
+    return f"0190{number:04x}-0000-7000-8000-00000000{number:04x}"
+
+
+def submitted(id_: str, **changes: Any) -> NewEvent:
+    task = Task(
+        id=id_, repository="/srv/rép o", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="FIX-1",
+        title="Fix it", tier=2, worker="repair", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
+        submitted_at=START,
+    )  # fmt: skip
+    return NewEvent(task_id=id_, type=EventType.TASK_SUBMITTED, ts=START, data={"task": encode(task) | changes})
+
+
+def event(id_: str, type_: EventType = EventType.WORKER_HEARTBEAT, **data: Any) -> NewEvent:
+    return NewEvent(task_id=id_, type=type_, ts=START + timedelta(seconds=1), attempt=2, data=data)
+
+
+def finished(id_: str) -> NewEvent:
+    return event(id_, EventType.TASK_FINISHED, state="completed", commit="d" * 40)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def stream(request: pytest.FixtureRequest) -> AsyncIterator[EventStream]:
+    if request.param == "memory":
+        yield MemoryEventStream()
+    else:
+        async with Pool(request.getfixturevalue("emptied_database_url")) as pool:
+            yield DatabaseEventStream(pool, poll_s=0.05)
+
+
+async def test_events_are_numbered_from_one_and_come_back_as_they_were(stream: EventStream) -> None:
+    data = {"text": "ü\0\ud800\U0001f600", "n": [1, 1.0, 1e300, 10**30, None, True], "": {}}
+    stored = await stream.append([submitted(task_id()), event(task_id(), **data)])
+    stored = [*stored, *await stream.append([event(task_id())])]
+    assert [item.seq for item in stored] == [1, 2, 3]
+    assert list(await stream.read(task_id())) == stored
+    assert stored[1].data == data
+    assert repr((await stream.read(task_id(), after=1, limit=1))[0].data["n"]) == repr(data["n"])
+
+
+async def test_reading_pages_by_number(stream: EventStream) -> None:
+    await stream.append([submitted(task_id()), *(event(task_id(), i=i) for i in range(300))])
+    assert [item.seq for item in await stream.read(task_id())] == list(range(1, 201))
+    assert [item.seq for item in await stream.read(task_id(), after=250, limit=7)] == list(range(251, 258))
+    assert list(await stream.read(task_id(), after=301)) == []
+    assert list(await stream.read(task_id(), limit=0)) == []
+    assert list(await stream.read("nobody")) == []
+
+
+async def test_the_head_follows_the_events(stream: EventStream) -> None:
+    assert await stream.head(task_id()) is None
+    await stream.append([submitted(task_id())])
+    head = await stream.head(task_id())
+    assert head is not None
+    assert (head.state, head.last_seq, head.repository, head.tier) == (TaskState.SUBMITTED, 1, "/srv/rép o", 2)
+    await stream.append(
+        [
+            event(task_id(), EventType.PHASE_STARTED, phase="working"),
+            event(task_id(), EventType.VERDICT_REACHED, decision="accept"),
+            finished(task_id()),
+        ]
+    )
+    head = await stream.head(task_id())
+    assert head is not None
+    assert (head.state, head.decision, head.commit, head.last_seq) == (TaskState.COMPLETED, "accept", "d" * 40, 4)
+    assert (head.submitted_at, head.updated_at) == (START, START + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [event(task_id(2))],
+        [event(task_id(1)), event(task_id(2))],
+        [finished(task_id(1)), event(task_id(1))],
+        [event(task_id(1)), event("T-1")],
+        [event(task_id(1)), event(task_id(1), EventType.PHASE_STARTED)],
+        [event(task_id(1)), event(task_id(1), EventType.PHASE_STARTED, phase="dreaming")],
+        [event(task_id(1)), event(task_id(1), value=float("nan"))],
+        [event(task_id(1)), event(task_id(1), value=b"bytes")],
+        [event(task_id(1)), event(task_id(1), EventType.VERDICT_REACHED, decision="\0")],
+        [event(task_id(1)), NewEvent(task_id=task_id(1), type=EventType.TASK_STARTED, ts=datetime(2026, 1, 1))],  # noqa: DTZ001
+        [event(task_id(1)), NewEvent(task_id=task_id(1), type=EventType.TASK_STARTED, ts=START, attempt=2**31)],
+        [submitted(task_id(2), title=5)],
+        [submitted(task_id(2), title="\0")],
+        [submitted(task_id(2), repository="\ud800")],
+    ],
+)
+async def test_bad_events_are_refused_whole(stream: EventStream, bad: Sequence[NewEvent]) -> None:
+    await stream.append([submitted(task_id(1))])
+    with pytest.raises(InputError):
+        await stream.append(bad)
+    assert len(await stream.read(task_id(1))) == 1
+    assert await stream.head(task_id(2)) is None
+
+
+async def test_nothing_follows_the_end(stream: EventStream) -> None:
+    await stream.append([submitted(task_id()), finished(task_id())])
+    with pytest.raises(InputError, match="completed"):
+        await stream.append([event(task_id())])
+    assert len(await stream.read(task_id())) == 2
+
+
+async def test_no_events_are_no_offence(stream: EventStream) -> None:
+    assert list(await stream.append([])) == []
+
+
+async def test_a_batch_may_be_about_several_tasks(stream: EventStream) -> None:
+    await stream.append([submitted(task_id(2)), submitted(task_id(1)), event(task_id(2)), finished(task_id(1))])
+    assert [item.seq for item in await stream.read(task_id(2))] == [1, 2]
+    assert [item.type for item in await stream.read(task_id(1))] == [EventType.TASK_SUBMITTED, EventType.TASK_FINISHED]
+
+
+async def test_following_gives_what_is_there_and_what_comes_until_the_end(stream: EventStream) -> None:
+    await stream.append([submitted(task_id()), *(event(task_id(), i=i) for i in range(450))])
+
+    async def collect(after: int) -> list[int]:
+        return [item.seq async for item in stream.follow(task_id(), after=after)]
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        whole, rest, beyond = (group.create_task(collect(after)) for after in (0, 440, 460))
+        await asyncio.sleep(0)
+        for i in range(5):
+            await stream.append([event(task_id(), i=i)])
+        await stream.append([finished(task_id())])
+    assert whole.result() == list(range(1, 458))
+    assert rest.result() == list(range(441, 458))
+    assert beyond.result() == []
+    assert await collect(457) == []
+
+
+async def test_a_follower_of_an_unknown_task_waits_for_it(stream: EventStream) -> None:
+    async def collect() -> list[EventType]:
+        return [item.type async for item in stream.follow(task_id())]
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        seen = group.create_task(collect())
+        await asyncio.sleep(0)
+        await stream.append([submitted(task_id(2))])
+        await stream.append([submitted(task_id()), event(task_id(), EventType.TASK_CANCELLED)])
+    assert seen.result() == [EventType.TASK_SUBMITTED, EventType.TASK_CANCELLED]
+
+
+async def test_a_follower_can_be_cancelled(stream: EventStream) -> None:
+    await stream.append([submitted(task_id())])
+    reached = asyncio.Event()
+
+    async def collect() -> None:
+        async for _ in stream.follow(task_id()):
+            reached.set()
+
+    follower = asyncio.create_task(collect())
+    async with asyncio.timeout(20):
+        await reached.wait()
+        follower.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await follower
+    assert len(await stream.append([event(task_id())])) == 1
+
+
+async def test_heads_are_paged_newest_first(stream: EventStream) -> None:
+    for number in (3, 1, 5, 2, 4):
+        await stream.append([submitted(task_id(number))])
+    assert [head.task_id for head in await stream.heads(limit=2)] == [task_id(5), task_id(4)]
+    assert [head.task_id for head in await stream.heads(before=task_id(4))] == [task_id(3), task_id(2), task_id(1)]
+    assert list(await stream.heads(before=task_id(1))) == []
+    with pytest.raises(InputError):
+        await stream.heads(before="\0")
+
+
+async def test_a_task_is_found_by_the_beginning_or_the_end_of_its_id(stream: EventStream) -> None:
+    for number in range(1, 4):
+        await stream.append([submitted(task_id(number))])
+    assert list(await stream.find("01900002")) == [task_id(2)]
+    assert list(await stream.find("0003")) == [task_id(3)]
+    assert list(await stream.find(task_id(1).upper())) == [task_id(1)]
+    assert list(await stream.find("0190")) == [task_id(3), task_id(2), task_id(1)]
+    assert list(await stream.find("0190", limit=1)) == [task_id(3)]
+    for fragment in ("003", "", "%%%%", "____", "\0\0\0\0", "beef", task_id(1) + "0"):
+        assert list(await stream.find(fragment)) == []
+
+
+async def test_concurrent_appenders_leave_no_gap(stream: EventStream) -> None:
+    ids = [task_id(number) for number in range(1, 4)]
+    await stream.append([submitted(id_) for id_ in ids])
+
+    async def produce(seed: int) -> None:
+        order = random.Random(seed)
+        for i in range(15):
+            chosen = order.sample(ids, order.randint(1, 3))
+            await stream.append([event(id_, by=seed, i=i) for id_ in chosen for _ in range(order.randint(1, 3))])
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(produce(seed) for seed in range(8)))
+    for id_ in ids:
+        events = await stream.read(id_, limit=10_000)
+        assert [item.seq for item in events] == list(range(1, len(events) + 1))
+        for seed in range(8):  # and each producer's own events stand in its order
+            own = [item.data["i"] for item in events if item.data.get("by") == seed]
+            assert own == sorted(own)
+
+
+async def test_two_submit_one_task_at_once(stream: EventStream) -> None:
+    await asyncio.gather(*(stream.append([submitted(task_id())]) for _ in range(4)))
+    assert [item.seq for item in await stream.read(task_id())] == [1, 2, 3, 4]
+
+
+# --- only the database --------------------------------------------------------------------------------------------
+
+
+async def test_a_notification_wakes_a_follower_before_it_would_look(emptied_database_url: str) -> None:
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool, poll_s=3600) as stream:
+        await stream.append([submitted(task_id())])
+        seen: list[Event] = []
+        async with asyncio.timeout(20):
+            async for item in stream.follow(task_id()):
+                seen.append(item)
+                if len(seen) < 5:
+                    await stream.append([event(task_id())])
+                elif len(seen) == 5:
+                    await stream.append([finished(task_id())])
+    assert [item.seq for item in seen] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_database_url: str) -> None:
+    count = 400
+
+    async def produce(stream: EventStream) -> None:
+        for i in range(count):
+            await stream.append([event(task_id(), i=i)])
+
+    async def collect(stream: EventStream) -> list[int]:
+        return [item.seq async for item in stream.follow(task_id())]
+
+    async def cut(followed: Pool) -> None:
+        """End the connections of the following process, the listening one among them, again and again."""
+        async with await psycopg.AsyncConnection.connect(emptied_database_url, autocommit=True) as admin:
+            while True:
+                await admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'follower'"
+                    " AND query LIKE 'LISTEN%%'"
+                )
+                cuts.append(1)
+                await asyncio.sleep(0.02)
+
+    cuts: list[int] = []
+    async with (
+        asyncio.timeout(60),
+        Pool(emptied_database_url) as producing,
+        Pool(emptied_database_url, application_name="follower") as following,
+        DatabaseEventStream(following, poll_s=0.5) as followed,
+    ):
+        stream = DatabaseEventStream(producing)
+        await stream.append([submitted(task_id())])
+        async with asyncio.TaskGroup() as group:
+            followers = [group.create_task(collect(followed)) for _ in range(3)]
+            cutter = group.create_task(cut(following))
+            await asyncio.gather(*(produce(stream) for _ in range(3)))
+            cutter.cancel()
+            await stream.append([finished(task_id())])
+    assert len(cuts) > 5
+    for follower in followers:
+        assert follower.result() == list(range(1, 3 * count + 3))
+
+
+async def test_leaving_a_stream_ends_its_listener(emptied_database_url: str) -> None:
+    async with Pool(emptied_database_url) as pool:
+        with suppress(KeyError):
+            async with DatabaseEventStream(pool):
+                raise KeyError
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "event listener"] == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+EVENTS = st.builds(
+    lambda number, kind, data: (number, kind, data),
+    st.integers(1, 3),
+    st.sampled_from([*EventType, EventType.WORKER_OUTPUT]),
+    st.fixed_dictionaries(
+        {"phase": st.sampled_from(["working", "checking", "sleeping"]), "decision": st.sampled_from(["accept", "a\0"])},
+        optional={"state": st.sampled_from(["completed", "paused", "no"]), "more": JSON},
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(EVENTS, max_size=4), max_size=5))
+def test_the_database_does_what_the_memory_stream_does(emptied_database_url: str, batches: list[Any]) -> None:
+    """Every example has its own ids, because examples share the database."""
+    base = uuid4()
+
+    def id_(number: int) -> str:
+        return str(UUID(int=base.int & ~0xFF | number))
+
+    async def compare() -> None:
+        oracle = MemoryEventStream()
+        async with Pool(emptied_database_url, max_connections=1) as pool:
+            stream = DatabaseEventStream(pool)
+            for batch in batches:
+                new = [
+                    submitted(id_(number)) if kind is EventType.TASK_SUBMITTED else event(id_(number), kind, **data)
+                    for number, kind, data in batch
+                ]
+                assert await _outcome(stream, new) == await _outcome(oracle, new)
+            for number in (1, 2, 3):
+                assert await stream.head(id_(number)) == await oracle.head(id_(number))
+                assert repr(list(await stream.read(id_(number)))) == repr(list(await oracle.read(id_(number))))
+
+    asyncio.run(compare())
+
+
+async def _outcome(stream: EventStream, new: Sequence[NewEvent]) -> object:
+    try:
+        return list(await stream.append(new))
+    except CouncilorError as error:
+        return type(error), error.message
