@@ -4,27 +4,27 @@ Rules:
 - Outcome of a job in the metrics: `exited`, `timed_out`, `cancelled`, or `failed` when the sandbox itself did.
 - The probe runs once per instance; callers that come meanwhile wait for its answer.
 
-It does not confine anything: `_run` of the kind does.
+It does not confine anything: the `_grip` of the kind does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from councilor.adapters.sandbox.job import refuse_mounts
 from councilor.adapters.sandbox.limits import Restraint, Restraints
 from councilor.adapters.sandbox.probe import attack
+from councilor.adapters.sandbox.process import Grip, Listener, Talk, supervise
+from councilor.adapters.sandbox.proxied import ProxiedGrip, behind_proxy, proxied_job
+from councilor.errors import SandboxError
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
-from councilor.ports.sandbox import Channel, Job, SandboxProbe, SandboxResult
+from councilor.ports.sandbox import Job, SandboxProbe, SandboxResult
 
-__all__ = ["BaseSandbox", "Listener", "Talk"]
-
-Talk = Callable[[Channel], Awaitable[None]]
-Listener = Callable[[bytes], None]
+__all__ = ["BaseSandbox"]
 
 
 class BaseSandbox(ABC):
@@ -36,6 +36,8 @@ class BaseSandbox(ABC):
     """
 
     name: str
+    proxies = False
+    """Whether a job gets a network of its own, so that the proxy is the only way out."""
 
     def __init__(self, *, scratch: Path, metrics: MetricsBackend, clock: Clock, private: tuple[Path, ...] = ()) -> None:
         self._scratch = scratch.absolute()
@@ -47,10 +49,8 @@ class BaseSandbox(ABC):
         self._probe: SandboxProbe | None = None
 
     @abstractmethod
-    async def _run(
-        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
-    ) -> SandboxResult:
-        """Run a job whose mounts are in order."""
+    def _grip(self, job: Job, restraint: Restraint) -> AbstractAsyncContextManager[Grip]:
+        """Get ready to hold a job whose mounts are in order."""
 
     async def run(self, job: Job, *, talk: Talk | None = None, on_output: Listener | None = None) -> SandboxResult:
         """Run a job to its end; see the port."""
@@ -58,7 +58,7 @@ class BaseSandbox(ABC):
         try:
             await asyncio.to_thread(refuse_mounts, job, self._private)
             async with self._restraints.restraint(job.limits) as restraint:
-                result = await self._run(job, restraint, talk=talk, on_output=on_output)
+                result = await self._run(job, restraint, talk, on_output)
             outcome = "timed_out" if result.timed_out else "exited"
             return result
         except asyncio.CancelledError:
@@ -68,6 +68,18 @@ class BaseSandbox(ABC):
             self._metrics.counter("v3.sandbox.jobs", {"sandbox": self.name, "outcome": outcome})
             elapsed_s = self._clock.monotonic() - started_s
             self._metrics.histogram("v3.sandbox.seconds", {"sandbox": self.name}, elapsed_s)
+
+    async def _run(
+        self, job: Job, restraint: Restraint, talk: Talk | None, on_output: Listener | None
+    ) -> SandboxResult:
+        if job.network or not job.proxy_hosts:
+            async with self._grip(job, restraint) as grip:
+                return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+        if not self.proxies:
+            raise SandboxError(f"{self.name} cannot keep a job behind the proxy", backend=self.name)
+        async with behind_proxy(job.proxy_hosts) as fd, self._grip(proxied_job(job, fd), restraint) as grip:
+            held = ProxiedGrip(grip, fd)
+            return await supervise(job, held, talk=talk, on_output=on_output, clock=self._clock)
 
     async def probe(self) -> SandboxProbe:
         """Try to break out in every known way and say what was achieved."""

@@ -23,15 +23,16 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from councilor.adapters.sandbox.base import BaseSandbox, Listener, Talk
+from councilor.adapters.sandbox.base import BaseSandbox
 from councilor.adapters.sandbox.job import HOME, SYSTEM_FOLDERS, complete_env, ordered_mounts, system_files
 from councilor.adapters.sandbox.limits import Restraint
-from councilor.adapters.sandbox.process import Launch, supervise
+from councilor.adapters.sandbox.process import Grip, Launch
 from councilor.errors import SandboxError
-from councilor.ports.sandbox import Job, SandboxResult
+from councilor.ports.sandbox import Job
 
 __all__ = ["Bubblewrap"]
 
@@ -43,13 +44,13 @@ class Bubblewrap(BaseSandbox):
     """Runs jobs in bubblewrap."""
 
     name = "bubblewrap"
+    proxies = True
 
-    async def _run(
-        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
-    ) -> SandboxResult:
+    @asynccontextmanager
+    async def _grip(self, job: Job, restraint: Restraint) -> AsyncIterator[Grip]:
         arguments = await asyncio.to_thread(self._arguments, job)
         with BubblewrapGrip(job, arguments, restraint) as grip:
-            return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+            yield grip
 
     def _arguments(self, job: Job) -> list[str]:
         """Everything but the environment and the command."""

@@ -1,7 +1,7 @@
 """Which sandbox a machine gets: the strongest that works, or none at all and then nothing runs.
 
 Rules:
-- `auto` takes bubblewrap, else Landlock (on macOS: seatbelt); a kind that cannot run the probe is not a kind that works.
+- `auto` takes bubblewrap, else Landlock (on macOS: seatbelt). A kind that cannot run the probe does not work.
 - A kind that was asked for by name is taken or refused, never replaced.
 - `none` must be asked for by name. It is never a fallback.
 

@@ -15,14 +15,16 @@ Source: landlock(7); Linux Documentation/userspace-api/landlock.rst.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from councilor.adapters.sandbox.base import BaseSandbox, Listener, Talk
+from councilor.adapters.sandbox.base import BaseSandbox
 from councilor.adapters.sandbox.job import SYSTEM_DEVICES, SYSTEM_FOLDERS, ordered_mounts, system_files
 from councilor.adapters.sandbox.launched import Confinement, LauncherGrip, private_folders
 from councilor.adapters.sandbox.limits import Restraint
-from councilor.adapters.sandbox.process import supervise
-from councilor.ports.sandbox import Job, SandboxResult
+from councilor.adapters.sandbox.process import Grip
+from councilor.ports.sandbox import Job
 
 __all__ = ["Landlock"]
 
@@ -34,14 +36,14 @@ class Landlock(BaseSandbox):
     """Runs jobs under Landlock."""
 
     name = "landlock"
+    proxies = True
 
-    async def _run(
-        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
-    ) -> SandboxResult:
+    @asynccontextmanager
+    async def _grip(self, job: Job, restraint: Restraint) -> AsyncIterator[Grip]:
         confinement = await asyncio.to_thread(_confinement, job)
         async with private_folders(self._scratch) as folder:
             with LauncherGrip(self.name, job, confinement, folder=folder, restraint=restraint) as grip:
-                return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+                yield grip
 
 
 def _confinement(job: Job) -> Confinement:

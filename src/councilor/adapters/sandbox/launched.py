@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
+import marshal
 import os
 import shutil
 import signal
@@ -60,7 +60,7 @@ class LauncherGrip:
         self._folder = folder
         self._restraint = restraint
         self._pid = 0
-        self._report: list[dict[str, object]] = []
+        self._report: list[str] = []
         self._status_fd, self._status_end = os.pipe()
         self._block_end, self._block_fd = os.pipe()
         self._orders = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
@@ -84,13 +84,14 @@ class LauncherGrip:
             "env": env,
             "cwd": str(self._job.cwd),
             "network": self._job.network,
+            "proxied": bool(self._job.proxy_hosts) and not self._job.network,
             "rlimits": self._restraint.rlimits_by_name(),
             "confine": self._confinement.confine,
-            "readable": self._confinement.readable,
+            "readable": list(self._confinement.readable),
             "writable": [*self._confinement.writable, str(self._folder)],
-            "devices": self._confinement.devices,
+            "devices": list(self._confinement.devices),
         }
-        self._orders.write(json.dumps(orders).encode())
+        self._orders.write(marshal.dumps(orders))
         self._orders.seek(0)
         fds = (self._orders.fileno(), self._block_end, self._status_end)
         return Launch(argv=(sys.executable, "-I", "-S", str(LAUNCHER), *map(str, fds)), fds=fds)
@@ -121,16 +122,16 @@ class LauncherGrip:
         await asyncio.to_thread(self._restraint.kill)
         with os.fdopen(self._status_fd, "rb") as file:
             self._open.remove(self._status_fd)
-            self._report = [json.loads(line) for line in file.read().splitlines() if line]
+            self._report = file.read().decode().splitlines()
 
     def exit_code(self, returncode: int, output: bytes) -> int:
         """What the launcher reported; the first report is the job's, a later one that of its namespace."""
-        for report in self._report:
-            if "failed" in report:
-                raise SandboxError(f"{self.name} could not confine the job: {report['failed']}", backend=self.name)
-        exits = [report["exit"] for report in self._report if "exit" in report]
-        if exits:
-            return int(str(exits[0]))
+        for line in self._report:
+            word, _, rest = line.partition(" ")
+            if word == "failed":
+                raise SandboxError(f"{self.name} could not confine the job: {rest}", backend=self.name)
+            if word == "exit":
+                return int(rest)
         if returncode < 0:
             return returncode
         said = output.decode(errors="replace").strip()

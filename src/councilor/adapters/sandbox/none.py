@@ -9,11 +9,14 @@ Rules:
 
 from __future__ import annotations
 
-from councilor.adapters.sandbox.base import BaseSandbox, Listener, Talk
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from councilor.adapters.sandbox.base import BaseSandbox
 from councilor.adapters.sandbox.launched import Confinement, LauncherGrip, private_folders
 from councilor.adapters.sandbox.limits import Restraint
-from councilor.adapters.sandbox.process import supervise
-from councilor.ports.sandbox import Job, SandboxResult
+from councilor.adapters.sandbox.process import Grip
+from councilor.ports.sandbox import Job
 
 __all__ = ["NoSandbox"]
 
@@ -23,9 +26,8 @@ class NoSandbox(BaseSandbox):
 
     name = "none"
 
-    async def _run(
-        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
-    ) -> SandboxResult:
+    @asynccontextmanager
+    async def _grip(self, job: Job, restraint: Restraint) -> AsyncIterator[Grip]:
         async with private_folders(self._scratch) as folder:
             with LauncherGrip(self.name, job, Confinement(), folder=folder, restraint=restraint) as grip:
-                return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+                yield grip

@@ -31,7 +31,7 @@ from councilor.errors import SandboxError
 from councilor.ports.clock import Clock
 from councilor.ports.sandbox import Channel, Job, SandboxResult
 
-__all__ = ["Grip", "Launch", "supervise", "uninterrupted"]
+__all__ = ["Grip", "Launch", "Listener", "Talk", "supervise", "uninterrupted"]
 
 GRACE_S = 0.7
 """Between SIGTERM and SIGKILL; the port promises that all is over within a second."""

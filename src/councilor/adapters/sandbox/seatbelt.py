@@ -15,16 +15,17 @@ Source: sandbox-exec(1), sandbox(7); profiles in /System/Library/Sandbox/Profile
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from councilor.adapters.sandbox.base import BaseSandbox, Listener, Talk
+from councilor.adapters.sandbox.base import BaseSandbox
 from councilor.adapters.sandbox.job import ordered_mounts
 from councilor.adapters.sandbox.launched import Confinement, LauncherGrip, private_folders
 from councilor.adapters.sandbox.limits import Restraint
-from councilor.adapters.sandbox.process import supervise
+from councilor.adapters.sandbox.process import Grip
 from councilor.errors import SandboxError
-from councilor.ports.sandbox import Job, SandboxResult
+from councilor.ports.sandbox import Job
 
 __all__ = ["Seatbelt", "profile"]
 
@@ -47,16 +48,15 @@ class Seatbelt(BaseSandbox):
 
     name = "seatbelt"
 
-    async def _run(
-        self, job: Job, restraint: Restraint, *, talk: Talk | None, on_output: Listener | None
-    ) -> SandboxResult:
+    @asynccontextmanager
+    async def _grip(self, job: Job, restraint: Restraint) -> AsyncIterator[Grip]:
         program = shutil.which("sandbox-exec")
         if program is None:
             raise SandboxError("sandbox-exec is not there", backend=self.name)
         async with private_folders(self._scratch) as folder:
             confinement = Confinement(wrapper=(program, "-p", profile(job, folder)))
             with LauncherGrip(self.name, job, confinement, folder=folder, restraint=restraint) as grip:
-                return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+                yield grip
 
 
 def profile(job: Job, folder: Path) -> str:
