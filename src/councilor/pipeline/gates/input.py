@@ -47,6 +47,8 @@ class GateInput:
     """The tree that the stored patch makes of the base tree; None when it does not apply."""
     now: datetime
     """UTC; decides which waivers have expired."""
+    problem: str | None = None
+    """Why the worker's folder made no tree at all; the candidate is then what it began with."""
 
     @property
     def tier(self) -> TierRules:

@@ -3,7 +3,7 @@
 Rules:
 - SPEC-14: a closed or archived spec asks for nothing. SPEC-15: the task's spec is the one it names.
 - PATCH-1: the stored patch, applied to the base tree, gives exactly the candidate's tree; otherwise what is stored
-  and signed would not be what was judged.
+  and signed would not be what was judged. PATCH-2: the worker's folder made a tree at all.
 - EMPTY-1: the candidate differs from the base.
 """
 
@@ -34,7 +34,11 @@ def spec_completeness(given: GateInput) -> GateResult:
 def patch_applies(given: GateInput) -> GateResult:
     """Whether the stored patch reproduces the candidate."""
     failures: list[Violation] = []
-    if given.reapplied_tree != given.candidate.tree:
+    if given.problem is not None:
+        message = f"no tree could be made of the folder: {given.problem}"
+        remedy = "Remove what a git tree cannot hold, such as a FIFO, a device or a nested repository."
+        failures.append(broken("PATCH-2", Severity.HIGH, message, remedy))
+    elif given.reapplied_tree != given.candidate.tree:
         found = f"gives tree {given.reapplied_tree}" if given.reapplied_tree else "does not apply"
         message = f"the patch {found}, not the candidate's tree {given.candidate.tree}"
         failures.append(broken("PATCH-1", Severity.CRITICAL, message, "Take the candidate again from its workspace."))

@@ -1,0 +1,126 @@
+"""What follows from a case and its votes. Pure: the same inputs always give the same conclusion.
+
+Rules, in this order:
+1. A blocking gate or a critical contradicted claim is a veto. Refine while iterations are left and there is a remedy,
+   unless a test run was tampered with; else reject. No number of votes outweighs a veto.
+2. P(correct) <= 0.2: reject.
+3. Accept only if P >= the tier's tau, the tier's quorum of evidence is there, at least three judges voted and more
+   of them accept than reject, and the council was in time.
+4. Otherwise fail closed: escalate when only what a person or a missing tool could give is missing (tier 1), else
+   needs_evidence, naming what is missing, cheapest first.
+
+Votes are weighed in no particular order. It measures nothing and reads no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from councilor.domain.tier import TIERS
+from councilor.domain.verdict import Choice, Decision
+from councilor.pipeline.council.case import Case, VerdictInputs
+from councilor.pipeline.council.weights import probability_of, weights_of
+
+__all__ = ["Conclusion", "decide", "missing_evidence", "recompute"]
+
+REJECT_AT = 0.2
+MIN_VOTES = 3
+TAMPERED = frozenset({"EVID-1"})
+FURTHER = ("lint", "acceptance", "revert_check")
+"""Independent kinds beyond the execution of tests, cheapest first."""
+HOW_TO = {
+    "test_execution": "test_execution: tests that pass on the base, or a criterion's test_command",
+    "acceptance": "acceptance: test_nodeids or a test_command in a criterion of the spec",
+    "revert_check": "revert_check: a test that fails on the base and passes on the candidate",
+    "lint": "lint: a linter's findings on the base and on the candidate",
+    "mutation": "mutation: the share of mutants of the changed lines that tests kill (not built yet)",
+    "security": "security: a scan of the change (not built yet)",
+    "person": "person: a reviewer's approval (not built yet)",
+    "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
+    "time": "time: a deliberation within its deadline",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conclusion:
+    """A decision with what it rests on."""
+
+    decision: Decision
+    probability: float
+    threshold: float
+    quorum: bool
+    vetoes: tuple[str, ...]
+    missing: tuple[str, ...]
+    """What would have to be measured to decide, cheapest first; empty for accept and for a veto."""
+
+
+def vetoes_of(case: Case) -> tuple[str, ...]:
+    """Names of what forbids acceptance: gates, and claims as `claim:C1`."""
+    gates = tuple(result.gate for result in case.blocking)
+    return gates + tuple(f"claim:{item.claim.id}" for item in case.critical_claims)
+
+
+def missing_evidence(case: Case) -> tuple[str, ...]:
+    """Kinds of evidence that the tier's quorum lacks, cheapest first."""
+    tier, kinds = TIERS[case.tier], case.kinds
+    missing = [] if "test_execution" in kinds else ["test_execution"]
+    absent = [kind for kind in FURTHER if kind not in kinds]
+    lacking = tier.further_evidence - (len(FURTHER) - len(absent))
+    missing += absent[: max(0, lacking)]
+    return (*missing, *(kind for kind in tier.special_evidence if kind not in kinds))
+
+
+def decide(inputs: VerdictInputs) -> Conclusion:
+    """The council's conclusion.
+
+    Raises:
+        InputError: the weights' version is not known.
+    """
+    case, votes = inputs.case, inputs.votes
+    tier = TIERS[case.tier]
+    cast = [(vote.judge, vote.log_likelihood_ratio) for vote in votes if vote.choice is not Choice.ABSTAIN]
+    probability = probability_of(weights_of(inputs.weights_version).combined(cast))
+    vetoes, missing = vetoes_of(case), missing_evidence(case)
+    accepting = sum(vote.choice is Choice.ACCEPT for vote in votes)
+    agreed = len(cast) >= MIN_VOTES and 2 * accepting > len(cast)
+    named: tuple[str, ...] = ()
+    if vetoes:
+        decision = Decision.REFINE if _refinable(case) else Decision.REJECT
+    elif probability <= REJECT_AT:
+        decision = Decision.REJECT
+    elif probability >= tier.tau and not missing and agreed and not inputs.late:
+        decision = Decision.ACCEPT
+    else:
+        named = _needed(case, missing, agreed=agreed, late=inputs.late, sure=probability >= tier.tau)
+        only_special = bool(missing) and set(missing) <= set(tier.special_evidence)
+        decision = Decision.ESCALATE if only_special else Decision.NEEDS_EVIDENCE
+    return Conclusion(
+        decision=decision,
+        probability=probability,
+        threshold=tier.tau,
+        quorum=not missing,
+        vetoes=vetoes,
+        missing=tuple(HOW_TO[name] for name in named),
+    )
+
+
+def _refinable(case: Case) -> bool:
+    if case.iterations_left <= 0 or any(case.rules(result.gate) & TAMPERED for result in case.blocking):
+        return False
+    remedies = [item.remediation for result in case.blocking for item in result.violations]
+    return any(remedies) or bool(case.critical_claims)
+
+
+def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
+    """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
+    needed = list(missing)
+    if not sure:
+        needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]
+    needed += [] if agreed else ["judges"]
+    needed += ["time"] if late else []
+    return tuple(needed) or ("judges",)
+
+
+def recompute(inputs: VerdictInputs) -> Decision:
+    """The decision that stored inputs lead to; equals the stored verdict's, or one of them was altered."""
+    return decide(inputs).decision
