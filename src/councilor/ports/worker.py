@@ -54,6 +54,7 @@ class Worker(Protocol):
         killed within a second.
 
         Raises:
+            InputError: its profile cannot be started (program, credential or folder missing); nothing was run.
             SandboxError: the sandbox itself failed.
         """
         ...

@@ -1,0 +1,154 @@
+"""What is understood of a coding agent's output.
+
+The samples were written by hand after the published descriptions of the two formats; neither program was run.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from councilor.adapters.workers.output import OutputReader, Secrets, plain
+
+CLAUDE: list[dict[str, Any]] = [
+    {"type": "system", "subtype": "init", "session_id": "s", "tools": ["Bash", "Edit"], "model": "m"},
+    {
+        "type": "assistant",
+        "message": {
+            "id": "msg_1",
+            "content": [{"type": "text", "text": "I look at the file."}],
+            "usage": {"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": 2},
+        },
+    },
+    {
+        "type": "assistant",
+        "message": {
+            "id": "msg_1",
+            "content": [{"type": "tool_use", "name": "Edit", "input": {"file_path": "a.py"}}],
+            "usage": {"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": 8},
+        },
+    },
+    {"type": "user", "message": {"content": [{"type": "tool_result", "content": "ok"}]}},
+]
+CLAUDE_END: dict[str, Any] = {
+    "type": "result",
+    "subtype": "success",
+    "is_error": False,
+    "duration_ms": 1200,
+    "num_turns": 3,
+    "result": "Fixed it.\nAll 12 tests pass.",
+    "session_id": "s",
+    "total_cost_usd": 0.0123,
+    "usage": {
+        "input_tokens": 100,
+        "cache_creation_input_tokens": 20,
+        "cache_read_input_tokens": 30,
+        "output_tokens": 40,
+    },
+}
+CODEX: list[dict[str, Any]] = [
+    {"type": "thread.started", "thread_id": "t"},
+    {"type": "turn.started"},
+    {
+        "type": "item.started",
+        "item": {"id": "item_0", "type": "command_execution", "command": "pytest -q", "status": "in_progress"},
+    },
+    {"type": "item.completed", "item": {"id": "item_1", "type": "reasoning", "text": "thinking"}},
+    {"type": "item.completed", "item": {"id": "item_2", "type": "agent_message", "text": "Only `a.py` was changed."}},
+    {"type": "turn.completed", "usage": {"input_tokens": 1000, "cached_input_tokens": 600, "output_tokens": 50}},
+]
+
+
+def read(*events: dict[str, Any] | str, secrets: dict[str, str] | None = None) -> OutputReader:
+    reader = OutputReader(secrets=Secrets(values=secrets or {}))
+    for event in events:
+        reader.feed((event if isinstance(event, str) else json.dumps(event)).encode() + b"\n")
+    reader.end()
+    return reader
+
+
+def test_claude_progress_and_result() -> None:
+    running = read(*CLAUDE)
+    assert (running.turns, running.tokens, running.last_line) == (1, 23, "uses Edit")
+    assert running.result is None
+    ended = read(*CLAUDE, CLAUDE_END)
+    assert (ended.turns, ended.tokens, ended.cost_usd) == (3, 190, 0.0123)
+    assert ended.result == "Fixed it.\nAll 12 tests pass."
+    assert not ended.failed
+
+
+def test_claude_reports_its_own_failure() -> None:
+    out_of_turns = {"type": "result", "subtype": "error_max_turns", "is_error": True, "num_turns": 9}
+    assert read(*CLAUDE, out_of_turns).failed
+    assert read(CLAUDE_END | {"is_error": True}).failed
+
+
+def test_codex_progress_and_result() -> None:
+    assert read(*CODEX[:3]).last_line == "$ pytest -q"
+    ended = read(*CODEX)
+    assert (ended.turns, ended.tokens) == (1, 1050)
+    assert ended.result == "Only `a.py` was changed."
+    assert not ended.failed
+
+
+def test_codex_reports_its_own_failure() -> None:
+    failed = read(*CODEX[:2], {"type": "turn.failed", "error": {"message": "no quota"}})
+    assert failed.failed
+    assert failed.last_line == "no quota"
+    assert not read({"type": "error", "message": "reconnecting"}).failed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type": "result", "usage": [], "num_turns": -3, "total_cost_usd": "much", "result": 7}',
+        '{"type": "result", "num_turns": 1e400, "total_cost_usd": NaN}',
+        '{"type": "assistant", "message": {"id": [], "content": 3}}',
+        '{"type": "item.completed", "item": {"type": "agent_message", "text": null}}',
+        '{"type": "turn.completed", "usage": {"input_tokens": true, "output_tokens": 99999999999999999999999}}',
+        '{"type": ["result"]}',
+        "[1, 2]",
+        "{",
+        "{" * 5000,
+        '{"a":' * 5000,
+    ],
+)
+def test_malformed_events_count_nothing(line: str) -> None:
+    reader = read(line)
+    assert (reader.tokens, reader.cost_usd, reader.result) == (0, 0.0, None)
+    assert reader.turns in {0, 1}
+
+
+def test_plain_lines_become_the_last_line() -> None:
+    reader = OutputReader(secrets=Secrets())
+    assert not reader.feed(b"\x1b[31mhal")
+    assert reader.feed(b"f\x1b[0m done\x07\r\nnext")
+    assert reader.last_line == "half done"
+    reader.end()
+    assert reader.last_line == "next"
+    assert len(read("x" * 1000).last_line) == 200
+
+
+def test_secrets_are_hidden_by_name() -> None:
+    secrets = Secrets(values={"API_KEY": "sk-123456", "LONGER": "sk-123456789", "EMPTY": "", "TINY": "ab"})
+    assert secrets.hide(b"a sk-123456789 b sk-123456 c ab") == b"a [LONGER] b [API_KEY] c ab"
+    assert "sk-123456" not in read("key sk-123456 x", secrets={"K": "sk-123456"}).last_line
+
+
+def test_escapes_and_control_characters_are_removed() -> None:
+    assert plain("a\x1b]0;title\x07b\x1b[1;31mc\x1b[0m\x00\x08d\te\r\nf\u202eg") == "abcd\te\nfg"
+
+
+@given(pieces=st.lists(st.binary(max_size=60), max_size=12))
+def test_any_bytes_are_read_without_failing(pieces: list[bytes]) -> None:
+    reader = OutputReader(secrets=Secrets())
+    for piece in pieces:
+        reader.feed(piece)
+    reader.end()
+    progress = reader.progress()
+    assert len(progress.line) <= 200
+    assert progress.line.isprintable() or not progress.line
