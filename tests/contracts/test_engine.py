@@ -37,7 +37,7 @@ async def engine(request):
     else:
         clock = SystemClock()
         made = DbosEngine(
-            database_url=request.getfixturevalue("database_url"),
+            database_url=request.getfixturevalue("engine_database_url"),
             ids=SystemIds(clock=clock),
             clock=clock,
             metrics=RecordingMetrics(),

@@ -57,15 +57,22 @@ class Engine(Protocol):
     async def submit(self, run_id: str) -> JsonValue:
         """Execute a run in this process and give its result; the same id again joins or returns the finished run.
 
-        Raises whatever the workflow raised. When the caller is cancelled, the running step is cancelled, nothing of
-        it is remembered, and the run stays resumable.
+        Workflow and steps run in the caller's task. Raises whatever the workflow raised. When the caller is
+        cancelled, the running step is cancelled, nothing of it is remembered, and the run stays resumable; submitted
+        again it goes on like a recovered one.
+
+        Raises:
+            RunCancelledError: the run was cancelled.
         """
         ...
 
     async def step(
         self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False, timeout_s: float
     ) -> JsonValue:
-        """Inside a workflow: execute `fn` once, ever, and remember the small JSON it gives.
+        """Inside a workflow, not inside another step: execute `fn` once, ever, and remember the small JSON it gives.
+
+        What it raises is remembered as well and raised again: an error of our tree or a built-in one as the same
+        class, any other as a `RuntimeError`.
 
         Args:
             name: the same for the same step each time the workflow is executed.
@@ -74,6 +81,8 @@ class Engine(Protocol):
 
         Raises:
             DeadlineError: it took longer.
+            InputError: it gave something that is not JSON data.
+            IntegrityError: an earlier execution had a step of another name in this place.
         """
         ...
 
@@ -83,11 +92,16 @@ class Engine(Protocol):
         Raises:
             NotFoundError: no such run.
             BusyError: a live process is executing it.
+            RunCancelledError: the run was cancelled.
         """
         ...
 
     async def cancel(self, run_id: str) -> None:
-        """End a run for good; its preemptible step is interrupted within a second."""
+        """End a run for good; its preemptible step is interrupted within a second. A finished run stays as it is.
+
+        Raises:
+            NotFoundError: no such run.
+        """
         ...
 
     async def status(self, run_id: str) -> RunStatus | None:

@@ -7,7 +7,7 @@ Rules:
   cancelling that task cancels the running step, whose clean-up ends before `submit` does.
 - `submit` of a run that another executes waits for it, and takes it over if that one dies.
 - A cancelled run is noticed every `poll_s` seconds while a preemptible step runs, whichever process cancelled it.
-- Importing this is cheap: DBOS (about 0.35 s) is loaded by `start`, in a thread.
+- Importing this is cheap: DBOS (about 0.3 s) is loaded by `start`, in a thread.
 
 No queue across processes, no leases, no reaper yet: a run that nobody recovers stays pending.
 """
@@ -156,7 +156,8 @@ class DbosEngine:
         Raises:
             NotFoundError: no such run.
         """
-        await self._known(run_id)
+        if await self._running().find(run_id) is None:
+            raise _unknown(run_id)
         await self._running().cancel(run_id)
         execution = self._executions.get(run_id)
         if execution is not None and await self._running().is_cancelled(run_id):
@@ -175,12 +176,6 @@ class DbosEngine:
             raise UnavailableError("The engine is not started.", backend="dbos")
         return self._system
 
-    async def _known(self, run_id: str) -> RunStatus:
-        known = await self._running().find(run_id)
-        if known is None:
-            raise NotFoundError(f"There is no run {run_id}.")
-        return known
-
     @asynccontextmanager
     async def _held(self, run_id: str) -> AsyncIterator[bool]:
         self._running()
@@ -194,15 +189,18 @@ class DbosEngine:
     async def _finish(self, run_id: str, *, new: bool) -> JsonValue:
         """The result of a held run, executed here unless it has ended already."""
         system = self._running()
-        if new and await system.find(run_id) is None:
+        known = await system.find(run_id)
+        if known is None:
+            if not new:
+                raise _unknown(run_id)
             await system.add(run_id)
-        known = await self._known(run_id)
-        if known.state is RunState.PENDING:
-            claim = await system.claim(run_id, held_by=known.executor_id)
+        if known is None or known.state is RunState.PENDING:
+            claim = await system.claim(run_id, held_by=None if known is None else known.executor_id)
             if claim is not None:
                 async with self._executing(run_id):
                     return await system.execute(run_id, claim)
-            if (await self._known(run_id)).state is RunState.PENDING:
+            known = await system.find(run_id)
+            if known is not None and known.state is RunState.PENDING:
                 raise InputError(
                     f"The run {run_id} was begun by another version of councilor.",
                     hint="Recover it with that version, or cancel it and submit the task again.",
@@ -255,6 +253,10 @@ class DbosEngine:
             labels = {"step": re.sub(r"[\W_]*\d+", "", name), "outcome": outcome}
             self._metrics.histogram("v3.engine.step", labels, self._clock.monotonic() - started_s)
         return result
+
+
+def _unknown(run_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no run {run_id}.")
 
 
 def _load_system() -> type[DbosSystem]:

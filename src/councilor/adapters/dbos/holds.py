@@ -51,7 +51,7 @@ class Holds:
             return False
         self._claimed.add(run_id)
         try:
-            if await self._lock(await self._connected(), run_id):
+            if await self._lock_in_live_session(run_id):
                 self._held.add(run_id)
         except psycopg.Error as error:
             raise UnavailableError(f"The engine's database does not answer: {error}", backend="dbos") from error
@@ -87,6 +87,16 @@ class Holds:
                 for run_id in list(self._held):
                     await self._lock(self._session, run_id)
             return self._session
+
+    async def _lock_in_live_session(self, run_id: str) -> bool:
+        session = await self._connected()
+        try:
+            return await self._lock(session, run_id)
+        except psycopg.OperationalError:
+            if not session.closed:
+                raise
+        # Only its use shows that a session broke: the server was restarted, or an administrator ended it.
+        return await self._lock(await self._connected(), run_id)
 
     async def _lock(self, session: psycopg.AsyncConnection[tuple[bool]], run_id: str) -> bool:
         cursor = await session.execute("SELECT pg_try_advisory_lock(%s)", (_key(run_id),))

@@ -47,7 +47,7 @@ class JsonSerializer(Serializer):
             raise DatabaseLost from data
         if isinstance(data, Exception):
             return json_text({"error": _describe(data)})
-        if isinstance(data, dict) and isinstance(data.get("args"), tuple):
+        if isinstance(data, dict) and data.keys() == {"args", "kwargs"}:
             # DBOS hands in a workflow's arguments as {"args": tuple, "kwargs": dict}.
             data = {**data, "args": list(data["args"])}
         return json_text({"value": data})
