@@ -2,13 +2,13 @@
 
 One run is up to three kinds of job:
 1. The tests, with canaries planted in their files, handed out one by one.
-2. After a test that did not end within its limit, a fresh job for the rest: the hanging test counts as failed. At most
-   `restarts` times; what is left then is missing. Records of passed tests of a job that ended that way stand only if one
-   of its canaries had failed before.
+2. After a test that did not end within its limit, which counts as failed, a fresh job for the rest. At most `restarts`
+   times; what is left then is missing. Passed tests of a job that ended that way stand only if one of its canaries had
+   failed before; else they run again.
 3. Controls: some of the tests that passed, changed so that they must fail under their own names.
 
 Rules:
-- Any breach voids the run. Expected tests without a record are `MISSING`, or `ERROR` where their file was not collected.
+- Any breach voids the run. Expected tests without a record are `MISSING`, or `ERROR` if their file was not collected.
 - The exit code of a run that ended as agreed is what pytest's would be without canaries: 1 if a test failed, else 0.
 - The log holds the job's own output, then a summary of the real tests; canaries do not appear in it.
 

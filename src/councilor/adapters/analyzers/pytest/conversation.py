@@ -156,7 +156,7 @@ class Conversation:
             async with asyncio.timeout(self._order.test_timeout_s):
                 while True:
                     message = await self._message(channel)
-                    if message is None:
+                    if message is None or "status" in message:
                         raise Broken(Breach.EARLY_END)
                     if message.get("nonce") != nonce:
                         raise Broken(Breach.BAD_NONCE)

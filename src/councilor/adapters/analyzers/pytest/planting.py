@@ -57,7 +57,7 @@ def read_inside(folder: Path, path: str) -> bytes | None:
             descriptor = os.open(name, _READ, dir_fd=parent)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > SOURCE_BYTES:
             return None
@@ -89,7 +89,7 @@ def _replace(folder: Path, path: str, content: bytes) -> None:
         fresh = f".{name[:200]}.new"
         with suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=parent)
-        with open(os.open(fresh, _WRITE, mode, dir_fd=parent), "wb") as file:
+        with os.fdopen(os.open(fresh, _WRITE, mode, dir_fd=parent), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(content)
         os.rename(fresh, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -44,6 +44,8 @@ def arguments(request: TestRequest) -> tuple[str, ...]:
         f"--rootdir={request.folder}",
         "--continue-on-collection-errors",
         "--color=no",
+        "--no-header",
+        "-q",
         "--tb=short",
         *("-o", "required_plugins="),
         *("-o", f"faulthandler_timeout={max(0.1, request.test_timeout_s * 0.9):.1f}"),
@@ -62,7 +64,7 @@ def test_files(request: TestRequest, randomness: Randomness) -> list[TestFile]:
     named = files_named(request)
     paths = list(named if named is not None else dict.fromkeys(map(file_of, request.expected)))
     candidates = paths or list(_walk(request.folder))
-    chosen = []
+    chosen: list[str] = []
     while candidates and len(chosen) < 2 * request.canaries:
         chosen.append(candidates.pop(randomness.below(len(candidates))))
     in_known = frozenset(base for base in known if file_of(base) in set(chosen))
@@ -89,7 +91,7 @@ def _walk(folder: Path) -> Iterator[str]:
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each not in _PASSED_OVER)
         for name in sorted(names):
-            path = os.path.relpath(os.path.join(where, name), folder)
+            path = (Path(where) / name).relative_to(folder).as_posix()
             if is_test_file(path):
                 found += 1
                 yield path

@@ -14,6 +14,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 __all__ = ["Insertion", "TestFile", "TestFunction", "base_id", "file_of", "lines_of", "read_test_file", "restore_lines"]
 
@@ -101,8 +102,12 @@ def restore_lines(text: str, insertions: Mapping[str, Sequence[Insertion]]) -> s
     for path, places in insertions.items():
         if path in text:
             pattern = rf"(?<![\w/.-])({re.escape(path)}:)(\d{{1,7}})\b"
-            text = re.sub(pattern, lambda match: match[1] + str(original_line(int(match[2]), places)), text)
+            text = re.sub(pattern, partial(_mapped, places=places), text)
     return text
+
+
+def _mapped(match: re.Match[str], *, places: Sequence[Insertion]) -> str:
+    return match[1] + str(original_line(int(match[2]), places))
 
 
 def original_line(line: int, places: Sequence[Insertion]) -> int:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -100,14 +101,13 @@ class Recorder:
         unknown = set(parser.parse_known_and_unknown_args(args, namespace=_fresh(early_config))[1])
         args[:] = [arg for arg in args if arg not in unknown or not arg.startswith("-")]
 
-    @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: Any) -> None:
-        """Silence the terminal and never stop early."""
+        """Never stop early."""
         config.option.maxfail = 0
-        terminal = config.pluginmanager.getplugin("terminalreporter")
-        writer = getattr(terminal, "_tw", None)
-        if writer is not None:
-            writer._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it lives as long as the process
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Let the log say what broke pytest itself: its own words would go to the silenced terminal."""
+        sys.stderr.write(f"{excrepr}\n")
 
     def pytest_collectreport(self, report: Any) -> None:
         """Remember files that could not be collected."""
@@ -128,6 +128,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         """Run what the conductor hands out."""
+        _silence(session.config.pluginmanager.getplugin("terminalreporter"))
         items = list(session.items)
         ids = [item.nodeid for item in items]
         for start in range(0, len(ids), IDS_IN_A_LINE):
@@ -176,6 +177,12 @@ def combine(reports: list[Any]) -> tuple[str, str]:
     if report.skipped:
         return ("xfailed", str(report.wasxfail)) if expected_failure else ("skipped", _text(report))
     return ("xpassed" if expected_failure else "passed"), ""
+
+
+def _silence(terminal: Any) -> None:
+    writer = getattr(terminal, "_tw", None)
+    if writer is not None:
+        writer._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open as long as the process
 
 
 def _fresh(config: Any) -> Any:

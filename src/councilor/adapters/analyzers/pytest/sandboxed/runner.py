@@ -15,13 +15,15 @@ from __future__ import annotations
 import importlib._bootstrap_external as bootstrap
 import os
 import sys
+import tempfile
 from typing import Any
 
-from line import open_line
+from line import open_line  # type: ignore[import-not-found]  # it stands beside this file
 
 __all__ = ["main"]
 
 STOPPED_EARLY = 71
+HERE = sys.path[0]
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     leave, flush = os._exit, (sys.stdout.flush, sys.stderr.flush)
     line = open_line()
     start = line.start
-    sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.remove(HERE)
     sys.path.append(start["tools"])
     recorder, run = _prepare(line, start)
     status = int(run())
@@ -41,26 +43,27 @@ def main() -> None:
 
 
 def _prepare(line: Any, start: dict[str, Any]) -> tuple[Any, Any]:
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    sys.path.insert(0, HERE)
     import pytest
-    from recorder import Recorder
-    from tracer import line_tracer
+    from recorder import Recorder  # type: ignore[import-not-found]  # the same
+    from tracer import line_tracer  # type: ignore[import-not-found]  # the same
 
     sys.path.pop(0)
     for name in ("line", "recorder", "tracer"):
         sys.modules.pop(name, None)
     folder = start["folder"]
     trace = line_tracer(folder) if start["coverage"] else None
-    arguments = [*start["arguments"]]
+    scratch = tempfile.mkdtemp(prefix="run-")
+    arguments = ["-o", f"cache_dir={scratch}/cache", *start["arguments"]]
     recorder = Recorder(send=line.send, receive=line.receive, own_arguments=len(arguments), trace=trace)
-    _ignore_bytecode(folder, start["pycache"])
+    _ignore_bytecode(folder, f"{scratch}/bytecode")
     os.chdir(folder)
-    sys.path[:0] = [path for path in start["roots"] if os.path.isdir(path)]
+    sys.path[:0] = [path for path in start["roots"] if os.path.isdir(path)]  # noqa: PTH112  # started often
     return recorder, lambda: pytest.main(arguments, plugins=[recorder])
 
 
 def _ignore_bytecode(folder: str, pycache: str) -> None:
-    """Make the import system pass over cached bytecode inside `folder`, and give processes of the tests a fresh cache."""
+    """Make the import system pass over cached bytecode inside `folder`; processes of the tests get a fresh cache."""
     inside = folder.rstrip(os.sep) + os.sep
     locate = bootstrap.cache_from_source
 

@@ -23,7 +23,7 @@ def line_tracer(folder: str) -> Callable[[], Callable[[], dict[str, str]]]:
     """
     import coverage
 
-    meter = coverage.Coverage(data_file=None, config_file=False, include=[os.path.join(folder, "*")])
+    meter = coverage.Coverage(data_file=None, config_file=False, include=[f"{folder}/*"])
     meter._warn_no_data = False
     tests = 0
 
