@@ -1,0 +1,189 @@
+"""Working specs: every rule with a case that keeps it and one that breaks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from councilor.domain.spec import check_spec, draft_spec, load_spec
+from councilor.errors import InputError
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "id": "FIX-12",
+        "title": "Repair the rounding",
+        "risk_tier": 3,
+        "mode": "fix",
+        "lifecycle_state": "active",
+        "blast_radius": {"modules": ["prices"]},
+        "scope": {"in": ["src"], "out": ["src/vendor"]},
+        "invariants": ["prices stay positive"],
+        "acceptance": [
+            {"id": "A1", "given": "g", "when": "w", "then": "t", "test_nodeids": ["tests/test_a.py::test_b"]}
+        ],
+        "non_functional": {},
+        "contracts": [],
+    }
+    return {key: value for key, value in (data | changes).items() if value is not None}
+
+
+def rules(data: dict[str, Any] | str) -> list[str]:
+    text = data if isinstance(data, str) else yaml.safe_dump(data)
+    return [violation.rule for violation in check_spec(text)]
+
+
+def criterion(**changes: Any) -> list[dict[str, Any]]:
+    return [{"id": "A1", "given": "g", "when": "w", "then": "t"} | changes]
+
+
+def test_a_complete_spec_is_accepted_with_its_fields() -> None:
+    spec = load_spec(yaml.safe_dump(document(environment={"install": "pip install -e ."})), source="s")
+    assert (spec.id, spec.risk_tier, spec.mode.value) == ("FIX-12", 3, "fix")
+    assert spec.scope.in_ == ("src",)
+    assert spec.scope.out == ("src/vendor",)
+    assert spec.acceptance_nodeids == ("tests/test_a.py::test_b",)
+    assert spec.install == "pip install -e ."
+
+
+TIER_1 = {
+    "risk_tier": 1,
+    "operational_rollback_slo": "5m",
+    "observability": {"logs": ["x"]},
+    "rollback": ["revert"],
+    "contracts": [{"name": "API", "type": "api"}],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        TIER_1,
+        {"risk_tier": 2, "contracts": [{"name": "API", "type": "contract-test", "path": "api.yaml"}]},
+        {"experimental_mode": {"enabled": True, "rationale": "try", "expires_at": "2030-01-01T00:00:00Z"}},
+        {"scope": {"in": ["src/**/*.py", "{a,b}"]}},
+        {"id": "AB-CD2-007b"},
+        {"supersedes": "FIX-1", "owner": "ann", "closure_notes": "none", "worktree": "w", "created_at": "2026-01-01"},
+    ],
+)
+def test_optional_parts_are_accepted(changes: dict[str, Any]) -> None:
+    assert rules(document(**changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"titel": "x"}, "SPEC-2"),
+        ({"scope": {"in": ["src"], "inn": []}}, "SPEC-2"),
+        ({"title": None}, "SPEC-3"),
+        ({"risk_tier": "3"}, "SPEC-4"),
+        ({"risk_tier": 4}, "SPEC-4"),
+        ({"risk_tier": True}, "SPEC-4"),
+        ({"title": "x" * 201}, "SPEC-4"),
+        ({"title": "two\nlines"}, "SPEC-4"),
+        ({"mode": "repair"}, "SPEC-4"),
+        ({"invariants": []}, "SPEC-4"),
+        ({"acceptance": []}, "SPEC-4"),
+        ({"blast_radius": {"modules": []}}, "SPEC-4"),
+        ({"acceptance": criterion(test_command="echo 'open")}, "SPEC-4"),
+        ({"id": "fix-12"}, "SPEC-5"),
+        ({"id": "FIX-12\n"}, "SPEC-5"),
+        ({"scope": {"in": []}}, "SPEC-6"),
+        ({"scope": {"in": ["src"], "out": ["src/*.py"]}}, "SPEC-7"),
+        (TIER_1 | {"rollback": None}, "SPEC-8"),
+        (TIER_1 | {"observability": {}}, "SPEC-8"),
+        (TIER_1 | {"contracts": []}, "SPEC-9"),
+        ({"risk_tier": 2}, "SPEC-9"),
+        (TIER_1 | {"experimental_mode": {"enabled": True, "rationale": "r"}}, "SPEC-10"),
+        ({"acceptance": criterion() + criterion()}, "SPEC-11"),
+        ({"acceptance": criterion(id="B1")}, "SPEC-11"),
+        ({"scope": {"in": ["../other"]}}, "SPEC-12"),
+        ({"scope": {"in": ["/etc"]}}, "SPEC-12"),
+        ({"scope": {"in": ["src/[a"]}}, "SPEC-12"),
+        ({"scope": {"in": ["!src/**"]}}, "SPEC-12"),
+        ({"acceptance": criterion(test_nodeids=["-p evil.py::x"])}, "SPEC-13"),
+        ({"acceptance": criterion(test_nodeids=["../t.py::x"])}, "SPEC-13"),
+        ({"acceptance": criterion(test_nodeids=["tests/test_a.py"])}, "SPEC-13"),
+    ],
+)
+def test_every_rule_refuses_what_breaks_it(changes: dict[str, Any], rule: str) -> None:
+    assert rules(document() | changes if None not in changes.values() else document(**changes)) == [rule]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x [1]\nb: *x",
+        "a: 1\na: 2",
+        "a: {b: 1, 'b': 2}",
+        "a: !!python/object/apply:os.system [id]",
+        "a: !x 1",
+        "[unclosed",
+        "- a list",
+        "",
+        "? [a]\n: 1",
+        "--- {a: 1}\n--- {a: 2}",
+        "a: \x00",
+        "[" * 5000,
+        "a: " + "x" * 140_000,
+        'a: "\\ud800"',
+    ],
+)
+def test_text_that_is_not_plain_yaml_is_refused(text: str) -> None:
+    assert rules(text)[:1] in (["SPEC-1"], ["SPEC-4"])
+
+
+def test_alias_bombs_are_refused_before_anything_is_built() -> None:
+    levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9))
+    violations = check_spec(f"l0: &l0 [x]\n{levels}")
+    assert [violation.rule for violation in violations] == ["SPEC-1"]
+    assert violations[0].line == 1
+
+
+def test_all_problems_are_collected_and_the_error_names_the_first() -> None:
+    text = yaml.safe_dump(document(risk_tier="3", titel="x"))
+    assert sorted(rules(text)) == ["SPEC-2", "SPEC-4"]
+    with pytest.raises(InputError) as caught:
+        load_spec(text, source="spec.yaml")
+    assert caught.value.rule in ("SPEC-2", "SPEC-4")
+    assert "1 more" in caught.value.message
+    assert caught.value.message.startswith("spec.yaml")
+
+
+def test_an_unknown_key_gets_a_suggestion_and_its_place() -> None:
+    with pytest.raises(InputError) as caught:
+        load_spec(yaml.safe_dump(document(acceptance=criterion(test_nodeid=["x"]))), source="s")
+    assert (caught.value.rule, caught.value.field) == ("SPEC-2", "acceptance[0].test_nodeid")
+    assert "test_nodeids" in caught.value.hint()
+
+
+def test_scalars_follow_yaml_1_2() -> None:
+    text = yaml.safe_dump(document()).replace("title: Repair the rounding", "title: no")
+    spec = load_spec(text + "created_at: 2026-01-01\n", source="s")
+    assert (spec.title, spec.created_at) == ("no", "2026-01-01")
+
+
+@settings(max_examples=150, deadline=None)
+@given(title=st.text(min_size=1, max_size=300), paths=st.lists(st.sampled_from(["src", "a b", "ü", "**/*.py", "1"])))
+def test_a_drafted_spec_passes_whatever_its_title(title: str, paths: list[str]) -> None:
+    try:
+        spec = load_spec(draft_spec(title, number=3, paths=paths), source="draft")
+    except InputError:
+        assert not "".join(char for char in title if char.isprintable()).strip()
+        return
+    assert spec.id == "TASK-3"
+    assert spec.scope.in_ == tuple(paths or ["**"])
+    assert len(spec.title) <= 200
+
+
+def test_a_drafted_spec_carries_tests_and_refuses_bad_ones() -> None:
+    spec = load_spec(draft_spec("Fix it", number=1, nodeids=["t.py::test_a"], test_command="make x"), source="d")
+    assert spec.acceptance_nodeids == ("t.py::test_a",)
+    assert spec.acceptance[0].argv == ("make", "x")
+    assert (spec.risk_tier, spec.mode.value, spec.lifecycle_state.value) == (3, "fix", "draft")
+    with pytest.raises(InputError):
+        draft_spec("Fix it", number=1, paths=["../x"])
