@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,38 @@ async def test_folders_are_read_only_and_stand_in_its_home(bench: Bench) -> None
     assert [file.name for file in (bench.home / ".tool").iterdir()] == ["config"]
 
 
-async def test_there_is_no_network(bench: Bench) -> None:
-    report = await bench.run(
-        "python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 9), 2)", timeout_s=20.0
-    )
-    assert report.outcome is WorkerOutcome.FAILED
+FETCH = """
+import os, sys, urllib.request
+for name in ("NO_PROXY", "no_proxy"):  # the test's server stands on this machine
+    os.environ.pop(name, None)
+print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+"""
+
+
+@asynccontextmanager
+async def model_server() -> AsyncIterator[str]:
+    """A host that answers every request; gives its `host:port`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_only_model_hosts_can_be_reached(bench: Bench) -> None:
+    async with model_server() as allowed, model_server() as other:
+        for hosts, target, reached in (
+            ((), allowed, False),
+            ((allowed,), allowed, True),
+            ((allowed,), other, False),
+        ):
+            report = await bench.run("python3", "-c", FETCH, f"http://{target}/", model_hosts=hosts, timeout_s=20.0)
+            assert (report.text == "hello") == reached, report.text
 
 
 async def test_a_program_outside_the_system_folders_can_be_run(bench: Bench) -> None:

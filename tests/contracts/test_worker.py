@@ -1,0 +1,180 @@
+"""What every worker must do, whoever it is: `command` and `repair` in the real sandbox on a real repository."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from councilor.adapters.analyzers.pytest import PytestRunner
+from councilor.adapters.git import GitRepositories
+from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.adapters.sandbox.choose import choose_sandbox
+from councilor.adapters.system import SystemClock, SystemRandomness
+from councilor.adapters.workers.command import CommandWorker
+from councilor.adapters.workers.repair import RepairWorker
+from councilor.domain.change import Candidate
+from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.errors import SandboxError
+from councilor.ports.environment import Environment
+from councilor.ports.repository import Commit, Repository
+from councilor.ports.sandbox import Mount, Sandbox
+from councilor.ports.worker import Progress, Worker, Workspace
+
+SOURCE = "def rate(count):\n    if count > 10:\n        return 5\n    return 0\n"
+TESTS = """\
+from shop import rate
+
+
+def test_few():
+    assert rate(1) == 0
+
+
+def test_ten():
+    assert rate(10) == 5
+"""
+GOOD = ("sh", "-c", "sed -i 's/count > 10/count >= 10/' shop.py && echo 'All 2 tests pass.'")
+TIMEOUT_S = 60.0
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """A repository with a bug, and one worker that can repair it."""
+
+    kind: str
+    sandbox: Sandbox
+    repository: Repository
+    base: Commit
+    workspace: Workspace
+    progress: list[Progress] = field(default_factory=list)
+
+    def worker(self, *command: str, timeout_s: float = TIMEOUT_S) -> Worker:
+        profile = WorkerProfile(name=f"my-{self.kind}", kind=self.kind, command=command or GOOD, timeout_s=timeout_s)
+        if self.kind == "command":
+            return CommandWorker(
+                profile=profile,
+                sandbox=self.sandbox,
+                host_env=os.environ,
+                home=self.workspace.scratch,
+                clock=SystemClock(),
+            )
+        runner = PytestRunner(
+            sandbox=self.sandbox, randomness=SystemRandomness(), clock=SystemClock(), metrics=RecordingMetrics()
+        )
+        return RepairWorker(runner=runner, clock=SystemClock(), profile=profile)
+
+    async def run(self, worker: Worker, **changes: Any) -> WorkerReport:
+        order = {
+            "acceptance_nodeids": ("test_shop.py::test_ten",),
+            "scope_in": ("shop.py",),
+            "timeout_s": TIMEOUT_S,
+            **changes,
+        }
+        assignment = Assignment(
+            task_id="T",
+            run_id="R",
+            iteration=1,
+            title="t",
+            prompt="Repair it.",
+            scope_out=(),
+            base_tree=self.base.tree,
+            refinement=None,
+            **order,
+        )
+        return await worker.run(assignment, self.workspace, self.progress.append)
+
+    async def candidate(self) -> Candidate:
+        return await self.repository.candidate(self.base, await self.repository.take(self.workspace.folder))
+
+
+@pytest.fixture(params=["command", "repair"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
+    root = tmp_path / "repository"
+    root.mkdir()
+    (root / "shop.py").write_text(SOURCE)
+    (root / "test_shop.py").write_text(TESTS)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "b"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    metrics = RecordingMetrics()
+    try:
+        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=metrics, clock=SystemClock())
+    except SandboxError as error:
+        service_missing(error.message)
+        raise
+    repositories = GitRepositories(clock=SystemClock(), metrics=metrics)
+    repository = await repositories.open(root, store=tmp_path / "store")
+    base = await repository.resolve("HEAD")
+    packages = Path(pytest.__file__).resolve().parents[1]
+    prefixes = dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), packages])
+    environment = Environment(
+        env_hash="0",
+        source="none",
+        python=Path(sys.executable),
+        mounts=tuple(Mount(path=prefix) for prefix in prefixes),
+        tools=packages,
+        ruff=Path(sys.prefix) / "bin" / "ruff",
+    )
+    workspace = Workspace(
+        folder=tmp_path / "workspace", scratch=tmp_path / "scratch", environment=environment, repository=repository
+    )
+    await repository.create_workspace(base.tree, workspace.folder)
+    return Bench(kind=request.param, sandbox=sandbox, repository=repository, base=base, workspace=workspace)
+
+
+async def test_it_changes_the_workspace_and_reports(bench: Bench) -> None:
+    worker = bench.worker()
+    assert worker.name == f"my-{bench.kind}"
+    report = await bench.run(worker)
+    assert report.outcome is WorkerOutcome.FINISHED, report.text
+    candidate = await bench.candidate()
+    assert candidate.paths == ("shop.py",)
+    assert candidate.changes[0].new == SOURCE.replace(">", ">=").encode()
+    assert "All 2 tests pass." in report.text
+    assert len(report.text.encode()) <= 2**20
+    assert report.usage.duration_s > 0
+
+
+async def test_progress_is_one_clean_line_at_a_time(bench: Bench) -> None:
+    await bench.run(bench.worker())
+    assert bench.progress
+    assert all(item.phase and len(item.line) <= 200 and "\n" not in item.line for item in bench.progress)
+
+
+async def test_the_repository_itself_is_not_touched(bench: Bench) -> None:
+    await bench.run(bench.worker())
+    assert (bench.repository.root / "shop.py").read_text() == SOURCE
+    assert await bench.repository.dirty() == []
+    assert (await bench.repository.resolve("HEAD")).hash == bench.base.hash
+
+
+async def test_a_failure_is_a_report(bench: Bench) -> None:
+    report = await bench.run(bench.worker("sh", "-c", "echo no; exit 1"), scope_in=("elsewhere",))
+    assert report.outcome in {WorkerOutcome.FAILED, WorkerOutcome.GAVE_UP}
+    assert report.text
+    assert (await bench.candidate()).empty
+
+
+async def test_it_keeps_its_time(bench: Bench) -> None:
+    began_s = SystemClock().monotonic()
+    report = await bench.run(bench.worker("sleep", "60", timeout_s=0.5))
+    assert report.outcome in {WorkerOutcome.TIMED_OUT, WorkerOutcome.GAVE_UP}
+    assert SystemClock().monotonic() - began_s < 10
+
+
+async def test_cancelling_ends_it_within_a_second_or_two(bench: Bench) -> None:
+    task = asyncio.create_task(bench.run(bench.worker("sleep", "60")))
+    while not bench.progress:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(3):
+            await task
+    assert (await bench.candidate()).empty
