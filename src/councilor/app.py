@@ -187,7 +187,8 @@ def embedded_server(settings: Settings) -> EmbeddedPostgres:
 
 
 async def _answering_url(settings: Settings) -> str:
-    return _external_url(settings) or await asyncio.to_thread(embedded_server(settings).up)
+    configured = _external_url(settings)
+    return configured if configured is not None else await asyncio.to_thread(embedded_server(settings).up)
 
 
 def _external_url(settings: Settings) -> str | None:
@@ -237,13 +238,13 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
     """Open what runs things."""
     clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
-    sandbox = choose_sandbox(
+    sandbox = await choose_sandbox(
         settings.sandbox.kind,
+        scratch=settings.data_dir / "sandbox",
         metrics=metrics,
         clock=clock,
-        private=(settings.data_dir,),
+        private=(settings.keys_dir, settings.database_dir),
     )
-    scratch = settings.runs_dir / "scratch"
     yield Tools(
         settings=settings,
         clock=clock,
@@ -255,7 +256,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
         sandbox=sandbox,
-        runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics, scratch=scratch),
+        runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
         linter=Ruff(sandbox=sandbox, clock=clock),
         lock=RepositoryLock(settings.data_dir / "locks", clock=clock),
     )

@@ -23,6 +23,8 @@ from councilor.ports.repository import Commit, Repository
 
 __all__ = ["Order", "draft_task", "find_spec_text"]
 
+OWN_PREFIX = ".caws/"
+"""Specs may be written and used before they are committed: rules are read from the base anyway."""
 NAMED = 8
 """How many uncommitted paths a refusal names."""
 
@@ -118,7 +120,7 @@ async def find_spec_text(
 
 
 async def _refuse_dirty(repository: Repository) -> None:
-    paths = await repository.dirty()
+    paths = [path for path in await repository.dirty() if not path.startswith(OWN_PREFIX)]
     if paths:
         named = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
         raise InputError(

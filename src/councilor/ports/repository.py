@@ -100,6 +100,14 @@ class Repository(Protocol):
         """
         ...
 
+    async def fast_forward(self, commit: str) -> str:
+        """Move the branch that is checked out to a commit on top of it; gives the branch's name.
+
+        Raises:
+            InputError: it is no fast-forward, no branch is checked out, or a changed file is in the way.
+        """
+        ...
+
 
 class Repositories(Protocol):
     """Opens repositories."""

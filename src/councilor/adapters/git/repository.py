@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from councilor.adapters.git import comparison, objects, publication, status, trees, workspace
+from councilor.adapters.git import advance, comparison, objects, publication, status, trees, workspace
 from councilor.adapters.git.command import Git, check_name, check_version, find_git
 from councilor.adapters.git.discovery import Location, locate
 from councilor.adapters.git.store import make_store
@@ -141,6 +141,11 @@ class GitRepository:
             return await publication.publish_tree(
                 self._store, self._git, tree=tree, base=base, branch=branch, message=message, author=author
             )
+
+    async def fast_forward(self, commit: str) -> str:
+        """Move the checked-out branch to a published commit; gives the branch's name."""
+        with _timed("fast_forward", self._clock, self._metrics):
+            return await advance.fast_forward(self._git, commit)
 
 
 class GitRepositories:

@@ -22,7 +22,7 @@ from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
 from councilor.ports.worker import Progress
 
-__all__ = ["gate_input", "inspect", "load_bundle", "measure_baseline", "examine"]
+__all__ = ["as_json", "examine", "gate_input", "inspect", "load_bundle", "measure_baseline"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -75,7 +75,7 @@ async def measure_baseline(context: RunContext, parent: ExecutionArtifact) -> Js
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         "tests/base",
-        _json(baseline),
+        as_json(baseline),
         tree=context.task.base_tree,
         parent=parent,
         sandbox=baseline.evidence.sandbox,
@@ -98,7 +98,7 @@ async def examine(
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         f"evidence/{iteration}",
-        _json(bundle),
+        as_json(bundle),
         tree=made.tree,
         parent=patch,
         inputs=[(baseline_artifact, "baseline"), (patch, "candidate")],
@@ -144,5 +144,5 @@ async def _collector(context: RunContext, parent: ExecutionArtifact, *, suffix: 
     )
 
 
-def _json(value: object) -> bytes:
+def as_json(value: object) -> bytes:
     return json.dumps(encode(value), separators=(",", ":"), sort_keys=True).encode()

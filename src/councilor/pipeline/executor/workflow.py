@@ -80,7 +80,7 @@ class Executor:
             task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
         )
         await self._parts.events.append([event])
-        self._parts.metrics.counter("v3.task.submitted", {"tier": str(task.tier)})
+        self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
     async def run(self, task_id: str) -> Outcome:
         """Execute a submitted task in this process, to its end."""
@@ -198,7 +198,7 @@ class _Journey:
         )
         if (head := await context.parts.events.head(task.id)) is None or head.state not in END_STATES:
             await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
-            context.parts.metrics.counter("v3.task.finished", {"state": state.value, "tier": str(task.tier)})
+            context.parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(task.tier)})
         return encode(outcome)
 
     async def _step(

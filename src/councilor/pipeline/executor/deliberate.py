@@ -1,0 +1,211 @@
+"""Deliberating: gates, claims and council on what was measured, and the refinement request that may follow.
+
+Rules:
+- The gates' results, the checked claims and the case are artifacts before the verdict that rests on them.
+- A verdict that an interrupted execution has stored already is taken, not reached again.
+- No progress (the same failures twice) leaves no further iteration.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.claim import CheckedClaim
+from councilor.domain.codec import decode, encode
+from councilor.domain.event import EventType
+from councilor.domain.evidence import EvidenceBundle
+from councilor.domain.gate import GateResult, RefinementRequest
+from councilor.domain.task import TaskState
+from councilor.domain.verdict import Decision, Verdict
+from councilor.pipeline import council
+from councilor.pipeline.claims import ClaimContext, check_claims
+from councilor.pipeline.council import Case
+from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
+from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.executor.work import Work
+from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
+from councilor.pipeline.refinement import refinement_request, same_failures
+
+__all__ = ["Deliberated", "deliberate", "load_refinement"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deliberated:
+    """What an iteration came to; small, so that the engine can remember it."""
+
+    decision: Decision
+    verdict: str
+    """Artifact id of the verdict."""
+    case: str
+    """Artifact id of the case that it was reached on."""
+    refinement: str | None
+    """Artifact id of the refinement request, when the worker is to go on."""
+
+
+async def deliberate(
+    context: RunContext, made: Work, *, iteration: int, evidence_id: str | None, previous: Deliberated | None
+) -> Deliberated:
+    """Reach a verdict on a candidate.
+
+    Args:
+        evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
+        previous: how the iteration before ended.
+    """
+    async with context.narrator.phase(TaskState.DELIBERATING, iteration=iteration):
+        bundle = await load_bundle(context, evidence_id) if evidence_id else None
+        given = await gate_input(context, made, bundle)
+        gates = await _run_gates(context, given)
+        claims = await _check_claims(context, made, given, gates)
+        sources = [(await context.artifact(made.patch), "candidate"), (await context.artifact(made.report), "report")]
+        if evidence_id:
+            sources.append((await context.artifact(evidence_id), "evidence"))
+        case = await _case(context, given, iteration, gates, claims, bundle, previous)
+        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{iteration}", case, sources, made.tree)
+        await _keep(context, ArtifactKind.CLAIMS, f"claims/{iteration}", claims, sources, made.tree)
+        verdict, artifact = await _verdict(context, case, case_artifact, iteration)
+    refinement = None
+    if verdict.decision is Decision.REFINE:
+        refinement = await _refine(context, case, artifact, iteration)
+    return Deliberated(
+        decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement
+    )
+
+
+async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
+    """The request that the iteration before ended with, if it did."""
+    if previous is None or previous.refinement is None:
+        return None
+    return decode(RefinementRequest, json.loads(await context.read(previous.refinement)))
+
+
+async def _run_gates(context: RunContext, given: GateInput) -> tuple[GateResult, ...]:
+    parts = context.parts
+    results = run_gates(given, stage=Stage.STATIC, metrics=parts.metrics, clock=parts.clock)
+    if given.bundle is not None:
+        measured = run_gates(given, stage=Stage.EVIDENCE, metrics=parts.metrics, clock=parts.clock)
+        results = latest(results, measured)
+    for result in results:
+        await context.narrator.say(
+            EventType.GATE_FINISHED,
+            gate=result.gate,
+            status=result.status.value,
+            summary=result.summary,
+            waived_by=list(result.waived_by),
+        )
+    return results
+
+
+async def _check_claims(
+    context: RunContext, made: Work, given: GateInput, gates: tuple[GateResult, ...]
+) -> tuple[CheckedClaim, ...]:
+    report = (await context.read(made.report)).decode("utf-8", "replace")
+    claims = check_claims(
+        report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics
+    )
+    statuses = [claim.status.value for claim in claims]
+    await context.narrator.say(
+        EventType.CLAIMS_CHECKED, counts={status: statuses.count(status) for status in sorted(set(statuses))}
+    )
+    return claims
+
+
+async def _case(
+    context: RunContext,
+    given: GateInput,
+    iteration: int,
+    gates: tuple[GateResult, ...],
+    claims: tuple[CheckedClaim, ...],
+    bundle: EvidenceBundle | None,
+    previous: Deliberated | None,
+) -> Case:
+    left = context.task.max_iterations - iteration
+    if previous is not None and same_failures((await _load_case(context, previous)).gates, gates):
+        left = 0
+    evidence = bundle.evidence if bundle else ()
+    return Case(
+        task_id=context.task.id,
+        tree=given.candidate.tree,
+        base_tree=given.candidate.base_tree,
+        iteration=iteration,
+        iterations_left=left,
+        tier=given.tier.tier,
+        mode=given.spec.mode,
+        gates=gates,
+        claims=claims,
+        evidence=evidence,
+        evidence_s=sum(item.duration_s for item in evidence),
+        durable=context.parts.ledger.storage.durable,
+    )
+
+
+async def _load_case(context: RunContext, previous: Deliberated) -> Case:
+    return decode(Case, json.loads(await context.read(previous.case)))
+
+
+async def _verdict(
+    context: RunContext, case: Case, case_artifact: ExecutionArtifact, iteration: int
+) -> tuple[Verdict, ExecutionArtifact]:
+    parts, name = context.parts, f"verdict/{iteration}"
+    stored = await context.ledger.find(name)
+    if stored is not None:
+        return decode(Verdict, json.loads(await context.read(stored.id))), stored
+    await context.narrator.say(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
+    verdict = await council.deliberate(
+        case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics, sla_s=parts.sla_s
+    )
+    artifact = await context.ledger.record(
+        ArtifactKind.VERDICT,
+        name,
+        as_json(verdict),
+        tree=verdict.tree,
+        parent=case_artifact,
+        inputs=[(case_artifact, "case")],
+    )
+    await say_stored(context, artifact)
+    for vote in verdict.votes:
+        await context.narrator.say(
+            EventType.COUNCIL_VOTE, judge=vote.judge.value, choice=vote.choice.value, reasons=list(vote.reasons)
+        )
+    await context.narrator.say(
+        EventType.VERDICT_REACHED,
+        verdict_id=verdict.id,
+        artifact_id=artifact.id,
+        decision=verdict.decision.value,
+        probability=verdict.probability,
+        vetoes=list(verdict.vetoes),
+        consensus_s=verdict.consensus_s,
+    )
+    return verdict, artifact
+
+
+async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int) -> str:
+    request = refinement_request(case, max_iterations=context.task.max_iterations, verdict_ref=verdict.id)
+    artifact = await context.ledger.record(
+        ArtifactKind.REFINEMENT, f"refinement/{iteration}", as_json(request), tree=case.tree, parent=verdict
+    )
+    await say_stored(context, artifact)
+    await context.narrator.say(
+        EventType.REFINEMENT_REQUESTED,
+        iteration=iteration,
+        failed_gates=list(request.failed_gates),
+        priority=request.priority.value,
+    )
+    return artifact.id
+
+
+async def _keep(
+    context: RunContext,
+    kind: ArtifactKind,
+    name: str,
+    value: object,
+    sources: list[tuple[ExecutionArtifact, str]],
+    tree: str,
+) -> ExecutionArtifact:
+    artifact = await context.ledger.record(
+        kind, name, as_json(value), tree=tree, parent=sources[0][0], inputs=sources
+    )
+    await say_stored(context, artifact)
+    return artifact
