@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from councilor.adapters.postgres.programs import Programs
 from councilor.adapters.postgres.serverlog import ServerLog
 
-__all__ = ["make_cluster"]
+__all__ = ["make_cluster", "remove_unfinished"]
 
+UNFINISHED = "data.new-"
 OPTIONS = (
     "--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres", "--data-checksums",
     "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700",
@@ -31,10 +33,9 @@ def make_cluster(data: Path, programs: Programs, *, timeout_s: float) -> None:
         UnavailableError: it cannot be made; nothing is left behind.
         OSError, subprocess.TimeoutExpired: the folder or the programs do not let us.
     """
-    fresh = data.with_name(data.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    # its own name each time: the programs of a killed starter may still be writing to the last one
+    fresh = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=data.parent))
     try:
-        fresh.mkdir(mode=0o700)
         os.chown(fresh, programs.account.uid, programs.account.gid)
         _run(programs, "initdb", *OPTIONS, "-D", fresh.name, cwd=data.parent, timeout_s=timeout_s)
         _run(
@@ -45,6 +46,12 @@ def make_cluster(data: Path, programs: Programs, *, timeout_s: float) -> None:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the clusters in a folder that nobody finished; the caller holds the folder's lock."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)  # what is still being written to goes at the next start
 
 
 def _run(programs: Programs, name: str, *arguments: str, cwd: Path, timeout_s: float, text: str = "") -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from subprocess import SubprocessError
 from urllib.parse import quote
 
-from councilor.adapters.postgres.cluster import make_cluster
+from councilor.adapters.postgres.cluster import make_cluster, remove_unfinished
 from councilor.adapters.postgres.postmaster import (
     PID_FILE,
     PORT,
@@ -188,6 +188,7 @@ class EmbeddedPostgres:
             )
 
     def _make_cluster(self, programs: Programs) -> None:
+        remove_unfinished(self._folder)
         if not self._data.exists():
             make_cluster(self._data, programs, timeout_s=self._timeout_s)
         found = (self._data / "PG_VERSION").read_text().strip()

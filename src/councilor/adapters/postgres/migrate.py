@@ -23,7 +23,8 @@ from psycopg.pq import TransactionStatus
 from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.failures import check_server, translated
 from councilor.adapters.postgres.pool import connection_string
-from councilor.errors import InputError, IntegrityError
+from councilor.adapters.postgres.programs import BACKEND
+from councilor.errors import InputError, IntegrityError, UnavailableError
 
 __all__ = ["Migration", "migrate", "packaged_migrations"]
 
@@ -116,8 +117,15 @@ def _missing(known: Sequence[Migration], applied: Mapping[int, tuple[str, bytes]
 
 
 def _apply(connection: SyncConnection, migration: Migration) -> None:
-    with connection.transaction():
-        connection.execute(migration.body)
-        if connection.info.transaction_status is not TransactionStatus.INTRANS:
-            raise InputError(f"The migration {migration.name} ends its own transaction.")
-        connection.execute(queries.ADD_TO_MIGRATION_LEDGER, [migration.number, migration.name, migration.digest])
+    try:
+        with connection.transaction():
+            connection.execute(migration.body)
+            if connection.info.transaction_status is not TransactionStatus.INTRANS:
+                raise InputError(f"The migration {migration.name} ends its own transaction.")
+            connection.execute(queries.ADD_TO_MIGRATION_LEDGER, [migration.number, migration.name, migration.digest])
+    except psycopg.Error as error:
+        raise UnavailableError(
+            f"The migration {migration.name} failed and was undone: {str(error).strip()}",
+            backend=BACKEND,
+            hint="Correct the cause and start again; the migrations before it are in place.",
+        ) from error
