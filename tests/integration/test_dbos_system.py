@@ -28,6 +28,8 @@ class Proxy:
     def __init__(self, database_url):
         self.parameters = conninfo_to_dict(database_url)
         self.open = True
+        self.cut_at = None
+        """The bytes of the next query that is not to arrive; only this once."""
         self.writers = []
 
     async def __aenter__(self):
@@ -66,6 +68,10 @@ class Proxy:
     async def pipe(self, reader, writer):
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if self.cut_at is not None and self.cut_at in data:
+                    self.cut_at = None
+                    self.cut()
+                    self.open = True
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
@@ -167,6 +173,8 @@ async def test_stop_leaves_nothing_behind(engine, capfd, caplog, engine_database
         assert (await asyncio.to_thread(threading.current_thread)).name.startswith("asyncio_"), "the loop's own again"
     assert [signal.getsignal(number) for number in signal.Signals] == handlers
     assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("dbos").propagate
+    assert {type(handler) for handler in logging.getLogger("dbos").handlers} == {logging.NullHandler}
     assert [record for record in caplog.records if record.name.startswith("dbos")] == []
     async with await psycopg.AsyncConnection.connect(engine_database_url) as session:
         rows = await session.execute(
@@ -279,6 +287,29 @@ async def test_a_database_that_fails_at_the_end_interrupts_the_run(cuttable, pro
     assert (await cuttable.status(run_id)).state is RunState.PENDING
     assert await cuttable.recover(run_id) == "done"
     assert executed == [1]
+
+
+@pytest.mark.parametrize("table", ["operation_outputs", "workflow_output"])
+async def test_a_connection_lost_while_an_outcome_is_written_interrupts_the_run(cuttable, proxy, table):
+    executed = []
+
+    async def body():
+        executed.append(1)
+        return len(executed)
+
+    async def workflow(_):
+        return await cuttable.step("one", body, timeout_s=5)
+
+    await cuttable.start(workflow)
+    run_id = str(uuid4())
+    proxy.cut_at = f"INSERT INTO dbos.{table}".encode()
+
+    with pytest.raises(UnavailableError):
+        await cuttable.submit(run_id)
+
+    assert proxy.cut_at is None
+    assert (await cuttable.status(run_id)).state is RunState.PENDING, "DBOS would have recorded the lost connection"
+    assert await cuttable.recover(run_id) == len(executed) == (2 if table == "operation_outputs" else 1)
 
 
 async def test_a_restarted_server_goes_unnoticed_between_steps(cuttable, proxy):

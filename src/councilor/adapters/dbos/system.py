@@ -79,7 +79,8 @@ class DbosSystem:
         self._executor_id = executor_id
         self._application_version = application_version
         self._database = _database(database_url)
-        logging.getLogger("dbos").addHandler(logging.NullHandler())  # DBOS adds a console handler where there is none
+        if not logging.getLogger("dbos").handlers:  # DBOS adds a console handler where there is none
+            logging.getLogger("dbos").addHandler(logging.NullHandler())
         self._dbos = DBOS(config=_config(self._database, executor_id, application_version))
         self._workflow = _register(workflow)
         self._loop = asyncio.get_running_loop()
