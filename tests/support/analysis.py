@@ -1,4 +1,4 @@
-"""What the tests of the analysers share: a tiny repository, an environment built by hand, a runner in a real sandbox."""
+"""What tests of analysers share: a tiny repository, an environment built by hand, a runner in a real sandbox."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ways to turn a failing test green without making it right; each is what a candidate could put into its source.
 
-`shop.total` is wrong, so `TARGET` fails. A trick is code at the end of `shop.py`, or other files. `FOOLS_JUNIT` names those
-that make a plain `pytest --junitxml` say that everything passed.
+`shop.total` is wrong, so `TARGET` fails. A trick is code at the end of `shop.py`, or other files. `FOOLS_JUNIT` names
+those that make a plain `pytest --junitxml` say that everything passed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,11 @@ TRICKS: dict[str, str] = {
     "unittest skip when called": "import unittest\ndef total(prices):\n    raise unittest.SkipTest('no')",
     "xfail when called": "import pytest\ndef total(prices):\n    pytest.xfail('known')",
     "kill itself": "import os, signal\ndef total(prices):\n    os.kill(os.getpid(), signal.SIGKILL)",
-    "become another program": "import os, sys\ndef total(prices):\n    os.execv(sys.executable, ['python', '-c', 'pass'])",
+    "become another program": """
+        import os, sys
+        def total(prices):
+            os.execv(sys.executable, ["python", "-c", "pass"])
+        """,
     "go on in a fork": "import os\nif os.fork():\n    os.waitpid(-1, 0)\n    os._exit(0)",
     "fork when called": "import os\ndef total(prices):\n    if os.fork():\n        os._exit(0)\n    return 3",
     "reports always pass": """

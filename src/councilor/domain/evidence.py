@@ -143,6 +143,8 @@ class LintRun:
     exit_code: int | None = None
     log: bytes = b""
     duration_s: float = 0.0
+    error: str = ""
+    """Why nothing could be measured (then there are no findings); empty for a run that can be used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

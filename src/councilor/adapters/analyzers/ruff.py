@@ -1,0 +1,149 @@
+"""Findings of ruff, run in the sandbox.
+
+Rules:
+- Only the given Python files that are regular files; notebooks, links and what is not there are left out.
+- The repository's own configuration in the folder decides, its excludes included; `.gitignore` does not, because a
+  candidate could hide a file with it. Nothing above the folder can be read, so no configuration comes from there.
+- Findings come from ruff's JSON, written to a file of its own: warnings cannot get into it.
+- Exit code 0 goes with no finding and 1 with some. Anything else, or JSON that cannot be read, is a `LintRun` with
+  `error` set and no findings: it has measured nothing.
+
+It fixes nothing and decides nothing. Source: https://docs.astral.sh/ruff/linter/#exit-codes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from councilor.domain.evidence import LintFinding, LintRun
+from councilor.ports.clock import Clock
+from councilor.ports.environment import Environment
+from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
+
+__all__ = ["Ruff"]
+
+FILES_AT_ONCE = 500
+REPORT_BYTES = 64 * 2**20
+EXIT_CLEAN, EXIT_FINDINGS = 0, 1
+ENDINGS = (".py", ".pyi", ".pyw")
+
+
+class Ruff:
+    """Runs councilor's own ruff.
+
+    Args:
+        scratch: a folder of ours; each run makes one of its own in it and removes it.
+    """
+
+    name = "ruff"
+
+    def __init__(self, *, sandbox: Sandbox, clock: Clock, scratch: Path, memory_bytes: int = 2 * 2**30) -> None:
+        self._sandbox = sandbox
+        self._clock = clock
+        self._scratch = scratch
+        self._memory_bytes = memory_bytes
+
+    async def lint(self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float) -> LintRun:
+        """Findings in these files; see the port."""
+        started = self._clock.monotonic()
+        files = await asyncio.to_thread(_python_files, folder, paths)
+        total = LintRun(findings=(), exit_code=EXIT_CLEAN)
+        for start in range(0, len(files), FILES_AT_ONCE):
+            left_s = timeout_s - (self._clock.monotonic() - started)
+            some = await self._some(folder, environment, files[start : start + FILES_AT_ONCE], max(left_s, 0.1))
+            total = _together(total, some)
+            if some.error:
+                break
+        return replace(total, duration_s=self._clock.monotonic() - started)
+
+    async def _some(self, folder: Path, environment: Environment, files: Sequence[str], timeout_s: float) -> LintRun:
+        output = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="ruff-", dir=self._scratch))
+        try:
+            result = await self._sandbox.run(self._job(folder, environment, files, output, timeout_s))
+            report = await asyncio.to_thread(_read, output / "report.json")
+        finally:
+            # Shielded: a cancelled run leaves nothing behind, too.
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, output, ignore_errors=True))
+        return _judged(result, report, folder)
+
+    def _job(self, folder: Path, environment: Environment, files: Sequence[str], output: Path, timeout_s: float) -> Job:
+        options = ("--output-format=json", f"--output-file={output / 'report.json'}", "--no-cache", "--no-fix")
+        own = ("--force-exclude", "--no-respect-gitignore", "--no-unsafe-fixes")
+        return Job(
+            argv=(str(environment.ruff), "check", *options, *own, "--", *(f"{folder}/{path}" for path in files)),
+            cwd=folder,
+            mounts=(Mount(path=environment.ruff), Mount(path=folder), Mount(path=output, writable=True)),
+            limits=Limits(wall_s=timeout_s, memory_bytes=self._memory_bytes),
+            env={"LANG": "C.UTF-8", "NO_COLOR": "1", "RAYON_NUM_THREADS": "2"},
+        )
+
+
+def _python_files(folder: Path, paths: Sequence[str]) -> list[str]:
+    return [path for path in dict.fromkeys(paths) if path.endswith(ENDINGS) and _regular(folder, path)]
+
+
+def _regular(folder: Path, path: str) -> bool:
+    """Whether it is a regular file below `folder`, with no link on the way."""
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts:
+        return False
+    where = folder
+    try:
+        for part in parts[:-1]:
+            where = where / part
+            if not stat.S_ISDIR(os.lstat(where).st_mode):
+                return False
+        return stat.S_ISREG(os.lstat(where / parts[-1]).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _read(report: Path) -> bytes | None:
+    try:
+        with os.fdopen(os.open(report, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            data = file.read(REPORT_BYTES + 1)
+    except OSError:
+        return None
+    return data if len(data) <= REPORT_BYTES else None
+
+
+def _judged(result: SandboxResult, report: bytes | None, folder: Path) -> LintRun:
+    """Findings only where exit code and report agree."""
+    run = LintRun(findings=(), exit_code=result.exit_code, log=result.output)
+    if result.timed_out:
+        return replace(run, error="ruff did not end in time")
+    if result.exit_code not in {EXIT_CLEAN, EXIT_FINDINGS}:
+        return replace(run, error=f"ruff ended with exit code {result.exit_code}: {_last_words(result.output)}")
+    try:
+        findings = tuple(_finding(item, folder) for item in json.loads(report or b""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return replace(run, error="ruff's report cannot be read")
+    if bool(findings) != (result.exit_code == EXIT_FINDINGS):
+        return replace(run, error=f"ruff's exit code {result.exit_code} contradicts its {len(findings)} findings")
+    return replace(run, findings=findings)
+
+
+def _finding(item: dict[str, Any], folder: Path) -> LintFinding:
+    path = str(item["filename"]).removeprefix(f"{folder}/")
+    line = item["location"]["row"] if item.get("location") else 1
+    return LintFinding(path=path, line=int(line), rule=str(item["code"] or "syntax"), message=str(item["message"]))
+
+
+def _together(one: LintRun, other: LintRun) -> LintRun:
+    if other.error:
+        return replace(other, findings=(), log=one.log + other.log)
+    exit_code = max(one.exit_code or 0, other.exit_code or 0)
+    return LintRun(findings=one.findings + other.findings, exit_code=exit_code, log=one.log + other.log)
+
+
+def _last_words(output: bytes) -> str:
+    return output[-500:].decode("utf-8", "replace").strip()
