@@ -257,7 +257,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
         ),
         sandbox=sandbox,
         runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
-        linter=Ruff(sandbox=sandbox, clock=clock),
+        linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=RepositoryLock(settings.data_dir / "locks", clock=clock),
     )
 

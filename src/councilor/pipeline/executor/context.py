@@ -91,9 +91,7 @@ class RunContext:
 
     async def environment(self) -> Environment:
         """The base's dependencies; built the first time, found again after that."""
-        return await self.parts.environments.prepare(
-            self.repository, self.task.base_tree, install=self.spec.install
-        )
+        return await self.parts.environments.prepare(self.repository, self.task.base_tree, install=self.spec.install)
 
     async def artifact(self, artifact_id: str) -> ExecutionArtifact:
         """An artifact that an earlier step recorded."""
@@ -129,8 +127,6 @@ async def open_context(parts: Parts, run_id: str) -> RunContext:
         base=base,
         repository=repository,
         folder=folder,
-        narrator=Narrator(
-            task_id=task.id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics
-        ),
+        narrator=Narrator(task_id=task.id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics),
         ledger=parts.ledger.of_task(task.id, run_id=run_id),
     )

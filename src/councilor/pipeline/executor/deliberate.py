@@ -69,9 +69,7 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    return Deliberated(
-        decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement
-    )
+    return Deliberated(decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement)
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -102,9 +100,7 @@ async def _check_claims(
     context: RunContext, made: Work, given: GateInput, gates: tuple[GateResult, ...]
 ) -> tuple[CheckedClaim, ...]:
     report = (await context.read(made.report)).decode("utf-8", "replace")
-    claims = check_claims(
-        report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics
-    )
+    claims = check_claims(report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics)
     statuses = [claim.status.value for claim in claims]
     await context.narrator.say(
         EventType.CLAIMS_CHECKED, counts={status: statuses.count(status) for status in sorted(set(statuses))}
@@ -153,9 +149,7 @@ async def _verdict(
     if stored is not None:
         return decode(Verdict, json.loads(await context.read(stored.id))), stored
     await context.narrator.say(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
-    verdict = await council.deliberate(
-        case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics, sla_s=parts.sla_s
-    )
+    verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics, sla_s=parts.sla_s)
     artifact = await context.ledger.record(
         ArtifactKind.VERDICT,
         name,
@@ -204,8 +198,6 @@ async def _keep(
     sources: list[tuple[ExecutionArtifact, str]],
     tree: str,
 ) -> ExecutionArtifact:
-    artifact = await context.ledger.record(
-        kind, name, as_json(value), tree=tree, parent=sources[0][0], inputs=sources
-    )
+    artifact = await context.ledger.record(kind, name, as_json(value), tree=tree, parent=sources[0][0], inputs=sources)
     await say_stored(context, artifact)
     return artifact

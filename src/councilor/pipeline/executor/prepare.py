@@ -42,4 +42,3 @@ async def say_stored(context: RunContext, artifact: ExecutionArtifact) -> None:
         name=artifact.name,
         size_bytes=artifact.size_bytes,
     )
-

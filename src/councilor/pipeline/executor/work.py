@@ -96,7 +96,13 @@ async def work(
 async def adopt(context: RunContext, *, tree: str, parent: ExecutionArtifact) -> Work:
     """Record an existing change as if a worker had just made it; its author's words are the report."""
     return await _record(
-        context, tree=tree, text=context.task.claims_text, outcome="given", iteration=1, parent=parent, producer="author"
+        context,
+        tree=tree,
+        text=context.task.claims_text,
+        outcome="given",
+        iteration=1,
+        parent=parent,
+        producer="author",
     )
 
 

@@ -156,9 +156,7 @@ class _Journey:
         if not inspected["admitted"]:
             return None
         if self._baseline is None:
-            measured = await self._step(
-                "baseline", lambda: measure_baseline(context, parent), preemptible=True
-            )
+            measured = await self._step("baseline", lambda: measure_baseline(context, parent), preemptible=True)
             self._baseline = str(measured["baseline"])
         baseline = self._baseline
         patch = await context.artifact(made.patch)
@@ -201,9 +199,7 @@ class _Journey:
             context.parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(task.tier)})
         return encode(outcome)
 
-    async def _step(
-        self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False
-    ) -> JsonValue:
+    async def _step(self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False) -> JsonValue:
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DeadlineError(

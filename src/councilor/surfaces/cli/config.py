@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import typer
+
 from councilor.settings import explain
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute
-
-import typer
 
 __all__ = ["config_app"]
 
@@ -14,7 +14,7 @@ config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 
 
 @config_app.command("show")
-def show(as_json: AsJson = False) -> None:
+def show(context: typer.Context, as_json: AsJson = False) -> None:
     """Show every setting with its value and where it comes from; secrets are masked."""
 
     async def body(session: Session) -> ExitCode:
@@ -23,4 +23,4 @@ def show(as_json: AsJson = False) -> None:
         session.output.table(("key", "value", "from"), ((item.key, str(item.value), item.origin) for item in values))
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)

@@ -18,7 +18,7 @@ db_app = typer.Typer(help="The database.", no_args_is_help=True)
 
 
 @db_app.command("up")
-def up(as_json: AsJson = False) -> None:
+def up(context: typer.Context, as_json: AsJson = False) -> None:
     """Start the embedded server, or join it when it runs, and bring its schema up to date."""
 
     async def body(session: Session) -> ExitCode:
@@ -26,11 +26,11 @@ def up(as_json: AsJson = False) -> None:
         await database_url(session.settings)
         return await _say_state(session)
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @db_app.command("down")
-def down(as_json: AsJson = False) -> None:
+def down(context: typer.Context, as_json: AsJson = False) -> None:
     """Stop the embedded server; its data stays."""
 
     async def body(session: Session) -> ExitCode:
@@ -40,21 +40,21 @@ def down(as_json: AsJson = False) -> None:
         session.output.line("The server was stopped." if stopped else "The server was not running.")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @db_app.command("status")
-def status(as_json: AsJson = False) -> None:
+def status(context: typer.Context, as_json: AsJson = False) -> None:
     """Show where the database is and whether it answers; starts nothing."""
 
     async def body(session: Session) -> ExitCode:
         return await _say_state(session)
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @db_app.command("migrate")
-def migrate(as_json: AsJson = False) -> None:
+def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     """Bring the schema up to date."""
 
     async def body(session: Session) -> ExitCode:
@@ -63,7 +63,7 @@ def migrate(as_json: AsJson = False) -> None:
         session.output.line(f"Applied {', '.join(applied)}." if applied else "The schema is up to date.")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 async def _say_state(session: Session) -> ExitCode:

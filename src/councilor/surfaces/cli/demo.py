@@ -1,7 +1,7 @@
 """`demo`: the main job on a real small repository, and three changes that must not get through.
 
 Rules:
-- Everything is real: a repository with a bug and a dependency of its own, the sandbox, the tests, the database, the keys.
+- Everything is real: a repository with a bug and a dependency of its own, the sandbox, the tests, the database.
 - Its last line is one JSON object; it exits 0 only if all four came out right.
 """
 
@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import typer
 
 import councilor
 from councilor.app import Service, open_service
@@ -37,7 +39,7 @@ REJECTED = {"tampered_test", "forged_report"}
 """Changes that must be rejected outright; the wrong patch must only not be accepted."""
 
 
-def demo() -> None:
+def demo(context: typer.Context) -> None:
     """Repair a real bug offline, and refuse a wrong patch, a tampered test and a forged report."""
 
     async def body(session: Session) -> ExitCode:
@@ -55,7 +57,7 @@ def demo() -> None:
         sys.stdout.write(json.dumps(result | {"seconds": round(seconds, 1)}) + "\n")
         return ExitCode.ACCEPTED if _came_out_right(decisions) else ExitCode.FAILED
 
-    execute(False, body)
+    execute(context, False, body)
 
 
 def _came_out_right(decisions: dict[str, Decision]) -> bool:
@@ -79,7 +81,11 @@ async def _judge(session: Session, service: Service, repository: Repository, nam
         writable = await service.tools.repositories.open(repository.root, store=folder.store)
         tree = await writable.patched(base.tree, patch)
         commit = await writable.publish(
-            tree=tree, base=base, branch=f"change/{name}", message=f"Demo change: {name}\n", author="demo <demo@invalid>"
+            tree=tree,
+            base=base,
+            branch=f"change/{name}",
+            message=f"Demo change: {name}\n",
+            author="demo <demo@invalid>",
         )
     head = await repository.resolve(commit)
     return await _travel(session, service, await _task(service, session, repository, candidate_tree=head.tree))

@@ -7,6 +7,8 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 
+import typer
+
 from councilor.app import database_state, open_tools
 from councilor.errors import CouncilorError
 from councilor.settings import Settings
@@ -18,7 +20,7 @@ __all__ = ["doctor"]
 LEAST_FREE_BYTES = 2 * 2**30
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Check this machine, and say what to do about whatever is missing."""
 
     async def body(session: Session) -> ExitCode:
@@ -28,7 +30,7 @@ def doctor(as_json: AsJson = False) -> None:
         session.output.table(("", "check", "detail"), ((marks[state], name, text) for name, state, text in findings))
         return ExitCode.UNAVAILABLE if any(state == "fail" for _, state, _ in findings) else ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ env_app = typer.Typer(help="Environments: the installed dependencies of reposito
 
 
 @env_app.command("list")
-def list_environments(as_json: AsJson = False) -> None:
+def list_environments(context: typer.Context, as_json: AsJson = False) -> None:
     """Show every built environment."""
 
     async def body(session: Session) -> ExitCode:
@@ -26,17 +26,24 @@ def list_environments(as_json: AsJson = False) -> None:
             stored = await tools.environments.list()
         session.output.result([encode(item) for item in stored])
         rows = (
-            (item.env_hash[:16], item.source, f"{item.size_bytes / 2**20:.1f}", f"{item.used_at:%Y-%m-%d}", item.repository)
+            (
+                item.env_hash[:16],
+                item.source,
+                f"{item.size_bytes / 2**20:.1f}",
+                f"{item.used_at:%Y-%m-%d}",
+                item.repository,
+            )
             for item in stored
         )
         session.output.table(("environment", "source", "MiB", "last used", "repository"), rows)
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @env_app.command("build")
 def build(
+    context: typer.Context,
     revision: Annotated[str, typer.Argument(help="The commit whose dependencies are wanted.")] = "HEAD",
     repo: Annotated[Path, typer.Option("--repo", "-C", help="A folder of the repository.")] = Path(),
     install: Annotated[str | None, typer.Option(help="A command that installs into the active environment.")] = None,
@@ -55,11 +62,12 @@ def build(
         session.output.line(f"{built.env_hash[:16]} from {built.source}")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @env_app.command("clean")
 def clean(
+    context: typer.Context,
     keep_days: Annotated[float, typer.Option(min=0, help="Keep what was used within so many days.")] = 30.0,
     as_json: AsJson = False,
 ) -> None:
@@ -73,4 +81,4 @@ def clean(
         session.output.line(f"Removed {len(removed)} environment(s), {size_bytes / 2**20:.1f} MiB.")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)

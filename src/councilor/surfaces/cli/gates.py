@@ -25,6 +25,7 @@ gates_app = typer.Typer(help="Gates on any change, without a worker.", no_args_i
 
 @gates_app.command("run")
 def run_gates_command(
+    context: typer.Context,
     base: Annotated[str, typer.Option(help="The commit that the change starts from.")] = "HEAD~1",
     head: Annotated[str, typer.Option(help="The changed commit.")] = "HEAD",
     patch: Annotated[
@@ -67,7 +68,7 @@ def run_gates_command(
         show_gates(results, session.output)
         return ExitCode.REJECTED if blocked else ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 async def _tree(repository: Repository, base_tree: str, head: str, patch: Path | None) -> str:

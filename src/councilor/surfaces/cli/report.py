@@ -104,7 +104,11 @@ def show_why(judged: Judged, output: Output) -> None:
         output.table(("claim", "text", "evidence says"), rows, title="\nClaims")
     votes = [(vote.judge.value, vote.choice.value, "; ".join(vote.reasons)) for vote in verdict.votes]
     output.table(("judge", "vote", "reasons"), votes, title="\nCouncil")
-    for title, lines in (("Dissent", verdict.dissent), ("To do", verdict.remediation), ("Missing", verdict.missing_evidence)):
+    for title, lines in (
+        ("Dissent", verdict.dissent),
+        ("To do", verdict.remediation),
+        ("Missing", verdict.missing_evidence),
+    ):
         for line in lines:
             output.line(f"{title}: {line}")
 

@@ -29,6 +29,7 @@ Command = Annotated[str | None, typer.Option("--test-command", help="A command t
 
 
 def run(
+    context: typer.Context,
     what: Annotated[
         str | None, typer.Argument(metavar="TASK", help="A spec's id or file, or the task as a sentence in quotes.")
     ] = None,
@@ -85,10 +86,11 @@ def run(
                 task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
                 return await _start(session, service, task)
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 def judge(
+    context: typer.Context,
     change: Annotated[str, typer.Argument(metavar="BASE..HEAD", help="The change: two commits with `..` between.")],
     spec: Annotated[str | None, typer.Option(help="A spec's id or file; else one is drafted.")] = None,
     repo: Folder = Path(),
@@ -115,7 +117,7 @@ def judge(
             )
             return await _start(session, service, task)
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 async def _change(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from councilor.errors import CouncilorError, InputError, NotFoundError
@@ -40,10 +39,10 @@ class Session:
     output: Output
 
 
-def execute(as_json: bool, body: Callable[[Session], Awaitable[ExitCode]]) -> NoReturn:
+def execute(context: typer.Context, as_json: bool, body: Callable[[Session], Awaitable[ExitCode]]) -> NoReturn:
     """Run a command's body, print its error if it raises one, and exit with the right code."""
     output = Output(as_json=as_json)
-    chosen = click.get_current_context().find_object(Globals) or Globals()
+    chosen = context.find_object(Globals) or Globals()
 
     async def enter() -> ExitCode:
         settings = load_settings(config=chosen.config, flags=chosen.flags)

@@ -20,6 +20,7 @@ spec_app = typer.Typer(help="Working specs.", no_args_is_help=True)
 
 @spec_app.command("init")
 def init(
+    context: typer.Context,
     title: Annotated[str, typer.Argument(help="The task in one sentence.")],
     number: Annotated[int, typer.Option(min=1, help="Makes the id TASK-<number>.")] = 1,
     path: Annotated[list[str] | None, typer.Option(help="What may be changed (scope.in); repeatable.")] = None,
@@ -45,11 +46,12 @@ def init(
         session.output.line(f"Wrote {target}. Edit it, commit it, then: councilor run {spec.id}")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 @spec_app.command("validate")
 def validate(
+    context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Spec files.")],
     as_json: AsJson = False,
 ) -> None:
@@ -70,4 +72,4 @@ def validate(
                 session.output.line(f"  {item.rule} {item.message} {item.remediation}")
         return ExitCode.BAD_INPUT if any(problems.values()) else ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)

@@ -25,6 +25,7 @@ TaskId = Annotated[str, typer.Argument(metavar="TASK", help="`last`, a task's id
 
 
 def list_tasks(
+    context: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Most tasks to show.")] = 20,
     before: Annotated[str | None, typer.Option(help="Show tasks older than this one.")] = None,
     as_json: AsJson = False,
@@ -44,10 +45,11 @@ def list_tasks(
             session.output.note("There is no task yet.")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 def show(
+    context: typer.Context,
     task: TaskId = "last",
     why: Annotated[bool, typer.Option("--why", help="Every gate, claim and vote behind the verdict.")] = False,
     as_json: AsJson = False,
@@ -70,10 +72,10 @@ def show(
             session.output.table(("kind", "name", "bytes", "artifact"), rows, title="\nArtifacts")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
-def diff(task: TaskId = "last", as_json: AsJson = False) -> None:
+def diff(context: typer.Context, task: TaskId = "last", as_json: AsJson = False) -> None:
     """Print the latest candidate of a task as a patch."""
 
     async def body(session: Session) -> ExitCode:
@@ -89,10 +91,10 @@ def diff(task: TaskId = "last", as_json: AsJson = False) -> None:
             session.output.raw(patch)
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
-def apply(task: TaskId = "last", as_json: AsJson = False) -> None:
+def apply(context: typer.Context, task: TaskId = "last", as_json: AsJson = False) -> None:
     """Take an accepted change over: fast-forward the current branch to its commit."""
 
     async def body(session: Session) -> ExitCode:
@@ -110,10 +112,10 @@ def apply(task: TaskId = "last", as_json: AsJson = False) -> None:
         session.output.line(f"{branch} is now at {head.commit[:12]}.")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
-def verify(task: TaskId = "last", as_json: AsJson = False) -> None:
+def verify(context: typer.Context, task: TaskId = "last", as_json: AsJson = False) -> None:
     """Check every signature, hash and link of a task's artifacts, and its published commit."""
 
     async def body(session: Session) -> ExitCode:
@@ -131,10 +133,11 @@ def verify(task: TaskId = "last", as_json: AsJson = False) -> None:
         )
         return ExitCode.ACCEPTED if report.sound else ExitCode.REJECTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 def clean(
+    context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also files of runs that could still be resumed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -158,7 +161,7 @@ def clean(
         session.output.line(f"Removed the files of {len(removed)} run(s).")
         return ExitCode.ACCEPTED
 
-    execute(as_json, body)
+    execute(context, as_json, body)
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:
