@@ -154,7 +154,7 @@ def _works(parent: Path, controller: str) -> bool:
 
 
 def _moves(folder: Path) -> bool:
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
             (folder / "cgroup.procs").write_text(str(process.pid))
             return str(process.pid) in _read(folder / "cgroup.procs").split()

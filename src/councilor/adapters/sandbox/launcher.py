@@ -180,11 +180,26 @@ def job(orders: dict[str, Any], report_fd: int) -> NoReturn:
     except OSError as error:
         os.write(report_fd, f"failed {error!r}\n".encode())
         os._exit(126)
-    try:
-        os.execvpe(orders["argv"][0], orders["argv"], orders["env"])  # noqa: S606  # it is what a launcher does
-    except OSError as error:
-        os.write(2, f"{orders['argv'][0]}: {error.strerror}\n".encode())
+    refused = start(orders["argv"], orders["env"])
+    name = orders["argv"][0]
+    os.write(2, f"{name}: {refused.strerror}\n".encode())
     os._exit(127)
+
+
+def start(argv: list[str], env: dict[str, str]) -> OSError:
+    """Replace this process; only the reason why that failed comes back.
+
+    `os.execvpe` is no use here: it imports a module, and the library may be out of reach by now.
+    """
+    folders = [""] if "/" in argv[0] else [f"{folder}/" for folder in env.get("PATH", "").split(":")]
+    failed = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for folder in folders:
+        try:
+            os.execve(folder + argv[0], argv, env)  # noqa: S606  # it is what a launcher does
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                failed = error
+    return failed
 
 
 def limit(number: int, value: int) -> None:
