@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
-from councilor.domain.codec import decode, encode
+from councilor.domain.codec import decode
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle
 from councilor.domain.gate import GateResult, RefinementRequest
