@@ -284,6 +284,16 @@ async def test_another_failing_test_may_go_on_failing(bench: Bench) -> None:
     assert "All" not in report.text
 
 
+async def test_a_slow_suite_is_tried_in_three_stages(bench: Bench) -> None:
+    many = "".join(f"\n\ndef test_many_{n}():\n    assert rate({n + 20}) == 5\n" for n in range(60))
+    await bench.prepare(
+        {"shop.py": SHOP, "test_shop.py": TESTS + many, "test_other.py": "def test_other():\n    pass\n"}
+    )
+    assert (await bench.repair("test_shop.py::test_ten")).outcome is WorkerOutcome.FINISHED
+    sizes = [None if request.nodeids is None else len(request.nodeids) for request in bench.runner.requests]
+    assert {None, 1, 62} == set(sizes)
+
+
 async def test_scope_and_test_code_are_respected(bench: Bench) -> None:
     await bench.prepare({"shop.py": SHOP, "test_shop.py": TESTS, "lib/a.py": "x = 1\n"})
     outside = await bench.repair("test_shop.py::test_ten", scope_in=("lib", "test_shop.py"))

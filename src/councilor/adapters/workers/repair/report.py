@@ -83,7 +83,8 @@ def diff(fix: Fix) -> str:
 def _message(run: TestRun, nodeid: str) -> str:
     text = next((record.message for record in run.records if record.nodeid == nodeid), "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return quoted(lines[-1][:200]) if lines else "no message"
+    errors = [line[1:].strip() for line in lines if line.startswith("E ")]  # pytest marks the failure's own lines so
+    return quoted([*errors, *lines[-1:]][0][:200]) if lines else "no message"
 
 
 def _function(fix: Fix) -> str:

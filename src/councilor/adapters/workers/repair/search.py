@@ -2,8 +2,9 @@
 
 Rules:
 - `parallel` trials run at once; each takes the next fix of the list.
-- After the first plausible fix, at most `LOOK_ON` more are tried, because a smaller or likelier one may stand close by.
-- Of the plausible fixes the smallest edit wins; among equals the more suspected one.
+- Of the plausible fixes the smallest edit wins; among equals the more promising one.
+- Once there is a plausible fix, only fixes that could still win are tried: smaller ones about as promising. A trial of
+  another one that is under way ends after its stage.
 - Time and budget are looked at before every trial, so the search ends at most one trial late.
 """
 
@@ -19,7 +20,8 @@ from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 
 __all__ = ["Search", "best"]
 
-LOOK_ON = 8
+ABOUT_AS_PROMISING = 0.9
+"""Share of the found fix's score that a smaller one needs, so that the search ends soon after the first find."""
 
 
 def best(results: Sequence[TrialResult]) -> TrialResult | None:
@@ -45,11 +47,9 @@ class Search:
     on_start: Callable[[int, Fix], None]
     results: list[TrialResult] = field(default_factory=list)
     _begun: int = 0
-    _budget: int = 0
 
     async def run(self, fixes: Iterable[Fix]) -> None:
         """Try fixes; the outcome is in `results`."""
-        self._budget = self.max_candidates
         waiting = iter([*self._known_good(fixes), *self._new(fixes)])
         async with asyncio.TaskGroup() as group:
             for _ in range(self.parallel):
@@ -64,15 +64,24 @@ class Search:
 
     async def _take_turns(self, waiting: Iterable[Fix]) -> None:
         for fix in waiting:
-            if self._begun >= self._budget or self.remaining_s() <= 0:
+            if self._begun >= self.max_candidates or self.remaining_s() <= 0:
                 return
+            if not self._wanted(fix):
+                continue
             self._begun += 1
             self.on_start(self._begun, fix)
-            self._note(await self.trial.try_fix(fix, remaining_s=self.remaining_s()))
+            result = await self.trial.try_fix(fix, remaining_s=self.remaining_s(), wanted=self._wanted)
+            if result is not None:
+                self._note(result)
+
+    def _wanted(self, fix: Fix) -> bool:
+        """Whether a fix could still win."""
+        found = best(self.results)
+        if found is None:
+            return True
+        return fix.mutant.size < found.fix.mutant.size and fix.score >= ABOUT_AS_PROMISING * found.fix.score
 
     def _note(self, result: TrialResult) -> None:
         self.results.append(result)
         plausible = result.verdict is Verdict.PLAUSIBLE
         (self.memory.plausible if plausible else self.memory.failed).add(result.fix.digest)
-        if plausible:
-            self._budget = min(self._budget, self._begun + LOOK_ON)

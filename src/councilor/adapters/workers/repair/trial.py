@@ -2,7 +2,8 @@
 
 Rules:
 - Every run happens in its own fresh export of the base tree, in the runner's sandbox, and the export is removed after.
-- The first stage that fails ends the trial; the stages go from the cheapest to the surest.
+- The first stage that fails ends the trial; the stages go from the cheapest to the surest. The middle one is left out
+  where the tests themselves take less than `MIDDLE_STAGE_S`: then starting the run costs more than the tests.
 - A fix is plausible when every target passes and no test that passed on the base does not.
 - A run that cannot be believed or ran out of time is a failure.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,7 @@ from councilor.ports.worker import Workspace
 __all__ = ["Trial", "TrialResult", "Verdict", "exported", "files_of"]
 
 MAX_NEIGHBOURS = 200
+MIDDLE_STAGE_S = 5.0
 
 
 class Verdict(StrEnum):
@@ -76,14 +78,18 @@ class Trial:
     tree: str
     base: Base
 
-    async def try_fix(self, fix: Fix, *, remaining_s: float) -> TrialResult:
-        """Run the stages until one fails."""
+    async def try_fix(self, fix: Fix, *, remaining_s: float, wanted: Callable[[Fix], bool]) -> TrialResult | None:
+        """Run the stages until one fails.
+
+        Args:
+            wanted: asked between stages; when it says no, the trial ends without a result.
+        """
         run = await self._run(fix, self.base.targets, remaining_s)
         if self._unfixed(run):
             return TrialResult(fix=fix, verdict=Verdict.STILL_FAILS, run=run)
-        neighbours = executing(self.base.coverage, fix.mutant.path, fix.mutant.lines, self.base.passing)[
-            :MAX_NEIGHBOURS
-        ]
+        if not wanted(fix):
+            return None
+        neighbours = self._neighbours(fix)
         if neighbours and (broken := _not_passed(run := await self._run(fix, neighbours, remaining_s), neighbours)):
             return TrialResult(fix=fix, verdict=Verdict.BREAKS, run=run, broken=broken)
         run = await self._run(fix, None, remaining_s)
@@ -92,6 +98,12 @@ class Trial:
             verdict = Verdict.BREAKS if broken else Verdict.STILL_FAILS
             return TrialResult(fix=fix, verdict=verdict, run=run, broken=broken)
         return TrialResult(fix=fix, verdict=Verdict.PLAUSIBLE, run=run)
+
+    def _neighbours(self, fix: Fix) -> tuple[str, ...]:
+        if sum(record.duration_s for record in self.base.run.records) < MIDDLE_STAGE_S:
+            return ()
+        mutant = fix.mutant
+        return executing(self.base.coverage, mutant.path, mutant.lines, self.base.passing)[:MAX_NEIGHBOURS]
 
     async def _run(self, fix: Fix, nodeids: tuple[str, ...] | None, remaining_s: float) -> TestRun:
         async with exported(self.workspace, self.tree) as folder:
