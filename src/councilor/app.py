@@ -39,7 +39,7 @@ from councilor.domain.task import Task
 from councilor.domain.worker import WorkerProfile
 from councilor.guards.deadline import with_deadline
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
-from councilor.pipeline.executor import Executor, Parts, RunFolder
+from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts, RunFolder
 from councilor.pipeline.inspection import Inspector
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
@@ -274,7 +274,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             clock=tools.clock,
             metrics=tools.metrics,
             poll_s=settings.engine.poll_s,
-            application_version=__version__,
+            application_version=WORKFLOW_VERSION,
         )
         parts = Parts(
             repositories=tools.repositories,

@@ -6,6 +6,6 @@ Begin with `workflow` (the order of the steps); each other module is one of its 
 from __future__ import annotations
 
 from councilor.pipeline.executor.context import Parts, RunContext, RunFolder
-from councilor.pipeline.executor.workflow import Executor, Outcome
+from councilor.pipeline.executor.workflow import WORKFLOW_VERSION, Executor, Outcome
 
-__all__ = ["Executor", "Outcome", "Parts", "RunContext", "RunFolder"]
+__all__ = ["WORKFLOW_VERSION", "Executor", "Outcome", "Parts", "RunContext", "RunFolder"]

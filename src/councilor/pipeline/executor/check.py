@@ -145,4 +145,5 @@ async def _collector(context: RunContext, parent: ExecutionArtifact, *, suffix: 
 
 
 def as_json(value: object) -> bytes:
+    """A domain value as the bytes of an artifact: compact JSON with sorted keys."""
     return json.dumps(encode(value), separators=(",", ":"), sort_keys=True).encode()

@@ -30,8 +30,10 @@ from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.work import Work, adopt, work
 from councilor.ports.engine import Engine
 
-__all__ = ["Executor", "Outcome"]
+__all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
+WORKFLOW_VERSION = "1"
+"""Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
     Decision.REJECT: TaskState.REJECTED,

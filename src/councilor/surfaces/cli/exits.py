@@ -5,7 +5,14 @@ from __future__ import annotations
 from enum import IntEnum
 
 from councilor.domain.task import TaskState
-from councilor.errors import CouncilorError, InputError, IntegrityError, NotFoundError, UnavailableError
+from councilor.errors import (
+    CouncilorError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    RunCancelledError,
+    UnavailableError,
+)
 
 __all__ = ["ExitCode", "exit_of_error", "exit_of_state"]
 
@@ -37,6 +44,8 @@ def exit_of_error(error: CouncilorError) -> ExitCode:
     match error:
         case InputError() | NotFoundError():
             return ExitCode.BAD_INPUT
+        case RunCancelledError():
+            return ExitCode.CANCELLED
         case UnavailableError():
             return ExitCode.UNAVAILABLE
         case IntegrityError():
