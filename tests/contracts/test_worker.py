@@ -128,7 +128,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path, service_missing:
     return Bench(kind=request.param, sandbox=sandbox, repository=repository, base=base, workspace=workspace)
 
 
-async def test_it_changes_the_workspace_and_reports(bench: Bench) -> None:
+async def test_it_changes_the_workspace_only_and_reports(bench: Bench) -> None:
     worker = bench.worker()
     assert worker.name == f"my-{bench.kind}"
     report = await bench.run(worker)
@@ -139,16 +139,10 @@ async def test_it_changes_the_workspace_and_reports(bench: Bench) -> None:
     assert "All 2 tests pass." in report.text
     assert len(report.text.encode()) <= 2**20
     assert report.usage.duration_s > 0
-
-
-async def test_progress_is_one_clean_line_at_a_time(bench: Bench) -> None:
-    await bench.run(bench.worker())
+    # Progress comes as one clean line at a time.
     assert bench.progress
     assert all(item.phase and len(item.line) <= 200 and "\n" not in item.line for item in bench.progress)
-
-
-async def test_the_repository_itself_is_not_touched(bench: Bench) -> None:
-    await bench.run(bench.worker())
+    # The repository itself is not touched.
     assert (bench.repository.root / "shop.py").read_text() == SOURCE
     assert await bench.repository.dirty() == []
     assert (await bench.repository.resolve("HEAD")).hash == bench.base.hash
