@@ -171,7 +171,8 @@ def _called(node: ast.Call) -> tuple[str, int] | None:
     name = _callee(node)
     first = ast.unparse(node.args[0]) if node.args else ""
     if name in ("raises", "warns", "fail", "deprecated_call"):
-        return first, 4
+        broad = bool(node.args) and _callee(node.args[0]) in ("Exception", "BaseException")
+        return name, 2 if broad else 4
     if not name.startswith("assert"):
         return None
     kind = name.removeprefix("assert").lstrip("_")

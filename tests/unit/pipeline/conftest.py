@@ -1,0 +1,134 @@
+"""Builders for the pipeline's inputs: plain values, no services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from councilor.domain.change import Candidate, ChangeKind, FileChange
+from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, LintFinding, LintRun, Outcome, TestRecord
+from councilor.domain.evidence import TestRun as Run
+from councilor.domain.policy import Policy
+from councilor.domain.spec import draft_spec, load_spec
+from councilor.domain.task import RunMode, Task
+from councilor.pipeline.gates import GateInput
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BASE_TREE, TREE = "b" * 40, "c" * 40
+NAMED = "tests/test_a.py::test_named"
+
+
+def change(path: str, old: str | None, new: str | None, *, mode: str = "100644") -> FileChange:
+    """One changed file, its line counts those of a diff that replaces everything."""
+    kind = ChangeKind.ADDED if old is None else ChangeKind.DELETED if new is None else ChangeKind.MODIFIED
+    lines = new.count("\n") if new else 0
+    return FileChange(
+        path=path,
+        kind=kind,
+        old_mode=None if old is None else mode,
+        new_mode=None if new is None else mode,
+        old=None if old is None else old.encode(),
+        new=None if new is None else new.encode(),
+        added_lines=lines,
+        removed_lines=old.count("\n") if old else 0,
+        changed_lines=tuple(range(1, lines + 1)),
+    )
+
+
+def run(outcomes: Mapping[str, str] | None = None, **more: Any) -> Run:
+    """A test run with these outcomes."""
+    records = tuple(
+        TestRecord(nodeid=nodeid, outcome=Outcome(outcome), duration_s=0.1)
+        for nodeid, outcome in (outcomes or {}).items()
+    )
+    return Run(records=records, **({"exit_code": 0} | more))
+
+
+def evidence(kind: EvidenceKind, **more: Any) -> Evidence:
+    """The record of one measurement of the candidate."""
+    values: dict[str, Any] = {
+        "id": f"E-{kind.value}",
+        "kind": kind,
+        "tree": TREE,
+        "run_tree": TREE,
+        "base_tree": BASE_TREE,
+        "command": ("pytest",),
+        "env_hash": "e",
+        "exit_code": 0,
+        "log": None,
+        "started": NOW,
+        "duration_s": 1.0,
+        "sandbox": "bubblewrap",
+    }
+    return Evidence(**(values | more))
+
+
+def bundle(**more: Any) -> EvidenceBundle:
+    """Everything measured for a good candidate: one named test is repaired, two go on passing."""
+    kept = {"tests/test_a.py::test_one": "passed", "tests/test_a.py::test_two": "passed"}
+    values: dict[str, Any] = {
+        "evidence": tuple(evidence(kind) for kind in EvidenceKind),
+        "base": run(kept | {NAMED: "failed"}),
+        "candidate": run(kept | {NAMED: "passed"}),
+        "lint_base": LintRun(findings=()),
+        "lint_candidate": LintRun(findings=()),
+    }
+    return EvidenceBundle(**(values | more))
+
+
+def finding(path: str = "src/a.py", line: int = 1, rule: str = "F401", message: str = "unused") -> LintFinding:
+    """One finding of a linter."""
+    return LintFinding(path=path, line=line, rule=rule, message=message)
+
+
+def make_input(*changes: FileChange, **more: Any) -> GateInput:
+    """A gate's input; by default a good candidate of a tier 3 fix."""
+    given = changes or (change("src/a.py", "x = 1\n", "x = 2\n"),)
+    spec = more.pop("spec", None) or load_spec(draft_spec("Repair it", number=1, nodeids=[NAMED]), source="draft")
+    task = Task(
+        id="0190",
+        repository="/r",
+        base_commit="a" * 40,
+        base_tree=BASE_TREE,
+        spec_text="",
+        spec_id=spec.id,
+        title=spec.title,
+        tier=spec.risk_tier,
+        worker="w",
+        mode=RunMode.AUTO,
+        max_iterations=3,
+        deadline_s=60,
+        submitted_at=NOW,
+    )
+    values: dict[str, Any] = {
+        "task": task,
+        "spec": spec,
+        "policy": Policy(),
+        "waivers": (),
+        "candidate": Candidate(
+            base_commit="a" * 40, base_tree=BASE_TREE, tree=TREE, changes=tuple(sorted(given, key=lambda c: c.path))
+        ),
+        "bundle": bundle(),
+        "owns": lambda path: path.startswith("tests/") or path.endswith((".ini", "conftest.py")),
+        "reapplied_tree": TREE,
+        "now": NOW,
+    }
+    return GateInput(**(values | more))
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The builders of this folder."""
+    names: dict[str, Callable[..., Any]] = {
+        "change": change,
+        "run": run,
+        "evidence": evidence,
+        "bundle": bundle,
+        "finding": finding,
+        "input": make_input,
+    }
+    return SimpleNamespace(**names, NOW=NOW, BASE_TREE=BASE_TREE, TREE=TREE, NAMED=NAMED)
