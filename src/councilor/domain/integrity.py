@@ -135,7 +135,7 @@ def _violation(path: str, finding: Finding) -> Violation:
 
 
 def _top_module(path: str) -> str:
-    """The name under which this file, or the package whose `__init__` it is, would be imported; empty if it is neither."""
+    """The name under which this module, or the package whose `__init__` it is, is imported; empty for others."""
     parts = path.split("/")
     if len(parts) > 1 and parts[0] in _ROOTS:
         parts = parts[1:]

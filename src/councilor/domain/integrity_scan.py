@@ -56,6 +56,7 @@ _FRAME_FIELDS = frozenset(
     {"f_back", "f_locals", "f_globals", "f_lineno", "f_trace", "tb_frame", "gi_frame", "cr_frame"}
 )
 _CODE_FIELDS = frozenset({"__code__", "__closure__", "__builtins__", "__defaults__", "__subclasses__"})
+_REPLACEABLE = ("json.", "hashlib.", "os.", "time.", "random.", "sys.std")
 _TEXTS = {
     "COUNCILOR_CHANNEL": "FORGE-1",
     "/proc/self": "FORGE-8",
@@ -108,6 +109,8 @@ def _of_node(node: ast.AST, aliases: dict[str, str]) -> Iterator[Finding]:
             yield from _of_name(node, f"{node.module}.{each.name}")
     elif isinstance(node, ast.Attribute):
         yield from _of_attribute(node, aliases)
+    elif isinstance(node, ast.Subscript):
+        yield from _of_name(node, _dotted(node, aliases))
     elif isinstance(node, ast.Call):
         yield from _of_call(node, aliases)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -159,21 +162,16 @@ def _constant_name(node: ast.Call, called: str) -> bool:
 
 
 def _of_class(node: ast.ClassDef) -> Iterator[Finding]:
-    for method in node.body:
-        if isinstance(method, ast.FunctionDef) and method.name in {"__eq__", "__ne__", "__contains__", "__bool__"}:
-            body = [
-                each
-                for each in method.body
-                if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-            ]
-            wanted = method.name != "__ne__"
-            if method.name in {"__eq__", "__ne__"} and len(body) == 1 and _returns(body[0], wanted):
-                yield _at(method, "FORGE-9", f"`{method.name}` of `{node.name}` always says {wanted}", "__eq__")
-        elif isinstance(method, ast.Assign) and any(
-            isinstance(to, ast.Name) and to.id == "__eq__" for to in method.targets
-        ):
-            if isinstance(method.value, ast.Lambda) and _is(method.value.body, True):
-                yield _at(method, "FORGE-9", f"`__eq__` of `{node.name}` always says True", "__eq__")
+    for member in node.body:
+        equal = None
+        if isinstance(member, ast.FunctionDef) and member.name in {"__eq__", "__ne__"}:
+            straight = not any(isinstance(each, ast.If | ast.Match | ast.Try) for each in member.body)
+            equal = straight and _returns(member.body[-1], member.name == "__eq__")
+        elif isinstance(member, ast.Assign) and isinstance(member.value, ast.Lambda):
+            named = any(isinstance(to, ast.Name) and to.id == "__eq__" for to in member.targets)
+            equal = named and _is(member.value.body, True)
+        if equal:
+            yield _at(member, "FORGE-9", f"`{node.name}` equals everything", "__eq__")
 
 
 def _of_assignment(node: ast.Assign | ast.AugAssign | ast.Delete, aliases: dict[str, str]) -> Iterator[Finding]:
@@ -183,11 +181,8 @@ def _of_assignment(node: ast.Assign | ast.AugAssign | ast.Delete, aliases: dict[
         dotted = _dotted(at, aliases)
         if dotted == "__builtins__" or dotted.startswith(("builtins.", "__builtins__.")):
             yield _at(node, "FORGE-7", "a builtin is replaced", "builtins")
-        elif dotted.startswith(("json.", "hashlib.", "os.", "time.", "random.", "sys.std")) and isinstance(
-            at, ast.Attribute
-        ):
-            if dotted != "os.environ":
-                yield _at(node, "FORGE-7", f"`{dotted}` is replaced", dotted)
+        elif isinstance(at, ast.Attribute) and dotted.startswith(_REPLACEABLE) and dotted != "os.environ":
+            yield _at(node, "FORGE-7", f"`{dotted}` is replaced", dotted)
 
 
 def _dotted(node: ast.expr, aliases: dict[str, str]) -> str:
