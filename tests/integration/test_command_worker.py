@@ -22,6 +22,7 @@ from councilor.errors import InputError, SandboxError
 from councilor.ports.environment import Environment
 from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Progress, Workspace
+from councilor.settings import load_settings
 
 PROMPT = "Repair it.\nÜmläute & $HOME `quotes`"
 
@@ -195,6 +196,20 @@ async def test_a_planted_link_in_its_home_leads_nowhere(bench: Bench) -> None:
     await bench.shell(f'rm -rf "$HOME/tmp"; ln -s {bench.home} "$HOME/tmp"; ln -s {bench.home}/x "$HOME/prompt.md"')
     await bench.run("sh", "-c", "true", "{prompt_file}", prompt_by=PromptBy.FILE)
     assert list(bench.home.iterdir()) == []
+
+
+async def test_the_documented_profiles_are_valid_and_the_simplest_one_works(bench: Bench, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/howto/workers.md").read_text()
+    config = tmp_path / "mine.yaml"
+    config.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    profiles = load_settings(config=config).workers
+    assert set(profiles) == {"repair", "claude", "codex", "patch"}
+    (bench.workspace.folder / "a.txt").write_text("old\n")
+    simplest = profiles["patch"]
+    patch = "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-old\n+new\n"
+    report = await bench.run(*simplest.command, prompt=patch, prompt_by=simplest.prompt_by)
+    assert report.outcome is WorkerOutcome.FINISHED, report.text
+    assert (bench.workspace.folder / "a.txt").read_text() == "new\n"
 
 
 async def test_exit_code_and_output_are_reported(bench: Bench) -> None:
