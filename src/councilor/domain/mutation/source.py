@@ -15,6 +15,7 @@ import io
 import re
 import tokenize
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -94,7 +95,7 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """The 1-based line and 0-based character column of an offset."""
-        line = sum(1 for start in self.line_starts if start <= offset)
+        line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1]
 
     def parent(self, node: ast.AST) -> ast.AST | None:
