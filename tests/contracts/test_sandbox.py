@@ -231,6 +231,12 @@ async def test_dangerous_mounts_are_refused(sandbox: Sandbox, work: Path, tmp_pa
         await guarded.run(job)
 
 
+@pytest.mark.parametrize("env", [{"A": "x\0--bind\0/\0/"}, {"A\0--share-net": "x"}, {"A=B": "x"}, {"": "x"}])
+async def test_words_that_would_become_options_are_refused(sandbox: Sandbox, work: Path, env: dict[str, str]) -> None:
+    with pytest.raises(InputError):
+        await sandbox.run(a_job(work, "true", env=env))
+
+
 async def test_probe_is_run_once_and_says_what_holds(sandbox: Sandbox) -> None:
     found, again = await asyncio.gather(sandbox.probe(), sandbox.probe())
     assert found is again

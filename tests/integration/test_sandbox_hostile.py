@@ -321,6 +321,17 @@ asyncio.run(box.run(job, on_output=lambda text: print(text.decode(), flush=True)
     assert not groups_of(owner.pid)
 
 
+async def test_cancelled_at_any_moment(sandbox: BaseSandbox, work: Path) -> None:
+    for delay_ms in range(0, 40, 2):
+        task = asyncio.create_task(run(sandbox, work, "sleep", "60.0077"))
+        await asyncio.sleep(delay_ms / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not alive("60.0077")
+    assert not groups_of(os.getpid())
+
+
 def groups_of(pid: int) -> list[Path]:
     found = find_cgroups()
     return [path for place in (found.memory, found.pids) if place for path in place.glob(f"councilor-*-{pid}-*")]

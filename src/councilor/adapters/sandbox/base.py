@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from councilor.adapters.sandbox.job import refuse_mounts
+from councilor.adapters.sandbox.job import check_job
 from councilor.adapters.sandbox.limits import Restraint, Restraints
 from councilor.adapters.sandbox.probe import attack
 from councilor.adapters.sandbox.process import Grip, Listener, Talk, supervise
@@ -56,7 +56,7 @@ class BaseSandbox(ABC):
         """Run a job to its end; see the port."""
         outcome, started_s = "failed", self._clock.monotonic()
         try:
-            await asyncio.to_thread(refuse_mounts, job, self._private)
+            await asyncio.to_thread(check_job, job, self._private)
             async with self._restraints.restraint(job.limits) as restraint:
                 result = await self._run(job, restraint, talk, on_output)
             outcome = "timed_out" if result.timed_out else "exited"

@@ -19,6 +19,7 @@ It does not limit resources. Source: bwrap(1), version 0.8.0.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -161,8 +162,10 @@ class BubblewrapGrip:
         if self._pidfd is not None:
             self.signal(signal.SIGKILL)
             await _gone(self._pidfd)
-        while piece := os.read(self._status_fd, 65536):
-            self._status += piece
+        os.set_blocking(self._status_fd, False)
+        with contextlib.suppress(BlockingIOError):  # a child that was never attached may hold the other end
+            while piece := os.read(self._status_fd, 65536):
+                self._status += piece
 
     def exit_code(self, returncode: int, output: bytes) -> int:
         """What bubblewrap reported; it reports nothing when the command did not start."""

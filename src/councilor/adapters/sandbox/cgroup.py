@@ -26,12 +26,16 @@ from pathlib import Path
 
 from councilor.ports.sandbox import Limits
 
-__all__ = ["Cage", "Cgroups", "find_cgroups"]
+__all__ = ["Cage", "CageError", "Cgroups", "find_cgroups"]
 
 PREFIX = "councilor"
 CONTROLLER_FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max",)}
 EMPTY_S = 2.0
 """Longest wait for killed processes to leave a group."""
+
+
+class CageError(Exception):
+    """A control group could not be created."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +54,15 @@ class Cgroups:
         """A new group, or one in each hierarchy, with the limits set.
 
         Raises:
-            OSError: the place is gone.
+            CageError: the place is gone or full.
         """
         name = f"{_owner(os.getpid())}-{secrets.token_hex(4)}"
         cage = Cage(tuple(parent / name for parent in dict.fromkeys((self.memory, self.pids)) if parent))
-        cage.build(limits)
+        try:
+            cage.build(limits)
+        except OSError as error:
+            cage.remove()
+            raise CageError(str(error)) from error
         return cage
 
 

@@ -5,6 +5,7 @@ Rules:
 - A mount of `/`, of a private path, below one or above one is refused: a mount would make councilor's keys and records
   readable. Symbolic links are followed first.
 - A mount that does not exist is an error of the caller's, told before anything starts.
+- A NUL character anywhere is refused: it ends a word of bubblewrap's arguments, so that the rest would be an option.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ __all__ = [
     "PATH",
     "SYSTEM_DEVICES",
     "SYSTEM_FOLDERS",
+    "check_job",
     "complete_env",
     "ordered_mounts",
-    "refuse_mounts",
     "system_files",
 ]
 
@@ -65,14 +66,18 @@ def ordered_mounts(job: Job) -> list[tuple[Path, bool]]:
     return sorted(((mount.path, mount.writable) for mount in job.mounts), key=lambda pair: len(pair[0].parts))
 
 
-def refuse_mounts(job: Job, private: tuple[Path, ...]) -> None:
-    """Check the mounts and the working folder.
+def check_job(job: Job, private: tuple[Path, ...]) -> None:
+    """Look for what must not reach a sandbox's command line.
 
     Raises:
-        InputError: a mount is relative, missing or would show something private.
+        InputError: there is no command, a word holds a NUL character, or a mount is relative, missing or would show
+            something private.
     """
     if not job.argv:
         raise InputError("a job needs a command", field="argv")
+    words = [*job.argv, *job.env, *job.env.values(), str(job.cwd), *(str(mount.path) for mount in job.mounts)]
+    if any("\0" in word for word in words) or any(not name or "=" in name for name in job.env):
+        raise InputError("a word of the job holds a NUL character, or a variable's name an equals sign", field="env")
     secrets = [resolved for path in private for resolved in (path.absolute(), path.resolve())]
     for mount in job.mounts:
         path = mount.path

@@ -141,11 +141,13 @@ class LauncherGrip:
 @asynccontextmanager
 async def private_folders(scratch: Path) -> AsyncIterator[Path]:
     """A folder with an empty `home` and `tmp` for one job, removed afterwards whatever the job did to it."""
-    folder = await asyncio.to_thread(_create, scratch)
+    folders: list[Path] = []
     try:
-        yield folder
+        await uninterrupted(asyncio.to_thread(lambda: folders.append(_create(scratch))))
+        yield folders[0]
     finally:
-        await uninterrupted(asyncio.to_thread(_remove, folder))
+        for folder in folders:
+            await uninterrupted(asyncio.to_thread(_remove, folder))
 
 
 def _create(scratch: Path) -> Path:

@@ -20,7 +20,7 @@ import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from councilor.adapters.sandbox.cgroup import Cage, Cgroups, find_cgroups
+from councilor.adapters.sandbox.cgroup import Cage, CageError, Cgroups, find_cgroups
 from councilor.adapters.sandbox.process import uninterrupted
 from councilor.errors import SandboxError
 from councilor.ports.sandbox import Limits
@@ -88,14 +88,15 @@ class Restraints:
             SandboxError: the control group could not be created.
         """
         cgroups = await self.cgroups()
+        cages: list[Cage] = []
         try:
-            cage = await asyncio.to_thread(cgroups.cage, limits)
-        except OSError as error:
+            await uninterrupted(asyncio.to_thread(lambda: cages.append(cgroups.cage(limits))))
+            yield Restraint(_rlimits(limits, cgroups), cages[0])
+        except CageError as error:
             raise SandboxError(f"no control group could be created: {error}", backend=self._backend) from error
-        try:
-            yield Restraint(_rlimits(limits, cgroups), cage)
         finally:
-            await uninterrupted(asyncio.to_thread(cage.remove))
+            for cage in cages:
+                await uninterrupted(asyncio.to_thread(cage.remove))
 
 
 def _rlimits(limits: Limits, cgroups: Cgroups) -> dict[str, int]:

@@ -94,6 +94,7 @@ def interpreter() -> tuple[Path, tuple[Mount, ...]]:
 def _job(targets: Targets, private: tuple[Path, ...]) -> Job:
     python, mounts = interpreter()
     script = Path(__file__).with_name("attacks.py")
+    mounts = (*mounts, Mount(path=script), Mount(path=targets.work, writable=True))
     unseen = [targets.secret, Path("/etc/shadow"), Path("/proc/1/environ"), *_at_home(mounts), *private]
     orders = {
         "work": str(targets.work),
@@ -113,14 +114,14 @@ def _job(targets: Targets, private: tuple[Path, ...]) -> Job:
     return Job(
         argv=(str(python), "-I", "-S", str(script)),
         cwd=targets.work,
-        mounts=(*mounts, Mount(path=script), Mount(path=targets.work, writable=True)),
+        mounts=mounts,
         limits=LIMITS,
         stdin=json.dumps(orders).encode(),
     )
 
 
 def _at_home(mounts: tuple[Mount, ...]) -> list[Path]:
-    """What lies in our own home, but for the way to an interpreter that is mounted."""
+    """What lies in our own home, but for the way to what is mounted."""
     return [
         path
         for path in (Path.home().iterdir() if Path.home().is_dir() else ())

@@ -99,14 +99,13 @@ async def supervise(
         channel = await stack.enter_async_context(SocketChannel(ours)) if ours else None
         started_s = clock.monotonic()
         try:
-            process = await uninterrupted(_spawn(job, grip, write_fd, theirs))
+            process = await _begin(job, grip, write_fd, theirs)
         finally:
             os.close(write_fd)
             if theirs:
                 theirs.close()
         killed, timed_out = True, False
         try:
-            await grip.attach(process.pid)
             timed_out = await _hold(process, output, talk(channel) if talk and channel else None, job.limits.wall_s)
             killed = process.returncode is None
         finally:
@@ -137,6 +136,23 @@ async def uninterrupted(work: Coroutine[None, None, T]) -> T:
             task.exception()  # retrieved: the cancellation is the one that counts
         raise cancelled
     return task.result()
+
+
+async def _begin(job: Job, grip: Grip, write_fd: int, theirs: socket.socket | None) -> asyncio.subprocess.Process:
+    """Spawn and attach as one: between the two, nobody could be sure to end the process."""
+    spawned: list[asyncio.subprocess.Process] = []
+
+    async def start() -> None:
+        spawned.append(await _spawn(job, grip, write_fd, theirs))
+        await grip.attach(spawned[0].pid)
+
+    try:
+        await uninterrupted(start())
+    except BaseException:
+        for process in spawned:
+            await uninterrupted(_end(process, grip))
+        raise
+    return spawned[0]
 
 
 async def _spawn(job: Job, grip: Grip, write_fd: int, theirs: socket.socket | None) -> asyncio.subprocess.Process:
