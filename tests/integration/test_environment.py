@@ -222,10 +222,10 @@ async def test_dependencies_come_from_the_index_once(
     repository, tree = await committed(tmp_path / "r", {"pyproject.toml": PROJECT.format(more=more)})
     lines: list[str] = []
     environment, other = await asyncio.gather(
-        environments.prepare(repository, tree, say=lines.append), environments.prepare(repository, tree)
+        *(environments.prepare(repository, tree, say=lines.append) for _ in range(2))
     )
     assert environment == other and environment.source == "pyproject"
-    assert any("six" in line for line in lines)
+    assert sum("six==1.17.0" in line for line in lines) == 1
     assert await ask(sandbox, environment, "import six, parse; print(six.__version__)") == "1.17.0"
     best = 1e9
     for _ in range(3):

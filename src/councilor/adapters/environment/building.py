@@ -76,7 +76,7 @@ class Builder:
         if not wheels:
             hint = "Let the command use `uv pip install`, or install the interpreter's ensurepip."
             raise InputError("The interpreter brings no pip for the `install` command.", hint=hint)
-        step = ("uv", "pip", "install", "--offline", "--no-index", "--no-compile-bytecode", "--quiet", *wheels)
+        step = ("uv", "pip", "install", "--offline", "--no-index", "--quiet", *wheels)
         await self._must(self._real(step, place), place, say=say)
 
     async def _record_project(self, place: Place, *, say: Callable[[str], None]) -> None:
@@ -141,7 +141,6 @@ class Builder:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_LINK_MODE": "copy",
             "UV_NO_PROGRESS": "1",
-            "UV_COMPILE_BYTECODE": "1",
             "NO_COLOR": "1",
         }
 

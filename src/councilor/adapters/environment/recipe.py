@@ -27,6 +27,7 @@ from councilor.ports.repository import Repository
 
 __all__ = ["Recipe", "read_recipe"]
 
+_COMPILE = "--compile-bytecode"  # jobs see the environment read-only and could never do it themselves
 _TEST_NAMES = ("dev", "test", "tests", "testing")
 _REQUIREMENTS = re.compile(
     r"requirements(?:[-_.](?:base|dev|tests?|testing))?\.txt|(?:dev|tests?|testing)[-_]requirements\.txt"
@@ -134,7 +135,14 @@ def _choose(
     if install:
         return "install", (("sh", "-c", install),)
     if "uv.lock" in files and "pyproject.toml" in files:
-        options = ("--frozen", "--inexact", "--no-install-workspace", *_extras(pyproject), *_groups(pyproject))
+        options = (
+            "--frozen",
+            "--inexact",
+            "--no-install-workspace",
+            _COMPILE,
+            *_extras(pyproject),
+            *_groups(pyproject),
+        )
         return "lock", (("uv", "sync", *options),)
     find = tuple(part for folder in wheels for part in ("--find-links", folder))
     requirements = [path for path in files if _REQUIREMENTS.fullmatch(path)]
@@ -149,12 +157,12 @@ def _choose(
         return "pyproject", (_pip(find, [], more),)
     if wheels and not built:
         names = [path for path in files if _WHEEL.fullmatch(path)]
-        return "wheels", (("uv", "pip", "install", "--offline", "--no-index", *find, "--", *names),)
+        return "wheels", (("uv", "pip", "install", _COMPILE, "--offline", "--no-index", *find, "--", *names),)
     return ("pyproject" if pyproject.get("project") or built else "none"), ()
 
 
 def _pip(find: tuple[str, ...], requirements: list[str], more: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return ("uv", "pip", "install", *find, *(part for path in requirements for part in ("-r", path)), *more)
+    return ("uv", "pip", "install", _COMPILE, *find, *(part for path in requirements for part in ("-r", path)), *more)
 
 
 def _project_arguments(pyproject: Mapping[str, Any], *, built: bool) -> tuple[str, ...]:

@@ -32,15 +32,20 @@ def _strip_one(distribution: Distribution, site: Path) -> None:
         if not inside or file.parts[0].endswith(".dist-info"):
             kept.append(f"{file},,\n")
             continue
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the first folder that is not empty ends it
-            for folder in path.parents:
-                if folder == site.resolve():
-                    break
-                folder.rmdir()
+        compiled = list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")) if path.suffix == ".py" else []
+        for gone in (*compiled, path):
+            gone.unlink(missing_ok=True)
+            _remove_empty(gone.parent, site.resolve())
     for record in site.glob("*.dist-info/RECORD"):
         if record.parent.name == _folder_name(distribution):
             record.write_text("".join(kept))
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    with contextlib.suppress(OSError):  # the first one that is not empty ends it
+        while folder != top:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _folder_name(distribution: Distribution) -> str:
