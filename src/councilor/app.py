@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -263,8 +263,14 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """Open everything, and become able to execute runs."""
+async def open_service(
+    settings: Settings, *, adapt: Callable[[Parts], Parts] = lambda parts: parts
+) -> AsyncIterator[Service]:
+    """Open everything, and become able to execute runs.
+
+    Args:
+        adapt: exchanges parts before anything runs, for who measures them or brings workers of their own.
+    """
     from councilor.adapters.dbos import DbosEngine
 
     async with open_store(settings) as store, open_tools(settings) as tools:
@@ -299,7 +305,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
             limits=tools.limits,
             sla_s=settings.council.sla_s,
         )
-        executor = Executor(parts=parts, engine=engine)
+        executor = Executor(parts=adapt(parts), engine=engine)
         await executor.start()
         try:
             yield Service(store=store, tools=tools, executor=executor)
