@@ -51,9 +51,9 @@ GATE_NAMES = (
     "god_object",
 )
 """Every gate a policy may name, in the order they run; some are not built yet, and their settings wait for them."""
-UNWAIVABLE_GATES = frozenset({"spec_completeness", "patch_applies", "not_empty", "evidence_integrity"})
-"""Without these there is nothing to judge, or nothing to believe: no waiver lifts them."""
-INTEGRITY_GATES = UNWAIVABLE_GATES | {"forbidden_paths"}
+UNWAIVABLE_GATES = frozenset({"spec_completeness", "patch_applies", "not_empty"})
+"""Without these there is nothing to judge: no waiver lifts them."""
+INTEGRITY_GATES = UNWAIVABLE_GATES | {"forbidden_paths", "evidence_integrity"}
 """These always block, whatever mode a policy sets."""
 WHOLE_REPOSITORY = frozenset({"*", "**", "**/*", "/*"})
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from dataclasses import replace
 from math import log
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -338,6 +340,17 @@ def test_shrinkage_and_groups() -> None:
     pair = [(Judge.QUALITY_EVALUATOR, 1.0), (Judge.INTEGRATION_VALIDATOR, 1.0)]
     assert PRIOR_1.combined(pair) == pytest.approx(2 / 1.25)
     assert PRIOR_1.combined(pair[:1]) == pytest.approx(1.0)
+
+
+async def test_the_documented_figures_are_the_real_ones(case: Case) -> None:
+    own = unshown(case).gates
+    shown = tuple(result(item.gate) if item.gate == "revert_check" else item for item in own)
+    chore = replace(with_gates(case, revert_check=GateStatus.SKIPPED), mode=Mode.CHORE)
+    cases = [case, chore, unshown(case), replace(case, gates=shown)]
+    text = (Path(__file__).resolve().parents[3] / "docs/reference/council.md").read_text()
+    documented = re.findall(r"\| (0\.\d{3}) \| (\w+) \|", text)
+    verdicts = [await judged(item) for item in cases]
+    assert documented == [(f"{item.probability:.3f}", item.decision.value) for item in verdicts]
 
 
 def test_policies_compose(case: Case) -> None:

@@ -111,9 +111,17 @@ def test_accept_2_a_test_that_does_not_exist(make: SimpleNamespace) -> None:
 def test_a_named_new_test_is_looked_for_among_the_new_ones(make: SimpleNamespace) -> None:
     spec = spec_with(nodeids=(NEW,))
     good = make.bundle(new_on_candidate=make.run({NEW: "passed"}), new_on_base=make.run({NEW: "failed"}))
-    assert tests.acceptance(make.input(spec=spec, bundle=good)).status is GateStatus.PASSED
+    result = tests.acceptance(make.input(spec=spec, bundle=good))
+    assert (result.status, rules(result)) == (GateStatus.WARNED, ["ACCEPT-5"])
     bad = make.bundle(new_on_candidate=make.run({NEW: "failed"}), new_on_base=make.run({NEW: "failed"}))
-    assert rules(tests.acceptance(make.input(spec=spec, bundle=bad))) == ["ACCEPT-1"]
+    assert rules(tests.acceptance(make.input(spec=spec, bundle=bad))) == ["ACCEPT-1", "ACCEPT-5"]
+
+
+def test_accept_5_the_candidates_own_tests_are_no_evidence_of_acceptance(make: SimpleNamespace) -> None:
+    good = make.bundle(new_on_candidate=make.run({NEW: "passed"}), new_on_base=make.run({NEW: "failed"}))
+    assert tests.acceptance(make.input(spec=spec_with(nodeids=(NEW,)), bundle=good)).evidence_ids == ()
+    both = tests.acceptance(make.input(spec=spec_with(nodeids=(NEW, make.NAMED)), bundle=good))
+    assert (both.status, bool(both.evidence_ids)) == (GateStatus.PASSED, True)
 
 
 def test_an_edited_test_cannot_stand_in_for_the_base_one(make: SimpleNamespace) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from councilor.adapters.memory.clock import FakeClock
+from councilor.domain.evidence import Breach
 from councilor.domain.gate import GateStatus
 from councilor.domain.metric import CATALOGUE
 from councilor.domain.policy import GATE_NAMES, load_policy
@@ -108,6 +109,16 @@ def test_a_waiver_lifts_a_failure_and_is_named(make: SimpleNamespace) -> None:
 def test_no_waiver_lifts_a_missing_patch(make: SimpleNamespace) -> None:
     given = make.input(reapplied_tree=None, waivers=(waiver(["patch_applies"]),))
     assert run(given)["patch_applies"].blocks
+
+
+def test_a_waiver_lifts_a_suspicion_of_forging_and_never_a_tampered_run(make: SimpleNamespace) -> None:
+    forging = make.change("src/a.py", "x = 1\n", "import os\n\nos._exit(0)\n")
+    waivers = (waiver(["evidence_integrity"]),)
+    assert run(make.input(forging))["evidence_integrity"].blocks
+    assert not run(make.input(forging, waivers=waivers))["evidence_integrity"].blocks
+    tampered = make.bundle(candidate=make.run({}, breaches=(Breach.CANARY_PASSED,)))
+    given = make.input(forging, waivers=waivers, bundle=tampered)
+    assert run(given, Stage.EVIDENCE)["evidence_integrity"].blocks
 
 
 def test_a_gate_that_raises_blocks(make: SimpleNamespace) -> None:

@@ -30,6 +30,7 @@ from councilor.pipeline.gates.tests import demonstrating_tests
 __all__ = ["VERIFIERS", "ClaimContext", "verify"]
 
 K = EvidenceKind
+WARNINGS = frozenset({"ACCEPT-4", "ACCEPT-5"})
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.MISSING})
 
 
@@ -245,7 +246,7 @@ def _fixes(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
 
 def _is_about(result: GateResult, criterion: str) -> bool:
     """Whether the acceptance gate found this criterion unmet."""
-    return any(item.rule != "ACCEPT-4" and item.message.startswith(f"{criterion}:") for item in result.violations)
+    return any(item.rule not in WARNINGS and item.message.startswith(f"{criterion}:") for item in result.violations)
 
 
 VERIFIERS: Mapping[str, Verifier] = MappingProxyType(

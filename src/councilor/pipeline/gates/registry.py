@@ -4,7 +4,8 @@ Rules:
 - Cheapest first. Static gates need no evidence and run before anything expensive; `evidence_integrity` runs in both
   stages: first on the change alone, then on the runs too.
 - The policy may set a gate to warn or skip, the `INTEGRITY_GATES` excepted. A waiver lifts a failure, the
-  `UNWAIVABLE_GATES` excepted; `budget_limit` takes its waivers' deltas into account itself.
+  `UNWAIVABLE_GATES` excepted; `budget_limit` takes its waivers' deltas into account itself. A waiver lifts a suspicion
+  of forging (FORGE-n), never a test run that was tampered with (EVID-n).
 - A gate that raises could not decide: GATE-1, status `error`, which blocks like a failure.
 """
 
@@ -95,10 +96,14 @@ def _one(gate: Gate, given: GateInput) -> GateResult:
         return GateResult(gate=gate.name, status=GateStatus.ERROR, summary=fault.message, violations=(fault,))
     if result.status is GateStatus.FAILED and mode is GateMode.WARN:
         return replace(result, status=GateStatus.WARNED, summary=f"{result.summary}; the policy only warns")
-    if result.status is GateStatus.FAILED and gate.name != "budget_limit":
+    if result.status is GateStatus.FAILED and _waivable(result):
         ruling = honoured(given.waivers, spec_id=given.spec.id, gate=gate.name, now=given.now, policy=given.policy)
         return replace(result, waived_by=ruling.ids)
     return result
+
+
+def _waivable(result: GateResult) -> bool:
+    return result.gate != "budget_limit" and not any(item.rule.startswith("EVID-") for item in result.violations)
 
 
 def latest(*rounds: Sequence[GateResult]) -> tuple[GateResult, ...]:

@@ -5,7 +5,8 @@ Rules:
   did not end in time. BASE-4: more flaky tests than the tier allows. All with the base's test code.
 - A test that failed and then passed on the same tree is flaky: BASE-5, a warning, and no failure.
 - ACCEPT-1: a criterion's test does not pass. ACCEPT-2: its test is not found. ACCEPT-3: its command does not exit 0.
-  ACCEPT-4, a warning: no criterion is measured, so nothing shows that the task is done.
+  ACCEPT-4, a warning: no criterion is measured, so nothing shows that the task is done. ACCEPT-5, a warning: a
+  criterion is measured by the candidate's own tests only; where that is so of all, acceptance gives no evidence.
 - REVERT-1: new or named tests exist, and none of them fails on the base: they prove nothing. REVERT-2, a warning:
   there is no such test at all. Only for the modes fix and feature.
 
@@ -124,13 +125,27 @@ def acceptance(given: GateInput) -> GateResult:
     open_ids = [item.id for item in given.spec.acceptance if item not in measured]
     message = f"{', '.join(open_ids)} not measured"
     warnings = [broken("ACCEPT-4", Severity.LOW, message, "Add test_nodeids or a test_command.")] if open_ids else []
+    own = [item for item in measured if _own(bundle, item)]
+    warnings += [_self_measured(item) for item in own]
     return ruled(
         "acceptance",
         failures,
         passed=f"{len(measured)} of {len(given.spec.acceptance)} acceptance criteria hold",
         warnings=warnings,
-        evidence_ids=evidence_ids,
+        evidence_ids=evidence_ids if len(own) < len(measured) else (),
     )
+
+
+def _own(bundle: EvidenceBundle, item: Acceptance) -> bool:
+    """Whether only tests that the candidate brought along measure a criterion."""
+    known = any(_named_in(run, nodeid) for run in (bundle.base, bundle.candidate) for nodeid in item.test_nodeids)
+    brought = any(_named_in(bundle.new_on_candidate, nodeid) for nodeid in item.test_nodeids)
+    return brought and not known and not item.test_command
+
+
+def _self_measured(item: Acceptance) -> Violation:
+    message = f"{item.id}: only the candidate's own tests measure it"
+    return broken("ACCEPT-5", Severity.MEDIUM, message, "Commit its test on the base, or add a test_command.")
 
 
 def _unmet(bundle: EvidenceBundle, item: Acceptance) -> Iterator[Violation]:
