@@ -53,10 +53,17 @@ from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
 __all__ = ["Service", "Store", "Tools", "open_service", "open_store", "open_tools"]
-__all__ += ["database_state", "database_url", "embedded_server", "migrate_database"]
+__all__ += [
+    "database_state",
+    "database_url",
+    "embedded_server",
+    "git_repositories",
+    "migrate_database",
+    "repository_lock",
+]
 
-DEADLINES_S = {"artifacts": 60.0, "events": 30.0, "repositories": 60.0}
-"""Seconds for one call of a port that leaves this process. Sandboxed jobs carry their own limits."""
+DEADLINES_S = {"artifacts": 60.0, "events": 30.0}
+"""Seconds for one call of a port. Git commands, sandboxed jobs and the engine's steps carry limits of their own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -251,15 +258,25 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
         ids=SystemIds(clock=clock),
         randomness=randomness,
         metrics=metrics,
-        repositories=GitRepositories(clock=clock, metrics=metrics),
+        repositories=git_repositories(),
         environments=VirtualEnvironments(
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
         sandbox=sandbox,
         runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
         linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
-        lock=RepositoryLock(settings.data_dir / "locks", clock=clock),
+        lock=repository_lock(settings),
     )
+
+
+def git_repositories() -> Repositories:
+    """What opens git repositories."""
+    return GitRepositories(clock=SystemClock(), metrics=NoMetrics())
+
+
+def repository_lock(settings: Settings) -> RepositoryLock:
+    """What keeps two runs off one repository."""
+    return RepositoryLock(settings.data_dir / "locks", clock=SystemClock())
 
 
 @asynccontextmanager

@@ -99,6 +99,11 @@ class KeyFolder:
             return False
         return True
 
+    def public_key_pem(self, keyid: str) -> bytes | None:
+        """A key of this folder as SPKI PEM; None when it has no such key."""
+        key = self._public_key(keyid)
+        return None if key is None else _pem(key)
+
     def _public_key(self, keyid: str) -> Ed25519PublicKey | None:
         if keyid not in self._known:
             # A keyid comes out of an untrusted envelope, so it must not become a path before it is known to be a hash.

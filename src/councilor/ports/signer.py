@@ -28,3 +28,7 @@ class Verifier(Protocol):
     def verify(self, message: bytes, signature: bytes, keyid: str) -> bool:
         """Whether `keyid` is a known key and `signature` is its signature of `message`."""
         ...
+
+    def public_key_pem(self, keyid: str) -> bytes | None:
+        """A known public key as SPKI PEM, for outside verifiers; None for an unknown one."""
+        ...

@@ -1,8 +1,9 @@
-"""The ledger: records artifacts with signed statements, and verifies what was recorded."""
+"""The ledger: records artifacts with signed statements, verifies what was recorded, and exports it."""
 
 from __future__ import annotations
 
+from councilor.pipeline.ledger.export import export_task
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
 from councilor.pipeline.ledger.verification import Finding, Verification, verify_task
 
-__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "verify_task"]
+__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "export_task", "verify_task"]

@@ -7,6 +7,7 @@ For each artifact, in this order:
 4. every field of the record is the one that was signed;
 5. `input_hash` follows from the inputs, and each input has the recorded hash;
 6. the parent is an artifact of the same task, and the chain ends at the task's spec.
+Last, the published commit, if there is one, holds exactly the tree that the latest verdict is about.
 
 It does not say that a statement is *true*, and it cannot notice that the newest artifacts were deleted together with
 everything that refers to them.
@@ -19,8 +20,10 @@ from dataclasses import dataclass
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.provenance import Envelope, digest, encode_for_signing, hash_inputs
-from councilor.errors import IntegrityError
+from councilor.domain.task import TaskHead
+from councilor.errors import InputError, IntegrityError
 from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.repository import Repository
 from councilor.ports.signer import Verifier
 
 __all__ = ["Finding", "Verification", "verify_task"]
@@ -51,21 +54,44 @@ class Verification:
         return self.artifacts > 0 and not self.findings
 
 
-async def verify_task(task_id: str, storage: ArtifactStorage, verifier: Verifier) -> Verification:
-    """Verify every artifact of a task."""
-    artifacts = await storage.of_task(task_id)
+async def verify_task(
+    head: TaskHead, storage: ArtifactStorage, verifier: Verifier, repository: Repository | None
+) -> Verification:
+    """Verify every artifact of a task, and its published commit.
+
+    Args:
+        repository: where it was published; None when it was not.
+    """
+    artifacts = await storage.of_task(head.task_id)
     known = {artifact.id: artifact for artifact in artifacts}
     findings: list[Finding] = []
     for artifact in artifacts:
         problems = await _problems(artifact, known, storage, verifier)
         findings += [Finding(artifact_id=artifact.id, name=artifact.name, problem=problem) for problem in problems]
+    if repository is not None and head.commit is not None:
+        findings += await _commit_findings(head.commit, artifacts, repository)
     return Verification(
-        task_id=task_id,
+        task_id=head.task_id,
         artifacts=len(artifacts),
         statements=sum(1 for artifact in artifacts if artifact.statement),
         keyids=tuple(sorted({artifact.keyid for artifact in artifacts})),
         findings=tuple(findings),
     )
+
+
+async def _commit_findings(
+    commit: str, artifacts: Sequence[ExecutionArtifact], repository: Repository
+) -> Sequence[Finding]:
+    verdict = next((item for item in reversed(artifacts) if item.kind is ArtifactKind.VERDICT), None)
+    if verdict is None:
+        return [Finding(artifact_id="", name=commit, problem="it was published without a verdict")]
+    try:
+        tree = (await repository.resolve(commit)).tree
+    except InputError as error:
+        return [Finding(artifact_id=verdict.id, name=commit, problem=error.message)]
+    if tree == verdict.tree:
+        return []
+    return [Finding(artifact_id=verdict.id, name=commit, problem=f"it holds tree {tree}, not {verdict.tree}")]
 
 
 async def _problems(

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from councilor.domain.codec import JsonValue
 from councilor.errors import CouncilorError, InputError
 
 __all__ = ["Output", "safe"]
+
+WIDE = 240
 
 
 def safe(text: str) -> str:
@@ -42,7 +44,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._out = Console(highlight=False, soft_wrap=True)
+        # What is not a terminal is read by programs, so nothing is cut to a width there.
+        self._out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
         self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def result(self, data: JsonValue) -> None:
@@ -59,7 +62,16 @@ class Output:
         """Print a table for a person; nothing with `--json`."""
         if self.as_json:
             return
-        table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        first, *others = columns
+        table = Table(
+            Column(first, no_wrap=True),
+            *others,
+            title=title,
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            header_style="bold",
+        )
         for row in rows:
             table.add_row(*(Text(safe(cell)) for cell in row))
         self._out.print(table)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from councilor.app import open_store, open_tools
+from councilor.app import git_repositories, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, TaskHead
@@ -16,6 +17,7 @@ from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.pipeline.ledger import verify_task
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.export import write_export
 from councilor.surfaces.cli.report import load_judged, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
@@ -105,9 +107,8 @@ def apply(context: typer.Context, task: TaskId = "last", as_json: AsJson = False
                 f"The task {head.task_id} published nothing (it is {head.state.value}).",
                 hint=f"councilor show --why {head.task_id}",
             )
-        async with open_tools(session.settings) as tools:
-            repository = await tools.repositories.open(Path(head.repository))
-            branch = await repository.fast_forward(head.commit)
+        repository = await git_repositories().open(Path(head.repository))
+        branch = await repository.fast_forward(head.commit)
         session.output.result({"task_id": head.task_id, "commit": head.commit, "branch": branch})
         session.output.line(f"{branch} is now at {head.commit[:12]}.")
         return ExitCode.ACCEPTED
@@ -115,14 +116,23 @@ def apply(context: typer.Context, task: TaskId = "last", as_json: AsJson = False
     execute(context, as_json, body)
 
 
-def verify(context: typer.Context, task: TaskId = "last", as_json: AsJson = False) -> None:
+def verify(
+    context: typer.Context,
+    task: TaskId = "last",
+    export: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write artifacts, statements and key to a new folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check every signature, hash and link of a task's artifacts, and its published commit."""
 
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             head = await _head(store.events, task)
-            report = await verify_task(head.task_id, store.artifacts, store.keys)
-        session.output.result(encode(report) | {"sound": report.sound})
+            repository = await git_repositories().open(Path(head.repository)) if head.commit else None
+            report = await verify_task(head, store.artifacts, store.keys, repository)
+            exported = await write_export(store, head.task_id, export) if export else None
+        session.output.result(encode(report) | {"sound": report.sound, "exported_files": exported})
         for finding in report.findings:
             session.output.line(f"{finding.name}: {finding.problem}", style="red")
         verdict = "sound" if report.sound else "NOT sound"
@@ -131,6 +141,8 @@ def verify(context: typer.Context, task: TaskId = "last", as_json: AsJson = Fals
             f"{len(report.findings)} findings, {len(report.keyids)} key(s)",
             style="bold green" if report.sound else "bold red",
         )
+        if exported is not None:
+            session.output.line(f"Wrote {exported} files to {export}.")
         return ExitCode.ACCEPTED if report.sound else ExitCode.REJECTED
 
     execute(context, as_json, body)
@@ -145,18 +157,22 @@ def clean(
 
     async def body(session: Session) -> ExitCode:
         removed: list[str] = []
-        async with open_store(session.settings) as store, open_tools(session.settings) as tools:
+        lock = repository_lock(session.settings)
+        async with open_store(session.settings) as store:
             for folder in sorted(session.settings.runs_dir.glob("*")):
-                head = await store.events.head(folder.name)
-                if head is not None and head.state not in END_STATES and not everything:
+                found = await store.events.find(folder.name)
+                head = await store.events.head(found[0]) if found else None
+                if not everything and (head is None or head.state not in END_STATES):
                     continue
                 try:
-                    async with tools.hold(Path(head.repository) if head else folder, wait=False):
+                    async with lock.hold(Path(head.repository)) if head else nullcontext():
                         shutil.rmtree(folder)
                 except BusyError:
                     session.output.note(f"{folder.name} is running; left alone.")
-                    continue
-                removed.append(folder.name)
+                except InputError:
+                    shutil.rmtree(folder)  # its repository is gone, so nothing can be at work on it
+                if not folder.exists():
+                    removed.append(folder.name)
         session.output.result({"removed": removed})
         session.output.line(f"Removed the files of {len(removed)} run(s).")
         return ExitCode.ACCEPTED
