@@ -24,7 +24,9 @@ __all__ = ["export_task", "file_stems"]
 LONGEST_STEM = 100
 
 
-async def export_task(task_id: str, storage: ArtifactStorage, verifier: Verifier) -> AsyncGenerator[tuple[str, bytes]]:
+async def export_task(
+    task_id: str, storage: ArtifactStorage, verifier: Verifier
+) -> AsyncGenerator[tuple[str, bytes], None]:
     """File names, none of them twice, with their bytes; one artifact is in memory at a time."""
     artifacts = await storage.of_task(task_id)
     for name, pem in _keys(artifacts, verifier):
