@@ -431,4 +431,4 @@ async def test_the_ten_calls_of_a_run_are_quick(root: Path, tmp_path: Path) -> N
         await repository.drift(tree, tmp_path / f"out{attempt}")
         await repository.publish(tree=tree, base=base, branch=f"b{attempt}", message="m", author="a <b@c>")
         best = min(best, time.perf_counter() - began)
-    assert best < 0.6  # about 0.1 s on a quiet machine
+    assert best < 1.5  # about 0.1 s on a quiet machine
