@@ -16,6 +16,7 @@ import pytest
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.sandbox.choose import KINDS, choose_sandbox
 from councilor.adapters.sandbox.probe import interpreter
+from councilor.adapters.sandbox.seatbelt import profile
 from councilor.adapters.system import SystemClock
 from councilor.errors import InputError, SandboxError
 from councilor.ports.metrics import NoMetrics
@@ -277,3 +278,13 @@ async def test_nothing_is_chosen_where_nothing_works(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxError, match="bubblewrap is not installed"):
         await choose_sandbox("bubblewrap", scratch=tmp_path, metrics=NoMetrics(), clock=SystemClock())
+
+
+def test_a_path_cannot_leave_its_place_in_a_seatbelt_profile(tmp_path: Path) -> None:
+    nasty = tmp_path / 'a") (allow default) ("'
+    nasty.mkdir()
+    text = profile(Job(argv=("true",), cwd=tmp_path, mounts=(Mount(path=nasty),), limits=Limits(wall_s=1)), tmp_path)
+    assert "(deny default)" in text
+    assert "(allow network" not in text
+    escaped = str(nasty).replace('"', '\\"')
+    assert f'(allow file-read* (subpath "{escaped}"))' in text.splitlines()

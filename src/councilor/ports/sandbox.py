@@ -87,7 +87,7 @@ class SandboxLevel:
     name: str
     """`bubblewrap`, `landlock`, `seatbelt` or `none`."""
     filesystem: bool
-    """Only mounts are visible, and only writable ones can be written."""
+    """Only mounts can be read, and only writable ones changed, permissions included."""
     network: bool
     """No connection of any kind leaves it."""
     processes: bool
@@ -109,7 +109,8 @@ class SandboxProbe:
 class Sandbox(Protocol):
     """One kind of sandbox.
 
-    Every method raises `SandboxError` when the sandbox itself fails; a job that fails is a result.
+    Every method raises `SandboxError` when the sandbox itself fails; a job that fails is a result. A job that may not
+    be run as it is (a mount that is missing or would show councilor's own secrets) is an `InputError`.
     """
 
     name: str

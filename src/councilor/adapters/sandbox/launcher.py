@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+LIBC = ctypes.CDLL(None, use_errno=True)
 LINUX = sys.platform == "linux"
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 36, 38, 47
 NEW_MOUNT, NEW_IPC, NEW_USER, NEW_PROCESS, NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
@@ -68,8 +69,8 @@ def main(config_fd: int, block_fd: int, status_fd: int) -> int:
     for fd in (config_fd, block_fd, status_fd):
         os.set_inheritable(fd, False)
     if LINUX:
-        libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if not os.read(block_fd, 1):
         return 1  # councilor died before it had set the limits
     with os.fdopen(config_fd, "rb") as file:
@@ -155,7 +156,7 @@ def quietly_kill(number: int, *pids: int) -> None:
 
 def init_and_job(orders: dict[str, Any], report_fd: int) -> NoReturn:
     """Be the first process of the new namespace: whatever it leaves behind, the kernel kills with it."""
-    libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     pid = os.fork()
     if pid == 0:
         job(orders, report_fd)
@@ -174,7 +175,7 @@ def job(orders: dict[str, Any], report_fd: int) -> NoReturn:
             limit(getattr(resource, name), value)
         os.chdir(orders["cwd"])
         if orders["confine"]:
-            libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
             drop_capabilities()
             restrict(orders)
     except OSError as error:
@@ -213,7 +214,7 @@ def enter_namespaces(orders: dict[str, Any]) -> bool:
     """Unshare what the kernel lets us; whether the next child is the first of a new process namespace."""
     uid, gid = os.getuid(), os.getgid()
     network = 0 if orders["network"] else NEW_NETWORK
-    if libc().unshare(NEW_USER | NEW_MOUNT | NEW_PROCESS | NEW_IPC | network) != 0:
+    if LIBC.unshare(NEW_USER | NEW_MOUNT | NEW_PROCESS | NEW_IPC | network) != 0:
         return False
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
@@ -227,16 +228,16 @@ def enter_namespaces(orders: dict[str, Any]) -> bool:
 
 def raise_loopback() -> None:
     """Switch on the new network's loopback. Source: netdevice(7)."""
-    fd = libc().socket(2, 2, 0)  # an IPv4 datagram socket
-    libc().ioctl(fd, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up and running
+    fd = LIBC.socket(2, 2, 0)  # an IPv4 datagram socket
+    LIBC.ioctl(fd, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up and running
     os.close(fd)
 
 
 def remount_read_only(writable: list[str]) -> None:
     """Make every mount read-only but the writable ones: Landlock does not know chmod, chown and the like."""
-    libc().mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     for path in writable:
-        libc().mount(os.fsencode(path), os.fsencode(path), None, MS_BIND | MS_REC, None)
+        LIBC.mount(os.fsencode(path), os.fsencode(path), None, MS_BIND | MS_REC, None)
     set_mount("/", MountAttributes(set=READ_ONLY), AT_RECURSIVE)
     for path in writable:
         set_mount(path, MountAttributes(clear=READ_ONLY), 0)
@@ -245,19 +246,19 @@ def remount_read_only(writable: list[str]) -> None:
 def set_mount(path: str, attributes: MountAttributes, flags: int) -> None:
     """`mount_setattr`; a kernel that does not have it shows in the probe."""
     size = ctypes.sizeof(attributes)
-    libc().syscall(SYS_MOUNT_SETATTR, -100, os.fsencode(path), flags, ctypes.byref(attributes), ctypes.c_size_t(size))
+    LIBC.syscall(SYS_MOUNT_SETATTR, -100, os.fsencode(path), flags, ctypes.byref(attributes), ctypes.c_size_t(size))
 
 
 def drop_capabilities() -> None:
     """Empty the bounding and ambient sets, so that the program that is started has none, even as root."""
-    libc().prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
+    LIBC.prctl(PR_CAP_AMBIENT, 4, 0, 0, 0)
     for capability in range(64):
-        libc().prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+        LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def landlock_version() -> int:
     """Version of the kernel's Landlock interface; 0 where there is none."""
-    return max(0, int(libc().syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
+    return max(0, int(LIBC.syscall(SYS_CREATE_RULESET, None, ctypes.c_size_t(0), 1)))
 
 
 def restrict(orders: dict[str, Any]) -> None:
@@ -270,14 +271,14 @@ def restrict(orders: dict[str, Any]) -> None:
         fs=handled, net=0 if orders["network"] else rights(NET_RIGHTS, version), scoped=rights(SCOPES, version)
     )
     size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = checked(libc().syscall(SYS_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0))
+    ruleset = checked(LIBC.syscall(SYS_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0))
     for path in [*orders["readable"], "/proc/self"]:
         allow(ruleset, path, FS_READ & handled)
     for path in orders["writable"]:
         allow(ruleset, path, handled)
     for path in orders["devices"]:
         allow(ruleset, path, (1 << 1 | 1 << 2) & handled)
-    checked(libc().syscall(SYS_RESTRICT_SELF, ruleset, 0))
+    checked(LIBC.syscall(SYS_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
 
 
@@ -291,7 +292,7 @@ def allow(ruleset: int, path: str, granted: int) -> None:
         granted &= FS_FILE
     rule = PathRule(rights=granted, fd=fd)
     try:
-        checked(libc().syscall(SYS_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0))
+        checked(LIBC.syscall(SYS_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0))
     finally:
         os.close(fd)
 
@@ -306,11 +307,6 @@ def checked(result: int) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
-
-
-def libc() -> ctypes.CDLL:
-    """The C library of this process."""
-    return ctypes.CDLL(None, use_errno=True)
 
 
 if __name__ == "__main__":
