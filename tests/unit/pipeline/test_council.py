@@ -249,7 +249,8 @@ async def test_a_late_council_never_accepts(case: Case) -> None:
     verdict = await judged(case, clock=clock, jurors=[COUNCIL[0], COUNCIL[1], Slow(clock), COUNCIL[3]])
     assert verdict.consensus_s == 9
     assert verdict.decision is Decision.NEEDS_EVIDENCE
-    assert recompute(inputs_of(verdict, case, sla_s=5.0)) is verdict.decision
+    assert recompute(inputs_of(verdict, case)) is verdict.decision
+    assert recompute(inputs_of(verdict, case, sla_s=10.0)) is Decision.ACCEPT
 
 
 def inputs(case: Case, votes: tuple[Vote, ...], **more: Any) -> VerdictInputs:

@@ -183,6 +183,12 @@ def test_evid_1_a_breach_voids_the_run(make: SimpleNamespace) -> None:
         assert "bad_nonce, extra_record" in result.violations[0].message
 
 
+def test_evid_4_a_run_that_broke_off_is_void_and_not_called_tampered(make: SimpleNamespace) -> None:
+    crashed = make.run({ONE: "passed"}, breaches=(Breach.EARLY_END,))
+    result = integrity.evidence_integrity(make.input(bundle=make.bundle(candidate=crashed)))
+    assert (result.status, rules(result)) == (GateStatus.FAILED, ["EVID-4"])
+
+
 def test_evid_2_the_base_must_be_believable_too(make: SimpleNamespace) -> None:
     void = make.run({ONE: "passed"}, breaches=(Breach.TREE_CHANGED,))
     assert rules(integrity.evidence_integrity(make.input(bundle=make.bundle(base=void)))) == ["EVID-2"]

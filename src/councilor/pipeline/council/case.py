@@ -44,6 +44,8 @@ class Case:
     evidence_s: float
     """Seconds spent on evidence."""
     durable: bool = True
+    sla_s: float = 5.0
+    """Seconds within which the council must decide."""
 
     def status(self, gate: str) -> GateStatus:
         """How a gate ended; skipped when it did not run."""

@@ -2,7 +2,7 @@
 
 Rules:
 - A judge that raises or is not done in time abstains; that is recorded with its vote.
-- A deliberation that took longer than `sla_s` is late, and a late council never accepts.
+- A deliberation that took longer than the case's `sla_s` is late, and a late council never accepts.
 - The verdict carries everything that `inputs_of` needs to compute it again.
 """
 
@@ -32,24 +32,25 @@ async def deliberate(
     clock: Clock,
     ids: Ids,
     metrics: MetricsBackend,
-    sla_s: float,
+    sla_s: float | None = None,
     jurors: Sequence[Juror] = COUNCIL,
     weights: Weights = PRIOR_1,
 ) -> Verdict:
     """The council's verdict on a case.
 
     Args:
-        sla_s: seconds within which it must be reached.
+        sla_s: seconds within which it must be reached; the case's own when not given.
     """
+    limit_s = case.sla_s if sla_s is None else sla_s
     begun = clock.monotonic()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_vote(juror, case, weights, clock=clock, timeout_s=sla_s), name=f"judge:{juror.seat}")
+            group.create_task(_vote(juror, case, weights, clock=clock, timeout_s=limit_s), name=f"judge:{juror.seat}")
             for juror in jurors
         ]
     votes = tuple(task.result() for task in tasks)
     consensus_s = clock.monotonic() - begun
-    inputs = VerdictInputs(case=case, votes=votes, late=consensus_s > sla_s, weights_version=weights.version)
+    inputs = VerdictInputs(case=case, votes=votes, late=consensus_s > limit_s, weights_version=weights.version)
     verdict = _verdict(inputs, decide(inputs), verdict_id=ids.new(), consensus_s=consensus_s)
     metrics.histogram("v3.council.consensus", {}, consensus_s)
     metrics.counter("v3.verdict.decisions", {"decision": verdict.decision.value, "risk_tier": str(case.tier)})
@@ -74,9 +75,13 @@ def _abstention(juror: Juror, reason: str) -> Vote:
     return Vote(judge=juror.seat, choice=Choice.ABSTAIN, log_likelihood_ratio=0.0, reasons=(reason[:300],))
 
 
-def inputs_of(verdict: Verdict, case: Case, *, sla_s: float) -> VerdictInputs:
-    """What a verdict was computed from, for `recompute`."""
-    late = verdict.consensus_s > sla_s
+def inputs_of(verdict: Verdict, case: Case, *, sla_s: float | None = None) -> VerdictInputs:
+    """What a verdict was computed from, for `recompute`.
+
+    Args:
+        sla_s: as it was given to `deliberate`.
+    """
+    late = verdict.consensus_s > (case.sla_s if sla_s is None else sla_s)
     return VerdictInputs(case=case, votes=verdict.votes, late=late, weights_version=verdict.weights_version)
 
 

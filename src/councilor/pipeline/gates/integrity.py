@@ -3,7 +3,8 @@
 Rules:
 - FORGE-n: what the change holds that could forge a test report (`domain.integrity`); runs before anything is measured.
   A high or critical finding fails, a lesser one warns.
-- EVID-1: a breach in a run of the candidate's source voids it. EVID-2: the base's own run must be believable too.
+- EVID-1: a breach in a run of the candidate's source that only tampering explains. EVID-4: the run broke off, as a crash
+  or a lack of memory would make it, too. Both void the run. EVID-2: the base's own run must be believable too.
 - EVID-3: evidence is about exactly this candidate's trees; anything else is stale.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from councilor.domain.change import ChangeKind
-from councilor.domain.evidence import EvidenceBundle, EvidenceKind
+from councilor.domain.evidence import Breach, EvidenceBundle, EvidenceKind
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.integrity import scan
 from councilor.pipeline.gates.input import GateInput, broken, ruled
@@ -20,6 +21,7 @@ from councilor.pipeline.gates.input import GateInput, broken, ruled
 __all__ = ["evidence_integrity"]
 
 GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH})
+BROKEN_OFF = frozenset({Breach.EARLY_END, Breach.CANARY_MISSING})
 ABOUT_BASE = frozenset({EvidenceKind.TESTS_BASE, EvidenceKind.LINT_BASE})
 
 
@@ -53,7 +55,11 @@ def _breaches(bundle: EvidenceBundle) -> Iterator[Violation]:
     for name, run in runs.items():
         if run is not None and run.breaches:
             reasons = ", ".join(breach.value for breach in run.breaches)
-            yield broken("EVID-1", Severity.CRITICAL, f"{name} cannot be believed: {reasons}", remedy)
+            if set(run.breaches) <= BROKEN_OFF:
+                crash = "Find what ends the process: a crash, a lack of memory, or a call that exits."
+                yield broken("EVID-4", Severity.HIGH, f"{name} broke off: {reasons}", crash)
+            else:
+                yield broken("EVID-1", Severity.CRITICAL, f"{name} cannot be believed: {reasons}", remedy)
     if bundle.base.breaches:
         reasons = ", ".join(breach.value for breach in bundle.base.breaches)
         message = f"the base's own tests cannot be believed: {reasons}"
