@@ -106,7 +106,7 @@ def test_every_entry_is_refused_or_matches_without_error(entry: str, path: str) 
 
 
 def test_nested_repetition_takes_no_exponential_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert not matches("a" * 2000 + "b", "+(a*)+(a*)+(a*)c")
     assert not matches("a/" * 1000 + "b", "**/a/**/a/**/c")
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5

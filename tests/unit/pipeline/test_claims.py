@@ -245,9 +245,9 @@ HOSTILE = (
 
 @pytest.mark.parametrize("index", range(len(HOSTILE)))
 def test_a_mebibyte_of_hostile_text_takes_little_time(index: int) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(extract(split_sentences(HOSTILE[index]))) <= 4000
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -120,6 +120,8 @@ def test_new_test_files_and_other_code_are_free(make: SimpleNamespace) -> None:
         ("addopts = -k 'not slow'", True),
         ("addopts = --ignore=tests/slow", True),
         ("testpaths = tests/unit", True),
+        ("    '-k', 'not slow',", True),
+        ("commands = python -m build", False),
         ("addopts = -ra --strict-markers", False),
         ("markers = slow: takes long", False),
     ],

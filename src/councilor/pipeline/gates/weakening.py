@@ -26,9 +26,11 @@ from councilor.pipeline.gates.testcode import Assertion, TestFunction, read_test
 __all__ = ["test_weakening"]
 
 LEAVES_OUT = re.compile(
-    rb"--(?:ignore|deselect|ignore-glob|maxfail|exitfirst|last-failed|lf\b)|(?<![\w-])-(?:k|m|x|p)[ =\"']"
+    rb"--(?:ignore|deselect|ignore-glob|maxfail|exitfirst|last-failed|lf\b)"
+    rb"|(?:addopts[^#]{0,300}?(?<![\w-])|^\s*[\"']?)-(?:k|m|x|p)(?=[ =\"',]|$)"
     rb"|^\s*(?:norecursedirs|testpaths|python_files|python_functions|python_classes|collect_ignore\w*)\s*="
 )
+"""Options and settings of pytest that leave tests out."""
 SEVERE = Severity.HIGH
 
 
