@@ -3,8 +3,8 @@
 Rules:
 - FORGE-n: what the change holds that could forge a test report (`domain.integrity`); runs before anything is measured.
   A high or critical finding fails, a lesser one warns.
-- EVID-1: a breach in a run of the candidate's source that only tampering explains. EVID-4: the run broke off, as after a
-  crash or for lack of memory. Both void the run. EVID-2: the base's own run must be believable too.
+- EVID-1: a breach in a run of the candidate's source that only tampering explains. EVID-4: the run broke off, as after
+  a crash or for lack of memory. Both void the run. EVID-2: the base's own run must be believable too.
 - EVID-3: evidence is about exactly this candidate's trees; anything else is stale.
 """
 
