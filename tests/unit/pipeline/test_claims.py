@@ -136,6 +136,10 @@ def test_tests_added(make: SimpleNamespace) -> None:
     assert only("Added a test.", make.input(*with_test)) == (SUPPORTED, False)
     assert only("Added three tests.", make.input(*with_test)) == (CONTRADICTED, False)
     assert only("Added a test.", make.input()) == (CONTRADICTED, False)
+    files = [make.change(f"tests/test_{n}.py", None, "def test_new():\n    assert 1\n") for n in range(3)]
+    assert only("Added three tests.", make.input(*files)) == (SUPPORTED, False)
+    moved = [make.change("tests/test_old.py", "def test_new():\n    assert 1\n", None), *files[:1]]
+    assert only("Added a test.", make.input(*moved)) == (CONTRADICTED, False)
     cases = {f"{NEW}[{n}]": "passed" for n in range(3)}
     bundle = make.bundle(new_on_candidate=make.run(cases))
     assert only("Added three tests.", make.input(*with_test, bundle=bundle)) == (SUPPORTED, False)

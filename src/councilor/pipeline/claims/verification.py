@@ -11,6 +11,7 @@ One function for each predicate, in `VERIFIERS`; none of them reads the worker's
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -105,27 +106,27 @@ def _tests_pass(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     return _either(claim, True, f"{passed} tests pass, none fails", ids)
 
 
-def _new_tests(context: ClaimContext) -> set[str]:
-    """Names of test functions that changed files gained."""
-    gained: set[str] = set()
-    lost: set[str] = set()
+def _new_tests(context: ClaimContext) -> int:
+    """How many test functions the changed files gained; one that only moved to another file does not count."""
+    gained: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     for change in context.given.candidate.changes:
         if context.given.owns(change.path) and change.path.endswith(".py"):
             old, new = (read_tests(side) if side is not None else None for side in (change.old, change.new))
             before = {test.name for test in old.tests} if old else set()
             after = {test.name for test in new.tests} if new else set()
-            gained |= after - before
-            lost |= before - after
-    return gained - lost
+            gained.update(after - before)
+            lost.update(before - after)
+    return (gained - lost).total()
 
 
 def _tests_added(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
-    names = _new_tests(context)
+    functions = _new_tests(context)
     run = context.bundle.new_on_candidate if context.bundle else None
     base = set(context.bundle.base.outcomes) if context.bundle else set()
     cases = len({record.nodeid for record in run.records} - base) if run else 0
-    most, needed = max(len(names), cases), int(claim.value or 1)
-    reason = f"{len(names)} test functions are new, {cases} new tests were run"
+    most, needed = max(functions, cases), int(claim.value or 1)
+    reason = f"{functions} test functions are new, {cases} new tests were run"
     return _either(claim, most >= needed, reason, context.fresh(K.NEW_TESTS_CANDIDATE))
 
 
