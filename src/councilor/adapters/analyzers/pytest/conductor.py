@@ -220,6 +220,8 @@ class PytestRunner:
         if not untouched:
             tally.breach(Breach.TREE_CHANGED)
         tally.output += bytes(output)
+        if talk.collected is None:
+            tally.errors.setdefault("", "pytest ended before it had collected the tests; its output is in the log")
         if result is not None:
             self._conclude(result, talk, tally)
         return hung
@@ -229,8 +231,6 @@ class PytestRunner:
         tally.agreed = talk.ended and result.exit_code == talk.code
         tally.timed_out |= result.timed_out
         tally.breach(*exit_breaches(talk, result))
-        if talk.collected is None:
-            tally.errors.setdefault("", "pytest ended before it had collected the tests; its output is in the log")
 
     def _plant(self, request: TestRequest) -> Planted:
         if not request.canaries:

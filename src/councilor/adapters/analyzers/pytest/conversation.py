@@ -133,7 +133,7 @@ class Conversation:
         while True:
             message = await self._message(channel)
             if message is None:
-                return None
+                raise Broken(Breach.EARLY_END)
             if "status" in message:
                 self.collection_errors = (("", f"pytest ended with status {message['status']} before any test"),)
                 return None
