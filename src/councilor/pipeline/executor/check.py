@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
@@ -16,7 +16,7 @@ from councilor.domain.evidence import EvidenceBundle, EvidenceKind
 from councilor.domain.task import TaskState
 from councilor.pipeline.evidence import Baseline, EvidenceCollector
 from councilor.pipeline.executor.context import RunContext
-from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
@@ -39,20 +39,22 @@ class _Counter:
 
 
 async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | None) -> GateInput:
-    """Everything that gates look at."""
-    return await put_together(
-        context.repository,
-        task=context.task,
-        spec=context.spec,
-        rules=context.rules,
-        base=context.base,
-        tree=made.tree,
-        patch=await context.read(made.patch),
-        owns=context.parts.runner.owns,
-        now=context.parts.clock.now(),
-        bundle=bundle,
-        problem=made.problem,
-    )
+    """Everything that gates look at; what follows from the patch alone is put together once."""
+    now, inputs = context.parts.clock.now(), context.derived.inputs
+    if made.patch not in inputs:
+        inputs[made.patch] = await put_together(
+            context.repository,
+            task=context.task,
+            spec=context.spec,
+            rules=context.rules,
+            base=context.base,
+            tree=made.tree,
+            patch=await context.read(made.patch),
+            owns=context.parts.runner.owns,
+            now=now,
+            problem=made.problem,
+        )
+    return replace(inputs[made.patch], bundle=bundle, now=now)
 
 
 async def inspect(context: RunContext, made: Work, iteration: int) -> JsonValue:
@@ -81,7 +83,7 @@ async def measure_baseline(context: RunContext, parent: ExecutionArtifact) -> Js
         sandbox=baseline.evidence.sandbox,
         env_hash=baseline.evidence.env_hash,
     )
-    await say_stored(context, artifact)
+    note_stored(context, artifact)
     return {"baseline": artifact.id}
 
 
@@ -91,7 +93,7 @@ async def examine(
     """Measure the candidate; gives the artifact id of the measurements."""
     baseline_artifact = await context.artifact(baseline_id)
     baseline = decode(Baseline, json.loads(await context.read(baseline_id)))
-    candidate = await context.repository.candidate(context.base, made.tree)
+    candidate = (await gate_input(context, made, None)).candidate
     async with context.narrator.heartbeats():
         collector = await _collector(context, patch, suffix=str(iteration))
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
@@ -105,7 +107,7 @@ async def examine(
         sandbox=collector.sandbox,
         env_hash=collector.environment.env_hash,
     )
-    await say_stored(context, artifact)
+    note_stored(context, artifact)
     return {"evidence": artifact.id}
 
 

@@ -7,7 +7,7 @@ holds nothing that a crash could lose.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from councilor.domain.artifact import ExecutionArtifact
@@ -17,6 +17,7 @@ from councilor.domain.task import Task
 from councilor.errors import NotFoundError
 from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
 from councilor.pipeline.rules import Rules, read_rules
 from councilor.ports.analyzer import Linter, TestRunner
@@ -28,7 +29,7 @@ from councilor.ports.repository import Commit, Repositories, Repository
 from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Worker
 
-__all__ = ["Parts", "RunContext", "RunFolder", "open_context"]
+__all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,15 @@ class RunFolder:
         return self.root / "scratch"
 
 
+@dataclass(kw_only=True, slots=True)
+class Derived:
+    """What steps derived from git objects, artifacts and the base, none of which can change while the run lives."""
+
+    environment: Environment | None = None
+    inputs: dict[str, GateInput] = field(default_factory=dict)
+    """What gates look at before anything is measured, by the patch's artifact id."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunContext:
     """One run."""
@@ -88,21 +98,28 @@ class RunContext:
     folder: RunFolder
     narrator: Narrator
     ledger: TaskLedger
+    derived: Derived = field(default_factory=Derived)
 
     async def environment(self) -> Environment:
         """The base's dependencies; built the first time, found again after that."""
-        return await self.parts.environments.prepare(self.repository, self.task.base_tree, install=self.spec.install)
+        if self.derived.environment is None:
+            self.derived.environment = await self.parts.environments.prepare(
+                self.repository, self.task.base_tree, install=self.spec.install
+            )
+        return self.derived.environment
 
     async def artifact(self, artifact_id: str) -> ExecutionArtifact:
         """An artifact that an earlier step recorded."""
-        artifact = await self.parts.ledger.storage.get(artifact_id)
+        artifact = await self.ledger.get(artifact_id)
         if artifact is None:
             raise NotFoundError(f"The artifact {artifact_id} of task {self.task.id} is not there.")
         return artifact
 
     async def read(self, artifact_id: str) -> bytes:
         """An artifact's bytes."""
-        return await self.parts.ledger.storage.read(artifact_id)
+        body = await self.parts.ledger.storage.read(artifact_id)
+        self.parts.metrics.counter("v3.artifact.bytes", {"operation": "get"}, len(body))
+        return body
 
 
 async def open_context(parts: Parts, run_id: str) -> RunContext:

@@ -24,7 +24,7 @@ from councilor.pipeline.claims import ClaimContext, check_claims
 from councilor.pipeline.council import Case
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
-from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.refinement import refinement_request, same_failures
@@ -86,7 +86,7 @@ async def _run_gates(context: RunContext, given: GateInput) -> tuple[GateResult,
         measured = run_gates(given, stage=Stage.EVIDENCE, metrics=parts.metrics, clock=parts.clock)
         results = latest(results, measured)
     for result in results:
-        await context.narrator.say(
+        context.narrator.note(
             EventType.GATE_FINISHED,
             gate=result.gate,
             status=result.status.value,
@@ -102,7 +102,7 @@ async def _check_claims(
     report = (await context.read(made.report)).decode("utf-8", "replace")
     claims = check_claims(report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics)
     statuses = [claim.status.value for claim in claims]
-    await context.narrator.say(
+    context.narrator.note(
         EventType.CLAIMS_CHECKED, counts={status: statuses.count(status) for status in sorted(set(statuses))}
     )
     return claims
@@ -133,6 +133,7 @@ async def _case(
         claims=claims,
         evidence=evidence,
         evidence_s=sum(item.duration_s for item in evidence),
+        sla_s=context.parts.sla_s,
         durable=context.parts.ledger.storage.durable,
     )
 
@@ -147,9 +148,12 @@ async def _verdict(
     parts, name = context.parts, f"verdict/{iteration}"
     stored = await context.ledger.find(name)
     if stored is not None:
-        return decode(Verdict, json.loads(await context.read(stored.id))), stored
-    await context.narrator.say(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
-    verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics, sla_s=parts.sla_s)
+        verdict = decode(Verdict, json.loads(await context.read(stored.id)))
+        if not await context.narrator.has_said(EventType.VERDICT_REACHED, artifact_id=stored.id):
+            _note_verdict(context, verdict, stored)
+        return verdict, stored
+    context.narrator.note(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
+    verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics)
     artifact = await context.ledger.record(
         ArtifactKind.VERDICT,
         name,
@@ -158,12 +162,17 @@ async def _verdict(
         parent=case_artifact,
         inputs=[(case_artifact, "case")],
     )
-    await say_stored(context, artifact)
+    _note_verdict(context, verdict, artifact)
+    return verdict, artifact
+
+
+def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> None:
+    note_stored(context, artifact)
     for vote in verdict.votes:
-        await context.narrator.say(
+        context.narrator.note(
             EventType.COUNCIL_VOTE, judge=vote.judge.value, choice=vote.choice.value, reasons=list(vote.reasons)
         )
-    await context.narrator.say(
+    context.narrator.note(
         EventType.VERDICT_REACHED,
         verdict_id=verdict.id,
         artifact_id=artifact.id,
@@ -172,7 +181,6 @@ async def _verdict(
         vetoes=list(verdict.vetoes),
         consensus_s=verdict.consensus_s,
     )
-    return verdict, artifact
 
 
 async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int) -> str:
@@ -180,8 +188,8 @@ async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, i
     artifact = await context.ledger.record(
         ArtifactKind.REFINEMENT, f"refinement/{iteration}", as_json(request), tree=case.tree, parent=verdict
     )
-    await say_stored(context, artifact)
-    await context.narrator.say(
+    note_stored(context, artifact)
+    context.narrator.note(
         EventType.REFINEMENT_REQUESTED,
         iteration=iteration,
         failed_gates=list(request.failed_gates),
@@ -199,5 +207,5 @@ async def _keep(
     tree: str,
 ) -> ExecutionArtifact:
     artifact = await context.ledger.record(kind, name, as_json(value), tree=tree, parent=sources[0][0], inputs=sources)
-    await say_stored(context, artifact)
+    note_stored(context, artifact)
     return artifact

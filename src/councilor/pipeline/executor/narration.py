@@ -1,14 +1,16 @@
 """Telling what happens: one ordered event for every step of a task, and one metric for every phase.
 
 Rules:
-- A state change is stored before the next step begins, and never dropped.
+- `say` stores at once, with everything noted before it and in that order. `note` waits for the next `say` or `flush`.
+- A phase is stored before its work begins; whoever runs a step flushes before the step is remembered. So a step that
+  counts as finished has told everything, and one that is repeated after a crash tells it again.
 - Heartbeats of a worker are merged: the newest replaces one that has not been stored yet.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,44 +38,85 @@ class Narrator:
     events: EventStream
     clock: Clock
     metrics: MetricsBackend
+    _noted: list[NewEvent] = field(default_factory=list, init=False)
     _heartbeat: Progress | None = field(default=None, init=False)
 
+    def note(self, type_: EventType, **data: Any) -> None:
+        """Take down an event; it is stored with the next one that is said, or by `flush`."""
+        self._noted.append(self._event(type_, data))
+
     async def say(self, type_: EventType, **data: Any) -> None:
-        """Store one event; durable when this returns."""
-        event = NewEvent(task_id=self.task_id, type=type_, ts=self.clock.now(), attempt=self.attempt, data=data)
-        await self.events.append([event])
+        """Store one event, and before it everything that was noted; durable when this returns."""
+        self.note(type_, **data)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Store what was noted; durable when this returns, and still noted when it fails."""
+        noted = list(self._noted)
+        if noted:
+            await self._store(noted)
+            del self._noted[: len(noted)]
+
+    async def has_said(self, type_: EventType, **data: Any) -> bool:
+        """Whether the stream holds an event of this type with these data among its own."""
+        after = 0
+        while events := await self.events.read(self.task_id, after=after):
+            if any(event.type is type_ and data.items() <= event.data.items() for event in events):
+                return True
+            after = events[-1].seq
+        return False
 
     @asynccontextmanager
     async def phase(self, state: TaskState, **data: Any) -> AsyncIterator[None]:
-        """Tell when a phase starts and, unless it fails, when it has finished."""
+        """Say that a phase starts and, unless it fails, note that it has finished."""
         began = self.clock.monotonic()
         await self.say(EventType.PHASE_STARTED, phase=state.value, **data)
         yield
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.phase.seconds", {"phase": state.value}, duration_s)
-        await self.say(EventType.PHASE_FINISHED, phase=state.value, duration_s=round(duration_s, 6), **data)
+        self.note(EventType.PHASE_FINISHED, phase=state.value, duration_s=round(duration_s, 6), **data)
 
     def beat(self, progress: Progress) -> None:
-        """Note a worker's heartbeat; it is stored within `HEARTBEAT_S` seconds unless a newer one replaces it."""
+        """Take down a heartbeat; it is stored within `HEARTBEAT_S` seconds unless a newer one replaces it."""
         self._heartbeat = progress
 
     @asynccontextmanager
     async def heartbeats(self) -> AsyncIterator[None]:
-        """Store heartbeats while the body runs, and the last one when it ends."""
-        async with asyncio.TaskGroup() as group:
-            pump = group.create_task(self._pump())
-            try:
-                yield
-            finally:
-                pump.cancel()
-        await self._flush()
+        """Store heartbeats while the body runs, and note the last one when it ends.
+
+        What the body or the store raises comes out as it is, not in a group.
+        """
+        raised: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                pump = group.create_task(self._pump())
+                try:
+                    yield
+                except Exception as error:
+                    raised = error
+                finally:
+                    pump.cancel()
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from group_error  # only the pump is in it
+        if raised is not None:
+            raise raised
+        if (last := self._next_heartbeat()) is not None:
+            self._noted.append(last)
 
     async def _pump(self) -> None:
         while True:
             await self.clock.sleep(HEARTBEAT_S)
-            await self._flush()
+            if (event := self._next_heartbeat()) is not None:
+                await self._store([event])
 
-    async def _flush(self) -> None:
+    async def _store(self, events: Sequence[NewEvent]) -> None:
+        await self.events.append(events)
+        for event in events:
+            self.metrics.counter("v3.event.appended", {"type": event.type.value})
+
+    def _next_heartbeat(self) -> NewEvent | None:
         progress, self._heartbeat = self._heartbeat, None
-        if progress is not None:
-            await self.say(EventType.WORKER_HEARTBEAT, **encode(progress))
+        return None if progress is None else self._event(EventType.WORKER_HEARTBEAT, encode(progress))
+
+    def _event(self, type_: EventType, data: Mapping[str, Any]) -> NewEvent:
+        return NewEvent(task_id=self.task_id, type=type_, ts=self.clock.now(), attempt=self.attempt, data=data)

@@ -19,7 +19,7 @@ from councilor.domain.task import TaskState
 from councilor.domain.worker import Assignment, WorkerReport
 from councilor.errors import InputError
 from councilor.pipeline.executor.context import RunContext
-from councilor.pipeline.executor.prepare import say_stored
+from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.refinement import write_prompt
 from councilor.ports.worker import Workspace
 
@@ -80,8 +80,8 @@ async def work(
         repository=context.repository,
     )
     state = TaskState.WORKING if refinement is None else TaskState.REFINING
+    context.narrator.note(EventType.WORKER_ASSIGNED, worker=worker.name, iteration=iteration)
     async with context.narrator.phase(state, iteration=iteration):
-        await context.narrator.say(EventType.WORKER_ASSIGNED, worker=worker.name, iteration=iteration)
         began = parts.clock.monotonic()
         async with context.narrator.heartbeats():
             report = await worker.run(assignment, workspace, context.narrator.beat)
@@ -136,8 +136,8 @@ async def _take(
             parent=parent,
             producer=worker,
         )
-        await say_stored(context, transcript)
-    await context.narrator.say(
+        note_stored(context, transcript)
+    context.narrator.note(
         EventType.WORKER_OUTPUT,
         iteration=iteration,
         outcome=report.outcome.value,
@@ -186,5 +186,5 @@ async def _record(
         producer=producer,
     )
     for artifact in (patch, report):
-        await say_stored(context, artifact)
+        note_stored(context, artifact)
     return Work(tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem)

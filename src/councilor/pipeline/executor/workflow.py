@@ -77,7 +77,9 @@ class Executor:
         await self._engine.stop()
 
     async def submit(self, task: Task) -> None:
-        """Store a task; nothing is executed yet."""
+        """Store a task; nothing is executed yet. Submitted again, it stays as it is."""
+        if await self._parts.events.head(task.id) is not None:
+            return
         event = NewEvent(
             task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
         )
@@ -100,8 +102,9 @@ class Executor:
         context = await open_context(self._parts, run_id)
         try:
             outcome = await _Journey(context=context, engine=self._engine).travel()
-        except CouncilorError as error:
-            await context.narrator.say(EventType.TASK_FAILED, error=error.message, hint=error.hint())
+        except Exception as error:
+            told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
+            await context.narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
             raise
         return encode(outcome)
 
@@ -183,7 +186,9 @@ class _Journey:
         context, task = self._context, self._context.task
         artifact = await context.artifact(deliberated.verdict)
         verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
-        commit = await publish(context, verdict, artifact)
+        head = await context.parts.events.head(task.id)
+        ended = head is not None and head.state in END_STATES  # by an execution that a crash kept from returning
+        commit = head.commit if head is not None and ended else await publish(context, verdict, artifact)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
         outcome = Outcome(
             task_id=task.id,
@@ -196,7 +201,7 @@ class _Journey:
             commit=commit,
             branch=task.branch if commit else None,
         )
-        if (head := await context.parts.events.head(task.id)) is None or head.state not in END_STATES:
+        if not ended:
             await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
             context.parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(task.tier)})
         return encode(outcome)
@@ -210,7 +215,13 @@ class _Journey:
                 deadline_s=self._context.task.deadline_s,
                 hint="Give it more time with --deadline.",
             )
-        return await self._engine.step(name, fn, preemptible=preemptible, timeout_s=remaining_s)
+
+        async def attempt() -> JsonValue:
+            result = await fn()
+            await self._context.narrator.flush()
+            return result
+
+        return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
 
     def _remaining_s(self) -> float:
         return self._deadline - self._context.parts.clock.monotonic()

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
 from councilor.domain.provenance import PAYLOAD_TYPE, Envelope, Producer, Provenance, digest, encode_for_signing
@@ -46,6 +46,8 @@ class TaskLedger:
     task_id: str
     run_id: str
     attempt: int
+    _recorded: dict[str, ExecutionArtifact] = field(default_factory=dict, init=False, repr=False)
+    """What this object recorded itself; artifacts never change, so they need not be asked for again."""
 
     async def record(
         self,
@@ -104,8 +106,14 @@ class TaskLedger:
             keyid=ledger.signer.keyid,
         )
         await ledger.storage.put(artifact, body)
+        self._recorded[artifact.id] = artifact
+        ledger.metrics.counter("v3.artifact.bytes", {"operation": "put"}, len(body))
         ledger.metrics.counter("v3.ledger.statements", {"kind": kind.value})
         return artifact
+
+    async def get(self, artifact_id: str) -> ExecutionArtifact | None:
+        """The artifact, or None when there is none."""
+        return self._recorded.get(artifact_id) or await self.ledger.storage.get(artifact_id)
 
     async def find(self, name: str) -> ExecutionArtifact | None:
         """The newest artifact of that name in this task."""
