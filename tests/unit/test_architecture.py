@@ -208,3 +208,52 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
         if name and (ROOT / name).is_file() and workplace.encode() in (ROOT / name).read_bytes()
     ]
     assert found == []
+
+
+# Adapters that app.py wires without the deadline guard, and what ends their calls instead.
+OWN_LIMITS = {
+    "Bubblewrap": "every job has `Limits.wall_s`",
+    "CommandWorker": "its profile's timeout_s is the job's limit",
+    "DbosEngine": "every step has timeout_s",
+    "Ed25519Signer": "computes, and reads one small local file",
+    "EmbeddedPostgres": "timeout_s of its own for up and down",
+    "GitRepositories": "every git command has a timeout",
+    "KeyFolder": "computes, and reads small local files",
+    "PytestRunner": "runs sandboxed jobs only",
+    "RepairWorker": "runs tests only, within the assignment's timeout_s",
+    "RepositoryLock": "waits only when asked to, and can be cancelled",
+    "Ruff": "runs sandboxed jobs only",
+    "SystemClock": "asks the machine",
+    "SystemIds": "computes",
+    "SystemRandomness": "asks the machine",
+    "VirtualEnvironments": "runs sandboxed jobs only",
+    "Pool": "connect and statement timeouts; its ports are guarded",
+}
+
+
+def test_every_outside_port_has_a_deadline():
+    tree = ast.parse((SOURCE / "app.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("councilor.adapters")
+        for alias in node.names
+        if alias.name[0].isupper()
+    }
+    guarded_names = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "with_deadline"
+        for name in ast.walk(node.args[0])
+        if isinstance(name, ast.Name)
+    }
+    built = {  # what a guarded name was made by, such as `storage = DatabaseArtifactStorage(pool)`
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AsyncWith)
+        and guarded_names & {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name)
+    }
+    assert guarded_names, "nothing is guarded"
+    assert imported - built - set(OWN_LIMITS) == set(), "wrap it with with_deadline, or say here what ends its calls"

@@ -26,7 +26,6 @@ from councilor.domain.evidence import (
     EvidenceBundle,
     EvidenceKind,
     LintRun,
-    Outcome,
     TestRun,
 )
 from councilor.domain.spec import Acceptance
@@ -100,13 +99,16 @@ class EvidenceCollector:
     ) -> EvidenceBundle:
         """Measure everything that the gates need to know about a candidate."""
         protected = await self.repository.composed(candidate.tree, candidate.base_tree, self.runner.owns)
-        expected = tuple(sorted(baseline.run.passed | self._awaited(acceptance, baseline.run)))
+        awaited = self._awaited(acceptance, baseline.run)
+        expected = tuple(sorted(baseline.run.passed | awaited))
+        failing = baseline.run.outcomes.keys() - baseline.run.passed
         run, evidence = await self._run_tests(
             EvidenceKind.TESTS_CANDIDATE,
             tree=candidate.tree,
             run_tree=protected,
             base_tree=candidate.base_tree,
             expected=expected,
+            suspects=tuple(sorted(awaited | failing)),
         )
         items = [baseline.evidence, evidence]
         flaky = await self._flaky(candidate, protected, baseline.run, run)
@@ -189,9 +191,7 @@ class EvidenceCollector:
             command = item.argv
 
             async def measure(folder: Path, command: tuple[str, ...] = command) -> TestRun:
-                return await self.runner.command(
-                    folder, self.environment, command, timeout_s=self.limits.timeout_s
-                )
+                return await self.runner.command(folder, self.environment, command, timeout_s=self.limits.timeout_s)
 
             run, evidence = await self._measure(
                 EvidenceKind.ACCEPTANCE, candidate.tree, tree, candidate.base_tree, command, measure
@@ -253,6 +253,7 @@ class EvidenceCollector:
         paths: tuple[str, ...] = (),
         nodeids: tuple[str, ...] | None = None,
         expected: tuple[str, ...] = (),
+        suspects: tuple[str, ...] = (),
     ) -> tuple[TestRun, Evidence]:
         request = TestRequest(
             folder=self.scratch,
@@ -262,6 +263,7 @@ class EvidenceCollector:
             paths=paths,
             nodeids=nodeids,
             expected=expected,
+            suspects=suspects,
             canaries=self.limits.canaries,
         )
 
@@ -285,16 +287,11 @@ class EvidenceCollector:
             run = await measure(folder)
             if await self.repository.drift(run_tree, folder):
                 run = replace(run, breaches=(*run.breaches, Breach.TREE_CHANGED))
+                self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
-        for outcome in Outcome:
-            count = sum(1 for record in run.records if record.outcome is outcome)
-            if count:
-                self.metrics.counter("v3.evidence.tests", {"outcome": outcome.value}, count)
-        for breach in run.breaches:
-            self.metrics.counter("v3.evidence.breaches", {"breach": breach.value})
         evidence = Evidence(
             id=self.ids.new(),
             kind=kind,

@@ -70,6 +70,11 @@ def test_sentences_keep_their_place_and_lose_what_is_no_prose() -> None:
         ("I only touched `src/a.py`.", ["only_touched"]),
         ("Changes are limited to src/a.py and src/b.py.", ["only_touched"]),
         ("I only touched one file.", []),
+        ("Only `src/a.py` was changed.", ["only_touched"]),
+        ("Only `src/a.py` and `src/b.py` were edited.", ["only_touched"]),
+        ("Only `src/a.py` was not changed.", []),
+        ("`tests/test_a.py::test_one` passes now.", ["test_passes"]),
+        ("`tests/test_a.py::test_one` does not pass.", []),
         ("Added function `parse` and removed method `Old.run()`.", ["added", "removed"]),
         ("Renamed `a` to `b`.", ["renamed"]),
         ("Created `docs/a.md`.", ["added_file"]),
@@ -261,3 +266,11 @@ def test_any_text_gives_spans_inside_it(text: str) -> None:
         start, end = sentence.span
         assert 0 <= start < end <= len(text)
     extract(split_sentences(text))
+
+
+def test_a_named_test_is_looked_up(make: SimpleNamespace) -> None:
+    passed = make.input(bundle=make.bundle())
+    assert only(f"`{ONE}` passes now.", passed) == (SUPPORTED, False)
+    assert only("`tests/test_a.py::test_unknown` passes now.", passed) == (UNVERIFIABLE, False)
+    failed = make.input(bundle=make.bundle(candidate=make.run({ONE: "failed", TWO: "passed"})))
+    assert only(f"`{ONE}` passes now.", failed) == (CONTRADICTED, True)

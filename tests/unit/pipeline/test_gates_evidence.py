@@ -239,3 +239,11 @@ def test_lint_1_a_second_finding_alike_is_new(make: SimpleNamespace) -> None:
 def test_lint_2_a_file_that_cannot_be_parsed_always_fails(make: SimpleNamespace) -> None:
     result = linted(make, [], [make.finding(rule="invalid-syntax", message="Expected an expression")])
     assert (result.status, rules(result)) == (GateStatus.FAILED, ["LINT-2"])
+
+
+def test_lint_3_a_linter_that_cannot_run_any_more_fails(make: SimpleNamespace) -> None:
+    broken = LintRun(findings=(), error="bad configuration")
+    fails = lint.lint(make.input(bundle=make.bundle(lint_base=LintRun(findings=()), lint_candidate=broken)))
+    assert (fails.status, rules(fails)) == (GateStatus.FAILED, ["LINT-3"])
+    unmeasured = lint.lint(make.input(bundle=make.bundle(lint_base=broken, lint_candidate=broken)))
+    assert unmeasured.status is GateStatus.SKIPPED

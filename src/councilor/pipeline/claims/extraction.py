@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from councilor.domain.claim import AtomicClaim, ClaimKind, Verifiability
-from councilor.pipeline.claims.forms import CHANGED, FORMS, IGNORE, RENAMED, Form
+from councilor.pipeline.claims.forms import CHANGED, FORMS, IGNORE, RENAMED, TEST_PASSES, Form
 from councilor.pipeline.claims.sentences import Sentence
 
 __all__ = ["extract"]
@@ -115,6 +115,8 @@ def _files(text: str) -> tuple[str, ...]:
 
 
 def _symbol_claims(sentence: Sentence) -> Iterator[AtomicClaim]:
+    for match in TEST_PASSES.finditer(sentence.text):
+        yield _claim(sentence, "test_passes", match["nodeid"], None)
     for match in RENAMED.finditer(sentence.text):
         old, new = match["old"], match["new"]
         if SYMBOL.match(old) and SYMBOL.match(new):

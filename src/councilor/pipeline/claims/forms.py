@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from councilor.domain.claim import ClaimKind, Verifiability
 
-__all__ = ["CHANGED", "FORMS", "IGNORE", "RENAMED", "Form"]
+__all__ = ["CHANGED", "FORMS", "IGNORE", "RENAMED", "TEST_PASSES", "Form"]
 
 IGNORE = re.IGNORECASE
 
@@ -67,6 +67,11 @@ FORMS: tuple[Form, ...] = (
         kind=ClaimKind.PROCEDURAL,
     ),
     _form("only_touched", r"\bonly (?:touch|chang|modif|edit|updat)(?:e|es|ed|y|ies|ied|s)?\b"),
+    _form(
+        "only_touched",
+        r"\bonly (?:the )?(?:files? )?`[^`]{1,200}`.{0,200} (?:was|were|has been|have been) ",
+        r"(?:touched|changed|modified|edited|updated)\b",
+    ),
     _form("only_touched", r"\b(?:changes?|edits?|diff) (?:is|are) (?:limited|confined|restricted) to\b"),
     _form("only_touched", r"\bonly file (?:touched|changed|modified|edited)\b"),
     _form("no_new_dependencies", r"\bno (?:new |additional |extra |further )?", _DEPENDENCIES, negative=True),
@@ -136,5 +141,7 @@ CHANGED = re.compile(
     rf"\b(?P<verb>added|introduced|created|removed|deleted|dropped) {_NOUN}`(?P<name>[^`\s]{{1,200}})`", IGNORE
 )
 """A name in back-ticks that was added or removed."""
+TEST_PASSES = re.compile(rf"`(?P<nodeid>[^`\s:]{{1,200}}::[^`]{{1,200}})` {_PASSING}", IGNORE)
+"""A test's node id in back-ticks that is said to pass."""
 RENAMED = re.compile(rf"\brenamed {_NOUN}`(?P<old>[^`\s]{{1,200}})` (?:in)?to `(?P<new>[^`\s]{{1,200}})`", IGNORE)
 """A name in back-ticks that became another."""

@@ -3,7 +3,7 @@
 Rules:
 - Only evidence about exactly the candidate's tree counts; when there is older evidence only, the claim is stale.
 - A void run supports nothing and contradicts nothing: unverifiable. What is not measured yet is unverifiable too.
-- A contradiction of `tests_pass`, `only_touched` or `fixes` is critical, that is, a veto. A test that already failed
+- A contradiction of `tests_pass`, `test_passes`, `only_touched` or `fixes` is critical, that is, a veto. A test that already failed
   on the base makes "all tests pass" false, but not critically.
 
 One function for each predicate, in `VERIFIERS`; none of them reads the worker's words again.
@@ -104,6 +104,17 @@ def _tests_pass(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     if claim.value is not None and int(claim.value) > passed:
         return _either(claim, False, f"only {passed} tests pass", ids)
     return _either(claim, True, f"{passed} tests pass, none fails", ids)
+
+
+def _test_passes(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
+    bundle, ids = context.bundle, context.fresh(K.TESTS_CANDIDATE, K.NEW_TESTS_CANDIDATE)
+    if bundle is None or not ids:
+        return _unknown(claim, "no test was run on this tree")
+    runs = [run for run in (bundle.candidate, bundle.new_on_candidate) if run is not None]
+    outcome = next((run.outcomes[claim.subject] for run in runs if claim.subject in run.outcomes), None)
+    if outcome is None or not all(run.believable for run in runs):
+        return _unknown(claim, "no believable run of that test")
+    return _either(claim, outcome is Outcome.PASSED, f"the test {outcome.value}", ids, critical=True)
 
 
 def _new_tests(context: ClaimContext) -> int:
@@ -253,6 +264,7 @@ def _is_about(result: GateResult, criterion: str) -> bool:
 VERIFIERS: Mapping[str, Verifier] = MappingProxyType(
     {
         "tests_pass": _tests_pass,
+        "test_passes": _test_passes,
         "tests_added": _tests_added,
         "fix_tested": _fix_tested,
         "only_touched": _only_touched,

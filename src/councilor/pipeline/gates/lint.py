@@ -5,6 +5,8 @@ Rules:
   alike, as many as the base has are old.
 - LINT-1: a new finding; more of them than the tier allows (0, 5, 10 for tiers 1, 2, 3) fail, fewer warn.
 - LINT-2: a file that the linter cannot parse any more always fails.
+- LINT-3: the linter could measure the base and cannot measure the candidate. Where it cannot measure the base either,
+  the repository's own configuration is at fault, and nothing was measured.
 """
 
 from __future__ import annotations
@@ -42,6 +44,14 @@ def lint(given: GateInput) -> GateResult:
     bundle = given.bundle
     if bundle is None or bundle.lint_base is None or bundle.lint_candidate is None:
         return unmeasured("lint", "no linter was run")
+    if bundle.lint_base.error:
+        return unmeasured("lint", f"the linter cannot run on the base: {bundle.lint_base.error}")
+    evidence_ids = bundle.of(EvidenceKind.LINT_BASE, EvidenceKind.LINT_CANDIDATE)
+    if bundle.lint_candidate.error:
+        message = f"the linter cannot run on the candidate: {bundle.lint_candidate.error}"
+        remedy = "Undo what keeps the linter from running; it runs on the base."
+        failure = broken("LINT-3", Severity.HIGH, message, remedy)
+        return ruled("lint", [failure], passed="", evidence_ids=evidence_ids)
     fresh = new_findings(bundle.lint_base.findings, bundle.lint_candidate.findings)
     unparsable = [_violation(finding) for finding in fresh if finding.rule in SYNTAX_RULES]
     ordinary = [_violation(finding) for finding in fresh if finding.rule not in SYNTAX_RULES]
@@ -53,7 +63,7 @@ def lint(given: GateInput) -> GateResult:
         passed=f"{len(fresh)} new lint findings, {allowed} allowed",
         failed=f"{len(fresh)} new lint findings, {allowed} allowed",
         warnings=() if over else ordinary,
-        evidence_ids=bundle.of(EvidenceKind.LINT_BASE, EvidenceKind.LINT_CANDIDATE),
+        evidence_ids=evidence_ids,
     )
 
 

@@ -133,9 +133,10 @@ def _make_repository(source: Path, folder: Path) -> None:
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     identity = {"GIT_AUTHOR_NAME": "demo", "GIT_AUTHOR_EMAIL": "demo@invalid"}
     identity |= {"GIT_COMMITTER_NAME": "demo", "GIT_COMMITTER_EMAIL": "demo@invalid"}
-    own = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    own = {"PATH": os.defpath, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    git = shutil.which("git") or "git"
     for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "A small shop, with a bug"]):
         try:
-            subprocess.run(["git", *arguments], cwd=folder, env=own | identity, check=True, capture_output=True)
+            subprocess.run([git, *arguments], cwd=folder, env=own | identity, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise InputError(f"The demo's repository cannot be made: {error}", field="git") from error
