@@ -4,7 +4,6 @@ Rules:
 - A mutant compiles, and its syntax tree differs from the original's and from every other mutant's.
 - Annotations, docstrings and the text of f-strings are left alone. A node inside an f-string is used only where its
   position is right: Python 3.11 reports some of them wrongly.
-- To check an edit, only the smallest definition around it that parses by itself is compiled again.
 - The order is by position, then by the order of `OPERATORS`, then by replacement; the same source gives the same list.
 
 It does not know which mutant repairs or which one a test should kill.
@@ -13,13 +12,13 @@ It does not know which mutant repairs or which one a test should kill.
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 
+from councilor.domain.mutation.checking import Checker
 from councilor.domain.mutation.expressions import arithmetic, boolean, boundary, comparison, constant, negation
 from councilor.domain.mutation.mutant import Edit, Mutant, Operator
 from councilor.domain.mutation.operands import arguments, names
-from councilor.domain.mutation.source import FunctionNode, Source, parse
+from councilor.domain.mutation.source import Source
 from councilor.domain.mutation.statements import exceptions, guards, removal, returns
 
 __all__ = ["OPERATORS", "mutants"]
@@ -53,7 +52,7 @@ def mutants(
     wanted = None if lines is None else frozenset(lines)
     proposals = sorted(
         (
-            (edit.start, edit.end, rank, edit.replacement, edit, reached)
+            (edit.start, edit.end, rank, edit.replacement, edit, node, reached)
             for node, reached in _nodes(source)
             if wanted is None or wanted.intersection(reached)
             for rank, operator in enumerate(operators)
@@ -61,9 +60,12 @@ def mutants(
         ),
         key=lambda proposal: proposal[:4],
     )
-    checked = _Checker(source)
-    found = ((edit, rank, reached) for _, _, rank, _, edit, reached in proposals if checked.admits(edit))
-    return tuple(_mutant(source, edit, operators[rank].name, reached) for edit, rank, reached in found)
+    checker = Checker(source)
+    return tuple(
+        _mutant(source, edit, operators[rank].name, reached)
+        for _, _, rank, _, edit, node, reached in proposals
+        if checker.admits(edit, node)
+    )
 
 
 def _mutant(source: Source, edit: Edit, operator: str, reached: tuple[int, ...]) -> Mutant:
@@ -115,64 +117,3 @@ def _lines(source: Source, node: ast.AST) -> tuple[int, ...]:
         return tuple(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
     header = {statement.lineno} if isinstance(statement, ast.If | ast.While | ast.For | ast.With) else set()
     return tuple(sorted(header | set(range(first, last + 1))))
-
-
-class _Checker:
-    """Admits an edit if it compiles and gives a tree that was not seen before."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._units = sorted(_units(source))
-        self._seen: dict[tuple[int, int], set[str]] = {}
-
-    def admits(self, edit: Edit) -> bool:
-        if self._source.text[edit.start : edit.end] == edit.replacement:
-            return False
-        unit = next(
-            (unit for unit in self._units if unit[0] <= edit.start and edit.end <= unit[1]),
-            (0, len(self._source.text)),
-        )
-        seen = self._seen.setdefault(unit, {self._form(unit, None) or ""})
-        form = self._form(unit, edit)
-        if form is None or form in seen:
-            return False
-        seen.add(form)
-        return True
-
-    def _form(self, unit: tuple[int, int], edit: Edit | None) -> str | None:
-        start, end = unit
-        text = self._source.text[start:end]
-        if edit is not None:
-            text = text[: edit.start - start] + edit.replacement + text[edit.end - start :]
-        tree = parse(f"if 1:\n{text}" if text[:1] in {" ", "\t"} else text)
-        return ast.dump(tree) if tree is not None and _compiles(tree) else None
-
-
-def _compiles(tree: ast.Module) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(tree, "<mutant>", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError):
-            return False
-    return True
-
-
-def _units(source: Source) -> Iterator[tuple[int, int]]:
-    """The outermost statements that are not classes, as whole lines."""
-    waiting: list[ast.stmt] = list(source.tree.body)
-    while waiting:
-        statement = waiting.pop()
-        if isinstance(statement, ast.ClassDef):
-            waiting.extend(statement.body)
-        elif (unit := _unit(source, statement)) is not None:
-            yield unit
-
-
-def _unit(source: Source, statement: ast.stmt) -> tuple[int, int] | None:
-    decorators = statement.decorator_list if isinstance(statement, FunctionNode) else []
-    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-    start = source.line_starts[first - 1]
-    last = source.position(source.span(statement)[1])[0]
-    end = source.line_starts[last] if last < len(source.line_starts) else len(source.text)
-    return (start, end) if source.indentation(statement) is not None else None

@@ -3,7 +3,7 @@
 Rules:
 - `ast` counts columns in UTF-8 bytes; everything here counts characters of the decoded text.
 - Lines end at CRLF, CR or LF, as for Python's own tokenizer; line ends, tabs, encoding and byte order mark are kept.
-- What cannot be decoded or parsed is an `InputError`, never a crash.
+- What cannot be decoded or compiled is an `InputError`, never a crash.
 
 Source: docs.python.org/3/library/ast.html (`col_offset`), PEP 263 (encodings).
 """
@@ -21,7 +21,7 @@ from functools import cached_property
 
 from councilor.errors import InputError
 
-__all__ = ["FunctionNode", "Scope", "Source", "parse"]
+__all__ = ["FunctionNode", "Scope", "Source", "compiles", "parse"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = FunctionNode | ast.ClassDef | ast.Module
@@ -38,6 +38,17 @@ def parse(text: str) -> ast.Module | None:
             return None
 
 
+def compiles(tree: ast.Module) -> bool:
+    """Whether a syntax tree also obeys the rules that only the compiler checks, such as `return` outside a function."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(tree, "<source>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError):
+            return False
+    return True
+
+
 class Source:
     """One parsed file.
 
@@ -47,13 +58,13 @@ class Source:
         encoding: how `text` becomes bytes again.
 
     Raises:
-        InputError: it is not Python that this interpreter can parse.
+        InputError: it is not Python that this interpreter can compile.
     """
 
     def __init__(self, *, path: str, text: str, encoding: str = "utf-8") -> None:
         tree = parse(text)
-        if tree is None:
-            raise InputError(f"{path} is not Python that this interpreter can parse.")
+        if tree is None or not compiles(tree):
+            raise InputError(f"{path} is not Python that this interpreter can compile.")
         self.path, self.text, self.encoding, self.tree = path, text, encoding, tree
         self.line_starts = (0, *(match.end() for match in LINE_END.finditer(text)))
         self._parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
@@ -63,7 +74,7 @@ class Source:
         """Decode and parse a file's bytes by its own encoding.
 
         Raises:
-            InputError: it cannot be decoded or parsed.
+            InputError: it cannot be decoded or compiled.
         """
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -139,7 +150,7 @@ class Source:
         """The white space before a statement, or None when something else stands before it on its line."""
         start = self.span(statement)[0]
         before = self.text[self.line_starts[self.position(start)[0] - 1] : start]
-        return None if before.strip() else before
+        return None if before.strip() else before.rpartition("\f")[2]  # a form feed starts the count of columns anew
 
     @cached_property
     def indent(self) -> str:

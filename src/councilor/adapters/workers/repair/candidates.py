@@ -28,7 +28,7 @@ PRIORS = {
     "negation": 0.6, "constant": 0.55, "exception": 0.45, "guard": 0.35, "return": 0.25, "removal": 0.15,
 }  # fmt: skip
 NUMBER_DISCOUNT = 0.8
-MAX_LINES = 150
+MAX_LINES = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
