@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from councilor import __version__
 from councilor.adapters.analyzers.pytest import PytestRunner
@@ -23,6 +24,7 @@ from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
+from councilor.adapters.logs import configure_logs
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
@@ -266,6 +268,14 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
         runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
         linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
+    )
+
+
+def start_logs(settings: Settings) -> None:
+    """Send the log of this process to standard error, without the secrets of these settings."""
+    password = urlsplit(_external_url(settings) or "").password
+    configure_logs(
+        level=settings.log.level, log_format=settings.log.format, known_secrets=[password] if password else []
     )
 
 

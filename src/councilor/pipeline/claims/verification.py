@@ -3,8 +3,8 @@
 Rules:
 - Only evidence about exactly the candidate's tree counts; when there is older evidence only, the claim is stale.
 - A void run supports nothing and contradicts nothing: unverifiable. What is not measured yet is unverifiable too.
-- A contradiction of `tests_pass`, `test_passes`, `only_touched` or `fixes` is critical, that is, a veto. A test that already failed
-  on the base makes "all tests pass" false, but not critically.
+- A contradiction of `tests_pass`, `test_passes`, `only_touched` or `fixes` is critical, that is, a veto. A test that
+  already failed on the base makes "all tests pass" false, but not critically.
 
 One function for each predicate, in `VERIFIERS`; none of them reads the worker's words again.
 """

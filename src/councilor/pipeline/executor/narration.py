@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from councilor.ports.metrics import MetricsBackend
 from councilor.ports.worker import Progress
 
 __all__ = ["Narrator"]
+
+_log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
 """Seconds between two stored heartbeats."""
@@ -113,6 +116,7 @@ class Narrator:
         await self.events.append(events)
         for event in events:
             self.metrics.counter("v3.event.appended", {"type": event.type.value})
+            _log.debug(event.type.value, extra={"task_id": self.task_id, "data": event.data})
 
     def _next_heartbeat(self) -> NewEvent | None:
         progress, self._heartbeat = self._heartbeat, None

@@ -22,9 +22,9 @@ DEMANDING_TIER = 2
 
 async def prepare(context: RunContext) -> JsonValue:
     """Record the spec and build the environment; gives the spec's artifact id and what was achieved."""
-    context.narrator.note(EventType.TASK_STARTED)
+    level = (await context.parts.sandbox.probe()).level
+    context.narrator.note(EventType.TASK_STARTED, sandbox=level.name)
     async with context.narrator.phase(TaskState.PREPARING):
-        level = (await context.parts.sandbox.probe()).level
         _require(level, context.task.tier)
         spec = await context.ledger.record(
             ArtifactKind.SPEC,

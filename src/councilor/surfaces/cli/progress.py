@@ -46,6 +46,8 @@ def describe(event: Event) -> str:
     """One line about an event; empty when it says nothing to a person."""
     data = event.data
     match event.type:
+        case EventType.TASK_STARTED:
+            text = "WITHOUT a sandbox, as was asked" if data["sandbox"] == "none" else f"sandbox {data['sandbox']}"
         case EventType.PHASE_STARTED:
             iteration = f", iteration {data['iteration']}" if "iteration" in data else ""
             text = f"{data['phase']}{iteration}"

@@ -55,7 +55,10 @@ def run(
                 if what is not None:
                     raise InputError("Give a task or --resume, not both.", field="task")
                 task_id = await find_task(service.store.events, resume)
-                return await _watch(session, service, task_id, resumed=True)
+                head = await service.store.events.head(task_id)
+                assert head is not None, "find_task only finds tasks that have a head"
+                async with service.tools.hold(Path(head.repository), wait=wait):
+                    return await _watch(session, service, task_id, resumed=True)
             if what is None:
                 raise InputError("There is no task.", field="task", hint='For example: councilor run "fix the total".')
             repository = await service.tools.repositories.open(repo)

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from councilor.app import start_logs
 from councilor.errors import CouncilorError, InputError, NotFoundError
 from councilor.ports.events import EventStream
 from councilor.settings import Settings, load_settings
@@ -46,6 +47,7 @@ def execute(context: typer.Context, as_json: bool, body: Callable[[Session], Awa
 
     async def enter() -> ExitCode:
         settings = load_settings(config=chosen.config, flags=chosen.flags)
+        start_logs(settings)
         return await body(Session(settings=settings, output=output))
 
     try:
