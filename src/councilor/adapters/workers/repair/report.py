@@ -37,7 +37,7 @@ def success_report(base: Base, result: TrialResult, results: Sequence[TrialResul
         [
             "## What was wrong",
             *(f"{quoted(target)} failed: {_message(base.run, target)}." for target in base.targets[:MAX_LISTED]),
-            f"The cause is in {path}, line {fix.mutant.line}{_function(fix)}.",
+            f"The cause is probably in {path}, line {fix.mutant.line}{_function(fix)}.",
             "",
             "## What was changed",
             f"The change {fix.mutant.description} in {path}, line {fix.mutant.line}.",
