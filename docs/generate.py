@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+
+import typer
 
 from councilor.domain.metric import CATALOGUE, SERIES_BUDGET, Label, Metric, MetricKind, prometheus_name, statsd_name
 from councilor.settings import default_file, explain, load_settings, setting_fields, variable_name
+from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.main import app
 
-__all__ = ["PAGES", "configuration_page", "metrics_page"]
+__all__ = ["PAGES", "cli_page", "configuration_page", "metrics_page"]
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -38,6 +43,32 @@ adapter this release does not have cannot be switched on. This page is generated
 | key | default | meaning |
 |---|---|---|
 """
+
+_CLI_HEAD = """# Commands
+
+Every command with its `--help`. This page is generated (`python docs/generate.py`).
+
+Results go to standard output, everything else (progress, hints, errors) to standard error. With `--json` standard
+output holds exactly one JSON document, also for an error: `{"error": {"message", "hint", "exit_code"}}`. `--config` and
+`--set` stand before the command's name. A `TASK` that exists already is `last`, an id, or four or more digits of its
+beginning or end. `councilor --install-completion` sets up completion for the shell in use.
+
+## Exit codes
+
+| code | name | meaning |
+|---|---|---|
+"""
+
+_HELP_WIDTH = 120
+_MEANINGS = {
+    ExitCode.ACCEPTED: "accepted, or done",
+    ExitCode.REJECTED: "rejected; a gate failed; a record is not sound",
+    ExitCode.BAD_INPUT: "the input is not acceptable, or names nothing that is known; nothing was changed",
+    ExitCode.UNDECIDED: "the council could not decide: more evidence, or a person, is needed",
+    ExitCode.UNAVAILABLE: "something that is needed does not work here (database, sandbox); try again or see the hint",
+    ExitCode.FAILED: "the run ended with an error",
+    ExitCode.CANCELLED: "interrupted; `councilor run --resume` goes on",
+}
 
 _CONFIGURATION_TAIL = """
 `workers` is a table of profiles by name (lower case letters, digits, `_` and `-`); the file may add any number:
@@ -98,7 +129,25 @@ def _profile_default(key: str) -> object:
     return list(field.default) if isinstance(field.default, tuple) else field.default
 
 
-PAGES = {"metrics.md": metrics_page, "configuration.md": configuration_page}
+def cli_page() -> str:
+    """docs/reference/cli.md."""
+    codes = [f"| {int(code)} | {code.name.lower()} | {_MEANINGS[code]} |" for code in ExitCode]
+    command = typer.main.get_command(app)
+    context = command.context_class(command, info_name="councilor", terminal_width=_HELP_WIDTH)
+    return _CLI_HEAD + "\n".join([*codes, *_helps(command, context)])
+
+
+def _helps(command: typer.core.TyperCommand | typer.core.TyperGroup, context: typer.Context) -> Iterator[str]:
+    command.rich_markup_mode = None  # its plain text depends on no terminal
+    yield f"\n## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```"
+    for name, inner in getattr(command, "commands", {}).items():
+        below = inner.context_class(inner, info_name=name, parent=context, terminal_width=_HELP_WIDTH)
+        yield from _helps(inner, below)
+    if context.parent is None:
+        yield ""
+
+
+PAGES = {"metrics.md": metrics_page, "configuration.md": configuration_page, "cli.md": cli_page}
 
 
 def main() -> None:
