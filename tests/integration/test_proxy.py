@@ -221,7 +221,6 @@ print(json.dumps([fetch(f"http://unlisted.example:{other}/"), fetch(f"http://127
             cwd=tmp_path / "work",
             mounts=(Mount(path=tmp_path / "work", writable=True), *PYTHON_MOUNTS),
             limits=Limits(wall_s=30),
-            env={"NO_PROXY": ""},
             proxy_hosts=(f"127.0.0.2:{there}",),
         )
         result = await sandbox.run(job)

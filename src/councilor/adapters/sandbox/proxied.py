@@ -22,6 +22,8 @@ from councilor.ports.sandbox import Job, Mount
 
 __all__ = ["ProxiedGrip", "behind_proxy", "proxied_job"]
 
+LOOPBACK = ("localhost", "127.0.0.1")
+"""What a job reaches in its own network, so not through the proxy; unless the host's is listed, as a local model is."""
 ENTRY = Path(__file__).with_name("proxy_entry.py")
 
 
@@ -46,8 +48,11 @@ class ProxiedGrip:
 def proxied_job(job: Job, fd: int) -> Job:
     """The job, started by the proxy's entry."""
     python, mounts = interpreter()
+    listed = {host.rpartition(":")[0] for host in job.proxy_hosts}
+    direct = ",".join(name for name in LOOPBACK if name not in listed)
     return dataclasses.replace(
         job,
+        env={"NO_PROXY": direct, "no_proxy": direct, **job.env},
         argv=(str(python), "-I", "-S", str(ENTRY), str(fd), *job.argv),
         mounts=(*job.mounts, *mounts, Mount(path=ENTRY)),
     )

@@ -22,7 +22,7 @@ def main(fd: int, *command: str) -> NoReturn:
         listener.listen(64)
         port = listener.getsockname()[1]
         socket.send_fds(line, [b"p"], [listener.fileno()])
-    env = dict(os.environ, NO_PROXY="localhost,127.0.0.1", no_proxy="localhost,127.0.0.1")
+    env = dict(os.environ)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         env[name] = f"http://127.0.0.1:{port}"
     try:
