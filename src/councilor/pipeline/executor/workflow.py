@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import END_STATES, Task, TaskState
+from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
 from councilor.pipeline.executor.check import examine, inspect, measure_baseline
@@ -34,6 +34,8 @@ __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
 WORKFLOW_VERSION = "1"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
+WORK_SHARE = 0.7
+"""Share of the time left that a worker may take: what it made has to be checked as well."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
     Decision.REJECT: TaskState.REJECTED,
@@ -104,7 +106,8 @@ class Executor:
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
-            await context.narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
+            if not await _has_ended(context):
+                await context.narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
             raise
         return encode(outcome)
 
@@ -148,7 +151,7 @@ class _Journey:
                 start_tree=tree,
                 parent=parent,
                 refinement=await load_refinement(context, previous),
-                timeout_s=self._remaining_s(),
+                timeout_s=self._remaining_s() * WORK_SHARE,
             )
             return encode(made)
 
@@ -186,9 +189,8 @@ class _Journey:
         context, task = self._context, self._context.task
         artifact = await context.artifact(deliberated.verdict)
         verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
-        head = await context.parts.events.head(task.id)
-        ended = head is not None and head.state in END_STATES  # by an execution that a crash kept from returning
-        commit = head.commit if head is not None and ended else await publish(context, verdict, artifact)
+        ended = await _has_ended(context)
+        commit = ended.commit if ended else await publish(context, verdict, artifact)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
         outcome = Outcome(
             task_id=task.id,
@@ -225,3 +227,9 @@ class _Journey:
 
     def _remaining_s(self) -> float:
         return self._deadline - self._context.parts.clock.monotonic()
+
+
+async def _has_ended(context: RunContext) -> TaskHead | None:
+    """The task's head, when an execution that a crash kept from returning has told its end already."""
+    head = await context.parts.events.head(context.task.id)
+    return head if head is not None and head.state in END_STATES else None
