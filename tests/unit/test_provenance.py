@@ -37,6 +37,7 @@ PROVENANCE = Provenance(
     input_hash=hash_inputs((ArtifactInput(artifact_id="i", output_hash="0" * 64, role="tests"),)),
     output_hash=digest(b"x"),
     tree="f" * 40,
+    media_type="application/json",
     producer=Producer(name="councilor", version="0"),
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
 )

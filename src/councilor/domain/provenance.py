@@ -86,6 +86,7 @@ class Provenance:
     input_hash: str
     output_hash: str
     tree: str | None
+    media_type: str
     producer: Producer
     created_at: datetime
 
@@ -111,6 +112,7 @@ class Provenance:
                 "input_hash": self.input_hash,
                 "output_hash": self.output_hash,
                 "tree": self.tree,
+                "media_type": self.media_type,
                 "producer": producer,
                 "created_at": self.created_at.isoformat(),
             },

@@ -84,6 +84,7 @@ class TaskLedger:
             input_hash=_hash_inputs(edges),
             output_hash=digest(body),
             tree=tree,
+            media_type=media_type,
             producer=Producer(name=producer, version=ledger.version, sandbox=sandbox, env_hash=env_hash),
             created_at=ledger.clock.now(),
         )

@@ -4,7 +4,7 @@ For each artifact, in this order:
 1. its statement is a DSSE envelope, signed by a trusted key;
 2. payload, statement and predicate are of the types that councilor writes;
 3. the subject's digest is the SHA-256 of the stored bytes;
-4. every field of the record is the one that was signed;
+4. every field of the record is the one that was signed, and its size is that of the bytes;
 5. `input_hash` follows from the inputs, and each input has the recorded hash;
 6. the parent is an artifact of the same task, and the chain ends at the task's spec.
 Last, the published commit, if there is one, holds exactly the tree that the latest verdict is about.
@@ -111,6 +111,10 @@ async def _problems(
         for field, value in _actual_fields(artifact, digest(body)).items()
         if value != signed.get(field)
     ]
+    if artifact.size_bytes != len(body):
+        problems.append(f"size_bytes is {artifact.size_bytes}, but it has {len(body)} bytes")
+    if artifact.input_hash != hash_inputs(artifact.inputs):
+        problems.append("its input_hash does not follow from its inputs")
     return [*problems, *_chain_problems(artifact, known)]
 
 
@@ -137,9 +141,10 @@ def _actual_fields(artifact: ExecutionArtifact, body_hash: str) -> dict[str, obj
         "inputs": [
             {"artifact_id": item.artifact_id, "sha256": item.output_hash, "role": item.role} for item in artifact.inputs
         ],
-        "input_hash": hash_inputs(artifact.inputs),
+        "input_hash": artifact.input_hash,
         "output_hash": artifact.output_hash,
         "tree": artifact.tree,
+        "media_type": artifact.media_type,
         "created_at": artifact.created_at.isoformat(),
         "keyid": artifact.keyid,
     }
