@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from commandline import CommandLine
 from psycopg.sql import SQL, Identifier
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
@@ -98,6 +99,23 @@ def emptied_database_url(_shared_database_url: str) -> Iterator[str]:
         ).fetchall()
         admin.execute("SET session_replication_role = replica")  # what is recorded refuses to be truncated
         admin.execute(SQL("TRUNCATE {}").format(SQL(", ").join(Identifier(name) for (name,) in tables)))
+
+
+@pytest.fixture(scope="session")
+def councilor(service_missing: Callable[[str], None]) -> Iterator[CommandLine]:
+    """The command line with a data folder of its own, in which an embedded server runs."""
+    folder = Path(tempfile.mkdtemp(prefix="councilor-cli-"))
+    folder.chmod(0o711)  # as root the server's own user passes through
+    command = CommandLine(folder / "data")
+    try:
+        up = command("db", "up")
+        if up.code == 4:
+            service_missing(up.err)
+        up.expect(0)
+        yield command
+    finally:
+        command("db", "down")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _trade_durability_for_speed(url: str) -> None:

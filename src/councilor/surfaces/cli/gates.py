@@ -50,8 +50,6 @@ def run_gates_command(
                 folder=Path.cwd(),
                 number=int(tools.clock.now().strftime("%y%m%d%H%M")),
             )
-            if drafted:
-                session.output.note("No spec was given, so a tier 3 spec was drafted; scope is the whole repository.")
             order = Order(
                 spec_text=spec_text,
                 base=start,
@@ -62,6 +60,8 @@ def run_gates_command(
                 candidate_tree=tree,
             )
             task = await draft_task(order, repository, clock=tools.clock, ids=tools.ids)
+            if drafted:
+                session.output.note("No spec was given, so a tier 3 spec was drafted; scope is the whole repository.")
             results = await tools.inspector(repository, folder).inspect(task, tree, static=static)
         blocked = any(result.blocks for result in results)
         session.output.result({"passed": not blocked, "tree": tree, "gates": [encode(item) for item in results]})

@@ -72,8 +72,6 @@ def run(
                 nodeids=test or (),
                 test_command=test_command,
             )
-            if drafted:
-                session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
             name = worker or settings.run.worker
             settings.profile(name)
             order = Order(
@@ -87,6 +85,8 @@ def run(
             )
             async with service.tools.hold(repository.root, wait=wait):
                 task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+                if drafted:
+                    session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
                 return await _start(session, service, task)
 
     execute(context, as_json, body)
