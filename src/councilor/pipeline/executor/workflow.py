@@ -97,8 +97,12 @@ class Executor:
         return decode(Outcome, await self._engine.recover(task_id))
 
     async def cancel(self, task_id: str) -> None:
-        """End a task for good."""
+        """End a task for good, and say so on its stream."""
         await self._engine.cancel(task_id)
+        events, clock = self._parts.events, self._parts.clock
+        head = await events.head(task_id)
+        if head is not None and head.state not in END_STATES:
+            await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
 
     async def _execute(self, run_id: str) -> JsonValue:
         context = await open_context(self._parts, run_id)

@@ -9,9 +9,11 @@ import typer
 
 from councilor import __version__
 from councilor.errors import InputError
-from councilor.surfaces.cli import demo, doctor, run, tasks
+from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.database import db_app
+from councilor.surfaces.cli.demo import demo
+from councilor.surfaces.cli.doctor import doctor
 from councilor.surfaces.cli.environments import env_app
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.output import Output
@@ -70,8 +72,8 @@ app.command()(tasks.diff)
 app.command()(tasks.apply)
 app.command()(tasks.verify)
 app.command()(tasks.clean)
-app.command()(doctor.doctor)
-app.command()(demo.demo)
+app.command()(doctor)
+app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")

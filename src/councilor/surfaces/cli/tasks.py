@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from councilor.app import git_repositories, open_store, repository_lock
+from councilor.app import git_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.pipeline.ledger import verify_task
 from councilor.ports.events import EventStream
+from councilor.ports.repository import Repository
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.export import write_export
 from councilor.surfaces.cli.report import load_judged, show_why
@@ -129,8 +130,7 @@ def verify(
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             head = await _head(store.events, task)
-            repository = await git_repositories().open(Path(head.repository)) if head.commit else None
-            report = await verify_task(head, store.artifacts, store.keys, repository)
+            report = await verify_task(head, store.artifacts, store.keys, await _published_in(head, session))
             exported = await write_export(store, head.task_id, export) if export else None
         session.output.result(encode(report) | {"sound": report.sound, "exported_files": exported})
         for finding in report.findings:
@@ -150,7 +150,7 @@ def verify(
 
 def clean(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Also files of runs that could still be resumed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also end runs that could still be resumed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove workspaces and scratch files of runs that have ended; artifacts and verdicts stay."""
@@ -158,14 +158,20 @@ def clean(
     async def body(session: Session) -> ExitCode:
         removed: list[str] = []
         lock = repository_lock(session.settings)
-        async with open_store(session.settings) as store:
+        async with AsyncExitStack() as stack:
+            # Only ending unfinished runs needs the engine, which takes a while to start.
+            service = await stack.enter_async_context(open_service(session.settings)) if everything else None
+            store = service.store if service else await stack.enter_async_context(open_store(session.settings))
             for folder in sorted(session.settings.runs_dir.glob("*")):
                 found = await store.events.find(folder.name)
                 head = await store.events.head(found[0]) if found else None
-                if not everything and (head is None or head.state not in END_STATES):
+                unfinished = head is None or head.state not in END_STATES
+                if unfinished and service is None:
                     continue
                 try:
                     async with lock.hold(Path(head.repository)) if head else nullcontext():
+                        if head and unfinished and service:
+                            await service.executor.cancel(head.task_id)
                         shutil.rmtree(folder)
                 except BusyError:
                     session.output.note(f"{folder.name} is running; left alone.")
@@ -178,6 +184,17 @@ def clean(
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
+
+
+async def _published_in(head: TaskHead, session: Session) -> Repository | None:
+    """The repository that holds a task's commit; None when there is no commit, or no repository any more."""
+    if head.commit is None:
+        return None
+    try:
+        return await git_repositories().open(Path(head.repository))
+    except InputError as error:
+        session.output.note(f"The commit {head.commit[:12]} was not checked: {error.message}", style="yellow")
+        return None
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:
