@@ -1,0 +1,377 @@
+"""Every command as a person and as a program uses it: what it prints, its one JSON document, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import typer
+from commandline import CommandLine, hand, state_of
+from journey import BUG, FIX, TOTAL, git, make_repository, make_spec
+from typer.main import get_command
+
+from councilor.surfaces.cli.main import app
+
+REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; printf 'I \\033[31mfixed A1.\\007 Only `shop.py` was changed.'"
+HOSTILE = "Repair the \x1b]0;owned\x07total [bold]now[/bold]"
+
+
+@dataclass(frozen=True)
+class Done:
+    """One accepted task on a repository."""
+
+    repository: Path
+    task_id: str
+    branch: str
+    commit: str
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a bug, a spec, and on branches a good and a bad change."""
+    folder = make_repository(tmp_path_factory.mktemp("shop"), {".caws/specs/SHOP-1.yaml": make_spec()})
+    broken = (folder / "shop.py").read_text()
+    for branch, text in (("good", broken.replace(BUG, FIX)), ("bad", broken.replace(BUG, "0"))):
+        git(folder, "switch", "-q", "-c", branch, "main")
+        (folder / "shop.py").write_text(text)
+        git(folder, "commit", "-q", "-am", f"A {branch} change")
+    git(folder, "switch", "-q", "main")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(councilor: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A task whose title, report and repository come from someone hostile."""
+    folder = make_repository(tmp_path_factory.mktemp("done"))
+    worker = hand(tmp_path_factory.mktemp("worker"), REPAIR)
+    printed = councilor(*worker, "run", HOSTILE, "-C", folder, "--test", TOTAL, "--json").expect(0).data
+    return Done(folder, printed["task_id"], printed["branch"], printed["commit"])
+
+
+def commands() -> Iterator[list[str]]:
+    """Every command's name, groups' included."""
+
+    def below(command: typer.core.TyperCommand, path: list[str]) -> Iterator[list[str]]:
+        yield path
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from below(inner, [*path, name])
+
+    return below(get_command(app), [])  # type: ignore[arg-type]
+
+
+def harmless(text: str) -> bool:
+    """Whether a terminal does nothing with it but show it."""
+    return all(char.isprintable() or char in "\n\t" for char in text)
+
+
+# --- all commands ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_every_command_explains_itself(command: list[str], councilor: CommandLine) -> None:
+    printed = councilor(*command, "--help").expect(0)
+    assert "Usage: " in printed.out
+    assert "--help" in printed.out
+
+
+def test_all_promised_commands_are_there() -> None:
+    promised = "run judge list show diff apply verify clean doctor demo gates spec env db config"
+    names = {command[0] for command in commands() if command}
+    assert " ".join(sorted(names)) == " ".join(sorted(promised.split(" ")))
+
+
+def test_a_wrong_command_is_bad_input(councilor: CommandLine) -> None:
+    assert "shw" in councilor("shw").expect(2).err
+
+
+def test_the_version(councilor: CommandLine) -> None:
+    assert councilor("--version").expect(0).out.startswith("councilor 0.")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion(shell: str, tmp_path: Path) -> None:
+    program = "import sys; sys.argv[0] = 'councilor'; from councilor.surfaces.cli.main import main; main()"
+    script = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"_COUNCILOR_COMPLETE": f"source_{shell}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert script.returncode == 0, script.stderr
+    assert "councilor" in script.stdout
+    if shell == "bash":
+        (tmp_path / "completion").write_text(script.stdout)
+        subprocess.run(["bash", "-n", tmp_path / "completion"], check=True)
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def test_list(done: Done, councilor: CommandLine) -> None:
+    heads = councilor("list", "--json").expect(0).data
+    head = next(head for head in heads if head["task_id"] == done.task_id)
+    assert (head["state"], head["decision"], head["commit"]) == ("completed", "accept", done.commit)
+    shown = councilor("list").expect(0).out
+    assert done.task_id in shown
+    assert "[bold]now[/bold]" in shown, "markup is text"
+    older = councilor("list", "--before", done.task_id, "--json").expect(0).data
+    assert done.task_id not in {head["task_id"] for head in older}
+
+
+def test_show(done: Done, councilor: CommandLine) -> None:
+    data = councilor("show", done.task_id, "--json").expect(0).data
+    assert data["task"]["task_id"] == done.task_id
+    assert data["verdict"]["decision"] == "accept"
+    assert {claim["status"] for claim in data["claims"]} == {"supported"}
+    assert data["artifacts"][0]["kind"] == "spec"
+    shown = councilor("show", done.task_id[-8:]).expect(0).out
+    assert done.commit in shown
+    assert "verdict/1" in shown
+
+
+def test_show_why(done: Done, councilor: CommandLine) -> None:
+    shown = councilor("show", "--why", done.task_id).expect(0).out
+    for word in (
+        "accept",
+        "revert_check",
+        "base_tests",
+        "constitutional",
+        "quality_evaluator",
+        "Only `shop.py`",
+        "P = 0.",
+    ):
+        assert word in shown
+    assert councilor("show", "--why", done.task_id, "--json").data == councilor("show", done.task_id, "--json").data
+
+
+@pytest.mark.parametrize("command", [("list",), ("show",), ("show", "--why"), ("diff",), ("verify",)])
+def test_untrusted_text_does_nothing_to_the_terminal(
+    command: tuple[str, ...], done: Done, councilor: CommandLine
+) -> None:
+    asked = command if command == ("list",) else (*command, done.task_id)
+    printed = councilor(*asked).expect(0)
+    assert harmless(printed.out + printed.err)
+    if command[0] in {"list", "show"}:
+        assert "]0;owned" in printed.out
+
+
+def test_names_of_files_are_shown_escaped(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "shop")
+    worker = hand(tmp_path, "printf '\\033[2Jcleared'; echo > \"$(printf 'a\\033[2Jb.txt')\"")
+    printed = councilor(*worker, "run", HOSTILE, "-C", folder, "--iterations", "1").expect(1)
+    why = councilor("show", "--why").expect(0)
+    assert r"a\x1b[2Jb.txt" in why.out
+    for each in (printed, why, councilor("diff")):
+        assert harmless(each.out + each.err)
+
+
+def test_diff(done: Done, councilor: CommandLine) -> None:
+    data = councilor("diff", done.task_id, "--json").expect(0).data
+    assert set(data) == {"task_id", "tree", "patch"}
+    patch = councilor("diff", done.task_id).expect(0).out
+    assert patch == data["patch"]
+    subprocess.run(["git", "apply", "--check", "-"], cwd=done.repository, input=patch.encode(), check=True)
+
+
+def test_apply(done: Done, councilor: CommandLine) -> None:
+    (done.repository / "mine.txt").write_text("kept")
+    applied = councilor("apply", done.task_id, "--json").expect(0).data
+    assert (applied["branch"], applied["commit"]) == ("main", done.commit)
+    assert git(done.repository, "rev-parse", "main", "HEAD").split() == [done.commit] * 2
+    assert git(done.repository, "status", "--porcelain") == "?? mine.txt"
+    assert "main is now at" in councilor("apply", done.task_id).expect(0).out, "applying twice does no harm"
+
+
+def test_apply_refuses_what_it_cannot_do_safely(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "shop")
+    run = councilor(*hand(tmp_path, REPAIR), "run", "Repair", "-C", folder, "--test", TOTAL, "--json").expect(0).data
+    (folder / "shop.py").write_text("# mine\n")
+    _refuses_to_apply(run["task_id"], folder, councilor)
+    git(folder, "commit", "-q", "-am", "Go another way")
+    _refuses_to_apply(run["task_id"], folder, councilor)
+
+
+def _refuses_to_apply(task_id: str, folder: Path, councilor: CommandLine) -> None:
+    before = state_of(folder)
+    assert "hint: " in councilor("apply", task_id).expect(2).err
+    remembered = f"{folder}/.git/ORIG_HEAD"  # git's own note of where a merge began
+    now = {path: data for path, data in state_of(folder).items() if path != remembered}
+    assert now == {path: data for path, data in before.items() if path != remembered}
+
+
+def test_apply_of_nothing(shop: Path, councilor: CommandLine) -> None:
+    task_id = councilor("judge", "main..main", "-C", shop, "--json").expect(1).data["task_id"]
+    assert "show --why" in councilor("apply", task_id).expect(2).err
+
+
+def test_verify(done: Done, councilor: CommandLine) -> None:
+    report = councilor("verify", done.task_id, "--json").expect(0).data
+    assert report["sound"] is True
+    assert councilor("verify", done.task_id).expect(0).out.startswith("sound: ")
+
+
+def test_verify_says_what_was_altered(shop: Path, councilor: CommandLine) -> None:
+    task_id = councilor("judge", "main..good", "-C", shop, "--spec", "SHOP-1", "--json").expect(0).data["task_id"]
+    url = _database_url(councilor)
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("SET session_replication_role = replica")  # the tables refuse changes to what is recorded
+        changed = admin.execute(
+            "UPDATE execution_artifacts SET tree = repeat('0', 40) WHERE task_id = %s AND name = 'verdict/1'", [task_id]
+        )
+        assert changed.rowcount == 1
+    report = councilor("verify", task_id, "--json").expect(1).data
+    assert report["sound"] is False
+    assert [(finding["name"], finding["problem"].split()[0]) for finding in report["findings"]] == [
+        ("verdict/1", "tree")
+    ]
+    assert "NOT sound" in councilor("verify", task_id).expect(1).out
+
+
+def test_clean(tmp_path: Path, shop: Path, councilor: CommandLine) -> None:
+    task_id = councilor("judge", "main..main", "-C", shop, "--json").expect(1).data["task_id"]
+    assert task_id in councilor.runs
+    removed = councilor("clean", "--json").expect(0).data["removed"]
+    assert task_id in removed
+    assert councilor.runs == set()
+    councilor("verify", task_id).expect(0)
+    assert "Removed the files of 0 run(s)." in councilor("clean").expect(0).out
+
+
+# --- changes that exist already --------------------------------------------------------------------------------------
+
+
+def test_judge(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    before = state_of(shop)
+    good = councilor("judge", "main..good", "-C", shop, "--spec", "SHOP-1", "--json").expect(0).data
+    assert (good["decision"], good["commit"]) == ("accept", None)
+    bad = councilor("judge", "main..bad", "-C", shop, "--spec", "SHOP-1").expect(1)
+    assert bad.out.startswith("reject (veto: ")
+    claims = tmp_path / "claims.md"
+    claims.write_text("Only `README.md` was changed.\n")
+    lie = councilor("judge", "main..good", "-C", shop, "--spec", "SHOP-1", "--claims", claims, "--json").expect(1).data
+    assert councilor("show", lie["task_id"], "--json").data["claims"][0]["status"] == "contradicted"
+    assert state_of(shop) == before
+
+
+def test_gates_run(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    before, tasks, runs = state_of(shop), councilor.tasks, councilor.runs
+    full = ("gates", "run", "-C", shop, "--base", "main", "--spec", "SHOP-1")
+    good = councilor(*full, "--head", "good", "--json").expect(0).data
+    assert good["passed"] is True
+    assert {gate["gate"]: gate["status"] for gate in good["gates"]}["revert_check"] == "passed"
+    bad = councilor(*full, "--head", "bad").expect(1).out
+    assert "ACCEPT-1" in bad
+    static = councilor(*full, "--head", "bad", "--static", "--json").expect(0).data
+    assert "base_tests" not in {gate["gate"] for gate in static["gates"]}
+    patch = tmp_path / "good.patch"
+    patch.write_bytes(subprocess.run(["git", "diff", "main", "good"], cwd=shop, capture_output=True, check=True).stdout)
+    from_file = councilor(*full, "--patch", patch, "--static", "--json").expect(0).data
+    from_stdin = councilor(*full, "--patch", "-", "--static", "--json", stdin=patch.read_bytes()).expect(0).data
+    assert from_file["tree"] == from_stdin["tree"] == good["tree"] == git(shop, "rev-parse", "good^{tree}")
+    assert (state_of(shop), councilor.tasks, councilor.runs) == (before, tasks, runs)
+
+
+def test_gates_need_no_database(shop: Path, councilor: CommandLine) -> None:
+    nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+    councilor("gates", "run", "-C", shop, "--base", "main", "--head", "good", "--static", env=nowhere).expect(0)
+
+
+# --- specs, environments, database, machine --------------------------------------------------------------------------
+
+
+def test_spec(tmp_path: Path, councilor: CommandLine) -> None:
+    made = councilor(
+        "spec", "init", "Repair it", "--folder", tmp_path, "--path", "src", "--test", TOTAL, "--json"
+    ).expect(0)
+    path = Path(made.data["path"])
+    assert path == tmp_path / ".caws/specs/TASK-1.yaml"
+    assert "valid" in councilor("spec", "validate", path).expect(0).out
+    assert "exists" in councilor("spec", "init", "Again", "--folder", tmp_path).expect(2).err
+    councilor("spec", "init", "Again", "--folder", tmp_path, "--number", "2").expect(0)
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(make_spec(id="x", scope={"in": [], "out": ["a*"]}))
+    found = councilor("spec", "validate", path, wrong, "--json").expect(2).data
+    assert found[str(path)] == []
+    assert {item["rule"] for item in found[str(wrong)]} == {"SPEC-5", "SPEC-6", "SPEC-7"}
+    assert "SPEC-7" in councilor("spec", "validate", wrong).expect(2).out
+    assert "hint: " in councilor("spec", "validate", tmp_path / "none.yaml").expect(2).err
+
+
+def test_environments(shop: Path, councilor: CommandLine) -> None:
+    built = councilor("env", "build", "-C", shop, "--json").expect(0).data
+    assert Path(built["python"]).exists()
+    listed = councilor("env", "list", "--json").expect(0).data
+    assert built["env_hash"] in {item["env_hash"] for item in listed}
+    assert built["env_hash"][:16] in councilor("env", "list").expect(0).out
+    assert councilor("env", "clean", "--keep-days", "1", "--json").expect(0).data == []
+    assert councilor("env", "clean", "--keep-days", "0").expect(0).out.startswith("Removed ")
+    assert councilor("env", "list", "--json").expect(0).data == []
+
+
+def test_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("database")
+    for above in (folder, *folder.parents[:2]):
+        above.chmod(0o711)  # as root the server's own user passes through
+    own = CommandLine(folder / "data")
+    try:
+        assert own("db", "status", "--json").expect(4).data["answers"] is False
+        assert not (folder / "data").exists(), "asking starts nothing"
+        up = own("db", "up", "--json").expect(0).data
+        assert (up["kind"], up["answers"]) == ("embedded", True)
+        assert own("db", "up", "--json").expect(0).data["pid"] == up["pid"], "a running server is joined"
+        assert "answers: True" in own("db", "status").expect(0).out
+        assert own("db", "migrate", "--json").expect(0).data == {"applied": []}
+        assert own("list", "--json").expect(0).data == []
+        assert "no task yet" in own("show").expect(2).err
+        assert own("db", "down", "--json").expect(0).data == {"stopped": True}
+        assert "was not running" in own("db", "down").expect(0).out
+    finally:
+        own("db", "down")
+
+
+def test_an_external_server_is_not_ours_to_stop(database_url: str, councilor: CommandLine) -> None:
+    external = {"V3_STORAGE__DATABASE__URL": database_url}
+    assert councilor("db", "status", "--json", env=external).expect(0).data["kind"] == "external"
+    for command in ("up", "down"):
+        assert "storage.database.url" in councilor("db", command, env=external).expect(2).err
+
+
+def test_doctor(councilor: CommandLine) -> None:
+    checks = {item["check"]: item["status"] for item in councilor("doctor", "--json").expect(0).data}
+    assert {checks["python"], checks["git"], checks["database"]} == {"pass"}
+    assert checks["sandbox"] in {"pass", "warn"}
+    assert "sandbox" in councilor("doctor").expect(0).out
+    nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+    sick = councilor("doctor", "--json", env=nowhere).expect(4).data
+    assert {item["check"]: item["status"] for item in sick}["database"] == "fail"
+
+
+def test_config_show(councilor: CommandLine) -> None:
+    secret = {"V3_STORAGE__DATABASE__URL": "postgresql://me:secret-word@db/x"}
+    printed = councilor("--set", "run.max_iterations=7", "config", "show", "--json", env=secret).expect(0)
+    assert printed.data["run.max_iterations"] == {"value": 7, "origin": "flag"}
+    assert "secret-word" not in printed.out
+    assert "db/x" in printed.data["storage.database.url"]["value"]
+    assert "V3_STORAGE__DATABASE__URL" in printed.data["storage.database.url"]["origin"]
+    assert "run.worker" in councilor("config", "show").expect(0).out
+
+
+def test_an_error_is_one_json_document_too(shop: Path, councilor: CommandLine) -> None:
+    refused = councilor("run", "NOPE-1", "-C", shop, "--json").expect(2)
+    error = refused.data["error"]
+    assert error["exit_code"] == 2
+    assert error["message"] and error["hint"]
+    process = councilor.finish("run", "NOPE-1", "-C", shop, "--json").expect(2)
+    assert json.loads(process.out) == refused.data
+
+
+def _database_url(councilor: CommandLine) -> str:
+    from councilor.adapters.postgres.embedded import EmbeddedPostgres
+
+    return EmbeddedPostgres(councilor.data_dir / "postgres").status().url
