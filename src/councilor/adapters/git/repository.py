@@ -113,12 +113,14 @@ class GitRepository:
     async def composed(self, tree: str, other: str, theirs: Callable[[str], bool]) -> str:
         """`tree` with every path for which `theirs(path)` holds taken from `other`, which wins where both cannot be."""
         with _timed("composed", self._clock, self._metrics):
-            return await trees.compose(self._store, await self.entries(tree), await self.entries(other), theirs)
+            ours = await self.entries(tree)
+            chosen = trees.choose(ours, await self.entries(other), theirs)
+            return tree if chosen == ours else await trees.write_tree(self._store, chosen)
 
     async def create_workspace(self, tree: str, folder: Path) -> None:
         """Make `folder` a throw-away repository with one commit that holds `tree`."""
         with _timed("create_workspace", self._clock, self._metrics):
-            await workspace.make_workspace(self._store, check_name(tree), folder)
+            await workspace.make_workspace(self._store, check_name(tree), await self.entries(tree), folder)
 
     async def take(self, folder: Path) -> str:
         """The tree that a workspace's files make now, read without trusting its `.git`."""

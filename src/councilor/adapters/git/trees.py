@@ -4,7 +4,7 @@ Rules:
 - `write_files` writes into an empty folder only, by git's own checkout: it never follows a symbolic link, refuses names
   like `.git`, `.GIT` or `git~1`, and leaves a submodule as an empty folder. Bytes are the blobs' bytes.
 - `list_drift` trusts no stat data: it compares type, executable bit and bytes of every tracked file.
-- Where two chosen paths of `compose` cannot both exist (a file and a folder of one name), the other tree's path stays.
+- Where two chosen paths of `choose` cannot both exist (a file and a folder of one name), the other tree's path stays.
 
 Source: git-read-tree(1), git-apply(1).
 """
@@ -23,7 +23,7 @@ from councilor.adapters.git.store import temporary_index
 from councilor.domain.change import TreeEntry
 from councilor.errors import InputError
 
-__all__ = ["apply_patch", "check_empty", "compose", "export_files", "list_drift", "write_files"]
+__all__ = ["apply_patch", "check_empty", "choose", "export_files", "list_drift", "write_files", "write_tree"]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -71,10 +71,10 @@ async def apply_patch(git: Git, tree: str, patch: bytes) -> str:
         return (await view.ask("write-tree")).decode().strip()
 
 
-async def compose(
-    git: Git, ours: Iterable[TreeEntry], others: Iterable[TreeEntry], theirs: Callable[[str], bool]
-) -> str:
-    """The tree of `ours`, with the paths for which `theirs` holds as in `others`."""
+def choose(
+    ours: Iterable[TreeEntry], others: Iterable[TreeEntry], theirs: Callable[[str], bool]
+) -> tuple[TreeEntry, ...]:
+    """The entries of `ours`, with the paths for which `theirs` holds as in `others`, sorted by path."""
     taken = {entry.path: entry for entry in others if theirs(entry.path)}
     folders = {parent for path in taken for parent in _parents(path)}
     kept = [
@@ -84,7 +84,11 @@ async def compose(
         and entry.path not in folders
         and not any(parent in taken for parent in _parents(entry.path))
     ]
-    chosen = [*kept, *taken.values()]
+    return tuple(sorted([*kept, *taken.values()], key=lambda entry: entry.path))
+
+
+async def write_tree(git: Git, chosen: Iterable[TreeEntry]) -> str:
+    """The tree that these entries make."""
     lines = [f"{entry.mode} {entry.hash} 0\t".encode() + encode_path(entry.path) + b"\0" for entry in chosen]
     with temporary_index(git.folder) as index:
         view = git.at(index=index)

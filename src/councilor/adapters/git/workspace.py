@@ -17,12 +17,13 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from councilor.adapters.git.command import Git, run_together
 from councilor.adapters.git.ignoring import write_rules
-from councilor.adapters.git.objects import decode_path, encode_path, list_entries
+from councilor.adapters.git.objects import decode_path, encode_path
 from councilor.adapters.git.store import temporary_index
 from councilor.adapters.git.trees import check_empty, write_files
 from councilor.domain.change import TreeEntry
@@ -49,9 +50,8 @@ The base of this task
 """
 
 
-async def make_workspace(git: Git, tree: str, folder: Path) -> None:
-    """Make the empty `folder` a repository with one commit that holds `tree`."""
-    entries = await list_entries(git, tree)
+async def make_workspace(git: Git, tree: str, entries: Sequence[TreeEntry], folder: Path) -> None:
+    """Make the empty `folder` a repository with one commit that holds `tree`, whose files are `entries`."""
     check_empty(folder)
     internals = folder / ".git"
     for name in ("objects/pack", "objects/info", "refs/heads", "refs/tags", "info"):
@@ -165,7 +165,7 @@ def _place(store: Path, folder: Path) -> Path:
     return store / "workspaces" / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:24]
 
 
-def _remember(place: Path, folder: Path, entries: tuple[TreeEntry, ...]) -> None:
+def _remember(place: Path, folder: Path, entries: Sequence[TreeEntry]) -> None:
     """Keep the index and the base's ignore rules while the files are still exactly the base's."""
     place.mkdir(parents=True, exist_ok=True)
     shutil.copy2(folder / ".git" / "index", place / "index")

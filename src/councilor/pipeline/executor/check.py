@@ -57,16 +57,16 @@ async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | N
     return replace(inputs[made.patch], bundle=bundle, now=now)
 
 
-async def inspect(context: RunContext, made: Work, iteration: int) -> JsonValue:
-    """Run the gates that need no evidence; gives whether evidence is worth its time."""
-    async with context.narrator.phase(TaskState.CHECKING, iteration=iteration):
+async def inspect(context: RunContext, made: Work, iteration: int) -> bool:
+    """Run the gates that need no evidence; gives whether none of them refuses the candidate."""
+    async with context.narrator.phase(TaskState.CHECKING, brief=True, iteration=iteration):
         results = run_gates(
             await gate_input(context, made, None),
             stage=Stage.STATIC,
             metrics=context.parts.metrics,
             clock=context.parts.clock,
         )
-    return {"admitted": not any(result.blocks for result in results)}
+    return not any(result.blocks for result in results)
 
 
 async def measure_baseline(context: RunContext, parent: ExecutionArtifact) -> JsonValue:

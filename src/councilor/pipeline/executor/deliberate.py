@@ -54,7 +54,7 @@ async def deliberate(
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
         previous: how the iteration before ended.
     """
-    async with context.narrator.phase(TaskState.DELIBERATING, iteration=iteration):
+    async with context.narrator.phase(TaskState.DELIBERATING, brief=True, iteration=iteration):
         bundle = await load_bundle(context, evidence_id) if evidence_id else None
         given = await gate_input(context, made, bundle)
         gates = await _run_gates(context, given)

@@ -2,8 +2,8 @@
 
 Rules:
 - `say` stores at once, with everything noted before it and in that order. `note` waits for the next `say` or `flush`.
-- A phase is stored before its work begins; whoever runs a step flushes before the step is remembered. So a step that
-  counts as finished has told everything, and one that is repeated after a crash tells it again.
+- A phase that takes long is stored before its work begins. Whoever runs a step flushes before it is remembered: a step
+  that counts as finished has told everything, and one that is repeated after a crash tells it again.
 - Heartbeats of a worker are merged: the newest replaces one that has not been stored yet.
 """
 
@@ -70,10 +70,16 @@ class Narrator:
         return False
 
     @asynccontextmanager
-    async def phase(self, state: TaskState, **data: Any) -> AsyncIterator[None]:
-        """Say that a phase starts and, unless it fails, note that it has finished."""
+    async def phase(self, state: TaskState, *, brief: bool = False, **data: Any) -> AsyncIterator[None]:
+        """Say that a phase starts and, unless it fails, note that it has finished.
+
+        Args:
+            brief: only note the start, because the phase takes no longer than storing that would.
+        """
         began = self.clock.monotonic()
-        await self.say(EventType.PHASE_STARTED, phase=state.value, **data)
+        self.note(EventType.PHASE_STARTED, phase=state.value, **data)
+        if not brief:
+            await self.flush()
         yield
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.phase.seconds", {"phase": state.value}, duration_s)

@@ -39,6 +39,8 @@ class Work:
     outcome: str
     problem: str | None = None
     """Why the workspace made no tree."""
+    admitted: bool = False
+    """Whether no cheap gate refuses it, so that measuring it is worth its time."""
 
 
 async def work(

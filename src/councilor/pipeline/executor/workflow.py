@@ -1,6 +1,6 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> inspect -> [baseline] -> examine -> deliberate)* -> publish
+prepare -> (work -> [baseline] -> examine -> deliberate)* -> finish
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
@@ -148,24 +148,24 @@ class _Journey:
 
         async def run() -> JsonValue:
             if task.candidate_tree is not None:
-                return encode(await adopt(context, tree=task.candidate_tree, parent=parent))
-            made = await work(
-                context,
-                iteration=iteration,
-                start_tree=tree,
-                parent=parent,
-                refinement=await load_refinement(context, previous),
-                timeout_s=self._remaining_s() * WORK_SHARE,
-            )
-            return encode(made)
+                made = await adopt(context, tree=task.candidate_tree, parent=parent)
+            else:
+                made = await work(
+                    context,
+                    iteration=iteration,
+                    start_tree=tree,
+                    parent=parent,
+                    refinement=await load_refinement(context, previous),
+                    timeout_s=self._remaining_s() * WORK_SHARE,
+                )
+            return encode(replace(made, admitted=await inspect(context, made, iteration)))
 
         return await self._step(f"work:{iteration}", run, preemptible=True)
 
     async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
         """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
         context = self._context
-        inspected = await self._step(f"inspect:{iteration}", lambda: inspect(context, made, iteration))
-        if not inspected["admitted"]:
+        if not made.admitted:
             return None
         if self._baseline is None:
             measured = await self._step("baseline", lambda: measure_baseline(context, parent), preemptible=True)
