@@ -98,6 +98,15 @@ async def test_every_outcome_has_its_word(bench: Bench, tmp_path: Path) -> None:
     assert digest(folder) == before
 
 
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
+async def test_a_suite_runs_in_every_sandbox(bench: Bench, tmp_path: Path, kind: str) -> None:
+    files = {"pyproject.toml": "[tool.pytest.ini_options]\n", "src/shop.py": "PRICE = 2\n"}
+    files["tests/test_shop.py"] = "from shop import PRICE\ndef test_price(): assert PRICE == 2\n"
+    run = await bench.runner(kind).run(bench.request(write(tmp_path / "repo", files)))
+    assert (run.believable, run.exit_code) == (True, 0), run.log.decode()
+    assert run.outcomes == {"tests/test_shop.py::test_price": Outcome.PASSED}
+
+
 async def test_messages_and_log_know_nothing_of_canaries(bench: Bench, tmp_path: Path) -> None:
     source = "".join(f"def test_n{n}():\n    value = {n}\n    assert value != 7\n\n\n" for n in range(10))
     folder = write(tmp_path / "repo", {"tests/test_n.py": source})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from councilor.adapters.analyzers.pytest import PytestRunner
-from councilor.adapters.sandbox.bubblewrap import Bubblewrap
+from councilor.adapters.sandbox.choose import KINDS
 from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.domain.evidence import TestRun
 from councilor.ports.analyzer import TestRequest
@@ -68,10 +68,10 @@ class Bench:
     environment: Environment
     scratch: Path
 
-    def runner(self, **options: Any) -> PytestRunner:
-        """A runner in bubblewrap."""
+    def runner(self, kind: str = "bubblewrap", **options: Any) -> PytestRunner:
+        """A runner in a sandbox of this kind."""
         clock = SystemClock()
-        sandbox = Bubblewrap(scratch=self.scratch, metrics=NoMetrics(), clock=clock)
+        sandbox = KINDS[kind](scratch=self.scratch, metrics=NoMetrics(), clock=clock)
         return PytestRunner(sandbox=sandbox, randomness=SystemRandomness(), clock=clock, metrics=NoMetrics(), **options)
 
     def request(self, folder: Path, **options: Any) -> TestRequest:

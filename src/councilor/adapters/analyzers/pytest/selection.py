@@ -42,6 +42,7 @@ def arguments(request: TestRequest) -> tuple[str, ...]:
     """Pytest's arguments."""
     return (
         f"--rootdir={request.folder}",
+        f"--confcutdir={request.folder}",
         "--continue-on-collection-errors",
         "--color=no",
         "--no-header",
