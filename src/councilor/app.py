@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from councilor import __version__
@@ -63,6 +64,8 @@ __all__ += [
     "migrate_database",
     "repository_lock",
 ]
+
+P = TypeVar("P")
 
 DEADLINES_S = {"artifacts": 60.0, "events": 30.0}
 """Seconds for one call of a port. Git commands, sandboxed jobs and the engine's steps carry limits of their own."""
@@ -222,25 +225,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             DatabaseArtifactStorage(pool) if settings.storage.db_artifacts else MemoryArtifactStorage()
         )
         yield Store(
-            events=with_deadline(
-                stream,
-                port="events",
-                backend="postgres",
-                default_s=DEADLINES_S["events"],
-                metrics=metrics,
-                clock=clock,
-            ),
-            artifacts=with_deadline(
-                storage,
-                port="artifacts",
-                backend="postgres",
-                default_s=DEADLINES_S["artifacts"],
-                metrics=metrics,
-                clock=clock,
-            ),
+            events=_guarded(stream, "events", clock, metrics),
+            artifacts=_guarded(storage, "artifacts", clock, metrics),
             keys=KeyFolder(settings.keys_dir),
             url=url,
         )
+
+
+def _guarded(adapter: P, port: str, clock: Clock, metrics: MetricsBackend) -> P:
+    return with_deadline(
+        adapter, port=port, backend="postgres", default_s=DEADLINES_S[port], metrics=metrics, clock=clock
+    )
 
 
 @asynccontextmanager

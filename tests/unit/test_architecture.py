@@ -243,7 +243,7 @@ def test_every_outside_port_has_a_deadline():
     guarded_names = {
         name.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "with_deadline"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_guarded"
         for name in ast.walk(node.args[0])
         if isinstance(name, ast.Name)
     }
@@ -256,4 +256,4 @@ def test_every_outside_port_has_a_deadline():
         if isinstance(name, ast.Name)
     }
     assert guarded_names, "nothing is guarded"
-    assert imported - built - set(OWN_LIMITS) == set(), "wrap it with with_deadline, or say here what ends its calls"
+    assert imported - built - set(OWN_LIMITS) == set(), "wrap it with _guarded, or say here what ends its calls"
