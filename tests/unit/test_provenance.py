@@ -136,3 +136,21 @@ def test_a_statement_of_another_type_is_refused(tmp_path: Path):
     envelope = sign(KeyFolder(tmp_path), b'{"_type":"https://in-toto.io/Statement/v1","predicateType":"x"}')
     with pytest.raises(BrokenChainError, match="predicateType"):
         envelope.statement()
+
+
+def test_an_envelope_in_another_spelling_is_not_what_was_recorded(tmp_path: Path) -> None:
+    written = sign(KeyFolder(tmp_path), PROVENANCE.payload()).dump()
+    place = written.index(b'=="}')  # 64 bytes leave four bits of the last base64 letter unused
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    read = []
+    for letter in letters:
+        try:
+            read.append(Envelope.load(written[: place - 1] + bytes([letter]) + written[place:]))
+        except BrokenChainError:
+            continue
+    assert len(read) == 4, "one spelling for each value of the last two bits"
+    assert len({envelope.signature for envelope in read}) == 4
+    with pytest.raises(BrokenChainError):
+        Envelope.load(written + b"\n")
+    with pytest.raises(BrokenChainError):
+        Envelope.load(written.replace(b'"keyid":"', b'"keyid":"\\ud800'))

@@ -138,22 +138,26 @@ class Envelope:
 
     @classmethod
     def load(cls, data: bytes) -> Envelope:
-        """Read an envelope.
+        """Read an envelope; only the very bytes that `dump` gives, for base64 and JSON have other spellings.
 
         Raises:
-            BrokenChainError: it is not a DSSE envelope with exactly one signature.
+            BrokenChainError: it is not a DSSE envelope with exactly one signature, or is written differently.
         """
         try:
             raw: Any = json.loads(data)
             (signature,) = raw["signatures"]
-            return cls(
+            envelope = cls(
                 payload=base64.b64decode(raw["payload"], validate=True),
                 payload_type=str(raw["payloadType"]),
                 keyid=str(signature["keyid"]),
                 signature=base64.b64decode(signature["sig"], validate=True),
             )
+            canonical = envelope.dump()
         except (ValueError, KeyError, TypeError, binascii.Error) as error:
             raise BrokenChainError(f"The statement is no DSSE envelope with one signature: {error}") from error
+        if canonical != data:
+            raise BrokenChainError("The statement's envelope is not written as councilor writes it; it was altered.")
+        return envelope
 
     def statement(self) -> dict[str, Any]:
         """The in-toto Statement inside.

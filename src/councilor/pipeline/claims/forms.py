@@ -91,7 +91,9 @@ FORMS: tuple[Form, ...] = (
         negative=True,
     ),
     _form("fixes", rf"\b{_DONE} (?:acceptance )?(?:criteri(?:on|a) )?(?P<id>A\d{{1,4}}\b|#\d{{1,9}}\b)"),
-    _form("fixes", r"\b(?P<id>A\d{1,4}) (?:is |now |has been )?(?:satisfied|met|done|fulfilled|passes|holds|fixed)\b"),
+    _form(
+        "fixes", r"\b(?P<id>A\d{1,4}) (?:is |has been )?(?:now )?(?:satisfied|met|done|fulfilled|passes|holds|fixed)\b"
+    ),
     _form("fixes", r"\bfix(?:ed|es) the (?:bug|issue|defect|problem)\b", verifiability=Verifiability.INDIRECT),
     _form(
         "fixes",
