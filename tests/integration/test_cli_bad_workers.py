@@ -158,11 +158,14 @@ def test_a_repository_in_a_folder_with_an_awkward_name(tmp_path: Path, travel: T
 def test_tests_that_never_end_are_ended(shop: Path, travel: Travel) -> None:
     before = state_of(shop)
     endless = "sed -i 's/    return len(prices)/    while True: pass/' shop.py"
-    printed, shown = travel(shop, f"{REPAIR}; {endless}", code=1, settings=("evidence.test_timeout_s=1",))
+    printed, shown = travel(
+        shop, f"{REPAIR}; {endless}", code=1, settings=("evidence.test_timeout_s=1", "evidence.flaky_reruns=0")
+    )
     assert "BASE-1" in rules(shown)
     refused(shop, before, printed)
 
 
+@pytest.mark.slow
 def test_a_suite_that_never_ends_is_ended(tmp_path: Path, travel: Travel) -> None:
     folder = make_repository(tmp_path / "endless")
     before = state_of(folder)
