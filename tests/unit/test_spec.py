@@ -161,6 +161,11 @@ def test_an_unknown_key_gets_a_suggestion_and_its_place() -> None:
     assert "test_nodeids" in caught.value.hint()
 
 
+def test_an_unknown_key_does_not_hide_what_else_is_wrong() -> None:
+    text = yaml.safe_dump(document(id="nope", colour="red"))
+    assert {problem.rule for problem in check_spec(text)} == {"SPEC-2", "SPEC-5"}
+
+
 def test_scalars_follow_yaml_1_2() -> None:
     text = yaml.safe_dump(document()).replace("title: Repair the rounding", "title: no")
     spec = load_spec(text + "created_at: 2026-01-01\n", source="s")

@@ -176,14 +176,29 @@ def _problem(error: Mapping[str, Any], model: type[BaseModel]) -> Problem:
 
 
 def read_document(text: str, model: type[M]) -> tuple[M | None, tuple[Problem, ...]]:
-    """Parse and check `text`; the model is None exactly when there are problems."""
+    """Parse and check `text`; there is a model when at most unknown keys are wrong, so that more can be checked."""
     try:
-        data = json.dumps(parse_mapping(text))
-        return model.model_validate_json(data, strict=True), ()
+        data = parse_mapping(text)
+        return model.model_validate_json(json.dumps(data), strict=True), ()
     except Problem as problem:
         return None, (problem,)
     except ValidationError as error:
-        return None, tuple(_problem(dict(item), model) for item in error.errors())
+        faults = error.errors()
+    problems = tuple(_problem(dict(fault), model) for fault in faults)
+    if any(problem.kind != "unknown" for problem in problems):
+        return None, problems
+    try:
+        for fault in faults:
+            _remove(data, fault["loc"])
+        return model.model_validate_json(json.dumps(data), strict=True), problems
+    except (LookupError, TypeError, ValidationError):
+        return None, problems  # inside a choice of types, where a fault's place is not a path of the document
+
+
+def _remove(data: Any, loc: Sequence[int | str]) -> None:
+    for part in loc[:-1]:
+        data = data[part]
+    del data[loc[-1]]
 
 
 def as_violation(problem: Problem, *, rule: str, source: str) -> Violation:
@@ -201,6 +216,4 @@ def refusal(problems: Sequence[Problem], *, rules: Callable[[Problem], str], sou
     shown = as_violation(first, rule=rules(first), source=source)
     place = f"{source}:{first.line}" if first.line else source
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return InputError(
-        f"{place}: {shown.message} [{shown.rule}]{more}", hint=shown.remediation, field=first.field, rule=shown.rule
-    )
+    return InputError(f"{place}: {shown.message}{more}", hint=shown.remediation, field=first.field, rule=shown.rule)

@@ -196,7 +196,7 @@ def _path_problems(policy: Policy) -> Iterator[Problem]:
 def _read(text: str) -> tuple[Policy | None, tuple[Problem, ...]]:
     policy, problems = read_document(text, Policy)
     if policy is not None:
-        problems = (*_gate_problems(policy), *_path_problems(policy))
+        problems = (*problems, *_gate_problems(policy), *_path_problems(policy))
     return (None if problems else policy), problems
 
 

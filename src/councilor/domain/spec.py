@@ -243,7 +243,12 @@ def _read(text: str) -> tuple[WorkingSpec | None, tuple[Problem, ...]]:
     spec, problems = read_document(text, WorkingSpec)
     if spec is None:
         return None, problems
-    found = list(_tier_problems(spec)) + list(_scope_problems(spec.scope)) + list(_acceptance_problems(spec.acceptance))
+    found = [
+        *problems,
+        *_tier_problems(spec),
+        *_scope_problems(spec.scope),
+        *_acceptance_problems(spec.acceptance),
+    ]
     if not ID_PATTERN.fullmatch(spec.id):
         hint = "Write capitals, a dash and a number, such as `FIX-12`."
         found.insert(0, Problem("SPEC-5", f"{spec.id!r} is not an id", field="id", hint=hint))

@@ -134,7 +134,7 @@ def load_waiver(text: str, *, source: str) -> Waiver:
     """
     waiver, problems = read_document(text, Waiver)
     if waiver is not None:
-        problems = tuple(
+        problems += tuple(
             Problem("WAIVER-5", f"there is no gate {gate!r}", field=f"gates[{index}]")
             for index, gate in enumerate(waiver.gates)
             if gate not in GATE_NAMES

@@ -135,7 +135,7 @@ class EvidenceCollector:
 
     async def _flaky(self, candidate: Candidate, tree: str, base: TestRun, run: TestRun) -> tuple[str, ...]:
         flipped = sorted(base.passed - run.passed)
-        if not run.believable or not flipped or len(flipped) > MOST_FLIPPED:
+        if not run.believable or run.timed_out or not flipped or len(flipped) > MOST_FLIPPED:
             return ()
         recovered: set[str] = set()
         for _ in range(self.limits.flaky_reruns):
