@@ -182,7 +182,9 @@ async def one_task(service: Service, repository: Repository, watch: Stopwatch) -
     outcome = await service.executor.run(task.id)
     wall_s = time.perf_counter() - began
     if outcome.decision is not Decision.ACCEPT or outcome.commit is None:
-        sys.exit(f"the task was not accepted and published: {outcome}")
+        verdict = json.loads(await service.store.artifacts.read(outcome.verdict_artifact))
+        why = [item["message"] for gate in verdict["gates"] for item in gate["violations"]]
+        sys.exit(f"the task was not accepted and published: {outcome.decision}, {why}")
     seconds, calls = watch.take()
     return wall_s, seconds, calls
 
