@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import traceback
+import unittest
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from councilor.adapters.analyzers.pytest.canary import plant
+from councilor.adapters.analyzers.pytest.canary import _kinds, plant
 from councilor.adapters.analyzers.pytest.control import control
 from councilor.adapters.analyzers.pytest.ownership import owns
 from councilor.adapters.analyzers.pytest.planting import Bed, read_inside
@@ -97,6 +98,17 @@ def test_every_canary_fails_and_everything_else_stays(seed: int) -> None:
     for function in parsed().functions:
         if "test_each" not in function.id:
             assert failing(text, function.id) == ""
+
+
+@pytest.mark.parametrize("unittest_case", [False, True])
+def test_no_pair_of_numbers_lets_a_canary_pass(unittest_case: bool) -> None:
+    # One canary in a thousand once passed, because its two numbers were equal, and an honest run was void.
+    names = frozenset({"raises", "fail", "approx", "assertEqual", "warns"})
+    for a in range(21, 111):
+        for b in range(2, 11):
+            for body in _kinds(names if not unittest_case else frozenset(), unittest=unittest_case, a=a, b=b):
+                with pytest.raises(BaseException):  # noqa: B017  # whatever it is, it must not pass
+                    exec("\n".join(body), {"self": unittest.TestCase()})
 
 
 def test_canaries_carry_marks_that_select_but_none_that_skips() -> None:

@@ -111,7 +111,7 @@ def _text(file: TestFile, sibling: TestFunction, name: str, randomness: Randomne
     of_class = sibling.owner is not None
     static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in sibling.node.decorator_list)
     unittest = of_class and _is_unittest(sibling, file)
-    kinds = _kinds(file, unittest=unittest, a=3 + randomness.below(90), b=2 + randomness.below(9))
+    kinds = _kinds(file.names, unittest=unittest, a=21 + randomness.below(90), b=2 + randomness.below(9))
     body = kinds[randomness.below(len(kinds))]
     head = [*(f"@{ast.unparse(mark)}" for mark in marks), f"def {name}({'self' if of_class and not static else ''}):"]
     if static:
@@ -138,8 +138,13 @@ def _is_unittest(sibling: TestFunction, file: TestFile) -> bool:
     return "TestCase" in bases or (bool(bases) and "assertEqual" in file.names)
 
 
-def _kinds(file: TestFile, *, unittest: bool, a: int, b: int) -> list[list[str]]:
-    """Bodies that must fail: those by the means that this file uses, else those that need nothing."""
+def _kinds(names: frozenset[str], *, unittest: bool, a: int, b: int) -> list[list[str]]:
+    """Bodies that must fail: those by the means that this file uses, else those that need nothing.
+
+    Args:
+        names: what the file names.
+        a, b: any numbers with a > 2b, b >= 2; with others some of the bodies pass.
+    """
     plain = [
         [f"total = sum([{a}, {b}, {a + b}])", f"assert total == {2 * (a + b) + 1}"],
         [f"values = [{a}, {b}, {a * b}]", f"assert sorted(values) == [{b}, {a}, {a * b + b}, {a}]"],
@@ -163,16 +168,16 @@ def _kinds(file: TestFile, *, unittest: bool, a: int, b: int) -> list[list[str]]
             [f"self.assertListEqual([{a}, {b}], [{b}, {a}, {a}])"],
             [f'self.fail("{a} was not refused")'],
         ]
-        tried = [body for body in used if any(name in body[0] for name in file.names if name.startswith("assert"))]
+        tried = [body for body in used if any(name in body[0] for name in names if name.startswith("assert"))]
         return [*(tried or used), *plain[:2]]
-    if "raises" in file.names:
+    if "raises" in names:
         used.append(["import pytest", "", "with pytest.raises(KeyError):", f'    {{"{a}": {b}}}.get("{b}")'])
-    if "fail" in file.names:
+    if "fail" in names:
         used.append(["import pytest", "", f'pytest.fail("{a} was not refused")'])
-    if "approx" in file.names:
+    if "approx" in names:
         used.append(["import pytest", "", f"assert {a} / 7 == pytest.approx({a / 7 + 0.5:.3f})"])
-    if "assertEqual" in file.names:
+    if "assertEqual" in names:
         used.append(["import unittest", "", f"unittest.TestCase().assertEqual({a}, {a + b})"])
-    if "warns" in file.names:
+    if "warns" in names:
         used.append(["import pytest", "", "with pytest.warns(UserWarning):", f"    str({a})"])
     return [*used, *plain]
