@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, GitRepository
@@ -126,7 +127,7 @@ tell = "the_project:main"
 @pytest.fixture
 def indexed(service_missing: Missing, tmp_path: Path) -> None:
     """Skip where no package index answers."""
-    command = ["uv", "pip", "install", "--dry-run", "--no-deps", "--target", str(tmp_path / "t"), "six"]
+    command = [find_uv_bin(), "pip", "install", "--dry-run", "--no-deps", "--target", str(tmp_path / "t"), "six"]
     if subprocess.run(command, capture_output=True, timeout=60).returncode:
         service_missing("no package index answers")
 
@@ -249,7 +250,7 @@ async def test_a_uv_lock_is_followed(
     (folder / "pyproject.toml").write_text(
         PROJECT.format(more=more.partition("[dep")[0]) + "\n[dependency-groups]\ntest = ['parse']\n"
     )
-    subprocess.run(["uv", "lock", "-q"], cwd=folder, check=True)
+    subprocess.run([find_uv_bin(), "lock", "-q"], cwd=folder, check=True)
     repository, tree = await committed(folder, {})
     environment = await environments.prepare(repository, tree)
     assert environment.source == "lock"
@@ -313,7 +314,7 @@ async def test_the_users_own_environment_is_used_as_it_is(
     environments: VirtualEnvironments, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     repository, tree = await committed(tmp_path / "r", {"a": ""})
-    subprocess.run(["uv", "venv", "-q", str(repository.root / ".venv")], check=True)
+    subprocess.run([find_uv_bin(), "venv", "-q", str(repository.root / ".venv")], check=True)
     (site,) = (repository.root / ".venv/lib").glob("python*/site-packages")
     (site / "mine.py").write_text("value = 3\n")
     environment = await environments.prepare(repository, tree)

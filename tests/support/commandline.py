@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -54,7 +55,12 @@ class CommandLine:
     ) -> Printed:
         """Run a command in this process."""
         given = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, given, input=stdin, env=self._own | dict(env or {}))
+        root = logging.getLogger()
+        handlers = list(root.handlers)
+        try:
+            result = CliRunner().invoke(app, given, input=stdin, env=self._own | dict(env or {}))
+        finally:  # a command sends this process's log to a stream that ends with it
+            root.handlers[:] = handlers
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise AssertionError("".join(traceback.format_exception(result.exception)))
         return Printed(code=result.exit_code, out=result.stdout, err=result.stderr)

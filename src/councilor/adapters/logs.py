@@ -112,6 +112,7 @@ def _install(handler: logging.Handler, level: int) -> None:
     for old in [old for old in root.handlers if isinstance(old, _StreamHandler)]:
         root.removeHandler(old)
         old.close()
+    handler.setLevel(level)
     root.addHandler(handler)
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger(_PACKAGE).setLevel(level)
