@@ -13,6 +13,7 @@ It does not judge: gates read what it measured.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -224,7 +225,7 @@ class EvidenceCollector:
             try:
                 run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         else:
             run = LintRun(findings=(), exit_code=0)
         evidence = Evidence(
@@ -289,7 +290,7 @@ class EvidenceCollector:
                 run = replace(run, breaches=(*run.breaches, Breach.TREE_CHANGED))
                 self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
         evidence = Evidence(

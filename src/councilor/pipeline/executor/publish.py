@@ -29,7 +29,7 @@ async def publish(context: RunContext, verdict: Verdict, artifact: ExecutionArti
             base=context.base,
             branch=task.branch,
             message=_message(context, verdict, artifact),
-            author=f"{task.worker} <{task.worker}@councilor.invalid>",
+            author=f"{task.worker} <{task.worker}@localhost>",
         )
 
 
@@ -41,7 +41,7 @@ def _message(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact)
         "CAWS-Spec": spec.id,
         "CAWS-Verdict-Id": verdict.id,
         "Provenance-Statement": f"sha256:{digest(artifact.statement)}",
-        "Co-authored-by": "councilor <councilor@councilor.invalid>",
+        "Co-authored-by": "councilor <councilor@localhost>",
     }
     subject = " ".join(task.title.split())
     lines = "\n".join(f"{name}: {value}" for name, value in trailers.items())
