@@ -190,3 +190,26 @@ def test_a_deadline_that_could_not_work_is_refused(store, metrics, default_s, me
             metrics=metrics,
             clock=store.clock,
         )
+
+
+class Swallower:
+    """A backend whose client loses a cancellation, as `asyncio.wait_for` of Python 3.11 can."""
+
+    async def get(self) -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "answered at the same moment"
+        return "late"
+
+
+async def test_a_swallowed_cancellation_comes_out_all_the_same(metrics: RecordingMetrics):
+    guarded = with_deadline(
+        Swallower(), port="artifacts", backend="postgres", default_s=30.0, metrics=metrics, clock=FakeClock()
+    )
+    task = asyncio.create_task(guarded.get())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -8,7 +8,10 @@ Rules:
 - Each call is timed (`v3.port.seconds`); each one that raises is counted by class (`v3.port.errors`). A cancelled call
   is neither a success nor an error.
 
-It does not retry and does not trip. A backend that swallows cancellation outlives its deadline: adapters must not.
+- A cancellation that the backend swallowed (Python 3.11's `asyncio.wait_for` does when its answer comes at the same
+  moment) is raised again once the backend has answered.
+
+It does not retry and does not trip. A backend that swallows cancellation and goes on outlives its deadline.
 """
 
 from __future__ import annotations
@@ -127,10 +130,11 @@ class _Guarded:
         return guarded
 
     async def _within(self, deadline_s: float, method: str, answer: Awaitable[Any]) -> Any:
-        timer = asyncio.timeout(deadline_s)
+        timer, task = asyncio.timeout(deadline_s), asyncio.current_task()
+        asked = task.cancelling() if task else 0
         try:
             async with timer:
-                return await answer
+                result = await answer
         except TimeoutError as error:
             if not timer.expired():
                 raise
@@ -139,6 +143,9 @@ class _Guarded:
                 backend=self._backend,
                 deadline_s=deadline_s,
             ) from error
+        if task and task.cancelling() > asked:
+            raise asyncio.CancelledError
+        return result
 
     def _observe(self, method: str, started_s: float) -> None:
         elapsed_s = self._clock.monotonic() - started_s

@@ -98,12 +98,14 @@ class Narrator:
         raised: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                pump = group.create_task(self._pump())
+                over = asyncio.Event()
+                pump = group.create_task(self._pump(over))
                 try:
                     yield
                 except Exception as error:
                     raised = error
                 finally:
+                    over.set()
                     pump.cancel()
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from group_error  # only the pump is in it
@@ -112,8 +114,9 @@ class Narrator:
         if (last := self._next_heartbeat()) is not None:
             self._noted.append(last)
 
-    async def _pump(self) -> None:
-        while True:
+    async def _pump(self, over: asyncio.Event) -> None:
+        # Asked twice to end: Python 3.11's `wait_for`, inside the database's client, can swallow a cancellation.
+        while not over.is_set():
             await self.clock.sleep(HEARTBEAT_S)
             if (event := self._next_heartbeat()) is not None:
                 await self._store([event])
