@@ -193,7 +193,7 @@ def test_a_deadline_that_could_not_work_is_refused(store, metrics, default_s, me
 
 
 class Swallower:
-    """A backend whose client loses a cancellation, as `asyncio.wait_for` of Python 3.11 can."""
+    """A backend that loses a cancellation."""
 
     async def get(self) -> str:
         try:

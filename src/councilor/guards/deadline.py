@@ -7,9 +7,7 @@ Rules:
 - Sync members and async generators pass through: the first do not wait, the second wait for others on purpose.
 - Each call is timed (`v3.port.seconds`); each one that raises is counted by class (`v3.port.errors`). A cancelled call
   is neither a success nor an error.
-
-- A cancellation that the backend swallowed (Python 3.11's `asyncio.wait_for` does when its answer comes at the same
-  moment) is raised again once the backend has answered.
+- A cancellation that the backend swallowed is raised again once it has answered.
 
 It does not retry and does not trip. A backend that swallows cancellation and goes on outlives its deadline.
 """

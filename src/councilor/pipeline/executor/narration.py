@@ -115,7 +115,7 @@ class Narrator:
             self._noted.append(last)
 
     async def _pump(self, over: asyncio.Event) -> None:
-        # Asked twice to end: Python 3.11's `wait_for`, inside the database's client, can swallow a cancellation.
+        # Asked twice to end: cancellations of it were seen to get lost, and its step then waited until the deadline.
         while not over.is_set():
             await self.clock.sleep(HEARTBEAT_S)
             if (event := self._next_heartbeat()) is not None:
