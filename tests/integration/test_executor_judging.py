@@ -17,6 +17,7 @@ from journey import (
 from councilor.domain.claim import ClaimStatus
 from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.verdict import Decision
+from councilor.domain.worker import WorkerOutcome, WorkerReport
 from councilor.pipeline.council import inputs_of, recompute
 
 WAIVER = """
@@ -118,6 +119,19 @@ async def test_a_change_that_must_not_get_through(travel, act, rule, veto):
     assert trip.outcome.commit is None and branches(repository) == ["main"]
     assert recompute(inputs_of(verdict, await trip.case())) is Decision.REJECT
     assert trip.events[-1].data == {"state": "rejected", "commit": None}
+
+
+async def test_a_worker_that_cannot_know_that_it_is_right_leaves_the_run_undecided(travel):
+    def act(folder, assignment):
+        repair(folder)
+        return WorkerReport(outcome=WorkerOutcome.FINISHED, text="", doubts=("another edit\x1b[2J passes too",) * 50)
+
+    trip, repository, _ = await travel(act)
+    verdict, case = await trip.verdict(), await trip.case()
+    assert verdict.decision is Decision.NEEDS_EVIDENCE and not verdict.vetoes
+    assert verdict.missing_evidence[0].endswith("the worker says: another edit [2J passes too")
+    assert len(case.doubts) == 10 and branches(repository) == ["main"]
+    assert recompute(inputs_of(verdict, case)) is Decision.NEEDS_EVIDENCE
 
 
 async def test_a_report_that_the_evidence_contradicts_is_a_veto(travel):

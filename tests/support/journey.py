@@ -114,7 +114,7 @@ def make_spec(**changes: Any) -> str:
     return yaml.safe_dump(document | changes, sort_keys=False, allow_unicode=True)
 
 
-Act = Callable[[Path, Assignment], str | None]
+Act = Callable[[Path, Assignment], str | WorkerReport | None]
 
 
 def repair(folder: Path, assignment: Assignment | None = None) -> str | None:
@@ -136,8 +136,10 @@ class Hand:
         self.assignments.append(assignment)
         emit(Progress(phase="editing", done=1, total=1))
         act = self.acts[min(len(self.assignments), len(self.acts)) - 1]
-        text = await asyncio.to_thread(act, workspace.folder, assignment)
-        return WorkerReport(outcome=WorkerOutcome.FINISHED, text=text or "", exit_code=0, transcript=b"edited\n")
+        said = await asyncio.to_thread(act, workspace.folder, assignment)
+        if isinstance(said, WorkerReport):
+            return said
+        return WorkerReport(outcome=WorkerOutcome.FINISHED, text=said or "", exit_code=0, transcript=b"edited\n")
 
 
 class OneEnvironment:

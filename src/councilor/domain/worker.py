@@ -92,3 +92,5 @@ class WorkerReport:
     transcript: bytes = b""
     """Its whole output, capped."""
     usage: Usage = field(default_factory=Usage)
+    doubts: tuple[str, ...] = ()
+    """Why it cannot know itself that its change is the right one, as plain sentences; they can only lower trust."""

@@ -131,6 +131,19 @@ async def test_the_workers_own_tests_alone_are_not_accepted(case: Case) -> None:
     assert verdict.missing_evidence[0].startswith("acceptance")
 
 
+async def test_a_worker_that_doubts_its_change_is_not_accepted_and_its_doubt_is_named(case: Case) -> None:
+    verdict = await judged(replace(case, doubts=("2 other edits pass the same tests", "and more")))
+    assert verdict.decision is Decision.NEEDS_EVIDENCE
+    assert [item.split(":")[0] for item in verdict.missing_evidence] == ["distinction"]
+    assert verdict.missing_evidence[0].endswith("2 other edits pass the same tests")
+
+
+async def test_a_doubt_lifts_no_veto(case: Case) -> None:
+    broken = replace(with_gates(case, base_tests=GateStatus.FAILED), doubts=("which one?",))
+    assert (await judged(broken)).decision is Decision.REFINE
+    assert (await judged(replace(broken, iterations_left=0))).decision is Decision.REJECT
+
+
 async def test_tier_2_needs_two_more_kinds(case: Case) -> None:
     assert (await judged(replace(case, tier=2))).decision is Decision.ACCEPT
     unlinted = replace(

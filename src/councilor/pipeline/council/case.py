@@ -43,6 +43,8 @@ class Case:
     evidence: tuple[Evidence, ...]
     evidence_s: float
     """Seconds spent on evidence."""
+    doubts: tuple[str, ...] = ()
+    """Why the worker itself cannot know that its change is the right one."""
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""

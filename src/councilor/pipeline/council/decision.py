@@ -5,7 +5,8 @@ Rules, in this order:
    unless a test run was tampered with; else reject. No number of votes outweighs a veto.
 2. P(correct) <= 0.2: reject.
 3. Accept only if P >= the tier's tau, the tier's quorum of evidence is there, at least three judges voted and more
-   of them accept than reject, and the council was in time.
+   of them accept than reject, the worker itself names no doubt, and the council was in time. A worker's word never
+   accepts; its doubt is believed.
 4. Otherwise fail closed: escalate when only what a person or a missing tool could give is missing (tier 1), else
    needs_evidence, naming what is missing, cheapest first.
 
@@ -36,6 +37,7 @@ HOW_TO = {
     "mutation": "mutation: the share of mutants of the changed lines that tests kill (not built yet)",
     "security": "security: a scan of the change (not built yet)",
     "person": "person: a reviewer's approval (not built yet)",
+    "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
     "time": "time: a deliberation within its deadline",
 }
@@ -88,7 +90,7 @@ def decide(inputs: VerdictInputs) -> Conclusion:
         decision = Decision.REFINE if _refinable(case) else Decision.REJECT
     elif probability <= REJECT_AT:
         decision = Decision.REJECT
-    elif probability >= tier.tau and not missing and agreed and not inputs.late:
+    elif probability >= tier.tau and not missing and agreed and not case.doubts and not inputs.late:
         decision = Decision.ACCEPT
     else:
         named = _needed(case, missing, agreed=agreed, late=inputs.late, sure=probability >= tier.tau)
@@ -100,8 +102,12 @@ def decide(inputs: VerdictInputs) -> Conclusion:
         threshold=tier.tau,
         quorum=not missing,
         vetoes=vetoes,
-        missing=tuple(HOW_TO[name] for name in named),
+        missing=tuple(_how_to(name, case) for name in named),
     )
+
+
+def _how_to(name: str, case: Case) -> str:
+    return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}" if name == "distinction" else HOW_TO[name]
 
 
 def _refinable(case: Case) -> bool:
@@ -114,6 +120,7 @@ def _refinable(case: Case) -> bool:
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
     needed = list(missing)
+    needed += ["distinction"] if case.doubts else []
     if not sure:
         needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]
     needed += [] if agreed else ["judges"]

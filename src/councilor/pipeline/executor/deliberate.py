@@ -62,7 +62,7 @@ async def deliberate(
         sources = [(await context.artifact(made.patch), "candidate"), (await context.artifact(made.report), "report")]
         if evidence_id:
             sources.append((await context.artifact(evidence_id), "evidence"))
-        case = await _case(context, given, iteration, gates, claims, bundle, previous)
+        case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{iteration}", case, sources, made.tree)
         await _keep(context, ArtifactKind.CLAIMS, f"claims/{iteration}", claims, sources, made.tree)
         verdict, artifact = await _verdict(context, case, case_artifact, iteration)
@@ -110,6 +110,7 @@ async def _check_claims(
 
 async def _case(
     context: RunContext,
+    made: Work,
     given: GateInput,
     iteration: int,
     gates: tuple[GateResult, ...],
@@ -134,6 +135,7 @@ async def _case(
         evidence=evidence,
         evidence_s=sum(item.duration_s for item in evidence),
         sla_s=context.parts.sla_s,
+        doubts=made.doubts,
         durable=context.parts.ledger.storage.durable,
     )
 

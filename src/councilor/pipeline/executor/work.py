@@ -25,6 +25,9 @@ from councilor.ports.worker import Workspace
 
 __all__ = ["Work", "adopt", "work"]
 
+MAX_DOUBTS = 10
+DOUBT_LIMIT = 300
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
@@ -39,6 +42,8 @@ class Work:
     outcome: str
     problem: str | None = None
     """Why the workspace made no tree."""
+    doubts: tuple[str, ...] = ()
+    """The worker's own doubts, cut to a few short lines."""
     admitted: bool = False
     """Whether no cheap gate refuses it, so that measuring it is worth its time."""
 
@@ -155,7 +160,13 @@ async def _take(
         parent=parent,
         producer=worker,
         problem=problem,
+        doubts=tuple(_line(doubt) for doubt in report.doubts[:MAX_DOUBTS]),
     )
+
+
+def _line(text: str) -> str:
+    """A worker's text as one printable line."""
+    return "".join(char if char.isprintable() else " " for char in text)[:DOUBT_LIMIT]
 
 
 async def _record(
@@ -168,6 +179,7 @@ async def _record(
     parent: ExecutionArtifact,
     producer: str,
     problem: str | None = None,
+    doubts: tuple[str, ...] = (),
 ) -> Work:
     patch = await context.ledger.record(
         ArtifactKind.CODE_CHANGES,
@@ -189,4 +201,4 @@ async def _record(
     )
     for artifact in (patch, report):
         note_stored(context, artifact)
-    return Work(tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem)
+    return Work(tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem, doubts=doubts)
