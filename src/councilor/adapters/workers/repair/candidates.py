@@ -73,6 +73,16 @@ class Fix:
         return self.source.encoded(self.mutant.apply(self.source.text))
 
     @property
+    def files(self) -> Mapping[str, bytes]:
+        """Path -> its whole new content."""
+        return {self.mutant.path: self.content}
+
+    @property
+    def lines(self) -> Mapping[str, frozenset[int]]:
+        """Path -> 1-based lines of the base's file that it changes."""
+        return {self.mutant.path: frozenset(self.mutant.lines)}
+
+    @property
     def digest(self) -> str:
         """SHA-256 of path and changed content: what makes two fixes the same."""
         return digest(self.mutant.path, self.content)
