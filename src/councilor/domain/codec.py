@@ -3,6 +3,8 @@
 Rules:
 - `encode` gives only dict, list, str, int, float, bool and None; `decode(type, encode(value)) == value`.
 - Input that does not fit its type is an `InputError` that names the field.
+- Text is kept exactly, lone surrogates among it: they are the undecodable bytes of a path (PEP 383), and JSON writes
+  each as an escape such as `\\udcff`.
 - `json_text` writes JSON that reads back as an equal value, and refuses everything else: what is remembered is what
   was given.
 """
@@ -12,10 +14,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable
+from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from councilor.errors import InputError
 
@@ -32,7 +36,22 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 def encode(value: object) -> JsonValue:
     """JSON data for a domain value."""
-    return _adapter(cast("Hashable", type(value))).dump_python(value, mode="json")
+    return _plain(_adapter(cast("Hashable", type(value))).dump_python(value))
+
+
+def _plain(value: object) -> JsonValue:
+    """JSON data; pydantic's own would put U+FFFD for surrogates in the keys of a mapping."""
+    match value:
+        case Enum():
+            return _plain(value.value)
+        case None | bool() | int() | float() | str():
+            return value
+        case dict():
+            return {key if type(key) is str else str(_plain(key)): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return to_jsonable_python(value)
 
 
 def decode(kind: type[T], data: JsonValue) -> T:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from councilor import __version__
-from councilor.errors import InputError
+from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.database import db_app
 from councilor.surfaces.cli.demo import demo
 from councilor.surfaces.cli.doctor import doctor
 from councilor.surfaces.cli.environments import env_app
+from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
+from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 
 __all__ = ["app", "main"]
 
@@ -83,4 +86,16 @@ app.add_typer(config_app, name="config")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    prepare_streams()
+    try:
+        app()
+    finally:
+        if lost := finish_streams():
+            Output(as_json=False).error(
+                UnavailableError(
+                    f"Standard output could not be written: {lost.strerror}.",
+                    backend="stdout",
+                    hint="What was done stays done; `councilor list` shows it.",
+                )
+            )
+            sys.exit(ExitCode.UNAVAILABLE)

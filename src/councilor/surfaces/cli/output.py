@@ -2,7 +2,9 @@
 
 Rules:
 - Results go to standard output, everything else (progress, hints, errors) to standard error.
-- With `--json`, standard output holds exactly one JSON document.
+- With `--json`, standard output holds exactly one JSON document, in ASCII where the output is not UTF-8. Undecodable
+  bytes of a path are escapes such as `\\udcff` in it.
+- What the output's encoding cannot show is written as an escape.
 - Text of workers and repositories is untrusted: control characters, terminal escapes among them, are made visible, and
   Rich markup in it is not interpreted.
 """
@@ -10,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -26,13 +29,20 @@ WIDE = 240
 
 
 def safe(text: str) -> str:
-    """`text` with every control character but newline and tab as `\\x1b`-like escapes, and lone surrogates replaced."""
-    shown = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(char if char in "\n\t" or char.isprintable() else _escaped(char) for char in shown)
+    """`text` with escapes like `\\x1b` for control characters (but newline and tab) and for undecodable bytes."""
+    return "".join(char if char in "\n\t" or char.isprintable() else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # one byte that was no UTF-8 (PEP 383)
+        return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")
+
+
+def _json_text(data: JsonValue) -> str:
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
+    text = json.dumps(data, ensure_ascii=not is_unicode, indent=2)
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Output:
@@ -51,7 +61,7 @@ class Output:
     def result(self, data: JsonValue) -> None:
         """Print the JSON document; only when `--json` was given."""
         if self.as_json:
-            sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+            sys.stdout.write(_json_text(data) + "\n")
 
     def line(self, text: str, *, style: str = "") -> None:
         """Print one line for a person; nothing with `--json`."""
