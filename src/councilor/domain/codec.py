@@ -19,7 +19,6 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 
 from councilor.errors import InputError
 
@@ -51,7 +50,7 @@ def _plain(value: object) -> JsonValue:
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
         case _:
-            return to_jsonable_python(value)
+            return _adapter(type(value)).dump_python(value, mode="json")
 
 
 def decode(kind: type[T], data: JsonValue) -> T:
