@@ -50,7 +50,7 @@ def _plain(value: object) -> JsonValue:
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
         case _:
-            return _adapter(type(value)).dump_python(value, mode="json")
+            return _adapter(cast("Hashable", type(value))).dump_python(value, mode="json")
 
 
 def decode(kind: type[T], data: JsonValue) -> T:
