@@ -15,6 +15,7 @@ __all__ = [
     "LintFinding",
     "LintRun",
     "Outcome",
+    "Shortfall",
     "TestRecord",
     "TestRun",
 ]
@@ -61,6 +62,8 @@ class TestRecord:
     duration_s: float
     message: str = ""
     """The failure in a few lines, at most 4,000 characters; untrusted text."""
+    reruns: int = 0
+    """How often a plugin of the repository ran it again before it gave this outcome."""
 
 
 class Breach(StrEnum):
@@ -84,6 +87,15 @@ class Breach(StrEnum):
     """Tracked files were changed while the tests ran."""
 
 
+class Shortfall(StrEnum):
+    """Why tests of a suite were not begun."""
+
+    BUDGET = "budget"
+    """The time for evidence was used up."""
+    HUNG = "hung"
+    """More tests than a run may restart after did not end within their limit."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestRun:
     """What one run of a test suite gave."""
@@ -101,6 +113,15 @@ class TestRun:
     """Node id -> relative path -> 1-based executed lines; empty unless per-test coverage was asked for."""
     collection_errors: tuple[str, ...] = ()
     """Files that could not be collected, with the reason; untrusted text."""
+    unrun: tuple[str, ...] = ()
+    """Collected tests that were not begun."""
+    shortfall: Shortfall | None = None
+    """Why they were not; None when every test was begun."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether only a part of the suite was run."""
+        return self.shortfall is not None
 
     @property
     def believable(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,18 +21,28 @@ class TestRequest:
     """A disposable, writable export of the tree."""
     environment: Environment
     timeout_s: float
-    """Seconds for the whole run."""
+    """Seconds for the whole run; then it is killed, and void."""
+    budget_s: float | None = None
+    """Seconds after which no further test is begun; what is left then is `TestRun.unrun`. None: all are begun."""
     test_timeout_s: float = 120.0
     """Seconds for one test; then it counts as failed and the run goes on where it can, else it ends."""
     paths: tuple[str, ...] = ()
     """Test files to collect, relative; empty: as the repository's configuration says."""
     nodeids: tuple[str, ...] | None = None
     """Run only these of the collected tests; None runs all."""
+    first: tuple[str, ...] = ()
+    """Tests (with or without parameters) and files whose tests are run before the others, in this order."""
+    first_after_s: float = 0.0
+    """Seconds of tests in the collected order before `first` counts."""
+    known_s: Mapping[str, float] = field(default_factory=dict)
+    """Node id -> seconds that it took elsewhere; one that does not fit into what is left of the budget is not begun."""
     expected: tuple[str, ...] = ()
     """Tests that must be reported; those that are not come back as `Outcome.MISSING`."""
     suspects: tuple[str, ...] = ()
     """Tests worth forging: those that failed on the base, and acceptance tests. If they pass, they are run once more,
     changed so that they must fail."""
+    hash_seed: int = 0
+    """Decides the order of sets of strings (`PYTHONHASHSEED`)."""
     per_test_coverage: bool = False
     stop_at_first_failure: bool = False
     canaries: int = 5

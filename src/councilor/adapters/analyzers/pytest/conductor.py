@@ -8,6 +8,8 @@ One run is up to three kinds of job:
 3. Controls: some of the tests that passed, changed so that they must fail under their own names.
 
 Rules:
+- From the end of the budget on no test is begun. What ran until then stands, what did not is named (`TestRun.unrun`);
+  so is what was left after too many tests that did not end. A run that reaches its time limit is killed, and void.
 - Any breach voids the run. Expected tests without a record are `MISSING`, or `ERROR` if their file was not collected.
 - The exit code of a run that ended as agreed is what pytest's would be without canaries: 1 if a test failed, else 0.
 - The log holds the job's own output, then a summary of the real tests; canaries do not appear in it.
@@ -24,6 +26,7 @@ from pathlib import Path
 from councilor.adapters.analyzers.pytest.canary import Planted, plant
 from councilor.adapters.analyzers.pytest.control import control
 from councilor.adapters.analyzers.pytest.conversation import Broken, Conversation, Hung, Order
+from councilor.adapters.analyzers.pytest.lineup import Budget
 from councilor.adapters.analyzers.pytest.ownership import owns
 from councilor.adapters.analyzers.pytest.planting import Bed
 from councilor.adapters.analyzers.pytest.report import test_run
@@ -36,7 +39,7 @@ from councilor.adapters.analyzers.pytest.trial import (
     judge_canaries,
     judge_controls,
 )
-from councilor.domain.evidence import Breach, Outcome, TestRecord, TestRun
+from councilor.domain.evidence import Breach, Outcome, Shortfall, TestRecord, TestRun
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.environment import Environment
@@ -144,7 +147,7 @@ class PytestRunner:
                 if record.nodeid not in injected:  # noqa: B023  # the same
                     on_record(record.nodeid, record.outcome.value)
 
-            order = self._order(request, wanted=wanted, must=injected.__contains__)
+            order = self._order(request, wanted=wanted, must=injected.__contains__, budget=_budget(request, started))
             talk = Conversation(order, randomness=self._randomness, clock=self._clock, on_record=report)
             hung = await self._session(request, talk, planted, tally, started)
             proven, breaches = judge_canaries(planted.canaries, talk, talk.records)
@@ -152,14 +155,17 @@ class PytestRunner:
             tally.proven += proven
             tally.tried |= bool(planted.canaries)
             tally.take(talk, planted, believed=hung is None or proven > 0 or not planted.canaries)
+            left = [nodeid for nodeid in (*talk.left, *talk.records) if nodeid not in injected]
             if hung is None or tally.breaches:
+                tally.leave(left if talk.out_of_time else (), Shortfall.BUDGET)
                 return
             message = f"It did not end within {request.test_timeout_s:g} s."
             tally.records[hung] = TestRecord(
                 nodeid=hung, outcome=Outcome.FAILED, duration_s=request.test_timeout_s, message=message
             )
             on_record(hung, Outcome.FAILED.value)
-            if request.stop_at_first_failure:
+            tally.leave(left, Shortfall.BUDGET if talk.out_of_time else Shortfall.HUNG)
+            if request.stop_at_first_failure or not tally.unrun:
                 return
 
     async def _control(self, request: TestRequest, tally: Tally, started: float) -> None:
@@ -203,7 +209,8 @@ class PytestRunner:
         if left_s <= 0:
             tally.timed_out = True
             return None
-        job = self._job(_argv(request.environment), request.folder, request.environment, dict(_ENV), left_s)
+        env = {**_ENV, "PYTHONHASHSEED": str(request.hash_seed)}
+        job = self._job(_argv(request.environment), request.folder, request.environment, env, left_s)
         bed = await asyncio.to_thread(Bed, request.folder, planted.files)
         result: SandboxResult | None = None
         hung: str | None = None
@@ -237,7 +244,14 @@ class PytestRunner:
             return Planted(files={}, insertions={})
         return plant(test_files(request, self._randomness), request.canaries, self._randomness)
 
-    def _order(self, request: TestRequest, *, wanted: Callable[[str], bool], must: Callable[[str], bool]) -> Order:
+    def _order(
+        self,
+        request: TestRequest,
+        *,
+        wanted: Callable[[str], bool],
+        must: Callable[[str], bool],
+        budget: Budget | None = None,
+    ) -> Order:
         return Order(
             folder=str(request.folder),
             tools=str(request.environment.tools),
@@ -248,6 +262,7 @@ class PytestRunner:
             wanted=wanted,
             must=must,
             stop_at_first_failure=request.stop_at_first_failure,
+            budget=budget or Budget(),
         )
 
     def _job(
@@ -281,6 +296,15 @@ def _argv(environment: Environment) -> tuple[str, ...]:
     return (str(environment.python), "-s", "-B", str(RUNNER))
 
 
+def _budget(request: TestRequest, started: float) -> Budget:
+    return Budget(
+        ends=None if request.budget_s is None else started + request.budget_s,
+        first=request.first,
+        first_from=started + request.first_after_s,
+        known_s=request.known_s,
+    )
+
+
 def _narrowed(request: TestRequest, nodeids: tuple[str, ...]) -> TestRequest:
     return TestRequest(
         folder=request.folder,
@@ -288,6 +312,7 @@ def _narrowed(request: TestRequest, nodeids: tuple[str, ...]) -> TestRequest:
         timeout_s=request.timeout_s,
         test_timeout_s=request.test_timeout_s,
         nodeids=nodeids,
+        hash_seed=request.hash_seed,
     )
 
 

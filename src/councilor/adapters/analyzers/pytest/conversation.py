@@ -5,7 +5,7 @@ Rules:
   runner. What is no sealed JSON object at all is a `PROTOCOL` breach, a record with a wrong seal or nonce `BAD_NONCE`,
   a record that nobody asked for `EXTRA_RECORD`, an end before the last test `EARLY_END`.
 - Every test has a nonce that is made when it is handed out; the next is not handed out before its record is there.
-- The collected order is kept, so that fixtures of classes, modules and sessions live as long as in any run.
+- Which test comes next is the line-up's part (`lineup.py`). Of tests that share a node id the worst outcome counts.
 - A test that does not answer within its limit raises `Hung`, a breach raises `Broken`; both end the job.
 
 It does not know which tests must fail, and judges no outcome.
@@ -19,9 +19,10 @@ import hmac
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from councilor.adapters.analyzers.pytest.lineup import Budget, Lineup
 from councilor.domain.evidence import Breach, Outcome, TestRecord
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.sandbox import Channel
@@ -67,6 +68,7 @@ class Order:
     must: Callable[[str], bool]
     """Whether to run it even when an earlier failure ends the run."""
     stop_at_first_failure: bool
+    budget: Budget = field(default_factory=Budget)
 
 
 class Conversation:
@@ -90,6 +92,19 @@ class Conversation:
         """Pytest's own exit status, as the runner gave it last."""
         self.code: int | None = None
         """The exit code that the process was told to end with."""
+        self._lineup: Lineup | None = None
+        self._announced: str | None = None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the budget left tests out."""
+        return self._lineup is not None and bool(self._lineup.unrun)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Tests that were wanted and not begun."""
+        announced = [] if self._announced is None else [self._announced]
+        return (*announced, *(self._lineup.left if self._lineup is not None else ()))
 
     @property
     def ended(self) -> bool:
@@ -117,15 +132,16 @@ class Conversation:
         if collected is None:
             return
         self.collected = tuple(collected)
-        first = {nodeid: index for index, nodeid in reversed([*enumerate(collected)])}
-        queue = [(index, nodeid) for nodeid, index in sorted(first.items(), key=lambda item: item[1])]
-        queue = [(index, nodeid) for index, nodeid in queue if order.wanted(nodeid)]
-        while queue:
-            index, nodeid = queue.pop(0)
-            record = await self._one(channel, index, nodeid, queue[0][0] if queue else None)
-            if order.stop_at_first_failure and not order.must(nodeid) and record.outcome in _BAD:
-                # The next one was already announced, and fixtures were kept for it.
-                queue = [each for position, each in enumerate(queue) if position == 0 or order.must(each[1])]
+        lineup = Lineup(collected, wanted=order.wanted, must=order.must, budget=order.budget, now=self._clock.monotonic)
+        self._lineup = lineup
+        current = lineup.next()
+        while current is not None:
+            following = lineup.next()
+            self._announced = None if following is None else following[1]
+            record = await self._one(channel, *current, None if following is None else following[0])
+            if order.stop_at_first_failure and not order.must(current[1]) and record.outcome in _BAD:
+                lineup.cut()
+            current = following
         await self._end(channel)
 
     async def _collection(self, channel: Channel) -> list[str] | None:
@@ -166,7 +182,9 @@ class Conversation:
         except TimeoutError as error:
             raise Hung(nodeid) from error
         record = _record(nodeid, message)
-        self.records[nodeid] = record
+        before = self.records.get(nodeid)
+        if before is None or before.outcome not in _BAD:
+            self.records[nodeid] = record
         if self._order.coverage:
             self.coverage[nodeid] = lines
         self._on_record(record)
@@ -227,8 +245,11 @@ def _record(nodeid: str, message: Mapping[str, Any]) -> TestRecord:
         raise Broken(Breach.PROTOCOL)
     if not math.isfinite(duration_s) or duration_s < 0:
         raise Broken(Breach.PROTOCOL)
+    reruns = message.get("reruns", 0)
+    if type(reruns) is not int or reruns < 0:
+        raise Broken(Breach.PROTOCOL)
     text = text.encode("utf-8", "replace").decode()[:MESSAGE_CHARACTERS]
-    return TestRecord(nodeid=nodeid, outcome=Outcome(outcome), duration_s=duration_s, message=text)
+    return TestRecord(nodeid=nodeid, outcome=Outcome(outcome), duration_s=duration_s, message=text, reruns=reruns)
 
 
 def _strings(value: object) -> list[str]:

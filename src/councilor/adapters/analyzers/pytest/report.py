@@ -2,7 +2,8 @@
 
 Rules:
 - Records in the order of execution, then the tests that were expected or asked for and have none.
-- A test whose file could not be collected is an error, any other without a record is missing.
+- A test whose file could not be collected is an error, any other without a record is missing, unless it is one that
+  was not begun: the log names the first of those, and why.
 
 It decides no breach.
 """
@@ -27,7 +28,8 @@ def test_run(request: TestRequest, tally: Tally, *, duration_s: float) -> TestRu
     due = dict.fromkeys([*request.expected, *(request.nodeids or ())])
     if request.nodeids is not None:
         due = {nodeid: None for nodeid in due if nodeid in set(request.nodeids)}
-    records += [_unreported(nodeid, tally) for nodeid in due if nodeid not in tally.records]
+    unrun = set(tally.unrun)
+    records += [_unreported(nodeid, tally) for nodeid in due if nodeid not in tally.records and nodeid not in unrun]
     failed = any(record.outcome in BAD for record in tally.records.values()) or bool(tally.errors)
     return TestRun(
         records=tuple(records),
@@ -38,6 +40,8 @@ def test_run(request: TestRequest, tally: Tally, *, duration_s: float) -> TestRu
         duration_s=duration_s,
         coverage=tally.coverage if not tally.breaches else {},
         collection_errors=tuple(f"{where or '(all)'}: {why}" for where, why in tally.errors.items()),
+        unrun=tally.unrun,
+        shortfall=tally.shortfall,
     )
 
 
@@ -54,6 +58,9 @@ def _log(records: list[TestRecord], tally: Tally, duration_s: float) -> bytes:
     for where, why in tally.errors.items():
         lines += [f"____ NOT COLLECTED {where or '(all)'}", why, ""]
     lines += [f"____ VOID {breach}" for breach in tally.breaches]
+    if tally.shortfall is not None:
+        lines.append(f"____ NOT BEGUN ({tally.shortfall}): {len(tally.unrun)} tests")
+        lines += list(tally.unrun[:LOGGED_FAILURES])
     counts = Counter(record.outcome for record in records)
     figures = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]) or "no tests"
     lines.append(f"{figures} in {duration_s:.2f} s")

@@ -12,13 +12,13 @@ It runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from councilor.adapters.analyzers.pytest.canary import Canary, Planted
 from councilor.adapters.analyzers.pytest.conversation import Conversation
 from councilor.adapters.analyzers.pytest.source import base_id, file_of, original_line, restore_lines
-from councilor.domain.evidence import Breach, Outcome, TestRecord
+from councilor.domain.evidence import Breach, Outcome, Shortfall, TestRecord
 from councilor.ports.sandbox import SandboxResult
 
 __all__ = ["BAD", "GOOD", "Tally", "exit_breaches", "judge_canaries", "judge_controls"]
@@ -42,6 +42,10 @@ class Tally:
     agreed: bool = False
     """Whether the last job's exit code was the one that was given out."""
     timed_out: bool = False
+    unrun: tuple[str, ...] = ()
+    """Tests that were not begun."""
+    shortfall: Shortfall | None = None
+    """Why they were not."""
     tried: bool = False
     """Whether anything that must fail was run or should have been."""
     proven: int = 0
@@ -51,6 +55,11 @@ class Tally:
         """Note breaches, each once."""
         self.breaches += [each for each in dict.fromkeys(breaches) if each not in self.breaches]
 
+    def leave(self, nodeids: Iterable[str], shortfall: Shortfall) -> None:
+        """Note the tests that will not be begun."""
+        self.unrun = tuple(dict.fromkeys(nodeid for nodeid in nodeids if nodeid not in self.records))
+        self.shortfall = shortfall if self.unrun else None
+
     def take(self, conversation: Conversation, planted: Planted, *, believed: bool) -> None:
         """Add one job's records without its canaries; `believed` False keeps only what did not pass."""
         injected = {canary.id for canary in planted.canaries}
@@ -58,9 +67,7 @@ class Tally:
             if base_id(nodeid) in injected or (not believed and record.outcome in GOOD):
                 continue
             message = restore_lines(record.message, planted.insertions)
-            self.records[nodeid] = TestRecord(
-                nodeid=nodeid, outcome=record.outcome, duration_s=record.duration_s, message=message
-            )
+            self.records[nodeid] = replace(record, message=message)
             if nodeid in conversation.coverage:
                 self.coverage[nodeid] = {
                     path: tuple(sorted({original_line(line, planted.insertions.get(path, ())) for line in lines}))

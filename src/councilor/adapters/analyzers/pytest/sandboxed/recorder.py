@@ -4,6 +4,8 @@ Rules:
 - It collects as the repository's configuration says, reports the node ids, and runs only what the conductor hands out.
 - One record per test, with the nonce that came with it. Every phase's report counts: a failed set-up or tear-down is an
   error, one failed sub-test fails its test.
+- What a plugin of the repository runs again until it passes is told with how often (`reruns`).
+- Plugins that shuffle tests or seed randomness keep the collected order and get a fixed seed.
 - A report that says "passed" although the test's function raised, or was never called, is a failure.
 - Options that stop early, run elsewhere, write reports or measure coverage are taken out of the repository's `addopts`,
   and so are options that no installed plugin knows.
@@ -34,14 +36,18 @@ DROPPED = re.compile(
     r"|--last-failed-no-failures|--debug|--log-file|-c|--config-file|--tb|--verbosity|-r|--show-capture"
     r"|-x|--exitfirst|--no-cov[a-z-]*|--lf|--last-failed|--ff|--failed-first|--nf|--new-first|--sw|--stepwise"
     r"|--stepwise-skip|--sw-skip|--co|--collect-only|--pdb|--trace|--setup-only|--setup-plan|--setup-show|--cache-clear"
+    r"|--reruns|--reruns-delay|--repeat-scope|--count|--randomly-seed|--randomly-[a-z-]+|--random-order[a-z-]*"
+    r"|--force-flaky|--max-runs|--min-passes|--flake-finder|--flake-runs|--timeout-method|--session-timeout"
     r"|--self-contained-html|-q+|-v+|--quiet|--verbose|-s|--fixtures|--markers|--help|-h|--version)(=.*)?$"
 )
 FLAGS = re.compile(
-    r"(-x|--exitfirst|--no-cov[a-z-]*|--cov-(append|branch|reset)|--lf|--last-failed|--ff|--failed-first|--nf|--new-first"
+    r"(--randomly-dont-[a-z-]+|--random-order|--force-flaky|--flake-finder|-x|--exitfirst|--no-cov[a-z-]*|--cov-(append|branch|reset)|--lf|--last-failed|--ff|--failed-first|--nf|--new-first"
     r"|--sw|--stepwise|--stepwise-skip|--sw-skip|--co|--collect-only|--pdb|--trace|--setup-only|--setup-plan"
     r"|--setup-show|--cache-clear|--self-contained-html|-d|-f|--looponfail|-q+|-v+|--quiet|--verbose|-s|--fixtures"
     r"|--markers|--help|-h|--version)$"
 )
+PINNED = ("--randomly-seed=0", "--randomly-dont-reorganize", "--timeout-method=signal")
+"""Given to the plugins that know them; pytest-timeout's other method ends the process instead of the test."""
 JOINED = re.compile(r"(-n.+|-r[a-zA-Z]+|-x[a-z]+|-[qvxs]{2,})$")
 
 
@@ -85,7 +91,7 @@ class Recorder:
         self._trace = trace
         self._collect_errors: list[tuple[str, str]] = []
         self._reports: list[Any] = []
-        self._called = False
+        self._calls = 0
         self._raised = False
         self.last: dict[str, Any] | None = None
 
@@ -95,7 +101,7 @@ class Recorder:
     ) -> Generator[None, None, None]:
         """Prune the options before plugins see them, and drop what nobody knows once every plugin is loaded."""
         own = args[len(args) - self._own_arguments :]
-        args[:] = prune(args[: len(args) - self._own_arguments]) + own
+        args[:] = [*prune(args[: len(args) - self._own_arguments]), *PINNED, *own]
         early_config.known_args_namespace = parser.parse_known_args(args, namespace=_fresh(early_config))
         yield
         unknown = set(parser.parse_known_and_unknown_args(args, namespace=_fresh(early_config))[1])
@@ -122,7 +128,7 @@ class Recorder:
     def pytest_runtest_call(self) -> Generator[None, Any, None]:
         """See whether the test's function really ran, and whether it raised, whatever is reported later."""
         outcome = yield
-        self._called = True
+        self._calls += 1
         self._raised = outcome.excinfo is not None
 
     @pytest.hookimpl(tryfirst=True)
@@ -143,7 +149,7 @@ class Recorder:
             self._run(items[order["run"]], None if following is None else items[following], order["nonce"])
 
     def _run(self, item: Any, following: Any, nonce: str) -> None:
-        self._reports, self._called, self._raised = [], False, False
+        self._reports, self._calls, self._raised = [], 0, False
         stop = self._trace() if self._trace else None
         started = time.perf_counter()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -151,11 +157,12 @@ class Recorder:
         for part in _parts(stop() if stop else {}):
             self._send({"lines": part, "nonce": nonce})
         outcome, message = self._judge()
-        self._send({"outcome": outcome, "message": _clip(message), "duration_s": duration_s, "nonce": nonce})
+        record = {"outcome": outcome, "message": _clip(message), "duration_s": duration_s, "nonce": nonce}
+        self._send(record | ({"reruns": self._calls - 1} if self._calls > 1 else {}))
 
     def _judge(self) -> tuple[str, str]:
         outcome, message = combine(self._reports)
-        if outcome in {"passed", "xpassed"} and not self._called:
+        if outcome in {"passed", "xpassed"} and not self._calls:
             return "failed", "The report says that it passed, but its function was never called."
         if outcome == "passed" and self._raised:
             return "failed", "The report says that it passed, but its function raised."
