@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -51,7 +52,7 @@ from councilor.ports.environment import Environments
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.ports.repository import Repositories, Repository
-from councilor.ports.sandbox import Sandbox
+from councilor.ports.sandbox import Limits, Sandbox
 from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
@@ -248,6 +249,7 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
         metrics=metrics,
         clock=clock,
         private=(settings.keys_dir, settings.database_dir),
+        ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
     yield Tools(
         settings=settings,

@@ -89,6 +89,8 @@ class WorkerReport:
     text: str
     """Its report in Markdown, the source of its claims; at most 1 MiB."""
     exit_code: int | None = None
+    ended: str = ""
+    """What ended it before it was done, in councilor's own words, such as `killed by signal 9`."""
     transcript: bytes = b""
     """Its whole output, capped."""
     usage: Usage = field(default_factory=Usage)

@@ -14,7 +14,6 @@ It does not judge: gates read what it measured.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -30,6 +29,7 @@ from councilor.domain.evidence import (
     TestRun,
 )
 from councilor.domain.spec import Acceptance
+from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import Linter, TestRequest, TestRunner
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment
@@ -225,7 +225,7 @@ class EvidenceCollector:
             try:
                 run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
             finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                await asyncio.to_thread(remove_folder, folder)
         else:
             run = LintRun(findings=(), exit_code=0)
         evidence = Evidence(
@@ -290,7 +290,7 @@ class EvidenceCollector:
                 run = replace(run, breaches=(*run.breaches, Breach.TREE_CHANGED))
                 self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
         finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(remove_folder, folder)
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
         evidence = Evidence(

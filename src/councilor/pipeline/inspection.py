@@ -37,12 +37,14 @@ async def put_together(
     now: datetime,
     bundle: EvidenceBundle | None = None,
     problem: str | None = None,
+    ended: str = "",
 ) -> GateInput:
     """Everything that gates look at.
 
     Args:
         patch: the stored difference, which must make `tree` of the base again.
         problem: why the workspace made no tree.
+        ended: what ended the worker before it was done.
     """
     candidate = await repository.candidate(base, tree)
     try:
@@ -59,6 +61,7 @@ async def put_together(
         owns=owns,
         reapplied_tree=None if problem else reapplied,
         problem=problem,
+        ended=ended,
         now=now,
     )
 

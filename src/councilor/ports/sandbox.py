@@ -31,6 +31,8 @@ class Limits:
     processes: int = 512
     file_bytes: int = 2 * 2**30
     """Size of the largest file it may write."""
+    disk_bytes: int = 8 * 2**30
+    """What it may add to its writable folders altogether; an empty file counts as one block."""
     output_bytes: int = 16 * 2**20
     """Standard output and error that are kept; the rest is read and dropped."""
 
@@ -78,6 +80,8 @@ class SandboxResult:
     output_truncated: bool
     timed_out: bool
     duration_s: float
+    reached: tuple[str, ...] = ()
+    """Limits that it ran into, of `memory`, `processes` and `disk`, as far as the machine tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -147,7 +147,12 @@ class SandboxSettings(_Block):
     memory_bytes: PositiveInt = Field(description="Memory of one job as a whole.")
     processes: PositiveInt = Field(description="Processes and threads of one job.")
     file_bytes: PositiveInt = Field(description="Size of the largest file that a job may write.")
+    disk_bytes: PositiveInt = Field(description="What a job may add to its writable folders altogether.")
     output_bytes: PositiveInt = Field(description="Output of one job that is kept.")
+
+    def ceiling(self) -> dict[str, int]:
+        """What no job exceeds, by the names of a job's limits."""
+        return self.model_dump(exclude={"kind"})
 
 
 class TierSeconds(_Block):

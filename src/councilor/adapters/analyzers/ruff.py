@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from councilor.domain.evidence import LintFinding, LintRun
+from councilor.guards.removal import remove_folder
 from councilor.ports.clock import Clock
 from councilor.ports.environment import Environment
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
@@ -72,7 +72,7 @@ class Ruff:
             report = await asyncio.to_thread(_read, output / "report.json")
         finally:
             # Shielded: a cancelled run leaves nothing behind, too.
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, output, ignore_errors=True))
+            await asyncio.shield(asyncio.to_thread(remove_folder, output))
         return _judged(result, report, folder)
 
     def _job(self, folder: Path, environment: Environment, files: Sequence[str], output: Path, timeout_s: float) -> Job:

@@ -2,6 +2,7 @@
 
 Rules:
 - Outcome of a job in the metrics: `exited`, `timed_out`, `cancelled`, or `failed` when the sandbox itself did.
+- No job gets more than the ceiling, which is what the settings allow.
 - The probe runs once per instance; callers that come meanwhile wait for its answer.
 
 It does not confine anything: the `_grip` of the kind does.
@@ -10,6 +11,7 @@ It does not confine anything: the `_grip` of the kind does.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -22,9 +24,9 @@ from councilor.adapters.sandbox.proxied import ProxiedGrip, behind_proxy, proxie
 from councilor.errors import SandboxError
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
-from councilor.ports.sandbox import Job, SandboxProbe, SandboxResult
+from councilor.ports.sandbox import Job, Limits, SandboxProbe, SandboxResult
 
-__all__ = ["BaseSandbox"]
+__all__ = ["BaseSandbox", "lowered"]
 
 
 class BaseSandbox(ABC):
@@ -33,17 +35,27 @@ class BaseSandbox(ABC):
     Args:
         scratch: a folder of ours, for what jobs need for themselves.
         private: folders and files of councilor's that no job may ever see.
+        ceiling: no job gets more than this, whatever it asks for; its `wall_s` is not used.
     """
 
     name: str
     proxies = False
     """Whether a job gets a network of its own, so that the proxy is the only way out."""
 
-    def __init__(self, *, scratch: Path, metrics: MetricsBackend, clock: Clock, private: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        scratch: Path,
+        metrics: MetricsBackend,
+        clock: Clock,
+        private: tuple[Path, ...] = (),
+        ceiling: Limits | None = None,
+    ) -> None:
         self._scratch = scratch.absolute()
         self._metrics = metrics
         self._clock = clock
         self._private = private
+        self._ceiling = ceiling
         self._restraints = Restraints(self.name)
         self._probing = asyncio.Lock()
         self._probe: SandboxProbe | None = None
@@ -56,9 +68,11 @@ class BaseSandbox(ABC):
         """Run a job to its end; see the port."""
         outcome, started_s = "failed", self._clock.monotonic()
         try:
+            job = dataclasses.replace(job, limits=lowered(job.limits, self._ceiling))
             await asyncio.to_thread(check_job, job, self._private)
             async with self._restraints.restraint(job.limits) as restraint:
                 result = await self._run(job, restraint, talk, on_output)
+                result = dataclasses.replace(result, reached=(*result.reached, *sorted(restraint.reached())))
             outcome = "timed_out" if result.timed_out else "exited"
             return result
         except asyncio.CancelledError:
@@ -87,3 +101,11 @@ class BaseSandbox(ABC):
             if self._probe is None:
                 self._probe = await attack(self, scratch=self._scratch, private=self._private, clock=self._clock)
             return self._probe
+
+
+def lowered(limits: Limits, ceiling: Limits | None) -> Limits:
+    """The lower of each limit; time is each job's own."""
+    if ceiling is None:
+        return limits
+    names = [field.name for field in dataclasses.fields(Limits) if field.name != "wall_s"]
+    return dataclasses.replace(limits, **{name: min(getattr(limits, name), getattr(ceiling, name)) for name in names})

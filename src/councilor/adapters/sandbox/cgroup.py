@@ -30,6 +30,12 @@ __all__ = ["Cage", "CageError", "Cgroups", "find_cgroups"]
 
 PREFIX = "councilor"
 CONTROLLER_FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max",)}
+EVENTS = {
+    "memory.oom_control": ("oom_kill", "memory"),
+    "memory.events": ("oom_kill", "memory"),
+    "pids.events": ("max", "processes"),
+}
+"""File of a group -> the word in it that counts how often a limit was met, and that limit."""
 EMPTY_S = 2.0
 """Longest wait for killed processes to leave a group."""
 
@@ -71,6 +77,7 @@ class Cage:
 
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self._folders = folders
+        self._reached: set[str] = set()
 
     def build(self, limits: Limits) -> None:
         """Create the folders and write what their files can take."""
@@ -103,8 +110,18 @@ class Cage:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
+    def reached(self) -> frozenset[str]:
+        """Which of `memory` and `processes` its members have run into, also after its removal."""
+        for name, (word, limit) in EVENTS.items():
+            for line in "\n".join(_read(folder / name) for folder in self._folders).splitlines():
+                key, _, count = line.partition(" ")
+                if key == word and count.strip() not in {"", "0"}:
+                    self._reached.add(limit)
+        return frozenset(self._reached)
+
     def remove(self) -> None:
         """Kill what is inside, wait until it is gone and remove the folders; blocks."""
+        self.reached()
         until_s = time.monotonic() + EMPTY_S
         while self.members() and time.monotonic() < until_s:
             self.signal(signal.SIGKILL)

@@ -23,6 +23,7 @@ from councilor.adapters.sandbox.seatbelt import Seatbelt
 from councilor.errors import InputError, SandboxError
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
+from councilor.ports.sandbox import Limits
 
 __all__ = ["KINDS", "choose_sandbox"]
 
@@ -33,7 +34,13 @@ AUTO = ("seatbelt",) if sys.platform == "darwin" else ("bubblewrap", "landlock")
 
 
 async def choose_sandbox(
-    kind: str = "auto", *, scratch: Path, metrics: MetricsBackend, clock: Clock, private: tuple[Path, ...] = ()
+    kind: str = "auto",
+    *,
+    scratch: Path,
+    metrics: MetricsBackend,
+    clock: Clock,
+    private: tuple[Path, ...] = (),
+    ceiling: Limits | None = None,
 ) -> BaseSandbox:
     """The sandbox to use, already probed.
 
@@ -41,6 +48,7 @@ async def choose_sandbox(
         kind: `auto`, `bubblewrap`, `landlock`, `seatbelt` or `none`.
         scratch: a folder of ours, for what jobs need for themselves.
         private: folders and files of councilor's that no job may ever see.
+        ceiling: no job gets more than this.
     Raises:
         InputError: there is no such kind.
         SandboxError: it does not work here; says what was tried and why each failed.
@@ -49,7 +57,7 @@ async def choose_sandbox(
         raise InputError(f"there is no sandbox called {kind!r}; there are auto, {', '.join(KINDS)}", field="sandbox")
     failures = []
     for name in AUTO if kind == "auto" else (kind,):
-        sandbox = KINDS[name](scratch=scratch, metrics=metrics, clock=clock, private=private)
+        sandbox = KINDS[name](scratch=scratch, metrics=metrics, clock=clock, private=private, ceiling=ceiling)
         try:
             await sandbox.probe()
         except SandboxError as error:

@@ -13,12 +13,10 @@ from __future__ import annotations
 import asyncio
 import marshal
 import os
-import shutil
 import signal
-import stat
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from councilor.adapters.sandbox.job import complete_env
 from councilor.adapters.sandbox.limits import Restraint
 from councilor.adapters.sandbox.process import Launch, uninterrupted
 from councilor.errors import SandboxError
+from councilor.guards.removal import remove_folder
 from councilor.ports.sandbox import Job
 
 __all__ = ["Confinement", "LauncherGrip", "private_folders"]
@@ -147,7 +146,7 @@ async def private_folders(scratch: Path) -> AsyncIterator[Path]:
         yield folders[0]
     finally:
         for folder in folders:
-            await uninterrupted(asyncio.to_thread(_remove, folder))
+            await uninterrupted(asyncio.to_thread(remove_folder, folder))
 
 
 def _create(scratch: Path) -> Path:
@@ -156,19 +155,3 @@ def _create(scratch: Path) -> Path:
     for name in ("home", "tmp"):
         (folder / name).mkdir(mode=0o700)
     return folder
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, onerror=_open_up)
-
-
-def _open_up(function: Callable[[str], object], path: str, _: object) -> None:
-    """A job may have taken away our right to look into its folders."""
-    target = Path(path)
-    for one in (target.parent, target):
-        if not one.is_symlink() and one.is_dir():
-            one.chmod(stat.S_IRWXU)
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target, ignore_errors=True)
-    else:
-        target.unlink(missing_ok=True)

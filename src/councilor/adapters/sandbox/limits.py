@@ -60,6 +60,10 @@ class Restraint:
             capped = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.prlimit(pid, number, (capped, capped))
 
+    def reached(self) -> frozenset[str]:
+        """Which of `memory` and `processes` the job ran into, as far as control groups tell."""
+        return self._cage.reached()
+
     def kill(self) -> None:
         """Kill whatever is left in the control group and remove it; blocks."""
         self._cage.remove()

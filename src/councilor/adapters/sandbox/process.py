@@ -3,8 +3,8 @@
 Rules:
 - The sandbox supplies a `Grip`: the command to spawn, a handshake before the job's first instruction, and the means to
   reach every process of the job. The rest is the same for all.
-- At the time limit, on cancellation and when the conversation fails: SIGTERM to the job, SIGKILL to all of it
-  `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
+- At the limits of time and disk, on cancellation and when the conversation fails: SIGTERM to the job, SIGKILL to all
+  of it `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
 - Time limit and conversation: a conversation that outlives its job has until the time limit to notice.
 - Standard input is a sealed memory file, so that nobody has to feed it and the job cannot change it.
 
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from councilor.adapters.sandbox.channel import SocketChannel
+from councilor.adapters.sandbox.disk import DiskFullError, DiskWatch
 from councilor.adapters.sandbox.output import Output
 from councilor.errors import SandboxError
 from councilor.ports.clock import Clock
@@ -104,10 +105,12 @@ async def supervise(
             os.close(write_fd)
             if theirs:
                 theirs.close()
-        killed, timed_out = True, False
+        killed, timed_out, full = True, False, False
         try:
-            timed_out = await _hold(process, output, talk(channel) if talk and channel else None, job.limits.wall_s)
+            timed_out = await _hold(process, output, talk(channel) if talk and channel else None, job)
             killed = process.returncode is None
+        except DiskFullError:
+            full = True
         finally:
             returncode = await uninterrupted(_end(process, grip))
         kept = await output.finish()
@@ -117,6 +120,7 @@ async def supervise(
         output_truncated=output.truncated,
         timed_out=timed_out,
         duration_s=clock.monotonic() - started_s,
+        reached=("disk",) if full else (),
     )
 
 
@@ -204,16 +208,17 @@ def _seal(fd: int) -> None:
 
 
 async def _hold(
-    process: asyncio.subprocess.Process, output: Output, conversation: Awaitable[None] | None, wall_s: float
+    process: asyncio.subprocess.Process, output: Output, conversation: Awaitable[None] | None, job: Job
 ) -> bool:
     """Wait for the end of the job; True when its time ran out first."""
     try:
-        async with asyncio.timeout(wall_s), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(job.limits.wall_s), asyncio.TaskGroup() as group:
             if conversation is not None:
                 group.create_task(_await(conversation))
-            watching = group.create_task(output.failure())
+            watching = [group.create_task(output.failure()), group.create_task(DiskWatch(job).watch())]
             await process.wait()
-            watching.cancel()
+            for watch in watching:
+                watch.cancel()
     except TimeoutError:
         if process.returncode is None:
             return True

@@ -6,7 +6,8 @@ Rules:
 - Of the host's variables it gets the credentials that its profile names. It reaches the profile's model hosts through
   the allow-list proxy, and no other address.
 - What is missing (program, credential, folder, placeholder) is an `InputError` before anything is started.
-- Its exit code decides between finished and failed, an agent's own report of an error included. Its text is its final
+- Its exit code decides between finished and failed, an agent's own report of an error included; signals and limits
+  that ended it are told. Its text is its final
   message where it prints JSON lines that we understand, else the end of its output.
 
 What a person configured in `~` is linked into the disposable home at the same relative path, read-only.
@@ -23,6 +24,7 @@ from pathlib import Path
 from councilor.adapters.workers.output import OutputReader, Secrets, plain
 from councilor.domain.worker import Assignment, PromptBy, Usage, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import InputError
+from councilor.guards.removal import remove_folder
 from councilor.ports.clock import Clock
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 from councilor.ports.worker import Progress, Workspace
@@ -195,7 +197,7 @@ class _Heartbeat:
 
 def _make_home(home: Path, real_home: Path, folders: tuple[Path, ...]) -> None:
     # Made anew: a program of an interrupted attempt may have left links there that lead to the host.
-    shutil.rmtree(home, ignore_errors=True)
+    remove_folder(home)
     (home / "tmp").mkdir(parents=True)
     for folder in sorted(folders):
         inner = any(folder.is_relative_to(other) for other in folders if other != folder)
@@ -222,6 +224,7 @@ def _report(result: SandboxResult, reader: OutputReader, secrets: Secrets) -> Wo
         outcome=_outcome(result, reader),
         text=text,
         exit_code=result.exit_code,
+        ended=_ended(result, reader),
         transcript=transcript,
         usage=Usage(duration_s=result.duration_s, turns=reader.turns, tokens=reader.tokens, cost_usd=reader.cost_usd),
     )
@@ -231,3 +234,18 @@ def _outcome(result: SandboxResult, reader: OutputReader) -> WorkerOutcome:
     if result.timed_out:
         return WorkerOutcome.TIMED_OUT
     return WorkerOutcome.FAILED if result.exit_code != 0 or reader.failed else WorkerOutcome.FINISHED
+
+
+def _ended(result: SandboxResult, reader: OutputReader) -> str:
+    """What ended the program before it was done; empty when it ended well."""
+    said = []
+    if result.timed_out:
+        said.append(f"it did not end within {result.duration_s:.0f} s")
+    elif result.exit_code is not None and result.exit_code < 0:
+        said.append(f"killed by signal {-result.exit_code}")
+    elif result.exit_code:
+        said.append(f"exit code {result.exit_code}")
+    elif reader.failed:
+        said.append("it reported an error")
+    said += [f"it reached its limit of {name}" for name in result.reached]
+    return ", ".join(said)

@@ -53,6 +53,7 @@ async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | N
             owns=context.parts.runner.owns,
             now=now,
             problem=made.problem,
+            ended=made.ended,
         )
     return replace(inputs[made.patch], bundle=bundle, now=now)
 

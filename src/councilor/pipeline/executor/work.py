@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 from dataclasses import dataclass
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
@@ -18,6 +18,7 @@ from councilor.domain.gate import RefinementRequest
 from councilor.domain.task import TaskState
 from councilor.domain.worker import Assignment, WorkerReport
 from councilor.errors import InputError
+from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.refinement import write_prompt
@@ -42,6 +43,8 @@ class Work:
     outcome: str
     problem: str | None = None
     """Why the workspace made no tree."""
+    ended: str = ""
+    """What ended the worker before it was done."""
     doubts: tuple[str, ...] = ()
     """The worker's own doubts, cut to a few short lines."""
     admitted: bool = False
@@ -121,7 +124,7 @@ async def _lay_out(context: RunContext, tree: str) -> None:
                 return
         except InputError:
             pass  # what an interrupted worker left behind is thrown away like any other state
-        shutil.rmtree(folder)
+        await asyncio.to_thread(remove_folder, folder)
     await context.repository.create_workspace(tree, folder)
 
 
@@ -149,6 +152,7 @@ async def _take(
         iteration=iteration,
         outcome=report.outcome.value,
         exit_code=report.exit_code,
+        ended=report.ended,
         usage=encode(report.usage),
     )
     return await _record(
@@ -160,6 +164,7 @@ async def _take(
         parent=parent,
         producer=worker,
         problem=problem,
+        ended=_line(report.ended),
         doubts=tuple(_line(doubt) for doubt in report.doubts[:MAX_DOUBTS]),
     )
 
@@ -179,6 +184,7 @@ async def _record(
     parent: ExecutionArtifact,
     producer: str,
     problem: str | None = None,
+    ended: str = "",
     doubts: tuple[str, ...] = (),
 ) -> Work:
     patch = await context.ledger.record(
@@ -201,4 +207,6 @@ async def _record(
     )
     for artifact in (patch, report):
         note_stored(context, artifact)
-    return Work(tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem, doubts=doubts)
+    return Work(
+        tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem, ended=ended, doubts=doubts
+    )

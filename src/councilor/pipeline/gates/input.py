@@ -49,6 +49,8 @@ class GateInput:
     """UTC; decides which waivers have expired."""
     problem: str | None = None
     """Why the worker's folder made no tree at all; the candidate is then what it began with."""
+    ended: str = ""
+    """What ended the worker before it was done."""
 
     @property
     def tier(self) -> TierRules:

@@ -50,5 +50,6 @@ def not_empty(given: GateInput) -> GateResult:
     failures: list[Violation] = []
     if given.candidate.empty or not given.candidate.changes:
         remedy = "Change the files that the task is about."
-        failures.append(broken("EMPTY-1", Severity.HIGH, "nothing differs from the base", remedy))
+        because = f"; the worker did not end well: {given.ended}" if given.ended else ""
+        failures.append(broken("EMPTY-1", Severity.HIGH, f"nothing differs from the base{because}", remedy))
     return ruled("not_empty", failures, passed=f"{len(given.candidate.changes)} files differ from the base")

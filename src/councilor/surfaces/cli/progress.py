@@ -55,6 +55,8 @@ def describe(event: Event) -> str:
             text = f"worker {data['worker']}"
         case EventType.WORKER_HEARTBEAT:
             text = f"{data['phase']} {data['line']}".strip()
+        case EventType.WORKER_OUTPUT:
+            text = f"the worker did not end well: {data['ended']}" if data.get("ended") else ""
         case EventType.GATE_FINISHED:
             text = "" if data["status"] == "passed" else f"gate {data['gate']}: {data['status']}, {data['summary']}"
         case EventType.REFINEMENT_REQUESTED:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
+from councilor.guards.removal import remove_folder
 from councilor.pipeline.ledger import verify_task
 from councilor.ports.events import EventStream
 from councilor.ports.repository import Repository
@@ -172,11 +172,11 @@ def clean(
                     async with lock.hold(Path(head.repository)) if head else nullcontext():
                         if head and unfinished and service:
                             await service.executor.cancel(head.task_id)
-                        shutil.rmtree(folder)
+                        remove_folder(folder)
                 except BusyError:
                     session.output.note(f"{folder.name} is running; left alone.")
                 except InputError:
-                    shutil.rmtree(folder)  # its repository is gone, so nothing can be at work on it
+                    remove_folder(folder)  # its repository is gone, so nothing can be at work on it
                 if not folder.exists():
                     removed.append(folder.name)
         session.output.result({"removed": removed})
