@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -268,6 +269,48 @@ async def test_the_specs_own_command_installs_with_pip(
     assert await ask(sandbox, environment, "import leaf; print(leaf.value)") == "7"
 
 
+async def test_another_process_s_environment_is_not_removed(
+    environments: VirtualEnvironments, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    repository, tree = await committed(tmp_path / "r", {"a": ""})
+    folder = (await environments.prepare(repository, tree)).python.parent.parent.parent
+    code = (
+        "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_SH);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    held = [sys.executable, "-c", code, str(folder) + ".use"]
+    with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        await environments.clean(keep_days=0)
+        assert folder.exists()
+        process.kill()
+    await environments.clean(keep_days=0)
+    assert not folder.parent.exists()
+
+
+async def test_a_project_that_could_not_be_built_is_tried_again_later(
+    environments: VirtualEnvironments, sandbox: Sandbox, clock: LaterClock, tmp_path: Path
+) -> None:
+    """A build that lacked the network, say, is not taken for good for ever."""
+    clock.days = 0
+    setup = "import pathlib, setuptools\nassert False, 'no network'\n"
+    files = {"setup.py": setup, "requirements.txt": "--no-index\n"}
+    repository, tree = await committed(tmp_path / "r", files)
+    said: list[str] = []
+    first = await environments.prepare(repository, tree, say=said.append)
+    assert any("cannot be built" in line for line in said)
+    (stored,) = [one for one in await environments.list() if one.repository == str(repository.root)]
+    assert "cannot be built" in stored.incomplete and "no network" in stored.incomplete
+    said.clear()
+    await environments.prepare(repository, tree, say=said.append)
+    clock.days = 1
+    await environments.prepare(repository, tree, say=said.append)
+    assert not any(line.startswith("Building") or "+" in line for line in said)  # somebody still uses the first
+    del first
+    await environments.prepare(repository, tree, say=said.append)
+    assert any("no network" in line for line in said)
+
+
 async def test_a_failed_build_says_why_and_leaves_nothing(environments: VirtualEnvironments, tmp_path: Path) -> None:
     repository, tree = await committed(tmp_path / "r", {"a": ""})
     with pytest.raises(InputError, match="the reason") as refusal:
@@ -338,14 +381,16 @@ async def test_unused_environments_and_unfinished_builds_are_removed(
     stored = [one for one in await environments.list() if one.repository == str(repository.root)]
     assert [(one.env_hash, one.source) for one in stored] == [(new.env_hash, "install"), (old.env_hash, "none")]
     assert all(one.repository == str(repository.root) and one.size_bytes > 0 for one in stored)
+    assert not [one for one in await environments.clean(keep_days=0) if one.repository == str(repository.root)]
+    old_hash, unfinished = old.env_hash, new.python.parent.parent.parent
+    del old, new  # from now on nobody uses them
     cleaned = await environments.clean(keep_days=3)
-    assert [one.env_hash for one in cleaned if one.repository == str(repository.root)] == [old.env_hash]
+    assert [one.env_hash for one in cleaned if one.repository == str(repository.root)] == [old_hash]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    unfinished = new.python.parent.parent.parent
     (unfinished / "record.json").rename(unfinished / "draft.json")
     assert [one.source for one in await environments.clean(keep_days=3)] == ["install"]
     assert not unfinished.exists()
     again = await environments.prepare(repository, tree)
-    assert again.env_hash == old.env_hash and again.python.exists()
+    assert again.env_hash == old_hash and again.python.exists()

@@ -14,9 +14,9 @@ from councilor.ports.sandbox import Mount
 __all__ = ["Environment", "Environments", "StoredEnvironment"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True)
 class Environment:
-    """Dependencies ready to be mounted read-only."""
+    """Dependencies ready to be mounted read-only; nobody removes them as long as this object is referred to."""
 
     env_hash: str
     """SHA-256 over the recipe's files at the base tree, the interpreter's version and the platform."""
@@ -30,6 +30,8 @@ class Environment:
     """Folder with councilor's own pytest and coverage, to be the *last* entry of `sys.path`."""
     ruff: Path
     """councilor's own linter."""
+    compiled_from: tuple[str, ...] = ()
+    """Paths of the base tree from which compiled modules in it were made, as they are there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,8 @@ class StoredEnvironment:
     size_bytes: int
     created_at: datetime
     used_at: datetime
+    incomplete: str = ""
+    """What could not be built, and why; empty when nothing is missing."""
 
 
 class Environments(Protocol):
@@ -68,5 +72,5 @@ class Environments(Protocol):
         ...
 
     async def clean(self, *, keep_days: float) -> Sequence[StoredEnvironment]:
-        """Remove those not used for so many days, and unfinished builds; gives what was removed."""
+        """Remove those not used for so many days, and unfinished builds, but none that is in use; gives what went."""
         ...

@@ -35,6 +35,10 @@ class Repository(Protocol):
         """The commit that `revision` names."""
         ...
 
+    async def tags(self) -> Sequence[str]:
+        """Names of its tags, sorted."""
+        ...
+
     async def dirty(self) -> Sequence[str]:
         """Paths whose working copy differs from HEAD, untracked files included, sorted."""
         ...

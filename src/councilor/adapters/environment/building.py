@@ -4,8 +4,8 @@ Rules:
 - The job sees the interpreter, uv, the installers' settings and an export of the tree, and may write the new
   environment and the repository's own package cache. Only steps that install get the network.
 - What the host writes into the environment it writes before any package's code has run.
-- A build that fails says so with the end of its output, addresses without credentials. Metadata that cannot be built is
-  said and skipped: applications often declare a project that nobody ever builds.
+- A build that fails says so with the end of its output, addresses without credentials, and where what it names stands.
+- Metadata that cannot be built is said and left out: applications often declare a project that nobody ever builds.
 
 Source: https://docs.astral.sh/uv/reference/cli/.
 """
@@ -13,15 +13,18 @@ Source: https://docs.astral.sh/uv/reference/cli/.
 from __future__ import annotations
 
 import ensurepip
+import json
+import os
 import sysconfig
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from councilor.adapters.environment import strip_modules
+from councilor.adapters.environment.blame import places_named
 from councilor.adapters.environment.installers import redact
 from councilor.adapters.environment.metadata import write_path_file, write_project
-from councilor.adapters.environment.recipe import Recipe
+from councilor.adapters.environment.recipe import Recipe, Step
 from councilor.adapters.environment.shelf import Place
 from councilor.errors import InputError
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
@@ -46,30 +49,69 @@ class Builder:
     variables: Mapping[str, str]
     settings: tuple[Mount, ...]
     """Files and folders that the variables name."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Variables that tell build tools the version they would ask git for."""
 
-    async def build(self, recipe: Recipe, place: Place, *, say: Callable[[str], None]) -> None:
-        """Fill `place` by `recipe`; the tree is already exported to `place.work/src`.
+    async def build(self, recipe: Recipe, place: Place, *, say: Callable[[str], None]) -> str:
+        """Fill `place` by `recipe`, the tree being exported to `place.exported`; gives what is missing, if anything.
 
         Raises:
             InputError: a command failed.
         """
-        await self._must(self._real(("uv", "venv", "--no-project", "--clear"), place), place, say=say)
+        for note in recipe.notes:
+            say(redact(note))
+        await self._must(self._real(("uv", "venv", "--no-project", "--clear"), place), recipe, place, say=say)
         if recipe.source == "install":  # its command may want pip
-            await self._add_pip(place, say=say)
+            await self._add_pip(recipe, place, say=say)
         (site,) = (place.venv / "lib").glob("python*/site-packages")
-        if recipe.is_project:
-            write_path_file(site, sources_folder=recipe.sources_folder)
-        if recipe.project and recipe.source != "install":
-            write_project(site, recipe.project)
-        for step in recipe.steps:
-            await self._must(self._real(step, place), place, network=recipe.network, say=say)
-        if recipe.build_project and recipe.source in {"lock", "requirements"}:
-            await self._record_project(place, say=say)
-        if recipe.build_project or recipe.source == "install":
+        self._write(recipe, place, site)
+        missing = await self._take(recipe.steps, recipe, place, say=say)
+        if recipe.steps:
             script = str(Path(strip_modules.__file__).resolve())
-            await self._must((str(place.venv / "bin" / "python"), "-I", script, str(site)), place, say=say)
+            folders = (str(site), str(place.exported), str(place.made / "tracked.json"))
+            await self._must((str(place.venv / "bin" / "python"), "-I", script, *folders), recipe, place, say=say)
+        return missing
 
-    async def _add_pip(self, place: Place, *, say: Callable[[str], None]) -> None:
+    def _write(self, recipe: Recipe, place: Place, site: Path) -> None:
+        """Everything that the host says itself."""
+        tracked = [
+            (Path(parent) / name).relative_to(place.exported).as_posix()
+            for parent, _, names in os.walk(place.exported)
+            for name in names
+        ]
+        (place.made / "tracked.json").write_text(json.dumps(tracked))
+        for name, text in recipe.made.items():
+            (place.made / name).write_text(text)
+        for project in recipe.projects:
+            if project.table and not project.virtual and recipe.source != "install":
+                write_project(site, project.table)
+            folder = f"{project.folder}/" if project.folder else ""
+            if project.built and not {f"{folder}setup.py", f"{folder}pyproject.toml"} & recipe.files.keys():
+                with (place.exported / folder / "setup.py").open("x") as file:  # setup.cfg alone has no one to read it
+                    file.write("from setuptools import setup\n\nsetup()\n")
+        if recipe.projects:
+            folders = [project.folder for project in recipe.projects]
+            write_path_file(site, projects=folders, sources=recipe.sources)
+
+    async def _take(self, steps: Sequence[Step], recipe: Recipe, place: Place, *, say: Callable[[str], None]) -> str:
+        """Take the steps; gives what is missing after them."""
+        missing = []
+        for step in steps:
+            if not (step.otherwise or step.optional):
+                await self._must(self._real(step.command, place), recipe, place, network=recipe.network, say=say)
+                continue
+            done = await self._run(self._real(step.command, place), place, recipe.network, say)
+            if done.exit_code and step.otherwise:
+                say("This cannot be installed together with the project; next without it.")
+                if lacking := await self._take(step.otherwise, recipe, place, say=say):
+                    missing.append(lacking)
+                return "\n".join(missing)
+            if done.exit_code:
+                missing.append(f"{step.optional}:\n{_tail(done.output)}")
+                say(missing[-1])
+        return "\n".join(missing)
+
+    async def _add_pip(self, recipe: Recipe, place: Place, *, say: Callable[[str], None]) -> None:
         """Install the pip that the interpreter brings along; `python -m ensurepip` does the same in seconds."""
         folder = Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or Path(ensurepip.__file__).parent / "_bundled")
         wheels = sorted(str(path) for path in folder.glob("pip-*.whl"))
@@ -77,24 +119,25 @@ class Builder:
             hint = "Let the command use `uv pip install`, or install the interpreter's ensurepip."
             raise InputError("The interpreter brings no pip for the `install` command.", hint=hint)
         step = ("uv", "pip", "install", "--offline", "--no-index", "--quiet", *wheels)
-        await self._must(self._real(step, place), place, say=say)
-
-    async def _record_project(self, place: Place, *, say: Callable[[str], None]) -> None:
-        """Install the tree's own project, for its metadata."""
-        done = await self._run(self._real(("uv", "pip", "install", "--no-deps", "."), place), place, True, say)
-        if done.exit_code:
-            say("The project itself cannot be built, so its metadata is missing:")
-            say(_tail(done.output))
+        await self._must(self._real(step, place), recipe, place, say=say)
 
     async def _must(
-        self, argv: tuple[str, ...], place: Place, *, network: bool = False, say: Callable[[str], None]
+        self,
+        argv: tuple[str, ...],
+        recipe: Recipe,
+        place: Place,
+        *,
+        network: bool = False,
+        say: Callable[[str], None],
     ) -> None:
         done = await self._run(argv, place, network, say)
         if done.exit_code:
             ending = "took too long" if done.timed_out else f"ended with {done.exit_code}"
+            output = _tail(done.output)
+            named = "".join(f"\n{each}" for each in places_named(output, recipe.files))
             raise InputError(
-                f"Building the environment failed: `{redact(' '.join(argv))}` {ending}.\n{_tail(done.output)}",
-                hint="Correct the recipe, or give the working spec an `install` command.",
+                f"Building the environment failed: `{redact(' '.join(argv))}` {ending}.\n{output}{redact(named)}",
+                hint=f"Correct {'that' if named else 'the recipe'}, or give the working spec an `install` command.",
             )
 
     async def _run(
@@ -103,7 +146,7 @@ class Builder:
         script = Path(strip_modules.__file__).resolve()
         job = Job(
             argv=argv,
-            cwd=place.work / "src",
+            cwd=place.exported,
             mounts=(
                 *self.prefix,
                 *self.settings,
@@ -133,6 +176,7 @@ class Builder:
         bin_folder = place.venv / "bin"
         return {
             **self.variables,
+            **self.versions,
             "PATH": f"{bin_folder}:{self.uv.parent}:/usr/local/bin:/usr/bin:/bin",
             "VIRTUAL_ENV": str(place.venv),
             "UV_PROJECT_ENVIRONMENT": str(place.venv),

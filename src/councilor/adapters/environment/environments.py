@@ -5,6 +5,8 @@ Rules:
   the platform, and the versions of our own tools. The same name is never built twice for one repository.
 - A virtual environment of the user's own working copy is used where it lies, and never changed.
 - `requires-python` is checked before anything is built.
+- An environment is in use as long as the `Environment` that `prepare` gave is referred to; `clean` passes over it.
+- A project that could not be built is tried again after an hour, if nobody uses its environment.
 
 Source: PEP 440 (specifiers), PEP 405 (pyvenv.cfg).
 """
@@ -15,10 +17,12 @@ import asyncio
 import hashlib
 import json
 import platform
-import shutil
 import sys
 import sysconfig
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -26,9 +30,12 @@ from uv import find_uv_bin
 
 from councilor.adapters.environment.building import Builder
 from councilor.adapters.environment.installers import installer_mounts, installer_variables
-from councilor.adapters.environment.recipe import Recipe, read_recipe
+from councilor.adapters.environment.leases import Lease, locked
+from councilor.adapters.environment.reading import read_recipe
+from councilor.adapters.environment.recipe import Recipe
 from councilor.adapters.environment.shelf import Place, Shelf
 from councilor.adapters.environment.tools import Tools, make_tools, pins
+from councilor.adapters.environment.versions import newest_version, version_variables
 from councilor.errors import InputError
 from councilor.ports.clock import Clock
 from councilor.ports.environment import Environment, StoredEnvironment
@@ -38,7 +45,9 @@ from councilor.ports.sandbox import Mount, Sandbox
 
 __all__ = ["VirtualEnvironments"]
 
-_FORMAT = 1
+_FORMAT = 2
+RETRY_AFTER = timedelta(hours=1)
+"""An environment whose project could not be built is built anew after that, if nobody uses it."""
 
 
 class VirtualEnvironments:
@@ -92,29 +101,41 @@ class VirtualEnvironments:
         self, repository: Repository, tree: str, recipe: Recipe, tools: Tools, say: Callable[[str], None]
     ) -> tuple[Environment, bool]:
         """An environment of ours, and whether it was already there."""
-        env_hash = _hash(recipe, self._pins)
+        versions = await _versions(repository, recipe)
+        env_hash = _hash(recipe, self._pins, versions)
         place = self._shelf.place(repository.root, env_hash)
-        hit = _usable(place)
-        if not hit:
-            async with place.locked(self._clock):
-                hit = _usable(place)
-                if not hit:
-                    await self._build(repository, tree, recipe, place, env_hash, say)
-        place.touch(self._clock.now())
-        python = place.venv / "bin" / "python"
-        return self._environment(env_hash, recipe.source, python, (Mount(path=place.venv), *self._prefix), tools), hit
+        lease = await Lease.take(place.folder, self._clock)
+        try:
+            hit = await self._fresh(place, lease)
+            if not hit:
+                async with locked(place.folder, self._clock):
+                    hit = _usable(place)
+                    if not hit:
+                        await self._build(
+                            repository, tree, recipe, place, self._record(repository, recipe, env_hash), versions, say
+                        )
+                await lease.share(self._clock)
+            place.touch(self._clock.now())
+            python = place.venv / "bin" / "python"
+            mounts = (Mount(path=place.venv), *self._prefix)
+            environment = self._environment(env_hash, recipe.source, python, mounts, tools, native=recipe.native)
+        except BaseException:
+            lease.release()
+            raise
+        weakref.finalize(environment, lease.release)
+        return environment, hit
 
-    async def _build(
-        self,
-        repository: Repository,
-        tree: str,
-        recipe: Recipe,
-        place: Place,
-        env_hash: str,
-        say: Callable[[str], None],
-    ) -> None:
+    async def _fresh(self, place: Place, lease: Lease) -> bool:
+        """Whether a usable environment stands here; an incomplete one that has had its time is taken down first."""
+        record = place.record()
+        stale = record is not None and record.incomplete and self._clock.now() - record.created_at >= RETRY_AFTER
+        if stale and await lease.alone(self._clock):
+            await asyncio.to_thread(place.remove)
+        return _usable(place)
+
+    def _record(self, repository: Repository, recipe: Recipe, env_hash: str) -> StoredEnvironment:
         now = self._clock.now()
-        record = StoredEnvironment(
+        return StoredEnvironment(
             env_hash=env_hash,
             source=recipe.source,
             repository=str(repository.root),
@@ -122,6 +143,17 @@ class VirtualEnvironments:
             created_at=now,
             used_at=now,
         )
+
+    async def _build(
+        self,
+        repository: Repository,
+        tree: str,
+        recipe: Recipe,
+        place: Place,
+        record: StoredEnvironment,
+        versions: Mapping[str, str],
+        say: Callable[[str], None],
+    ) -> None:
         variables = installer_variables(self._host_env)
         builder = Builder(
             sandbox=self._sandbox,
@@ -130,17 +162,18 @@ class VirtualEnvironments:
             prefix=self._prefix,
             variables=variables,
             settings=installer_mounts(self._host_env, variables),
+            versions=versions,
         )
         finished = False
         await asyncio.to_thread(place.begin, record)
         try:
-            await repository.export(tree, place.work / "src")
-            await builder.build(recipe, place, say=say)
-            await asyncio.to_thread(place.finish, record)
+            await repository.export(tree, place.exported)
+            missing = await builder.build(recipe, place, say=say)
+            await asyncio.to_thread(place.finish, replace(record, incomplete=missing))
             finished = True
         finally:
             if not finished:
-                shutil.rmtree(place.folder, ignore_errors=True)
+                place.remove()
 
     def _adopt(self, venv: Path, tools: Tools) -> Environment:
         """The user's own virtual environment, named by what is installed in it."""
@@ -153,7 +186,13 @@ class VirtualEnvironments:
         return self._environment(env_hash, "venv", venv / "bin" / "python", (Mount(path=venv), *prefix), tools)
 
     def _environment(
-        self, env_hash: str, source: str, python: Path, mounts: tuple[Mount, ...], tools: Tools
+        self,
+        env_hash: str,
+        source: str,
+        python: Path,
+        mounts: tuple[Mount, ...],
+        tools: Tools,
+        native: tuple[str, ...] = (),
     ) -> Environment:
         return Environment(
             env_hash=env_hash,
@@ -162,6 +201,7 @@ class VirtualEnvironments:
             mounts=(*mounts, Mount(path=tools.folder)),
             tools=tools.site,
             ruff=tools.ruff,
+            compiled_from=native,
         )
 
 
@@ -173,10 +213,16 @@ def _usable(place: Place) -> bool:
     return place.record() is not None and (place.venv / "bin" / "python").exists()
 
 
-def _hash(recipe: Recipe, tools: tuple[str, ...]) -> str:
+async def _versions(repository: Repository, recipe: Recipe) -> dict[str, str]:
+    if not any(project.version_from_git for project in recipe.projects):
+        return {}
+    return version_variables(recipe.projects, newest_version(await repository.tags()))
+
+
+def _hash(recipe: Recipe, tools: tuple[str, ...], versions: Mapping[str, str]) -> str:
     files = [[path, hashlib.sha256(content).hexdigest()] for path, content in recipe.files.items()]
     python = [sys.version, sys.base_prefix, sysconfig.get_platform(), platform.python_implementation()]
-    parts = [_FORMAT, recipe.source, recipe.install, recipe.sources_folder, files, python, tools]
+    parts = [_FORMAT, recipe.source, recipe.install, recipe.sources, dict(versions), files, python, tools]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -4,9 +4,9 @@ Rules:
 - `importlib.metadata` finds the project (version, requirements, entry points); its modules come from the exported tree,
   never from the environment, so that a candidate is judged by its own code.
 - A project that says everything in `[project]` is written down from there; nothing is built.
-- Any other is built in the sandbox, and its modules are removed again (`strip_modules`).
-- The tree's folders of modules, relative to the working folder of whoever starts the interpreter, come last on
-  `sys.path`.
+- Any other is built in the sandbox, and its modules are removed again (`strip_modules`), but for those that only the
+  build makes.
+- The tree's folders of modules come last on `sys.path` (`project_paths`).
 
 Source: https://packaging.python.org/en/latest/specifications/recording-installed-packages/, PEP 621.
 """
@@ -15,21 +15,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from councilor.adapters.environment import project_paths
 
 __all__ = ["PATH_FILE", "write_path_file", "write_project"]
 
 PATH_FILE = "councilor_project.pth"
-_PATHS = "import os, sys; sys.path.extend(p for p in map(os.path.abspath, {folders!r}) if os.path.isdir(p))\n"
 
 
-def write_path_file(site: Path, *, sources_folder: bool) -> None:
-    """Let the interpreter find modules in the folder that it is started in, and in its `src`."""
-    folders = (("src",) if sources_folder else ()) + (".",)
-    (site / PATH_FILE).write_text(_PATHS.format(folders=folders))
+def write_path_file(site: Path, *, projects: Sequence[str], sources: Sequence[str]) -> None:
+    """Let the interpreter find the tree's modules.
+
+    Args:
+        projects: folders of projects, relative to the top of the tree; it may be started in any of them.
+        sources: folders of modules, likewise.
+    """
+    (site / "_councilor_project.py").write_bytes(Path(project_paths.__file__).read_bytes())
+    (site / "_councilor_project.json").write_text(json.dumps({"projects": list(projects), "sources": list(sources)}))
+    (site / PATH_FILE).write_text("import _councilor_project\n")
 
 
 def write_project(site: Path, table: Mapping[str, Any]) -> None:

@@ -3,33 +3,28 @@
 Rules:
 - `<repository>/<environment>/{venv/, record.json}` and `<repository>/cache/`; nothing is shared between repositories.
 - `record.json` appears last: without it a folder is an unfinished build, which is swept; `draft.json` says whose.
-- Virtual environments hold their own path, so they are built where they stay, under a lock (`flock`) that other
-  builders of the same environment wait for and that dies with its process.
+- Virtual environments hold their own path, so they are built where they stay. `leases.py` keeps builders, users and
+  removers apart: what somebody uses is never removed.
 - `used` is touched at every use.
-
-Source: flock(2).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from councilor.adapters.environment.leases import sweep_locks, unused
 from councilor.domain.codec import decode, encode
-from councilor.ports.clock import Clock
 from councilor.ports.environment import StoredEnvironment
 
 __all__ = ["Place", "Shelf"]
-
-_RETRY_S = 0.1
 
 
 class Place:
@@ -39,6 +34,8 @@ class Place:
         self.folder = folder
         self.venv = folder / "venv"
         self.work = folder / "work"
+        self.exported = self.work / "src"
+        self.made = self.work / "made"
         self.cache = folder.parent / "cache"
 
     def record(self) -> StoredEnvironment | None:
@@ -48,7 +45,7 @@ class Place:
     def begin(self, record: StoredEnvironment) -> None:
         """Empty the place and say what is going to be built."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        for folder in (self.venv, self.work, self.cache):
+        for folder in (self.venv, self.exported, self.made, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "draft.json").write_text(json.dumps(encode(record)))
 
@@ -61,19 +58,15 @@ class Place:
         draft.rename(self.folder / "record.json")
         return done
 
+    def remove(self) -> None:
+        """Take everything away that stands here."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def touch(self, now: datetime) -> None:
         """Note that it is used."""
         used = self.folder / "used"
         used.touch()
         os.utime(used, (now.timestamp(), now.timestamp()))
-
-    @contextlib.asynccontextmanager
-    async def locked(self, clock: Clock) -> AsyncIterator[None]:
-        """Be the only builder of this environment; waits."""
-        with _lock_file(self.folder) as descriptor:
-            while not _try_lock(descriptor):
-                await clock.sleep(_RETRY_S)
-            yield
 
 
 class Shelf:
@@ -93,17 +86,20 @@ class Shelf:
         return sorted(found, key=lambda record: record.used_at, reverse=True)
 
     def clean(self, *, now: datetime, keep_days: float) -> list[StoredEnvironment]:
-        """Remove environments not used for so many days, and builds that nobody is at. Blocking."""
+        """Remove environments not used for so many days, nor now, and builds that nobody is at. Blocking."""
         removed = []
         limit = now - timedelta(days=keep_days)
         for folder, record, finished in self._all():
-            with _lock_file(folder) as descriptor:
-                if _try_lock(descriptor) and (not finished or record.used_at <= limit):
+            with unused(folder) as free:
+                if free and (not finished or record.used_at <= limit):
                     shutil.rmtree(folder, ignore_errors=True)
                     removed.append(record)
         for repository in self._repositories():
-            if {path.suffix for path in repository.iterdir() if path.name != "cache"} <= {".lock"}:
-                shutil.rmtree(repository, ignore_errors=True)
+            names = {path.suffix for path in repository.iterdir() if path.name != "cache"}
+            if names <= {".lock", ".use"} and sweep_locks(repository):
+                shutil.rmtree(repository / "cache", ignore_errors=True)
+                with contextlib.suppress(OSError):  # somebody has just begun to build here
+                    repository.rmdir()
         return removed
 
     def _repositories(self) -> list[Path]:
@@ -139,18 +135,3 @@ def _unknown(folder: Path) -> StoredEnvironment:
 
 def _size(folder: Path) -> int:
     return sum((Path(parent) / name).lstat().st_size for parent, _, names in os.walk(folder) for name in names)
-
-
-@contextlib.contextmanager
-def _lock_file(folder: Path) -> Iterator[int]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("ab") as file:
-        yield file.fileno()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -71,6 +71,11 @@ class GitRepository:
             raise InputError(f"{revision!r} names no commit of this repository.", hint=hint)
         return objects.parse_commit(found[0], found[2])
 
+    async def tags(self) -> Sequence[str]:
+        """Names of its tags, sorted."""
+        listed = await self._git.ask("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags")
+        return sorted(listed.decode("utf-8", "surrogateescape").splitlines())
+
     async def dirty(self) -> Sequence[str]:
         """Paths whose working copy differs from HEAD, untracked files included, sorted."""
         with _timed("dirty", self._clock, self._metrics):
