@@ -1,0 +1,415 @@
+"""How many planted bugs does councilor's main job with the `repair` worker fix, and how many wrong fixes get through?
+
+What is measured:
+- Bugs in real libraries (`planting/`): cosmic-ray's operators, and ours written apart where it has none. The worker and
+  the council see the bug, one failing test that the task names, and the visible half of the suite; the whole suite of
+  the original decides afterwards.
+- The whole main job, as `councilor run` has it: engine, database, sandbox, worker, evidence, council. Nothing is
+  published (dry run). `JOBS` tasks are under way at once, so a bug's seconds are those of a busy machine.
+- fixed: a change was offered with which every test passes that passes on the original. fixed_wrong: the visible half
+  passes, the hidden half does not. accepted_wrong: the council accepted a change that is not fixed.
+- The worker has `WORKER_S` seconds for a bug, all its iterations together, so that the whole stays in ten minutes.
+
+Variables: QUICK=1 a fixed subset; ONLY=category; BUG=number; LIBS=a,b==1.2; SEED=n; PLANT=1 makes the list of bugs anew
+(needs `make peers`); CHECK=1 says whether the list is stale, and ends; JOBS=1; WORKER_S=60; KEEP=1 leaves the folder.
+The last line is JSON: {"bugs", "fixed", "fixed_wrong", "accepted_wrong", "by_category", "tried_p50", "p50_s", ...}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import yaml
+from planting.catalogue import COMMITTED, SEED, Bug, Catalogue, load, save, stale
+from planting.edit import Category, same_meaning
+from planting.foreign import PeersMissingError
+from planting.ground import Ground, prepare_ground
+from planting.halves import function_of, is_drawn
+from planting.library import IndexUnreachableError, Library, cache_folder, fetch
+from planting.screening import plant
+
+from councilor.app import Service, Tools, embedded_server, open_service, open_tools
+from councilor.domain.task import RunMode
+from councilor.domain.verdict import Decision
+from councilor.domain.worker import Assignment, WorkerReport
+from councilor.errors import CouncilorError
+from councilor.pipeline.executor import Parts
+from councilor.pipeline.submission import Order, draft_task
+from councilor.ports.worker import Progress, Worker, Workspace
+from councilor.settings import Settings, load_settings
+
+LIBRARIES = "parse,boltons"
+PER_CATEGORY = 9
+QUICK_EACH = 1
+WORKER_S, TASK_S = 20.0, 180.0
+
+
+@dataclass
+class Trial:
+    """What became of one bug."""
+
+    bug: Bug
+    worker_s: float = 0.0
+    task_s: float = 0.0
+    tried: int = 0
+    iterations: int = 0
+    offered: dict[str, bytes] = field(default_factory=dict)
+    """Path -> content of the files that the last offer changed; empty when nothing was offered."""
+    decision: str = "none"
+    why: str = ""
+    hidden_failures: tuple[str, ...] = ()
+    visible_failures: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return self.decision == Decision.ACCEPT
+
+    @property
+    def fixed(self) -> bool:
+        return bool(self.offered) and not self.hidden_failures and not self.visible_failures
+
+    @property
+    def fixed_wrong(self) -> bool:
+        return bool(self.hidden_failures) and not self.visible_failures
+
+    @property
+    def accepted_wrong(self) -> bool:
+        return self.accepted and not self.fixed
+
+    @property
+    def outcome(self) -> str:
+        """`none`: nothing offered; `wrong`: a hidden test fails; `partial`: a visible one does, besides the named one."""
+        if not self.offered:
+            return "none"
+        return "fixed" if self.fixed else "wrong" if self.fixed_wrong else "partial"
+
+
+class Watched:
+    """The repair worker, with what it offers and the time it takes noted by task."""
+
+    def __init__(self, inner: Worker, trials: dict[str, Trial], grounds: dict[str, Ground], worker_s: float) -> None:
+        self.name = inner.name
+        self._inner, self._trials, self._grounds, self._worker_s = inner, trials, grounds, worker_s
+
+    async def run(self, assignment: Assignment, workspace: Workspace, emit: Callable[[Progress], None]) -> WorkerReport:
+        """Let it work; whatever happens its time counts."""
+        trial, began = self._trials[assignment.task_id], time.perf_counter()
+        left_s = max(1.0, self._worker_s - trial.worker_s)
+        bounded = replace(assignment, timeout_s=min(assignment.timeout_s, left_s))
+        try:
+            report = await self._inner.run(bounded, workspace, emit)
+        finally:
+            trial.worker_s += time.perf_counter() - began
+            trial.iterations += 1
+        trial.tried += report.usage.turns
+        ground = self._grounds[trial.bug.library]
+        trial.offered = {}
+        for path in ground.sources:
+            base = planted(ground, trial.bug) if path == trial.bug.edit.path else ground.content(path)
+            file = workspace.folder / path
+            now = file.read_bytes() if file.is_file() else b""
+            if now != base:
+                trial.offered[path] = now
+        return report
+
+
+def write_spec(bug: Bug, ground: Ground) -> str:
+    """The task as a person would write it: the failing test, and the library's code as scope."""
+    scope = sorted({path.partition("/")[0] for path in ground.sources})
+    criterion = {"id": "A1", "given": "the library", "when": "the test runs", "then": "it passes"}
+    spec = {
+        "id": f"BENCH-{bug.id}",
+        "title": f"{bug.test} fails",
+        "risk_tier": 3,
+        "mode": "fix",
+        "lifecycle_state": "active",
+        "blast_radius": {"modules": scope, "data_migration": False},
+        "scope": {"in": list(scope), "out": []},
+        "invariants": ["Every test that passes on the base still passes."],
+        "acceptance": [criterion | {"test_nodeids": [bug.test]}],
+        "non_functional": {},
+        "contracts": [],
+    }
+    return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
+
+
+def planted(ground: Ground, bug: Bug) -> bytes:
+    """The file with the bug."""
+    return bug.edit.apply(ground.content(bug.edit.path))
+
+
+async def one_task(service: Service, ground: Ground, trial: Trial, trials: dict[str, Trial]) -> None:
+    """The main job on one bug, then the whole suite on what came of it."""
+    bug = trial.bug
+    commit = await asyncio.to_thread(ground.commit, bug.edit.path, planted(ground, bug), f"bug-{bug.id}")
+    repository = await service.tools.repositories.open(ground.visible)
+    order = Order(
+        spec_text=write_spec(bug, ground),
+        base=await repository.resolve(commit),
+        worker="repair",
+        mode=RunMode.DRY_RUN,
+        max_iterations=service.tools.settings.run.max_iterations,
+        deadline_s=TASK_S,
+    )
+    task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    trials[task.id] = trial
+    await service.executor.submit(task)
+    began = time.perf_counter()
+    try:
+        outcome = await service.executor.run(task.id)
+        trial.decision = outcome.decision.value
+        trial.why = await reasons(service, outcome.verdict_artifact)
+    except CouncilorError as error:
+        trial.decision, trial.why = "error", error.message
+    trial.task_s = time.perf_counter() - began
+    await judge(ground, trial)
+
+
+async def reasons(service: Service, verdict: str) -> str:
+    """Why it was not accepted, in one line."""
+    data = json.loads(await service.store.artifacts.read(verdict))
+    found = [item["message"] for gate in data["gates"] for item in gate["violations"]]
+    return " | ".join([*data["vetoes"], *data["missing_evidence"], *found])[:300]
+
+
+async def judge(ground: Ground, trial: Trial) -> None:
+    """Run what decides: every test that passes on the original."""
+    if not trial.offered:
+        return
+    if all(same_meaning(content, ground.content(path)) for path, content in whole(ground, trial).items()):
+        return  # it is the original, whose tests pass by definition
+    run = await ground.run(whole(ground, trial))
+    failures = sorted(ground.passing - run.passed)
+    trial.hidden_failures = tuple(each for each in failures if is_hidden(each, ground))
+    trial.visible_failures = tuple(each for each in failures if not is_hidden(each, ground))
+
+
+def whole(ground: Ground, trial: Trial) -> dict[str, bytes]:
+    """Every file of the candidate that may differ from the original."""
+    return {trial.bug.edit.path: planted(ground, trial.bug)} | trial.offered
+
+
+def is_hidden(nodeid: str, ground: Ground) -> bool:
+    """Whether a test was taken out of what the worker saw."""
+    return is_drawn(function_of(nodeid), ground.seed)
+
+
+def choose(bugs: Sequence[Bug]) -> list[Bug]:
+    """The bugs that the variables ask for."""
+    chosen = list(bugs)
+    if only := os.environ.get("ONLY"):
+        chosen = [bug for bug in chosen if bug.edit.category == only]
+    if numbers := os.environ.get("BUG"):
+        chosen = [bug for bug in chosen if str(bug.id) in numbers.split(",")]
+    if os.environ.get("QUICK"):  # one of each category, from the library that is named first
+        firsts = {bug.edit.category: bug for bug in sorted(chosen, key=_by_library, reverse=True)}
+        chosen = [firsts[category] for category in Category if category in firsts]
+    if not chosen:
+        sys.exit("no bug is left: ONLY is one of " + ", ".join(Category) + "; BUG is a number of the list")
+    return chosen
+
+
+def _by_library(bug: Bug) -> tuple[int, int]:
+    return [library.partition("==")[0] for library in libraries()].index(bug.library), bug.id
+
+
+def libraries() -> list[str]:
+    """What LIBS names."""
+    return [name.strip() for name in os.environ.get("LIBS", LIBRARIES).split(",") if name.strip()]
+
+
+async def catalogue(tools: Tools, chosen: Sequence[Library], folder: Path, seed: int) -> Catalogue:
+    """The list of bugs: the committed one, or for other libraries and seeds one that is made once and kept."""
+    names = [library.name for library in chosen]
+    file = COMMITTED if (names, seed) == (LIBRARIES.split(","), SEED) else _kept(chosen, seed)
+    reasons = stale(load(file), chosen, seed=seed) if file.exists() else [f"there is no {file.name} yet"]
+    if os.environ.get("CHECK"):
+        sys.exit(f"{file}: " + "; ".join(reasons) if reasons else 0)
+    if not reasons and not os.environ.get("PLANT"):
+        return load(file)
+    if file == COMMITTED and not os.environ.get("PLANT"):
+        sys.exit(f"the list of bugs is stale ({'; '.join(reasons)}): make it anew with PLANT=1 make bench-repair")
+    say(f"planting ({'; '.join(reasons) or 'PLANT=1'}); this takes some ten minutes")
+    grounds = [
+        await prepare_ground(library, folder / "planting" / library.name, seed=seed, tools=tools, coverage=True)
+        for library in chosen
+    ]
+    save(await plant(grounds, seed=seed, per_category=PER_CATEGORY, say=say), file)
+    return load(file)
+
+
+def _kept(chosen: Sequence[Library], seed: int) -> Path:
+    names = "-".join(f"{library.name}-{library.version}" for library in chosen)
+    return cache_folder() / f"bugs-{names}-seed-{seed}.json"
+
+
+def say(text: str) -> None:
+    """One line, at once."""
+    print(text, flush=True)
+
+
+def line(trial: Trial, done: int, total: int, ground: Ground) -> str:
+    """A bug's whole story in one line."""
+    edit = trial.bug.edit
+    old, new = edit.excerpt(ground.content(edit.path))
+    story = (
+        f"[{done}/{total}] #{trial.bug.id} {edit.category} {edit.path}:{edit.line} {_short(old)} -> {_short(new)} "
+        f"({edit.operator}): {trial.outcome}, tried {trial.tried} in {trial.iterations}, "
+        f"worker {trial.worker_s:.1f} s, task {trial.task_s:.1f} s, {trial.decision}"
+    )
+    if trial.outcome in {"wrong", "partial"}:
+        story += f"; fails {', '.join((trial.hidden_failures + trial.visible_failures)[:3])}"
+    return story + (f"; {trial.why}" if trial.why and not trial.accepted else "")
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return repr(flat if len(flat) <= 70 else flat[:67] + "...")
+
+
+def count(trials: Sequence[Trial]) -> dict[str, int]:
+    """The counts of some bugs."""
+    return {
+        "bugs": len(trials),
+        "fixed": sum(trial.fixed for trial in trials),
+        "fixed_wrong": sum(trial.fixed_wrong for trial in trials),
+        "accepted": sum(trial.accepted for trial in trials),
+        "accepted_wrong": sum(trial.accepted_wrong for trial in trials),
+    }
+
+
+def report(trials: Sequence[Trial], *, seed: int, elapsed_s: float) -> dict[str, object]:
+    """Print the tables; gives the figures."""
+    say(f"\n{'':<16}{'bugs':>6}{'fixed':>7}{'wrong':>7}{'accepted':>10}{'acc. wrong':>12}{'worker p50 s':>14}")
+    for category in Category:
+        _row(category.value, [each for each in trials if each.bug.edit.category is category])
+    for library in dict.fromkeys(each.bug.library for each in trials):
+        _row(library, [each for each in trials if each.bug.library == library])
+    _row("all", trials)
+    decisions = Counter(trial.decision for trial in trials)
+    say("decisions: " + ", ".join(f"{name} {number}" for name, number in decisions.most_common()))
+    by_category = {
+        category.value: count([each for each in trials if each.bug.edit.category is category])
+        for category in Category
+        if any(each.bug.edit.category is category for each in trials)
+    }
+    worker, task = [each.worker_s for each in trials], [each.task_s for each in trials]
+    total = count(trials)
+    return {
+        **{name: total[name] for name in ("bugs", "fixed", "fixed_wrong", "accepted_wrong")},
+        "by_category": by_category,
+        "tried_p50": quantile([each.tried for each in trials], 0.5),
+        "p50_s": round(quantile(worker, 0.5), 2),
+        "p95_s": round(quantile(worker, 0.95), 2),
+        "accepted": total["accepted"],
+        "accepted_right": sum(each.accepted and each.fixed for each in trials),
+        "needs_evidence": decisions[Decision.NEEDS_EVIDENCE.value],
+        "offered": sum(bool(each.offered) for each in trials),
+        "errors": decisions["error"],
+        "task_p50_s": round(quantile(task, 0.5), 2),
+        "task_p95_s": round(quantile(task, 0.95), 2),
+        "seed": seed,
+        "jobs": jobs(),
+        "elapsed_s": round(elapsed_s, 1),
+    }
+
+
+def _row(name: str, trials: Sequence[Trial]) -> None:
+    if not trials:
+        return
+    found = count(trials)
+    say(
+        f"{name:<16}{found['bugs']:>6}{found['fixed']:>7}{found['fixed_wrong']:>7}{found['accepted']:>10}"
+        f"{found['accepted_wrong']:>12}{quantile([each.worker_s for each in trials], 0.5):>14.1f}"
+    )
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]
+
+
+def jobs() -> int:
+    """Tasks under way at once."""
+    return int(os.environ.get("JOBS", "2"))
+
+
+async def run_all(settings: Settings, bugs: Sequence[Bug], grounds: dict[str, Ground]) -> list[Trial]:
+    """The main job on every bug."""
+    worker_s = float(os.environ.get("WORKER_S", str(WORKER_S)))
+    trials: dict[str, Trial] = {}
+    found = [Trial(bug=bug) for bug in bugs]
+    limit, ended = asyncio.Semaphore(jobs()), 0
+
+    def watched(parts: Parts) -> Parts:
+        return replace(parts, workers={"repair": Watched(parts.workers["repair"], trials, grounds, worker_s)})
+
+    async def one(trial: Trial) -> None:
+        nonlocal ended
+        async with limit:
+            ground = grounds[trial.bug.library]
+            await one_task(service, ground, trial, trials)
+            ended += 1
+            say(line(trial, ended, len(found), ground))
+
+    async with open_service(settings, adapt=watched) as service, asyncio.TaskGroup() as group:
+        for trial in found:
+            group.create_task(one(trial))
+    return found
+
+
+async def main() -> None:
+    """Measure and print. A figure is no failure: the exit code says only whether it could be measured."""
+    seed = int(os.environ.get("SEED", str(SEED)))
+    chosen = [await asyncio.to_thread(fetch, name) for name in libraries()]
+    with folder() as top:
+        settings = load_settings(flags={"data_dir": str(top / "data"), "storage.database.url": None})
+        async with open_tools(settings) as tools:
+            listed = await catalogue(tools, chosen, top, seed)
+            bugs = choose(listed.bugs)
+            began = time.perf_counter()
+            grounds = {
+                library.name: await prepare_ground(
+                    library, top / library.name, seed=seed, tools=tools, unreliable=listed.unreliable(library.name)
+                )
+                for library in chosen
+                if any(bug.library == library.name for bug in bugs)
+            }
+        try:
+            trials = await run_all(settings, bugs, grounds)
+        finally:
+            await asyncio.to_thread(embedded_server(settings).down)
+    print(json.dumps(report(trials, seed=seed, elapsed_s=time.perf_counter() - began)))
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A temporary folder; KEEP=1 leaves it."""
+    top = Path(tempfile.mkdtemp(prefix="councilor-bench-"))
+    top.chmod(0o711)  # as root the database's own user passes through
+    try:
+        yield top
+    finally:
+        if os.environ.get("KEEP"):
+            say(f"kept: {top}")
+        else:
+            shutil.rmtree(top, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except (IndexUnreachableError, PeersMissingError, ValueError) as problem:
+        sys.exit(str(problem))
