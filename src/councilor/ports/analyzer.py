@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from councilor.domain.evidence import LintRun, TestRun
+from councilor.domain.evidence import LintRun, TestRecord, TestRun
 from councilor.ports.environment import Environment
 
-__all__ = ["Linter", "TestRequest", "TestRunner"]
+__all__ = [
+    "Linter",
+    "ServerRequest",
+    "TestRequest",
+    "TestRunner",
+    "TestServer",
+    "TestServers",
+    "TrialEnd",
+    "TrialMode",
+    "TrialRequest",
+    "TrialRun",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +45,6 @@ class TestRequest:
     """Run only these of the collected tests; None runs all."""
     first: tuple[str, ...] = ()
     """Tests (with or without parameters) and files whose tests are run before the others, in this order."""
-    first_after_s: float = 0.0
-    """Seconds of tests in the collected order before `first` counts."""
     known_s: Mapping[str, float] = field(default_factory=dict)
     """Node id -> seconds that it took elsewhere; one that does not fit into what is left of the budget is not begun."""
     expected: tuple[str, ...] = ()
@@ -75,6 +86,105 @@ class TestRunner(Protocol):
 
     def invocation(self, request: TestRequest) -> tuple[str, ...]:
         """The command line, for the record."""
+        ...
+
+
+class TrialMode(StrEnum):
+    """How a change could be tried."""
+
+    HOT = "hot"
+    """In a process that had collected the suite: only code of functions was replaced."""
+    WARM = "warm"
+    """In a process that had loaded the test tools only."""
+    COLD = "cold"
+    """Not at all here: it takes a run of its own."""
+    INVALID = "invalid"
+    """Not at all: it does not compile."""
+    KNOWN = "known"
+    """Not again: the caller knows a change with the same code."""
+
+
+class TrialEnd(StrEnum):
+    """How a trial ended."""
+
+    DONE = "done"
+    SLOW = "slow"
+    """It reached a time limit and was killed."""
+    DIED = "died"
+    """Its process ended before its tests."""
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerRequest:
+    """Which suite to keep loaded."""
+
+    folder: Path
+    """A disposable, writable export of the tree; nothing else may use it meanwhile."""
+    environment: Environment
+    timeout_s: float
+    """Seconds until the server is killed."""
+    collect_s: float
+    """Seconds for the collection of the suite; beyond, it is not kept loaded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRequest:
+    """One change, and the tests to run with it."""
+
+    files: Mapping[str, bytes]
+    """Relative path -> the whole new content of an existing Python file; empty: the tree as it is."""
+    nodeids: tuple[str, ...]
+    """Tests, in the order in which they are run."""
+    tests_s: Mapping[str, float]
+    """Node id -> seconds that the test may compute; by the clock it may take some times as long."""
+    start_s: float
+    """Seconds that may pass before the first test, where the change has to be imported."""
+    stop_at_first_failure: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRun:
+    """What a trial gave. It is no evidence: a change that lies fools its own worker only."""
+
+    mode: TrialMode
+    end: TrialEnd
+    key: str = ""
+    """The same for changes that compile to the same code; empty where nothing was compiled."""
+    records: tuple[TestRecord, ...] = ()
+    """In the order of execution; a test that was not begun has none."""
+    duration_s: float = 0.0
+    why: str = ""
+    """Why it could not be tried in a quicker way."""
+
+
+class TestServer(Protocol):
+    """A loaded suite; one trial at a time."""
+
+    tests: int
+    """How many are collected; 0 when the suite could not be kept loaded."""
+    why: str
+    """Why it could not; untrusted text."""
+
+    async def run(self, request: TrialRequest, *, known: Callable[[str], bool]) -> TrialRun | None:
+        """Try one change.
+
+        Args:
+            known: asked with the change's key before anything is run; when it says yes, nothing is.
+        Returns:
+            None when the server is gone, also when it ended during this trial; every later call gives None too.
+        """
+        ...
+
+
+class TestServers(Protocol):
+    """Starts servers."""
+
+    def serve(self, request: ServerRequest) -> AbstractAsyncContextManager[TestServer]:
+        """A server that is ready, and gone afterwards with every process of it.
+
+        A server that could not be started answers None to every trial and says why.
+        """
         ...
 
 

@@ -46,7 +46,7 @@ from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 
-__all__ = ["PytestRunner"]
+__all__ = ["VARIABLES", "PytestRunner"]
 
 RUNNER = Path(__file__).resolve().parent / "sandboxed" / "runner.py"
 CONTROLLED_S = 5.0
@@ -106,7 +106,7 @@ class PytestRunner:
     ) -> TestRun:
         """Run an acceptance criterion's `test_command`: no records, only an exit code and a log."""
         env = {
-            **_ENV,
+            **VARIABLES,
             "PATH": f"{environment.python.parent}:/usr/local/bin:/usr/bin:/bin",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -209,7 +209,7 @@ class PytestRunner:
         if left_s <= 0:
             tally.timed_out = True
             return None
-        env = {**_ENV, "PYTHONHASHSEED": str(request.hash_seed)}
+        env = {**VARIABLES, "PYTHONHASHSEED": str(request.hash_seed)}
         job = self._job(_argv(request.environment), request.folder, request.environment, env, left_s)
         bed = await asyncio.to_thread(Bed, request.folder, planted.files)
         result: SandboxResult | None = None
@@ -283,13 +283,14 @@ class PytestRunner:
             self._metrics.counter("v3.evidence.breaches", {"breach": breach.value})
 
 
-_ENV = {
+VARIABLES = {
     "LANG": "C.UTF-8",
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",
     "PYTHONUNBUFFERED": "1",
     "TZ": "UTC",
 }
+"""The environment variables of every job that runs tests."""
 
 
 def _argv(environment: Environment) -> tuple[str, ...]:
@@ -300,7 +301,6 @@ def _budget(request: TestRequest, started: float) -> Budget:
     return Budget(
         ends=None if request.budget_s is None else started + request.budget_s,
         first=request.first,
-        first_from=started + request.first_after_s,
         known_s=request.known_s,
     )
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["MESSAGE_CHARACTERS", "Recorder", "prune"]
+__all__ = ["MESSAGE_CHARACTERS", "Recorder", "prune", "silence"]
 
 MESSAGE_CHARACTERS = 4000
 IDS_IN_A_LINE = 400
@@ -134,7 +134,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         """Run what the conductor hands out."""
-        _silence(session.config.pluginmanager.getplugin("terminalreporter"))
+        silence(session.config.pluginmanager.getplugin("terminalreporter"))
         items = list(session.items)
         ids = [item.nodeid for item in items]
         for start in range(0, len(ids), IDS_IN_A_LINE):
@@ -186,7 +186,8 @@ def combine(reports: list[Any]) -> tuple[str, str]:
     return ("xpassed" if expected_failure else "passed"), ""
 
 
-def _silence(terminal: Any) -> None:
+def silence(terminal: Any) -> None:
+    """Let pytest's terminal reporter write to nowhere."""
     writer = getattr(terminal, "_tw", None)
     if writer is not None:
         writer._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open as long as the process

@@ -12,7 +12,6 @@ It decides nothing. Copied nowhere, mounted read-only; Python 3.9 and later, pyt
 
 from __future__ import annotations
 
-import importlib._bootstrap_external as bootstrap
 import os
 import sys
 import tempfile
@@ -45,42 +44,22 @@ def main() -> None:
 def _prepare(line: Any, start: dict[str, Any]) -> tuple[Any, Any]:
     sys.path.insert(0, HERE)
     import pytest
+    from interpreter import ignore_bytecode  # type: ignore[import-not-found]  # it stands beside this file
     from recorder import Recorder  # type: ignore[import-not-found]  # the same
     from tracer import line_tracer  # type: ignore[import-not-found]  # the same
 
     sys.path.pop(0)
-    for name in ("line", "recorder", "tracer"):
+    for name in ("interpreter", "line", "recorder", "tracer"):
         sys.modules.pop(name, None)
     folder = start["folder"]
     trace = line_tracer(folder) if start["coverage"] else None
     scratch = tempfile.mkdtemp(prefix="run-")
     arguments = ["-o", f"cache_dir={scratch}/cache", *start["arguments"]]
     recorder = Recorder(send=line.send, receive=line.receive, own_arguments=len(arguments), trace=trace)
-    _ignore_bytecode(folder, f"{scratch}/bytecode")
+    ignore_bytecode(folder, f"{scratch}/bytecode")
     os.chdir(folder)
     sys.path[:0] = [path for path in start["roots"] if os.path.isdir(path)]  # noqa: PTH112  # started often
     return recorder, lambda: pytest.main(arguments, plugins=[recorder])
-
-
-def _ignore_bytecode(folder: str, pycache: str) -> None:
-    """Make the import system pass over cached bytecode inside `folder`; processes of the tests get a fresh cache."""
-    inside = folder.rstrip(os.sep) + os.sep
-    locate = bootstrap.cache_from_source
-
-    def cache_from_source(path: Any, *args: Any, **options: Any) -> str:
-        if os.fspath(path).startswith(inside):
-            raise NotImplementedError("bytecode of the repository is not used")
-        prefix, sys.pycache_prefix = sys.pycache_prefix, None
-        try:
-            return locate(path, *args, **options)
-        finally:
-            sys.pycache_prefix = prefix
-
-    bootstrap.cache_from_source = cache_from_source
-    sys.dont_write_bytecode = True
-    sys.pycache_prefix = pycache
-    os.environ["PYTHONPYCACHEPREFIX"] = pycache
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 if __name__ == "__main__":
