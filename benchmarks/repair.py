@@ -25,9 +25,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -37,13 +36,12 @@ from planting.foreign import PeersMissingError
 from planting.ground import Ground, prepare_ground
 from planting.halves import function_of, is_drawn
 from planting.library import IndexUnreachableError, Library, cache_folder, fetch
+from planting.results import Trial, report, story
 from planting.screening import plant
 
 from councilor.app import Service, Tools, embedded_server, open_service, open_tools
 from councilor.domain.task import RunMode
-from councilor.domain.verdict import Decision
 from councilor.domain.worker import Assignment, WorkerReport
-from councilor.errors import CouncilorError
 from councilor.pipeline.executor import Parts
 from councilor.pipeline.submission import Order, draft_task
 from councilor.ports.worker import Progress, Worker, Workspace
@@ -53,46 +51,6 @@ LIBRARIES = "parse,boltons"
 PER_CATEGORY = 9
 QUICK_EACH = 1
 WORKER_S, TASK_S = 20.0, 180.0
-
-
-@dataclass
-class Trial:
-    """What became of one bug."""
-
-    bug: Bug
-    worker_s: float = 0.0
-    task_s: float = 0.0
-    tried: int = 0
-    iterations: int = 0
-    offered: dict[str, bytes] = field(default_factory=dict)
-    """Path -> content of the files that the last offer changed; empty when nothing was offered."""
-    decision: str = "none"
-    why: str = ""
-    hidden_failures: tuple[str, ...] = ()
-    visible_failures: tuple[str, ...] = ()
-
-    @property
-    def accepted(self) -> bool:
-        return self.decision == Decision.ACCEPT
-
-    @property
-    def fixed(self) -> bool:
-        return bool(self.offered) and not self.hidden_failures and not self.visible_failures
-
-    @property
-    def fixed_wrong(self) -> bool:
-        return bool(self.hidden_failures) and not self.visible_failures
-
-    @property
-    def accepted_wrong(self) -> bool:
-        return self.accepted and not self.fixed
-
-    @property
-    def outcome(self) -> str:
-        """`none`: nothing offered; `wrong`: a hidden test fails; `partial`: a visible one does, besides the named one."""
-        if not self.offered:
-            return "none"
-        return "fixed" if self.fixed else "wrong" if self.fixed_wrong else "partial"
 
 
 class Watched:
@@ -170,8 +128,8 @@ async def one_task(service: Service, ground: Ground, trial: Trial, trials: dict[
         outcome = await service.executor.run(task.id)
         trial.decision = outcome.decision.value
         trial.why = await reasons(service, outcome.verdict_artifact)
-    except CouncilorError as error:
-        trial.decision, trial.why = "error", error.message
+    except Exception as error:  # whatever ends a task is a result, and the next bug's turn
+        trial.decision, trial.why = "error", f"{type(error).__name__}: {error}"
     trial.task_s = time.perf_counter() - began
     await judge(ground, trial)
 
@@ -259,88 +217,6 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def line(trial: Trial, done: int, total: int, ground: Ground) -> str:
-    """A bug's whole story in one line."""
-    edit = trial.bug.edit
-    old, new = edit.excerpt(ground.content(edit.path))
-    story = (
-        f"[{done}/{total}] #{trial.bug.id} {edit.category} {edit.path}:{edit.line} {_short(old)} -> {_short(new)} "
-        f"({edit.operator}): {trial.outcome}, tried {trial.tried} in {trial.iterations}, "
-        f"worker {trial.worker_s:.1f} s, task {trial.task_s:.1f} s, {trial.decision}"
-    )
-    if trial.outcome in {"wrong", "partial"}:
-        story += f"; fails {', '.join((trial.hidden_failures + trial.visible_failures)[:3])}"
-    return story + (f"; {trial.why}" if trial.why and not trial.accepted else "")
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return repr(flat if len(flat) <= 70 else flat[:67] + "...")
-
-
-def count(trials: Sequence[Trial]) -> dict[str, int]:
-    """The counts of some bugs."""
-    return {
-        "bugs": len(trials),
-        "fixed": sum(trial.fixed for trial in trials),
-        "fixed_wrong": sum(trial.fixed_wrong for trial in trials),
-        "accepted": sum(trial.accepted for trial in trials),
-        "accepted_wrong": sum(trial.accepted_wrong for trial in trials),
-    }
-
-
-def report(trials: Sequence[Trial], *, seed: int, elapsed_s: float) -> dict[str, object]:
-    """Print the tables; gives the figures."""
-    say(f"\n{'':<16}{'bugs':>6}{'fixed':>7}{'wrong':>7}{'accepted':>10}{'acc. wrong':>12}{'worker p50 s':>14}")
-    for category in Category:
-        _row(category.value, [each for each in trials if each.bug.edit.category is category])
-    for library in dict.fromkeys(each.bug.library for each in trials):
-        _row(library, [each for each in trials if each.bug.library == library])
-    _row("all", trials)
-    decisions = Counter(trial.decision for trial in trials)
-    say("decisions: " + ", ".join(f"{name} {number}" for name, number in decisions.most_common()))
-    by_category = {
-        category.value: count([each for each in trials if each.bug.edit.category is category])
-        for category in Category
-        if any(each.bug.edit.category is category for each in trials)
-    }
-    worker, task = [each.worker_s for each in trials], [each.task_s for each in trials]
-    total = count(trials)
-    return {
-        **{name: total[name] for name in ("bugs", "fixed", "fixed_wrong", "accepted_wrong")},
-        "by_category": by_category,
-        "tried_p50": quantile([each.tried for each in trials], 0.5),
-        "p50_s": round(quantile(worker, 0.5), 2),
-        "p95_s": round(quantile(worker, 0.95), 2),
-        "accepted": total["accepted"],
-        "accepted_right": sum(each.accepted and each.fixed for each in trials),
-        "needs_evidence": decisions[Decision.NEEDS_EVIDENCE.value],
-        "offered": sum(bool(each.offered) for each in trials),
-        "errors": decisions["error"],
-        "task_p50_s": round(quantile(task, 0.5), 2),
-        "task_p95_s": round(quantile(task, 0.95), 2),
-        "seed": seed,
-        "jobs": jobs(),
-        "elapsed_s": round(elapsed_s, 1),
-    }
-
-
-def _row(name: str, trials: Sequence[Trial]) -> None:
-    if not trials:
-        return
-    found = count(trials)
-    say(
-        f"{name:<16}{found['bugs']:>6}{found['fixed']:>7}{found['fixed_wrong']:>7}{found['accepted']:>10}"
-        f"{found['accepted_wrong']:>12}{quantile([each.worker_s for each in trials], 0.5):>14.1f}"
-    )
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]
-
-
 def jobs() -> int:
     """Tasks under way at once."""
     return int(os.environ.get("JOBS", "2"))
@@ -362,7 +238,7 @@ async def run_all(settings: Settings, bugs: Sequence[Bug], grounds: dict[str, Gr
             ground = grounds[trial.bug.library]
             await one_task(service, ground, trial, trials)
             ended += 1
-            say(line(trial, ended, len(found), ground))
+            say(f"[{ended}/{len(found)}] {story(trial, ground)}")
 
     async with open_service(settings, adapt=watched) as service, asyncio.TaskGroup() as group:
         for trial in found:
@@ -391,7 +267,9 @@ async def main() -> None:
             trials = await run_all(settings, bugs, grounds)
         finally:
             await asyncio.to_thread(embedded_server(settings).down)
-    print(json.dumps(report(trials, seed=seed, elapsed_s=time.perf_counter() - began)))
+    figures = report(trials)
+    more = {"seed": seed, "jobs": jobs(), "elapsed_s": round(time.perf_counter() - began, 1)}
+    print(json.dumps(figures | more))
 
 
 @contextlib.contextmanager

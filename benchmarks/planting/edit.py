@@ -57,7 +57,7 @@ class Edit:
     def excerpt(self, content: bytes) -> tuple[str, str]:
         """The lines that the edit touches, before and after."""
         first = content.rfind(b"\n", 0, self.start) + 1
-        last = content.find(b"\n", self.end)
+        last = content.find(b"\n", max(self.start, self.end - 1))
         last = len(content) if last < 0 else last
         after = content[first : self.start] + self.new.encode() + content[self.end : last]
         return content[first:last].decode(), after.decode()
