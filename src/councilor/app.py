@@ -21,7 +21,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from councilor import __version__
-from councilor.adapters.analyzers.pytest import PytestRunner
+from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
@@ -95,7 +95,7 @@ class Tools:
     repositories: Repositories
     environments: Environments
     sandbox: Sandbox
-    runner: PytestRunner
+    runner: ProjectsRunner
     linter: Ruff
     lock: RepositoryLock
 
@@ -262,7 +262,9 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
         sandbox=sandbox,
-        runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
+        runner=ProjectsRunner(
+            PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+        ),
         linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )

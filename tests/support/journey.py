@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from councilor import __version__
-from councilor.adapters.analyzers.pytest import PytestRunner
+from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
@@ -272,7 +272,9 @@ async def open_journey(
         repositories=GitRepositories(clock=clock, metrics=metrics),
         environments=shared or environments,
         sandbox=sandbox,
-        runner=PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics),
+        runner=ProjectsRunner(
+            PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+        ),
         linter=Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),
         workers={"hand": Hand(acts=list(acts or (repair,)))},
         events=events or MemoryEventStream(),

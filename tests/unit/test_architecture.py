@@ -219,6 +219,7 @@ OWN_LIMITS = {
     "EmbeddedPostgres": "timeout_s of its own for up and down",
     "GitRepositories": "every git command has a timeout",
     "KeyFolder": "computes, and reads small local files",
+    "ProjectsRunner": "hands on to the runner inside it only",
     "PytestRunner": "runs sandboxed jobs only",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",

@@ -41,6 +41,10 @@ class TestRequest:
     """Seconds for one test; then it counts as failed and the run goes on where it can, else it ends."""
     paths: tuple[str, ...] = ()
     """Test files to collect, relative; empty: as the repository's configuration says."""
+    skipped: tuple[str, ...] = ()
+    """Folders, relative, of which nothing is collected."""
+    modules: tuple[str, ...] = ()
+    """Test modules, relative, that are collected although their names do not say that they are."""
     nodeids: tuple[str, ...] | None = None
     """Run only these of the collected tests; None runs all."""
     first: tuple[str, ...] = ()

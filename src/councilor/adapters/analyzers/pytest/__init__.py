@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from councilor.adapters.analyzers.pytest.conductor import PytestRunner
+from councilor.adapters.analyzers.pytest.projects import ProjectsRunner
 
-__all__ = ["PytestRunner"]
+__all__ = ["ProjectsRunner", "PytestRunner"]

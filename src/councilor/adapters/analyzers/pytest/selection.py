@@ -12,6 +12,7 @@ It reads files without following links, and runs nothing.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -50,8 +51,15 @@ def arguments(request: TestRequest) -> tuple[str, ...]:
         "--tb=short",
         *("-o", "required_plugins="),
         *("-o", f"faulthandler_timeout={max(0.1, request.test_timeout_s * 0.9):.1f}"),
+        *(f"--ignore={request.folder / path}" for path in request.skipped),
+        *(("-o", f"python_files={_patterns(request.modules)}") if request.modules else ()),
         *(str(request.folder / path) for path in files_named(request) or ()),
     )
+
+
+def _patterns(modules: Iterable[str]) -> str:
+    """Pytest's own patterns, and one for each module."""
+    return " ".join(["test_*.py", "*_test.py", *(shlex.quote(f"*/{path}") for path in modules)])
 
 
 def roots(folder: Path) -> tuple[str, ...]:
@@ -64,7 +72,7 @@ def test_files(request: TestRequest, randomness: Randomness) -> list[TestFile]:
     known = frozenset(base_id(nodeid) for nodeid in (request.nodeids or request.expected))
     named = files_named(request)
     paths = list(named if named is not None else dict.fromkeys(map(file_of, request.expected)))
-    candidates = paths or list(_walk(request.folder))
+    candidates = paths or [*_walk(request.folder, request.skipped), *request.modules]
     chosen: list[str] = []
     while candidates and len(chosen) < 2 * request.canaries:
         chosen.append(candidates.pop(randomness.below(len(candidates))))
@@ -87,10 +95,13 @@ def _inside(path: str) -> bool:
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, skipped: Iterable[str]) -> Iterator[str]:
     found = 0
+    passed_over = {str(folder / path) for path in skipped}
     for where, folders, names in os.walk(folder):
-        folders[:] = sorted(each for each in folders if each not in _PASSED_OVER)
+        folders[:] = sorted(
+            each for each in folders if each not in _PASSED_OVER and str(Path(where, each)) not in passed_over
+        )
         for name in sorted(names):
             path = (Path(where) / name).relative_to(folder).as_posix()
             if is_test_file(path):
