@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from councilor.domain.mutation import OPERATORS, Mutant, Source, mutants
 from councilor.errors import InputError
 
+MAX_CHECKED = 150
 LIBRARY = [Path(module.__file__).read_text() for module in (bisect, heapq, textwrap, string, shlex, dataclasses)]
 
 
@@ -177,7 +178,8 @@ def test_a_mutant_refuses_another_text() -> None:
 
 def check(text: str, found: tuple[Mutant, ...]) -> None:
     seen = {ast.dump(ast.parse(text))}
-    for mutant in found:
+    stride = 1 + len(found) // MAX_CHECKED
+    for mutant in found[::stride]:
         changed = mutant.apply(text)
         assert changed[: mutant.start] == text[: mutant.start]
         assert changed[len(changed) - (len(text) - mutant.end) :] == text[mutant.end :]
@@ -220,7 +222,7 @@ BLOCK = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     blocks=st.lists(st.tuples(BLOCK, EXPRESSIONS, EXPRESSIONS), min_size=1, max_size=3),
     newline=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -237,10 +239,10 @@ def test_every_mutant_is_right_on_generated_programs(
         reject()  # such as an assignment expression where none may stand
     found = mutants(source)
     check(text, found)
-    assert found == mutants(source)
+    assert found == mutants(Source(path="a.py", text=text))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(text=st.sampled_from(LIBRARY), where=st.floats(min_value=0, max_value=1, exclude_max=True))
 def test_every_mutant_is_right_on_real_modules(text: str, where: float) -> None:
     source = Source(path="a.py", text=text)

@@ -2,8 +2,9 @@
 
 Rules:
 - Only as much is compiled as the answer needs: a simple statement, or a compound one's header with `pass` below it, in
-  a shell of the same kind of function; an inserted guard by itself; anything else in the outermost definition around
-  it, classes not counted. Compiling a function of 300 lines for each of its 3,000 edits would take a minute.
+  a shell of the same kind of function; an inserted statement by itself; anything else in the outermost definition
+  around it, classes not counted. Compiling a function of 300 lines for each of its 3,000 edits would take a minute.
+- A statement inserted behind its equal makes the same tree as one inserted before it.
 - Removals are always compiled in their definition: without its assignment a `nonlocal` name is an error.
 - An edit changes one statement only, so edits of different statements never give equal trees: each place keeps its own.
 """
@@ -20,6 +21,7 @@ from councilor.domain.mutation.source import FunctionNode, Source, compiles, par
 __all__ = ["Checker"]
 
 HEADED = (ast.If, ast.While, ast.For, ast.AsyncFor, ast.With, ast.AsyncWith)
+LOOPS = (ast.While, ast.For, ast.AsyncFor)
 SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr, ast.Raise, ast.Assert, ast.Delete)
 
 
@@ -41,13 +43,14 @@ class Checker:
         self._units = sorted(_units(source), key=lambda place: place.start)
         self._whole = Place(0, len(source.text))
         self._seen: dict[Place, set[str]] = {}
+        self._inserted: set[tuple[ast.stmt, int, bool, str]] = set()
 
     def admits(self, edit: Edit, node: ast.AST) -> bool:
         """Whether to keep an edit that an operator proposed for `node`."""
         if self._source.text[edit.start : edit.end] == edit.replacement:
             return False
-        if edit.start == edit.end:
-            return self._is_statement(edit)
+        if isinstance(node, ast.stmt) and _is_statement(edit, node):
+            return self._admits_statement(edit, node)
         place = self._place(edit, node)
         seen = self._seen.setdefault(place, {self._form(place, None) or ""})
         form = self._form(place, edit)
@@ -56,13 +59,44 @@ class Checker:
         seen.add(form)
         return True
 
-    def _is_statement(self, edit: Edit) -> bool:
-        line = self._source.position(edit.start)[0]
-        indentation = self._source.text[self._source.line_starts[line - 1] : edit.start]
-        return parse(f"if 1:\n{indentation}{edit.replacement}pass") is not None
+    def _admits_statement(self, edit: Edit, node: ast.stmt) -> bool:
+        statement = self._compiled(edit, node)
+        facts = self._source.scopes.facts(node)
+        if statement is None or facts is None or _stored(statement) & facts.declared:
+            return False
+        if isinstance(facts.function, ast.AsyncFunctionDef) and _gives(statement) and facts.is_generator:
+            return False
+        if any(isinstance(above, ast.TryStar) for above in self._source.ancestors(node)) and _leaves(statement):
+            return False
+        block, form = self._source.block(node), ast.dump(statement)
+        index = block.index(node) + (edit.start > self._source.span(node)[0])
+        while edit.start == edit.end and index and ast.dump(block[index - 1]) == form:
+            index -= 1
+        key = (block[0], index, edit.start == edit.end, form)
+        if key in self._inserted:
+            return False
+        self._inserted.add(key)
+        return True
+
+    def _compiled(self, edit: Edit, node: ast.stmt) -> ast.stmt | None:
+        indentation = self._source.indentation(node) or ""
+        lines = [line.removeprefix(indentation) for line in edit.replacement.strip().splitlines()]
+        scope = self._source.scope(node)
+        kind = "async def" if isinstance(scope, ast.AsyncFunctionDef) else "def"
+        loops = (above for above in self._source.ancestors(node) if isinstance(above, (*LOOPS, FunctionNode)))
+        shell = " while 1:" if isinstance(next(loops, None), LOOPS) else " if 1:"
+        tree = parse("\n".join([f"{kind} _():", shell, *(f"  {line}" for line in lines)]))
+        if tree is None or not compiles(tree):
+            return None
+        outer = tree.body[0].body[0]  # type: ignore[attr-defined]  # the shell's two levels
+        return outer.body[0] if len(outer.body) == 1 else None
 
     def _place(self, edit: Edit, node: ast.AST) -> Place:
-        statement = None if isinstance(node, ast.stmt | ast.ExceptHandler) else self._source.statement(node)
+        # A bare `return` may stand in an async generator, where one with a value is an error.
+        bare = isinstance(node, ast.Return) and node.value is None
+        within = isinstance(node, SIMPLE) and edit.start > self._source.span(node)[0] and not bare
+        whole = isinstance(node, ast.stmt | ast.ExceptHandler) and not within
+        statement = None if whole else self._source.statement(node)
         small = self._statement_place(statement) if statement is not None else None
         if small is not None and small.start <= edit.start and edit.end <= small.end:
             return small
@@ -93,6 +127,25 @@ class Checker:
             text = text[: edit.start - place.start] + edit.replacement + text[edit.end - place.start :]
         tree = parse(place.before + text + place.after)
         return ast.dump(tree) if tree is not None and compiles(tree) else None
+
+
+def _is_statement(edit: Edit, node: ast.stmt) -> bool:
+    if isinstance(node, ast.Pass):
+        return True
+    return edit.start == edit.end and ("\n" in edit.replacement or "\r" in edit.replacement)
+
+
+def _stored(statement: ast.stmt) -> frozenset[str]:
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if not isinstance(node.ctx, ast.Load))
+
+
+def _gives(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(statement))
+
+
+def _leaves(statement: ast.stmt) -> bool:
+    return any(isinstance(node, ast.Return | ast.Break | ast.Continue) for node in ast.walk(statement))
 
 
 def _units(source: Source) -> Iterator[Place]:

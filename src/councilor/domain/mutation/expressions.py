@@ -1,6 +1,7 @@
-"""Operators on expressions: arithmetic, comparison, boundary, constant, boolean connective, negation.
+"""Operators on expressions: arithmetic, comparison, boolean connective, negation.
 
 Rules:
+- Every sign may become every other of its kind; the near ones (`-` for `+`, `>=` for `<`) weigh more than the rest.
 - Only the sign between two operands is replaced where the tree keeps its shape; where another precedence would change
   the shape, the whole expression is rewritten with parentheses.
 - An operator never looks at the meaning: what is equal to the original for every input may come out.
@@ -19,7 +20,20 @@ from itertools import pairwise
 from councilor.domain.mutation.mutant import Edit
 from councilor.domain.mutation.source import Source
 
-__all__ = ["arithmetic", "boolean", "boundary", "comparison", "constant", "negation"]
+__all__ = [
+    "STRICTNESS",
+    "arithmetic",
+    "boolean",
+    "comparison",
+    "is_condition",
+    "is_text",
+    "negation",
+    "relations",
+    "replace",
+    "replace_whole",
+    "says_replaced",
+    "wrapped",
+]
 
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
@@ -31,19 +45,26 @@ ARITHMETIC = {
     "+": ("-", "*"), "-": ("+",), "*": ("/", "+"), "/": ("*", "//"), "//": ("/", "%"), "%": ("//",), "**": ("*",),
     "<<": (">>",), ">>": ("<<",), "&": ("|", "^"), "|": ("&", "^"), "^": ("&", "|"),
 }  # fmt: skip
+"""Sign -> the ones that it is most easily confused with."""
+NUMERIC = ("+", "-", "*", "/", "//", "%", "**")
+BITWISE = ("&", "|", "^", "<<", ">>")
 COMPARISON = {
-    "<": (">=", ">", "==", "!="), "<=": (">", ">=", "==", "!="), ">": ("<=", "<", "==", "!="),
-    ">=": ("<", "<=", "==", "!="), "==": ("!=", "<=", ">="), "!=": ("==", "<", ">"),
+    "<": (">=", ">"), "<=": (">", ">="), ">": ("<=", "<"), ">=": ("<", "<="), "==": ("!=",), "!=": ("==",),
     "in": ("not in",), "not in": ("in",), "is": ("is not",), "is not": ("is",),
 }  # fmt: skip
+"""Relation -> its opposite and its mirror image."""
+ORDERED = ("<", "<=", ">", ">=")
+EQUALITY = ("==", "!=")
+OTHER_RELATIONS = ("is", "is not", "in", "not in")
 STRICTNESS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 PRECEDENCE = {"**": 6, "*": 5, "/": 5, "//": 5, "%": 5, "@": 5, "+": 4, "-": 4, "<<": 3, ">>": 3, "&": 2, "^": 1}
 ATOMS = (ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.JoinedStr)
 OPERATOR_NODES = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Await)
 COMMENT = re.compile(r"#[^\r\n]*")
 CONDITIONS = (ast.If, ast.While, ast.IfExp, ast.Assert)
-STEPPED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
-MAX_OTHER_CONSTANTS = 5
+SIGNED = (ast.Return, ast.Call, ast.Assign, ast.BinOp, ast.Slice, ast.Subscript, ast.Tuple, ast.List)
+"""Where a sign may be missing before a value."""
+MAX_OTHER_CONDITIONS = 3
 
 
 def wrapped(source: Source, node: ast.expr) -> str:
@@ -60,11 +81,14 @@ def _sign(source: Source, left: ast.AST, right: ast.AST, symbol: str) -> tuple[i
     return (start + found.start(), start + found.end()) if found else None
 
 
-def _replace(source: Source, span: tuple[int, int], text: str) -> Edit:
-    return Edit(start=span[0], end=span[1], replacement=text, description=_says(source.text[span[0] : span[1]], text))
+def replace(source: Source, span: tuple[int, int], text: str, weight: float = 1.0) -> Edit:
+    """The edit that puts a text in place of a span."""
+    says = says_replaced(source.text[span[0] : span[1]], text)
+    return Edit(start=span[0], end=span[1], replacement=text, description=says, weight=weight)
 
 
-def _says(old: str, new: str) -> str:
+def says_replaced(old: str, new: str) -> str:
+    """The end of the sentence "The change ..."."""
     return f"replaces {_quoted(old)} by {_quoted(new)}"
 
 
@@ -73,148 +97,161 @@ def _quoted(text: str) -> str:
     return f"`{flat if len(flat) <= 60 else flat[:57] + '...'}`"
 
 
-def _whole(source: Source, node: ast.expr, text: str) -> Edit:
+def replace_whole(source: Source, node: ast.expr, text: str, weight: float = 1.0) -> Edit:
+    """The edit that puts another expression in place of one, in parentheses inside another operator."""
     nested = isinstance(source.parent(node), OPERATOR_NODES)
-    return _replace(source, source.span(node), f"({text})" if nested else text)
+    return replace(source, source.span(node), f"({text})" if nested else text, weight)
 
 
-def _is_text(node: ast.AST) -> bool:
+def is_text(node: ast.AST) -> bool:
+    """Whether a node is a literal text, so that `%` and `+` have another meaning."""
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
 
 
 def arithmetic(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Another arithmetic sign, one operand alone, operands swapped, a sign dropped."""
+    """Another arithmetic sign, one operand alone, operands swapped, a minus dropped or added."""
     match node:
-        case ast.BinOp() if not _is_text(node.left) and not _is_text(node.right):
+        case ast.BinOp() if is_text(node.left) or is_text(node.right):
+            yield from _of_text(source, node, SYMBOLS[type(node.op)])
+        case ast.BinOp():
             yield from _binary(source, node, SYMBOLS[type(node.op)])
         case ast.AugAssign():
-            symbol = SYMBOLS[type(node.op)]
-            span = _sign(source, node.target, node.value, symbol + "=")
-            if span:
-                yield from (_replace(source, span, other + "=") for other in ARITHMETIC.get(symbol, ()))
-        case ast.UnaryOp(op=ast.USub() | ast.Invert()):
-            yield _whole(source, node, wrapped(source, node.operand))
+            yield from _augmented(source, node, SYMBOLS[type(node.op)])
+        case ast.Assign(targets=[ast.Name() | ast.Attribute() | ast.Subscript() as target]):
+            if span := _sign(source, target, node.value, "="):
+                yield from (replace(source, span, f"{symbol}=", 0.15) for symbol in ("+", "-"))
+        case ast.UnaryOp(op=ast.USub() | ast.Invert() | ast.UAdd()):
+            yield replace_whole(source, node, wrapped(source, node.operand))
+            for sign in ("-", "~", "+", "not "):
+                yield replace_whole(source, node, sign + wrapped(source, node.operand), 0.3)
+        case ast.UnaryOp(op=ast.Not()):
+            yield replace_whole(source, node, f"-{wrapped(source, node.operand)}", 0.1)
+            yield replace_whole(source, node, f"~{wrapped(source, node.operand)}", 0.1)
+        case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()) | ast.Call() | ast.Subscript(ctx=ast.Load()):
+            if isinstance(source.parent(node), SIGNED) and not _is_callee(source, node):
+                yield replace_whole(source, node, f"-{source.segment(node)}", 0.15)
+
+
+def _is_callee(source: Source, node: ast.AST) -> bool:
+    parent = source.parent(node)
+    if isinstance(parent, ast.Subscript):
+        return parent.value is node
+    return isinstance(parent, ast.Call) and parent.func is node
+
+
+def _of_text(source: Source, node: ast.BinOp, symbol: str) -> Iterator[Edit]:
+    span = _sign(source, node.left, node.right, symbol)
+    if span:
+        yield from (replace(source, span, other, 0.6) for other in ("%", "+") if other != symbol)
+    if symbol == "+":
+        yield replace(source, source.span(node), wrapped(source, node.left), 0.4)
+        yield replace(source, source.span(node), wrapped(source, node.right), 0.4)
+
+
+def _others(symbol: str) -> Iterator[tuple[str, float]]:
+    near = ARITHMETIC.get(symbol, ())
+    yield from ((other, 1.0) for other in near)
+    same, different = (BITWISE, NUMERIC) if symbol in BITWISE else (NUMERIC, BITWISE)
+    yield from ((other, 0.4) for other in same if other not in {symbol, *near})
+    yield from ((other, 0.15) for other in different if other not in near)
 
 
 def _binary(source: Source, node: ast.BinOp, symbol: str) -> Iterator[Edit]:
     left, right = wrapped(source, node.left), wrapped(source, node.right)
     span = _sign(source, node.left, node.right, symbol)
-    for other in ARITHMETIC.get(symbol, ()):
+    for other, weight in _others(symbol):
         if span and PRECEDENCE.get(other) == PRECEDENCE.get(symbol):
-            yield _replace(source, span, other)
+            yield replace(source, span, other, weight)
         else:
-            yield _whole(source, node, f"{left} {other} {right}")
-    if symbol in {"-", "/", "//", "%", "**"}:
-        yield _whole(source, node, f"{right} {symbol} {left}")
-    yield _replace(source, source.span(node), left)
-    yield _replace(source, source.span(node), right)
+            yield replace_whole(source, node, f"{left} {other} {right}", weight)
+    if symbol in {"-", "/", "//", "%", "**", "<<", ">>"}:
+        yield replace_whole(source, node, f"{right} {symbol} {left}", 0.6)
+    yield replace(source, source.span(node), left, 0.5)
+    yield replace(source, source.span(node), right, 0.5)
+
+
+def _augmented(source: Source, node: ast.AugAssign, symbol: str) -> Iterator[Edit]:
+    span = _sign(source, node.target, node.value, symbol + "=")
+    if span:
+        yield from (replace(source, span, other + "=", weight) for other, weight in _others(symbol))
+        yield replace(source, span, "=", 0.3)
 
 
 def comparison(source: Source, node: ast.AST) -> Iterator[Edit]:
     """Another relation, other than its strict or non-strict twin."""
     if isinstance(node, ast.Compare):
-        for symbol, span in _relations(source, node):
-            for other in COMPARISON[symbol]:
-                if other != STRICTNESS.get(symbol):
-                    yield _replace(source, span, other)
+        for symbol, span in relations(source, node):
+            for other, weight in _other_relations(symbol):
+                if other not in {symbol, STRICTNESS.get(symbol)}:
+                    yield replace(source, span, other, weight)
 
 
-def _relations(source: Source, node: ast.Compare) -> Iterator[tuple[str, tuple[int, int]]]:
+def _other_relations(symbol: str) -> Iterator[tuple[str, float]]:
+    near = COMPARISON[symbol]
+    yield from ((other, 1.0) for other in near)
+    equal = EQUALITY if symbol in {*ORDERED, "is", "is not"} else ()
+    ordered = ORDERED if symbol in EQUALITY else ()
+    yield from ((other, 0.4) for other in (*equal, *ordered))
+    rest = {*ORDERED, *EQUALITY, *OTHER_RELATIONS} - {*near, *equal, *ordered}
+    yield from ((other, 0.1) for other in sorted(rest))
+
+
+def relations(source: Source, node: ast.Compare) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each relation of a comparison with its span."""
     for (left, right), op in zip(pairwise((node.left, *node.comparators)), node.ops, strict=True):
         span = _sign(source, left, right, SYMBOLS[type(op)])
         if span:
             yield SYMBOLS[type(op)], span
 
 
-def boundary(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Off by one: `<` or `<=`, an integer or a bound one more or one less, a division rounded up."""
-    match node:
-        case ast.Compare():
-            for symbol, span in _relations(source, node):
-                if symbol in STRICTNESS:
-                    yield _replace(source, span, STRICTNESS[symbol])
-        case ast.Constant(value=int(value)) if not isinstance(value, bool):
-            for other in (value + 1, value - 1):
-                yield _replace(source, source.span(node), str(other))
-        case ast.BinOp(op=ast.FloorDiv()):
-            yield _whole(source, node, f"-(-{wrapped(source, node.left)} // {wrapped(source, node.right)})")
-    if isinstance(node, STEPPED) and _is_bound(source, node):
-        for step in ("+ 1", "- 1"):
-            yield _replace(source, source.span(node), f"{source.segment(node)} {step}")
-
-
-def _is_bound(source: Source, node: ast.expr) -> bool:
-    match source.parent(node):
-        case ast.Compare(ops=ops, comparators=comparators):
-            ordered = all(type(op) in {ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq} for op in ops)
-            return ordered and node in comparators
-        case ast.Subscript(slice=index, ctx=ast.Load()):
-            return index is node
-        case ast.Slice(lower=lower, upper=upper):
-            return node in {lower, upper}
-        case ast.Call(func=ast.Name(id="range"), args=args):
-            return node in args
-    return False
-
-
-def constant(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """True for False, zero, one, the opposite, an empty text, or another constant of the same scope."""
-    if not isinstance(node, ast.Constant) or isinstance(source.parent(node), ast.Expr):
-        return
-    span = source.span(node)
-    match node.value:
-        case bool(value):
-            others = [str(not value)]
-        case int(value) | float(value):
-            others = [repr(type(value)(0)), repr(type(value)(1)), f"-{source.segment(node)}"]
-        case str() | bytes():
-            others = ['""' if isinstance(node.value, str) else 'b""']
-        case _:
-            return
-    for other in (*others, *_constants_nearby(source, node)):
-        yield _replace(source, span, other)
-
-
-def _constants_nearby(source: Source, node: ast.Constant) -> list[str]:
-    same = (
-        other
-        for other in ast.walk(source.scope(node))
-        if isinstance(other, ast.Constant)
-        and type(other.value) is type(node.value)
-        and other.value != node.value
-        and not isinstance(source.parent(other), ast.Expr | ast.JoinedStr)
-    )
-    nearest = sorted(same, key=lambda other: (abs(other.lineno - node.lineno), other.lineno, other.col_offset))
-    return list(dict.fromkeys(source.segment(other) for other in nearest))[:MAX_OTHER_CONSTANTS]
-
-
 def boolean(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """`and` for `or`, or one condition less."""
-    if not isinstance(node, ast.BoolOp):
-        return
+    """`and` for `or`, one condition less, or one more that the same function tests elsewhere."""
+    if isinstance(node, ast.BoolOp):
+        yield from _connective(source, node)
+    if isinstance(node, ast.expr) and is_condition(source, node) and not isinstance(source.parent(node), ast.BoolOp):
+        for other in _conditions_nearby(source, node):
+            for symbol in ("and", "or"):
+                yield replace(source, source.span(node), f"{wrapped(source, node)} {symbol} {other}", 0.15)
+
+
+def _connective(source: Source, node: ast.BoolOp) -> Iterator[Edit]:
     symbol, other, neutral = ("and", "or", "True") if isinstance(node.op, ast.And) else ("or", "and", "False")
     for left, right in pairwise(node.values):
         span = _sign(source, left, right, symbol)
         if span:
-            yield _replace(source, span, other)
+            yield replace(source, span, other)
     for value in node.values:
         if len(node.values) > 2:
-            yield _replace(source, source.span(value), neutral)
+            yield replace(source, source.span(value), neutral, 0.5)
         else:
-            yield _replace(source, source.span(node), wrapped(source, value))
+            yield replace(source, source.span(node), wrapped(source, value), 0.5)
+
+
+def _conditions_nearby(source: Source, node: ast.expr) -> list[str]:
+    facts = source.scopes.facts(node)
+    if facts is None:
+        return []
+    tested = [inner.test for inner in facts.nodes if isinstance(inner, CONDITIONS) and inner.test is not node]
+    nearest = sorted(tested, key=lambda other: (abs(other.lineno - node.lineno), other.lineno))
+    return list(dict.fromkeys(wrapped(source, other) for other in nearest))[:MAX_OTHER_CONDITIONS]
 
 
 def negation(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """A condition turned into its opposite; single comparisons belong to `comparison`."""
-    if not isinstance(node, ast.expr) or (isinstance(node, ast.Compare) and len(node.ops) == 1):
+    """A condition turned into its opposite, or always or never true; single comparisons belong to `comparison`."""
+    if not isinstance(node, ast.expr):
         return
+    condition = is_condition(source, node)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield _whole(source, node, wrapped(source, node.operand))
-    elif _is_condition(source, node):
-        yield _replace(source, source.span(node), f"not {wrapped(source, node)}")
+        yield replace_whole(source, node, wrapped(source, node.operand))
+    elif condition and not (isinstance(node, ast.Compare) and len(node.ops) == 1):
+        yield replace(source, source.span(node), f"not {wrapped(source, node)}")
+    if condition and isinstance(source.parent(node), ast.If | ast.While | ast.IfExp | ast.comprehension):
+        yield replace(source, source.span(node), "True", 0.2)
+        yield replace(source, source.span(node), "False", 0.2)
 
 
-def _is_condition(source: Source, node: ast.expr) -> bool:
+def is_condition(source: Source, node: ast.expr) -> bool:
+    """Whether an expression is tested for its truth."""
     parent = source.parent(node)
     if isinstance(parent, CONDITIONS):
         return parent.test is node

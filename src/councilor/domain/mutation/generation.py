@@ -13,15 +13,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
+from councilor.domain.mutation.bounds import boundary
+from councilor.domain.mutation.calls import arguments
 from councilor.domain.mutation.checking import Checker
-from councilor.domain.mutation.expressions import arithmetic, boolean, boundary, comparison, constant, negation
+from councilor.domain.mutation.constants import constant
+from councilor.domain.mutation.expressions import arithmetic, boolean, comparison, negation
+from councilor.domain.mutation.guards import guards
+from councilor.domain.mutation.insertion import insertion
 from councilor.domain.mutation.mutant import Edit, Mutant, Operator
-from councilor.domain.mutation.operands import arguments, names
+from councilor.domain.mutation.operands import names
 from councilor.domain.mutation.source import Source
-from councilor.domain.mutation.statements import exceptions, guards, removal, returns
+from councilor.domain.mutation.statements import exceptions, jumps, removal, returns
 
-__all__ = ["OPERATORS", "mutants"]
+__all__ = ["OPERATORS", "Generator", "Proposal", "Site", "mutants"]
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(name="boundary", edits=boundary),
@@ -34,10 +40,62 @@ OPERATORS: tuple[Operator, ...] = (
     Operator(name="name", edits=names),
     Operator(name="return", edits=returns),
     Operator(name="exception", edits=exceptions),
+    Operator(name="jump", edits=jumps),
+    Operator(name="insertion", edits=insertion),
     Operator(name="guard", edits=guards),
     Operator(name="removal", edits=removal),
 )
 ANNOTATIONS = frozenset({"annotation", "returns", "type_params"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Site:
+    """One node that may be changed."""
+
+    node: ast.AST
+    lines: tuple[int, ...]
+    """1-based lines whose execution reaches it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Proposal:
+    """One edit that was not checked yet."""
+
+    site: Site
+    operator: str
+    edit: Edit
+
+
+class Generator:
+    """Makes the mutants of a source bit by bit, for one who needs few of them soon.
+
+    Args:
+        source: the file.
+        operators: which ones to use.
+    """
+
+    def __init__(self, source: Source, operators: Sequence[Operator] = OPERATORS) -> None:
+        self.source = source
+        self._operators = operators
+        self._checker = Checker(source)
+
+    def sites(self, lines: Collection[int] | None = None) -> Iterator[Site]:
+        """The nodes that the execution of one of these 1-based lines reaches; None for all."""
+        wanted = None if lines is None else frozenset(lines)
+        for node, reached in _nodes(self.source, wanted):
+            yield Site(node=node, lines=reached)
+
+    def proposals(self, site: Site) -> Iterator[Proposal]:
+        """What the operators say to a node, in their order."""
+        for operator in self._operators:
+            for edit in operator.edits(self.source, site.node):
+                yield Proposal(site=site, operator=operator.name, edit=edit)
+
+    def admit(self, proposal: Proposal) -> Mutant | None:
+        """The mutant, unless it does not compile or equals one that was admitted before."""
+        if not self._checker.admits(proposal.edit, proposal.site.node):
+            return None
+        return _mutant(self.source, proposal.edit, proposal.operator, proposal.site.lines)
 
 
 def mutants(
@@ -49,23 +107,12 @@ def mutants(
         lines: only those that the execution of one of these 1-based lines reaches; None for all.
         operators: which ones to use.
     """
-    wanted = None if lines is None else frozenset(lines)
-    proposals = sorted(
-        (
-            (edit.start, edit.end, rank, edit.replacement, edit, node, reached)
-            for node, reached in _nodes(source)
-            if wanted is None or wanted.intersection(reached)
-            for rank, operator in enumerate(operators)
-            for edit in operator.edits(source, node)
-        ),
-        key=lambda proposal: proposal[:4],
-    )
-    checker = Checker(source)
-    return tuple(
-        _mutant(source, edit, operators[rank].name, reached)
-        for _, _, rank, _, edit, node, reached in proposals
-        if checker.admits(edit, node)
-    )
+    generator = Generator(source, operators)
+    ranks = {operator.name: rank for rank, operator in enumerate(operators)}
+    proposals = [proposal for site in generator.sites(lines) for proposal in generator.proposals(site)]
+    proposals.sort(key=lambda item: (item.edit.start, item.edit.end, ranks[item.operator], item.edit.replacement))
+    found = (generator.admit(proposal) for proposal in proposals)
+    return tuple(mutant for mutant in found if mutant is not None)
 
 
 def _mutant(source: Source, edit: Edit, operator: str, reached: tuple[int, ...]) -> Mutant:
@@ -81,16 +128,20 @@ def _mutant(source: Source, edit: Edit, operator: str, reached: tuple[int, ...])
         replacement=edit.replacement,
         description=edit.description,
         lines=reached,
+        weight=edit.weight,
     )
 
 
-def _nodes(source: Source) -> Iterator[tuple[ast.AST, tuple[int, ...]]]:
-    """Each node that may be changed, with the lines that reach it."""
+def _nodes(source: Source, wanted: frozenset[int] | None) -> Iterator[tuple[ast.AST, tuple[int, ...]]]:
+    """Each node that may be changed and that one of the lines reaches, with the lines that reach it."""
     waiting: list[tuple[ast.AST, bool]] = [(source.tree, False)]
     while waiting:
         node, formatted = waiting.pop()
-        if hasattr(node, "lineno") and (not formatted or _position_is_right(source, node)):
-            yield node, _lines(source, node)
+        if hasattr(node, "lineno"):
+            reached = _lines(source, node)
+            chosen = wanted is None or not wanted.isdisjoint(reached)
+            if chosen and (not formatted or _position_is_right(source, node)):
+                yield node, reached
         formatted = formatted or isinstance(node, ast.JoinedStr)
         for name, value in ast.iter_fields(node):
             if name not in ANNOTATIONS:

@@ -28,6 +28,8 @@ class Edit:
     replacement: str
     description: str
     """What is done, as the end of the sentence "The change ..."."""
+    weight: float = 1.0
+    """0 to 1: how likely it is beside the operator's other proposals, by the operator's own rules."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,8 @@ class Mutant:
     description: str
     lines: tuple[int, ...]
     """1-based lines whose execution reaches the change, as a coverage tool reports them."""
+    weight: float = 1.0
+    """The edit's."""
 
     @property
     def size(self) -> int:

@@ -1,12 +1,12 @@
-"""Operators on names: call arguments swapped, another name or attribute of the scope.
+"""The operator for names: another name or attribute of the scope.
 
 Rules:
 - A name is replaced only by one that exists where it stands: bound earlier in the same function, a constant of the
   module for a constant of the module, or its well-known counterpart.
 - The most similar names come first, and at most `MAX_OTHER_NAMES` of them.
 
-Source: argument swaps after Rice et al. 2017, "Detecting argument selection defects", OOPSLA. The counterparts are
-our own.
+Source: Liu et al. 2019, "TBar: revisiting template-based automated program repair", FP13 (variable replacer) and FP10
+(method name). The counterparts are our own.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
-from itertools import combinations
 
+from councilor.domain.mutation.expressions import says_replaced
 from councilor.domain.mutation.mutant import Edit
-from councilor.domain.mutation.source import FunctionNode, Source
+from councilor.domain.mutation.scope import RECEIVERS, is_receiver
+from councilor.domain.mutation.source import Source
 
-__all__ = ["arguments", "names", "nearest"]
+__all__ = ["names", "nearest"]
 
 MAX_OTHER_NAMES = 6
-MAX_SWAPPED_ARGUMENTS = 4
-RECEIVERS = frozenset({"self", "cls"})
+MAX_RECEIVER = 60
 COUNTERPARTS = (
     ("min", "max"), ("any", "all"), ("ceil", "floor"), ("round", "int"), ("len", "sum"), ("sorted", "list"),
     ("startswith", "endswith"), ("lower", "upper"), ("lstrip", "rstrip"), ("find", "rfind"), ("index", "rindex"),
@@ -33,6 +33,7 @@ COUNTERPARTS = (
     ("bisect_left", "bisect_right"), ("insort_left", "insort_right"), ("union", "intersection"),
     ("issubset", "issuperset"), ("copy", "deepcopy"), ("match", "fullmatch"), ("match", "search"),
     ("ROUND_HALF_UP", "ROUND_HALF_EVEN"), ("ROUND_HALF_UP", "ROUND_DOWN"), ("ROUND_UP", "ROUND_DOWN"),
+    ("is_file", "is_dir"), ("pop", "popleft"), ("append", "appendleft"), ("int", "float"),
     ("ROUND_CEILING", "ROUND_FLOOR"), ("total_seconds", "seconds"), ("weekday", "isoweekday"),
 )  # fmt: skip
 
@@ -47,23 +48,8 @@ def _counterparts(name: str) -> list[str]:
     return [right if name == left else left for left, right in COUNTERPARTS if name in (left, right)]
 
 
-def _edit(start: int, end: int, old: str, new: str) -> Edit:
-    return Edit(start=start, end=end, replacement=new, description=f"replaces `{old}` by `{new}`")
-
-
-def arguments(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Two positional arguments of a call exchanged."""
-    if not isinstance(node, ast.Call) or len(node.args) > MAX_SWAPPED_ARGUMENTS:
-        return
-    for left, right in combinations(node.args, 2):
-        first, second = source.segment(left), source.segment(right)
-        if first == second or isinstance(left, ast.Starred) or isinstance(right, ast.Starred):
-            continue
-        (start, left_end), (right_start, end) = source.span(left), source.span(right)
-        text = second + source.text[left_end:right_start] + first
-        called = source.segment(node.func)
-        says = f"exchanges two arguments of `{called if len(called) <= 60 else 'the call'}`"
-        yield Edit(start=start, end=end, replacement=text, description=says)
+def _edit(start: int, end: int, old: str, new: str, weight: float) -> Edit:
+    return Edit(start=start, end=end, replacement=new, description=says_replaced(old, new), weight=weight)
 
 
 def names(source: Source, node: ast.AST) -> Iterator[Edit]:
@@ -71,26 +57,55 @@ def names(source: Source, node: ast.AST) -> Iterator[Edit]:
     match node:
         case ast.Name(ctx=ast.Load()) if source.segment(node) == node.id and node.id not in RECEIVERS:
             start, end = source.span(node)
-            for other in _names_for(source, node):
-                yield _edit(start, end, node.id, other)
+            for other, weight in _names_for(source, node):
+                yield _edit(start, end, node.id, other, weight)
         case ast.Attribute(ctx=ast.Load()):
             end = source.span(node)[1]
             start = end - len(node.attr)
             if source.text[start:end] == node.attr:
-                for other in _attributes_for(source, node):
-                    yield _edit(start, end, node.attr, other)
+                for other, weight in _attributes_for(source, node):
+                    yield _edit(start, end, node.attr, other, weight)
+                yield from _bare(source, node)
+        case ast.Tuple(
+            ctx=ast.Store(), elts=[ast.Name() | ast.Attribute() as first, ast.Name() | ast.Attribute() as second]
+        ):
+            text = source.segment(node)
+            if "(" not in text:
+                swapped = f"{source.segment(second)}, {source.segment(first)}"
+                yield _edit(*source.span(node), text, swapped, 0.3)
 
 
-def _names_for(source: Source, node: ast.Name) -> list[str]:
-    known = _module_names(source)
+def _bare(source: Source, node: ast.Attribute) -> Iterator[Edit]:
+    """A variable for the attribute of the same name on `self`."""
+    facts = source.scopes.facts(node)
+    if facts is not None and is_receiver(node.value):
+        names = [name for name in (node.attr, node.attr.lstrip("_")) if name in facts.before(node.lineno)]
+        for name in dict.fromkeys(names):
+            yield _edit(*source.span(node), source.segment(node), name, 0.5)
+
+
+def _names_for(source: Source, node: ast.Name) -> Iterator[tuple[str, float]]:
+    known, facts = source.scopes.module_names, source.scopes.facts(node)
     counterparts = [name for name in _counterparts(node.id) if name in known or hasattr(builtins, name)]
+    yield from ((name, 1.0) for name in counterparts)
     if _is_called(source, node):
-        return counterparts
-    local = _local_names(source, node)
-    if node.id in local:
-        return nearest(node.id, local - RECEIVERS)
-    constants = {name for name in known if name.isupper()}
-    return list(dict.fromkeys([*counterparts, *(nearest(node.id, constants) if node.id in constants else [])]))
+        functions = {name for name in source.scopes.functions if name in known}
+        yield from _by_likeness(node.id, functions if node.id in functions else set(), 0.3)
+        return
+    local = set(facts.before(node.lineno)) if facts else set()
+    in_local = facts is not None and (node.id in facts.bound or node.id in facts.parameters)
+    yield from _by_likeness(node.id, local, 0.8 if in_local else 0.3)
+    if node.id in source.scopes.attributes(node) or f"_{node.id}" in source.scopes.attributes(node):
+        yield from (
+            (f"self.{name}", 0.4) for name in (node.id, f"_{node.id}") if name in source.scopes.attributes(node)
+        )
+    if not in_local:
+        constants = {name for name in known if name.isupper()}
+        yield from _by_likeness(node.id, constants if node.id in constants else set(), 0.5)
+
+
+def _by_likeness(name: str, others: Iterable[str], weight: float) -> Iterator[tuple[str, float]]:
+    return ((other, weight * (1 - 0.1 * rank)) for rank, other in enumerate(nearest(name, others)))
 
 
 def _is_called(source: Source, node: ast.expr) -> bool:
@@ -98,55 +113,31 @@ def _is_called(source: Source, node: ast.expr) -> bool:
     return isinstance(parent, ast.Call) and parent.func is node
 
 
-def _local_names(source: Source, node: ast.Name) -> set[str]:
-    function = source.function(node)
-    if function is None:
-        return set()
-    given = function.args
-    found = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-    found |= {argument.arg for argument in (given.vararg, given.kwarg) if argument}
-    return found | {
-        other.id
-        for other in ast.walk(function)
-        if isinstance(other, ast.Name)
-        and isinstance(other.ctx, ast.Store)
-        and other.lineno <= node.lineno
-        and _belongs(source, other, function)
-    }
+def _attributes_for(source: Source, node: ast.Attribute) -> Iterator[tuple[str, float]]:
+    yield from ((name, 1.0) for name in _counterparts(node.attr))
+    receiver, is_called = source.segment(node.value), _is_called(source, node)
+    if len(receiver) <= MAX_RECEIVER:
+        others = _attributes_of(source, _shared_by(source, node)).get((receiver, is_called), set())
+        yield from _by_likeness(node.attr, others, 0.7)
+    if not is_called and is_receiver(node.value):
+        others = set(source.scopes.attribute_bindings(node)) | set(source.scopes.members(node))
+        yield from _by_likeness(node.attr, others, 0.4)
+    elif is_called and is_receiver(node.value):
+        methods = {name for name in source.scopes.members(node) if name in source.scopes.functions}
+        yield from _by_likeness(node.attr, methods, 0.4)
 
 
-def _belongs(source: Source, node: ast.AST, function: FunctionNode) -> bool:
-    inner = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda, ast.ClassDef, FunctionNode)
-    return next((above for above in source.ancestors(node) if isinstance(above, inner)), None) is function
+def _attributes_of(source: Source, scope: ast.AST) -> dict[tuple[str, bool], set[str]]:
+    """Receiver and whether it is called -> the attributes that are read of it."""
 
+    def read() -> dict[tuple[str, bool], set[str]]:
+        found: dict[tuple[str, bool], set[str]] = {}
+        for other in ast.walk(scope):
+            if isinstance(other, ast.Attribute) and isinstance(other.value, ast.Name | ast.Attribute):
+                found.setdefault((source.segment(other.value), _is_called(source, other)), set()).add(other.attr)
+        return found
 
-def _module_names(source: Source) -> set[str]:
-    found: set[str] = set()
-    for statement in source.tree.body:
-        match statement:
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                found |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found.add(name)
-            case ast.Assign(targets=targets):
-                found |= {target.id for target in targets if isinstance(target, ast.Name)}
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                found.add(name)
-    return found
-
-
-def _attributes_for(source: Source, node: ast.Attribute) -> list[str]:
-    called = _is_called(source, node)
-    others = {
-        other.attr
-        for other in ast.walk(_shared_by(source, node))
-        if isinstance(other, ast.Attribute)
-        and isinstance(other.value, ast.Name)
-        and isinstance(node.value, ast.Name)
-        and other.value.id == node.value.id
-        and _is_called(source, other) == called
-    }
-    return list(dict.fromkeys([*_counterparts(node.attr), *nearest(node.attr, others)]))[:MAX_OTHER_NAMES]
+    return source.once(("attributes", scope), read)
 
 
 def _shared_by(source: Source, node: ast.Attribute) -> ast.AST:

@@ -16,15 +16,19 @@ import re
 import tokenize
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import TypeVar, cast
 
+from councilor.domain.mutation.scope import Scopes
 from councilor.errors import InputError
 
 __all__ = ["FunctionNode", "Scope", "Source", "compiles", "parse"]
 
+T = TypeVar("T")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = FunctionNode | ast.ClassDef | ast.Module
+BLOCKS = ("body", "orelse", "finalbody")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -67,7 +71,9 @@ class Source:
             raise InputError(f"{path} is not Python that this interpreter can compile.")
         self.path, self.text, self.encoding, self.tree = path, text, encoding, tree
         self.line_starts = (0, *(match.end() for match in LINE_END.finditer(text)))
-        self._parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self._read: dict[tuple[object, ...], object] = {}
+        self.nodes = tuple(ast.walk(tree))
+        self._parents = {id(child): node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     @classmethod
     def read(cls, path: str, data: bytes) -> Source:
@@ -136,9 +142,26 @@ class Source:
 
     def scopes_at(self, line: int) -> list[FunctionNode | ast.ClassDef]:
         """The classes and functions around a 1-based line, outermost first."""
-        named = (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode | ast.ClassDef))
+        named = (node for node in self.nodes if isinstance(node, FunctionNode | ast.ClassDef))
         around = [node for node in named if node.lineno <= line <= (node.end_lineno or node.lineno)]
         return sorted(around, key=lambda node: node.lineno)
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """What the names of this file mean."""
+        return Scopes(self)
+
+    def once(self, key: tuple[object, ...], read: Callable[[], T]) -> T:
+        """What `read` gives, worked out once for each key."""
+        if key not in self._read:
+            self._read[key] = read()
+        return cast("T", self._read[key])
+
+    def block(self, statement: ast.AST) -> list[ast.stmt]:
+        """The statements of the block that a statement stands in, itself included."""
+        parent = self.parent(statement)
+        blocks = (getattr(parent, name, None) for name in BLOCKS)
+        return next((block for block in blocks if isinstance(block, list) and statement in block), [])
 
     @cached_property
     def newline(self) -> str:
@@ -155,7 +178,7 @@ class Source:
     @cached_property
     def indent(self) -> str:
         """One step of indentation: that of the first statement inside another, else four spaces."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.stmt) and isinstance(parent := self.parent(node), ast.stmt):
                 inner, outer = self.indentation(node), self.indentation(parent)
                 if inner and outer is not None and len(inner) > len(outer):

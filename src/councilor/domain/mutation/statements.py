@@ -1,13 +1,11 @@
-"""Operators on statements: return value, removal, an inserted guard, another exception type.
+"""Operators on statements: return value, removal, another way to leave, another exception type.
 
 Rules:
 - A removed statement leaves no trace where its block has others and it stands alone on its lines; else `pass` stays.
 - Definitions, imports, docstrings and declarations are never removed.
-- A guard is put before a statement that uses a variable, in the file's own indentation and line ends.
 
 Source: removal after Qi et al. 2015, "An analysis of patch plausibility and correctness" (its warning too: removal
-often only hides a bug); guards after the templates of Kim et al. 2013, "Automatic patch generation learned from
-human-written patches" (PAR).
+often only hides a bug); exception types after Liu et al. 2019, "TBar".
 """
 
 from __future__ import annotations
@@ -18,28 +16,44 @@ from collections.abc import Iterator
 from councilor.domain.mutation.expressions import wrapped
 from councilor.domain.mutation.mutant import Edit
 from councilor.domain.mutation.operands import nearest
-from councilor.domain.mutation.source import FunctionNode, Source
+from councilor.domain.mutation.source import Source
 
-__all__ = ["exceptions", "guards", "removal", "returns"]
+__all__ = ["exceptions", "jumps", "removal", "returns"]
 
 REMOVABLE = (ast.Assign, ast.AugAssign, ast.Delete, ast.Raise, ast.Assert, ast.Continue, ast.Break, ast.Return)
-GUARDED = (ast.Assign, ast.AugAssign, ast.Return, ast.Expr, ast.If, ast.For, ast.While, ast.With)
 TRUTH_CALLS = ("is", "has", "can", "should", "starts", "ends")
 EXCEPTIONS = ("ArithmeticError", "AttributeError", "IndexError", "KeyError", "LookupError", "OSError", "OverflowError",
     "RuntimeError", "StopIteration", "TypeError", "UnicodeDecodeError", "ValueError", "ZeroDivisionError")  # fmt: skip
-MAX_GUARDED_NAMES = 3
-MAX_RESULTS = 3
+MAX_RESULTS = 5
 
 
 def returns(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Nothing returned, or the opposite truth value."""
-    if not isinstance(node, ast.Return) or node.value is None:
+    """Nothing returned, the opposite truth value, or a variable."""
+    if not isinstance(node, ast.Return):
+        return
+    facts = source.scopes.facts(node)
+    variables = facts.before(node.lineno)[:MAX_RESULTS] if facts else []
+    if node.value is None:
+        end = source.span(node)[1]
+        for rank, name in enumerate([*variables, "True", "False"]):
+            yield _result(end, end, f" {name}", f"returns `{name}`", 0.8 - 0.08 * rank)
         return
     start, end = source.span(node.value)
     if _is_truth(node.value):
-        says = "returns the opposite truth value"
-        yield Edit(start=start, end=end, replacement=f"not {wrapped(source, node.value)}", description=says)
-    yield Edit(start=start, end=end, replacement="None", description="returns `None`")
+        negated = f"not {wrapped(source, node.value)}"
+        yield _result(start, end, negated, "returns the opposite truth value", 1.0)
+    yield _result(start, end, "None", "returns `None`", 0.4)
+    if not isinstance(node.value, ast.Name):  # names are the other operator's
+        for rank, name in enumerate(variables):
+            yield _result(start, end, name, f"returns `{name}`", 0.6 - 0.08 * rank)
+    if isinstance(node.value, ast.Name | ast.Call | ast.Subscript | ast.Attribute):
+        for shape in ("bool({})", "list({})", "tuple({})", "not {}"):
+            says = f"returns `{shape.format('...')}` of it"
+            yield _result(start, end, shape.format(source.segment(node.value)), says, 0.15)
+
+
+def _result(start: int, end: int, text: str, says: str, weight: float) -> Edit:
+    return Edit(start=start, end=end, replacement=text, description=says, weight=weight)
 
 
 def _is_truth(value: ast.expr) -> bool:
@@ -87,59 +101,15 @@ def _lines_around(source: Source, start: int, end: int) -> tuple[int, int]:
     return source.line_starts[source.position(start)[0] - 1], after
 
 
-def guards(source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Leave, or go on with the next round, when a variable that is about to be used is None or empty."""
-    function = source.function(node)
-    if not isinstance(node, GUARDED) or function is None:
+def jumps(source: Source, node: ast.AST) -> Iterator[Edit]:
+    """`break` for `continue`, or no jump."""
+    if not isinstance(node, ast.Continue | ast.Break):
         return
-    start = source.span(node)[0]
-    indentation = source.indentation(node)
-    if not indentation or source.text[start:].startswith("elif"):
-        return
-    for name in _used(node):
-        for condition in (f"{name} is None", f"not {name}"):
-            for leave in _leaves(source, node, function):
-                text = (
-                    f"if {condition}:{source.newline}{indentation}{source.indent}{leave}{source.newline}{indentation}"
-                )
-                says = f"inserts `if {condition}: {leave}`"
-                yield Edit(start=start, end=start, replacement=text, description=says)
-
-
-def _used(node: ast.stmt) -> list[str]:
-    """Variables that a None or an empty value would break: receivers, indexed, iterated or dividing ones."""
-    found: dict[str, None] = {}
-    header = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
-    for inner in (inner for child in header for inner in ast.walk(child)):
-        match inner:
-            case ast.Attribute(value=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)):
-                found[name] = None
-            case ast.BinOp(op=ast.Div() | ast.FloorDiv() | ast.Mod(), right=ast.Name(id=name)):
-                found[name] = None
-            case ast.Call(func=ast.Name(), args=[ast.Name(id=name), *_]):
-                found[name] = None
-    if isinstance(node, ast.For) and isinstance(node.iter, ast.Name):
-        found[node.iter.id] = None
-    return [name for name in found if name not in {"self", "cls"} and not name[:1].isupper()][:MAX_GUARDED_NAMES]
-
-
-def _leaves(source: Source, node: ast.stmt, function: FunctionNode) -> list[str]:
-    inside = list(ast.walk(function))
-    if any(isinstance(above, ast.For | ast.While) for above in _within(source, node, function)):
-        return ["continue"]
-    if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in inside):
-        return ["return"]
-    constants = (inner for inner in inside if isinstance(inner, ast.Return) and isinstance(inner.value, ast.Constant))
-    results = [f"return {source.segment(inner.value)}" for inner in constants if inner.value]
-    usual = [f"return {text}" for text in ("None", "0", '""', "[]", "False")]
-    return list(dict.fromkeys([*results[:MAX_RESULTS], *usual]))
-
-
-def _within(source: Source, node: ast.AST, function: FunctionNode) -> Iterator[ast.AST]:
-    for above in source.ancestors(node):
-        if above is function:
-            return
-        yield above
+    start, end = source.span(node)
+    others = ("break" if isinstance(node, ast.Continue) else "continue", "pass", "return")
+    for rank, other in enumerate(others):
+        says = f"replaces `{source.text[start:end]}` by `{other}`"
+        yield Edit(start=start, end=end, replacement=other, description=says, weight=1.0 if not rank else 0.4)
 
 
 def exceptions(source: Source, node: ast.AST) -> Iterator[Edit]:

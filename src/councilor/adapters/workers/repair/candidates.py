@@ -1,34 +1,25 @@
-"""Which edits are worth trying, and in which order.
+"""What is repaired: the suite before any change, the suspected lines of it, and what a fix is.
 
 Rules:
-- Only Python files of the base tree inside the scope, never test code, never a symbolic link.
-- Mutants of the `MAX_LINES` most suspected lines; each is weighed by its line's suspicion times its operator's prior,
-  and the smaller edit comes first among equals.
-- Removing statements comes last: it often makes tests pass by hiding what they test.
-
-The priors are our own order and were not fitted to data. Source: weighing edits by location and kind after Le Goues et
-al. 2012, "GenProg"; the caution about removal, Qi et al. 2015.
+- Only sources that can be parsed are suspected; the caller says which files are in scope.
+- The `MAX_LINES` most suspected lines count; which edit of them is tried when, `ranking` decides.
+- A fix is one edit, or several at places that do not overlap; the bytes of the changed files are its identity.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from councilor.domain.evidence import Outcome, TestRun
 from councilor.domain.localization import Coverage, Suspicion, import_lines, rank
-from councilor.domain.mutation import Mutant, Source, mutants
+from councilor.domain.mutation import Mutant, Source
 from councilor.errors import InputError
 
-__all__ = ["Base", "Fix", "ranked_fixes", "readable", "suspects"]
+__all__ = ["Base", "Fix", "digest", "readable", "suspects"]
 
-PRIORS = {
-    "boundary": 1.0, "comparison": 0.85, "argument": 0.8, "boolean": 0.75, "name": 0.7, "arithmetic": 0.65,
-    "negation": 0.6, "constant": 0.55, "exception": 0.45, "guard": 0.35, "return": 0.25, "removal": 0.15,
-}  # fmt: skip
-NUMBER_DISCOUNT = 0.8
-MAX_LINES = 100
+MAX_LINES = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,43 +45,64 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fix:
-    """One edit that could be the fix."""
+    """One edit that could be the fix, or several that could be it together."""
 
     mutant: Mutant
     suspicion: Suspicion
     source: Source
+    score: float
+    """How promising it is, beside others of the same search."""
+    more: tuple[Fix, ...] = ()
+    """The other edits; they touch other places than this one and than each other."""
 
     @property
-    def score(self) -> float:
-        """Suspicion times prior."""
-        prior = PRIORS[self.mutant.operator]
-        # A written number is more often what was meant than the comparison with it.
-        return self.suspicion.score * (prior * NUMBER_DISCOUNT if self.mutant.original[:1].isdecimal() else prior)
+    def parts(self) -> tuple[Fix, ...]:
+        """The single edits."""
+        return (self, *self.more)
 
     @property
-    def content(self) -> bytes:
-        """The whole file, changed."""
-        return self.source.encoded(self.mutant.apply(self.source.text))
+    def size(self) -> int:
+        """Characters removed plus characters inserted."""
+        return sum(part.mutant.size for part in self.parts)
+
+    @property
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Path -> its text before and after."""
+        found: dict[str, tuple[str, str]] = {}
+        for part in sorted(self.parts, key=lambda part: (-part.mutant.start, -part.mutant.end)):
+            old, new = found.get(part.mutant.path, (part.source.text, part.source.text))
+            found[part.mutant.path] = (old, part.mutant.apply(new))
+        return found
 
     @property
     def files(self) -> Mapping[str, bytes]:
         """Path -> its whole new content."""
-        return {self.mutant.path: self.content}
+        sources = {part.mutant.path: part.source for part in self.parts}
+        return {path: sources[path].encoded(new) for path, (_, new) in self.texts.items()}
+
+    @property
+    def content(self) -> bytes:
+        """The changed file of a single edit."""
+        return self.files[self.mutant.path]
 
     @property
     def lines(self) -> Mapping[str, frozenset[int]]:
         """Path -> 1-based lines of the base's file that it changes."""
-        return {self.mutant.path: frozenset(self.mutant.lines)}
+        found: dict[str, frozenset[int]] = {}
+        for part in self.parts:
+            found[part.mutant.path] = found.get(part.mutant.path, frozenset()) | set(part.mutant.lines)
+        return found
 
     @property
     def digest(self) -> str:
-        """SHA-256 of path and changed content: what makes two fixes the same."""
-        return digest(self.mutant.path, self.content)
+        """SHA-256 of paths and changed contents: what makes two fixes the same."""
+        found = [digest(path, content) for path, content in sorted(self.files.items())]
+        return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
     @property
     def label(self) -> str:
-        """`path:line: what it does`."""
-        return f"{self.mutant.path}:{self.mutant.line}: {self.mutant.description}"
+        """`path:line: what it does`, each part."""
+        return "; ".join(f"{part.mutant.path}:{part.mutant.line}: {part.mutant.description}" for part in self.parts)
 
 
 def digest(path: str, content: bytes) -> str:
@@ -120,18 +132,3 @@ def suspects(base: Base, sources: Mapping[str, Source]) -> tuple[Suspicion, ...]
     imported = {path: import_lines(source.tree) - covered.get(path, set()) for path, source in sources.items()}
     ranked = rank(base.coverage, failing=base.targets, passing=base.passing, imported=imported)
     return tuple(item for item in ranked if item.path in sources)[:MAX_LINES]
-
-
-def ranked_fixes(suspected: Sequence[Suspicion], sources: Mapping[str, Source]) -> list[Fix]:
-    """Every fix on the suspected lines, the most promising first."""
-    by_path: dict[str, dict[int, Suspicion]] = {}
-    for item in suspected:
-        by_path.setdefault(item.path, {})[item.line] = item
-    found = [fix for path, lines in by_path.items() for fix in _fixes(sources[path], lines)]
-    return sorted(found, key=lambda fix: (-round(fix.score, 6), fix.mutant.size, fix.mutant.path, fix.mutant.start))
-
-
-def _fixes(source: Source, lines: Mapping[int, Suspicion]) -> Iterator[Fix]:
-    for mutant in mutants(source, lines=lines.keys()):
-        reached = (lines[line] for line in mutant.lines if line in lines)
-        yield Fix(mutant=mutant, suspicion=max(reached, key=lambda item: item.score), source=source)

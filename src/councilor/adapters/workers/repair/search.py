@@ -1,33 +1,50 @@
 """The search: fixes tried in order, a few at a time, until enough is known, or candidates or time run out.
 
 Rules:
-- `parallel` trials run at once; each takes the next fix of the list.
-- Of the plausible fixes the smallest edit wins; among equals the more promising one.
-- Once there is a plausible fix, only fixes that could still win are tried: smaller ones about as promising. A trial of
-  another one that is under way ends after its stage.
-- Time and budget are looked at before every trial, so the search ends at most one trial late.
+- `parallel` trials run at once; each takes the next fix in order. What earlier iterations tried in vain is left out.
+- Single edits first; after `SINGLES_FIRST` of them, pairs take turns with them.
+- The first plausible fix does not end it: the search goes on as long again as it took, within `RIVALS_S`, while there
+  are edits about as likely, to learn how many different ones pass the same tests. The most promising one is chosen.
+- It ends early when what is left is so unlikely that it would sooner pass by accident than by being right.
+- Time and budget are looked at before every trial, so the search ends at most one trial late. What was tried is saved
+  at most every second, so that a killed process goes on where it was.
+- The best edit that makes some of the failing tests pass is kept for the case that nothing makes all of them pass.
+
+Source: Weimer, Fry & Forrest 2013 (AE: deterministic order, first plausible); rivals after Yang et al. 2017, "Better
+test cases for better automated program repair", on telling plausible patches apart.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
+from councilor.adapters.workers.repair.pairs import pairs
+from councilor.adapters.workers.repair.rivalry import different
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
+from councilor.domain.evidence import Outcome
 
 __all__ = ["Search", "best"]
 
-ABOUT_AS_PROMISING = 0.9
-"""Share of the found fix's score that a smaller one needs, so that the search ends soon after the first find."""
+SINGLES_FIRST = 400
+MAX_PAIRS = 3000
+MAX_KEPT = 3000
+RIVALS_S = (1.0, 10.0)
+"""The least and the most seconds to look for rivals."""
+RIVAL_SHARE = 0.3
+"""Share of the found fix's score below which an edit is no rival any more."""
+HOPELESS = 0.004
+"""Share of the first edit's score below which the search ends."""
+SAVED_EVERY_S = 1.0
 
 
 def best(results: Sequence[TrialResult]) -> TrialResult | None:
-    """The plausible fix to offer, if there is one."""
+    """The plausible fix to offer, if there is one: the most promising; among equals the smaller."""
     plausible = [result for result in results if result.verdict is Verdict.PLAUSIBLE]
-    return min(plausible, key=lambda result: (result.fix.mutant.size, -result.fix.score), default=None)
+    return min(plausible, key=lambda result: (-round(result.fix.score, 6), result.fix.size), default=None)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,42 +63,137 @@ class Search:
     remaining_s: Callable[[], float]
     on_start: Callable[[int, Fix], None]
     results: list[TrialResult] = field(default_factory=list)
+    exhausted: bool = False
+    """Whether every edit worth trying was tried."""
+    partial: TrialResult | None = None
+    """The best edit that makes some of the failing tests pass and breaks nothing."""
     _begun: int = 0
+    _started_s: float = 0.0
+    _found_s: float | None = None
+    _saved_s: float = 0.0
+    _seen: list[Fix] = field(default_factory=list)
+    _checked: set[str] = field(default_factory=set)
+
+    @property
+    def chosen(self) -> TrialResult | None:
+        """The plausible fix to offer, if there is one."""
+        return best(self.results)
+
+    @property
+    def rivals(self) -> tuple[TrialResult, ...]:
+        """The other plausible fixes that do something else than the chosen one, the most promising first."""
+        chosen = self.chosen
+        return different(chosen, self.results) if chosen is not None else ()
 
     async def run(self, fixes: Iterable[Fix]) -> None:
-        """Try fixes; the outcome is in `results`."""
-        waiting = iter([*self._known_good(fixes), *self._new(fixes)])
+        """Try fixes; the outcome is in `results`.
+
+        Args:
+            fixes: single edits, most promising first; taken one at a time.
+        """
+        self._started_s = self._saved_s = self.remaining_s()
+        waiting = self._in_turn(iter(fixes))
         async with asyncio.TaskGroup() as group:
             for _ in range(self.parallel):
                 group.create_task(self._take_turns(waiting))
 
-    def _known_good(self, fixes: Iterable[Fix]) -> list[Fix]:
-        return [fix for fix in fixes if fix.digest in self.memory.plausible - self.memory.offered]
+    def _in_turn(self, fixes: Iterator[Fix]) -> Iterator[Fix]:
+        """Single edits, then pairs in turn with them."""
+        first_score = 0.0
+        paired: Iterator[Fix] | None = None
+        for count, fix in enumerate(fixes):
+            first_score = max(first_score, fix.score)
+            if fix.score < HOPELESS * first_score:
+                break
+            if len(self._seen) < MAX_KEPT:
+                self._seen.append(fix)
+            yield fix
+            if count >= SINGLES_FIRST and self._found_s is None:
+                paired = self._pairs() if paired is None else paired
+                yield from _next(paired)
+        yield from (self._pairs() if paired is None else paired)
+        self.exhausted = True
 
-    def _new(self, fixes: Iterable[Fix]) -> list[Fix]:
-        known = self.memory.plausible | self.memory.offered | self.memory.failed
-        return [fix for fix in fixes if fix.digest not in known]
-
-    async def _take_turns(self, waiting: Iterable[Fix]) -> None:
-        for fix in waiting:
-            if self._begun >= self.max_candidates or self.remaining_s() <= 0:
+    def _pairs(self) -> Iterator[Fix]:
+        for count, fix in enumerate(pairs(self._seen, self._progress(), self._moved())):
+            if count >= MAX_PAIRS or self._found_s is not None:
                 return
-            if not self._wanted(fix):
+            yield fix
+
+    def _progress(self) -> list[tuple[int, TrialResult]]:
+        found = [(len(self._fixed(result)), result) for result in self.results]
+        return [(count, result) for count, result in found if count and result.verdict is Verdict.STILL_FAILS]
+
+    def _fixed(self, result: TrialResult) -> tuple[str, ...]:
+        outcomes = result.run.outcomes if result.run.believable else {}
+        return tuple(nodeid for nodeid in self.trial.base.targets if outcomes.get(nodeid) is Outcome.PASSED)
+
+    def _moved(self) -> list[TrialResult]:
+        before = {_told(record.message) for record in self.trial.base.run.records if record.message}
+        failing = [result for result in self.results if result.verdict is Verdict.STILL_FAILS]
+        return [
+            result
+            for result in failing
+            if any(record.message and _told(record.message) not in before for record in result.run.records)
+        ]
+
+    async def _take_turns(self, waiting: Iterator[Fix]) -> None:
+        for fix in waiting:
+            if self._begun >= self.max_candidates or self.remaining_s() <= 0 or self._is_enough():
+                return
+            if not self._wanted(fix) or fix.digest in self.memory.offered | self.memory.failed:
                 continue
             self._begun += 1
             self.on_start(self._begun, fix)
             result = await self.trial.try_fix(fix, remaining_s=self.remaining_s(), wanted=self._wanted)
             if result is not None:
-                self._note(result)
+                await self._note(result)
+
+    def _is_enough(self) -> bool:
+        """Whether rivals were looked for long enough."""
+        if self._found_s is None:
+            return False
+        least_s, most_s = RIVALS_S
+        took_s = self._started_s - self._found_s
+        return self._found_s - self.remaining_s() > min(most_s, max(least_s, took_s))
 
     def _wanted(self, fix: Fix) -> bool:
-        """Whether a fix could still win."""
-        found = best(self.results)
-        if found is None:
-            return True
-        return fix.mutant.size < found.fix.mutant.size and fix.score >= ABOUT_AS_PROMISING * found.fix.score
+        """Whether a fix could still win, or be a rival."""
+        found = self.chosen
+        return found is None or fix.score >= RIVAL_SHARE * found.fix.score
 
-    def _note(self, result: TrialResult) -> None:
+    async def _note(self, result: TrialResult) -> None:
         self.results.append(result)
         plausible = result.verdict is Verdict.PLAUSIBLE
         (self.memory.plausible if plausible else self.memory.failed).add(result.fix.digest)
+        if plausible and self._found_s is None:
+            self._found_s = self.remaining_s()
+        elif self._found_s is None and result.verdict is Verdict.STILL_FAILS:
+            await self._consider(result)
+        if self._saved_s - self.remaining_s() >= SAVED_EVERY_S:
+            self._saved_s = self.remaining_s()
+            await asyncio.to_thread(self.memory.save)
+
+    async def _consider(self, result: TrialResult) -> None:
+        """Keep an edit that makes more failing tests pass than the one kept, if it breaks nothing."""
+        fixed = self._fixed(result)
+        if not fixed or (self.partial is not None and len(fixed) <= len(self._fixed(self.partial))):
+            return
+        others = tuple(nodeid for nodeid in self.trial.base.targets if nodeid not in fixed)
+        base = replace(self.trial.base, targets=fixed, others=(*self.trial.base.others, *others))
+        trial = replace(self.trial, base=base)
+        whole = await trial.try_fix(result.fix, remaining_s=self.remaining_s(), wanted=self._wanted)
+        if whole is not None and whole.verdict is Verdict.PLAUSIBLE:
+            self.partial = whole
+
+
+def _next(paired: Iterator[Fix]) -> list[Fix]:
+    fix = next(paired, None)
+    return [] if fix is None else [fix]
+
+
+def _told(message: str) -> str:
+    """What went wrong, without where."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("E ")]
+    return (errors or lines[-1:] or [""])[0]

@@ -1,0 +1,63 @@
+"""Which plausible fixes contradict the chosen one, and when that is a reason for doubt.
+
+Rules:
+- Two fixes are rivals when they make different programs, as far as the text tells: see `domain/mutation/equivalence`.
+- Scores are taken as likelihoods. The chosen fix is doubted when its share among all plausible ones that differ is
+  below `SURE`: then the tests do not tell which one is meant.
+- An edit of several places or a removal is doubted sooner: both often pass by accident.
+
+Source: posterior over plausible patches after Long & Rinard 2016, "Automatic patch generation by learning correct code"
+(Prophet); overfitting of test-passing patches, Smith et al. 2015, "Is the cure worse than the disease?".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from councilor.adapters.workers.repair.candidates import Fix
+from councilor.adapters.workers.repair.trial import TrialResult, Verdict
+from councilor.domain.mutation import normal_form
+
+__all__ = ["different", "doubts", "share"]
+
+SURE = 0.5
+MAX_NAMED = 3
+
+
+def different(chosen: TrialResult, results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
+    """The plausible fixes that do something else than the chosen one and than each other, most promising first."""
+    seen = {_form(chosen.fix)}
+    found = []
+    for result in sorted(results, key=lambda result: -result.fix.score):
+        if result.verdict is Verdict.PLAUSIBLE and (form := _form(result.fix)) not in seen:
+            seen.add(form)
+            found.append(result)
+    return tuple(found)
+
+
+def _form(fix: Fix) -> str:
+    """The changed files in a form that is equal for edits which mean the same."""
+    spans = {
+        part.mutant.path: min(other.mutant.line for other in fix.parts if other.mutant.path == part.mutant.path)
+        for part in fix.parts
+    }
+    return "\0".join(f"{path}\0{normal_form(old, new, spans[path])}" for path, (old, new) in sorted(fix.texts.items()))
+
+
+def share(chosen: TrialResult, rivals: Sequence[TrialResult]) -> float:
+    """The chosen fix's part of the likelihood of all plausible ones, 0 to 1."""
+    whole = chosen.fix.score + sum(rival.fix.score for rival in rivals)
+    return chosen.fix.score / whole if whole else 1.0
+
+
+def doubts(chosen: TrialResult, rivals: Sequence[TrialResult]) -> tuple[str, ...]:
+    """Why the chosen fix may be the wrong one, in plain sentences; empty when nothing speaks against it."""
+    found = []
+    if rivals and share(chosen, rivals) < SURE:
+        named = "; ".join(rival.fix.label for rival in rivals[:MAX_NAMED])
+        more = f" and {len(rivals) - MAX_NAMED} more" if len(rivals) > MAX_NAMED else ""
+        count = "another that passes" if len(rivals) == 1 else f"{len(rivals)} others that pass"
+        found.append(f"The tests do not tell this change from {count} them too: {named}{more}.")
+    if any(part.mutant.operator == "removal" for part in chosen.fix.parts):
+        found.append("The change removes code, which often only hides what the tests look at.")
+    return tuple(found)

@@ -1,0 +1,126 @@
+"""Whether two edits mean the same: a normal form of the changed definition.
+
+Rules (what is turned into one form):
+- `not a == b` and `a != b`, `not (a and b)` and `not a or not b`, `not not a` in a condition and `a`;
+- `a > b` and `b < a`, `a >= b` and `b <= a`, the sides of `==` and `!=`;
+- `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`: as for whole numbers;
+- `len(a) > 0`, `len(a) >= 1` and `len(a) != 0`; `a[0:]` and `a[:]`; `a - -1` and `a + 1`;
+- what an exception says: only its type counts.
+
+It errs on both sides: floats tell `a <= 5` from `a < 6`, and equal programs may keep different forms.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from councilor.domain.mutation.source import parse
+
+__all__ = ["normal_form"]
+
+OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+
+
+def normal_form(old: str, new: str, line: int) -> str:
+    """The normal form of the outermost definition of `new` that differs from `old`.
+
+    Args:
+        line: 1-based, the first changed one.
+    """
+    before, after = parse(old), parse(new)
+    if before is None or after is None:
+        return new
+    known = {ast.dump(node) for node in before.body}
+    changed = [node for node in after.body if ast.dump(node) not in known]
+    normal = _Normal()
+    return "\n".join(ast.dump(normal.visit(node)) for node in changed) or str(line)
+
+
+class _Normal(ast.NodeTransformer):
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        match node:
+            case ast.UnaryOp(op=ast.Not(), operand=ast.Compare(ops=[op]) as compared):
+                compared.ops = [OPPOSITE[type(op)]()]
+                return self._compared(compared)
+            case ast.UnaryOp(op=ast.Not(), operand=ast.BoolOp(op=op, values=values)):
+                other = ast.Or() if isinstance(op, ast.And) else ast.And()
+                return ast.BoolOp(
+                    op=other, values=[self.visit(ast.UnaryOp(op=ast.Not(), operand=value)) for value in values]
+                )
+            case ast.UnaryOp(op=ast.Not(), operand=ast.UnaryOp(op=ast.Not(), operand=inner)):
+                return inner
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value) | float(value))):
+                return ast.Constant(value=-value)
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        return self._compared(node)
+
+    def _compared(self, node: ast.Compare) -> ast.expr:
+        if len(node.ops) != 1:
+            return node
+        left, op, right = node.left, node.ops[0], node.comparators[0]
+        if type(op) in MIRRORED:
+            left, op, right = right, MIRRORED[type(op)](), left
+        if isinstance(op, ast.LtE):
+            left, op, right = _strict(left, right)
+        if isinstance(op, ast.Lt) and _number(left) == 0 and _is_length(right):
+            left, op, right = right, ast.NotEq(), ast.Constant(value=0)
+        if isinstance(op, ast.Eq | ast.NotEq) and ast.dump(left) > ast.dump(right):
+            left, right = right, left
+        return ast.Compare(left=left, ops=[op], comparators=[right])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        value = _number(node.right)
+        if isinstance(node.op, ast.Sub) and value is not None:
+            node = ast.BinOp(left=node.left, op=ast.Add(), right=ast.Constant(value=-value))
+            value = -value
+        if isinstance(node.op, ast.Add) and value is not None and isinstance(node.left, ast.BinOp):
+            inner = _number(node.left.right)
+            if isinstance(node.left.op, ast.Add) and inner is not None:
+                node = ast.BinOp(left=node.left.left, op=ast.Add(), right=ast.Constant(value=inner + value))
+                value = inner + value
+        return node.left if isinstance(node.op, ast.Add) and value == 0 else node
+
+    def visit_Slice(self, node: ast.Slice) -> ast.expr:
+        self.generic_visit(node)
+        return ast.Slice(lower=None if _number(node.lower) == 0 else node.lower, upper=node.upper, step=node.step)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return ast.Raise(exc=raised, cause=None)
+
+    def visit_Return(self, node: ast.Return) -> ast.stmt:
+        self.generic_visit(node)
+        return ast.Return(value=node.value or ast.Constant(value=None))
+
+
+def _number(node: ast.expr | None) -> int | None:
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    return None
+
+
+def _is_length(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
+
+
+def _strict(left: ast.expr, right: ast.expr) -> tuple[ast.expr, ast.cmpop, ast.expr]:
+    """`left <= right` of whole numbers, strict where one side is written as a number or ends in one."""
+    if (value := _number(right)) is not None:
+        return left, ast.Lt(), ast.Constant(value=value + 1)
+    if (value := _number(left)) is not None:
+        return ast.Constant(value=value - 1), ast.Lt(), right
+    match right:
+        case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=int(value))):
+            total = value + 1
+            added = ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=total))
+            return left, ast.Lt(), inner if total == 0 else added
+    return left, ast.Lt(), ast.BinOp(left=right, op=ast.Add(), right=ast.Constant(value=1))
