@@ -111,6 +111,9 @@ class Tools:
             test_timeout_s=chosen.test_timeout_s,
             canaries=chosen.canaries,
             flaky_reruns=chosen.flaky_reruns,
+            budget_s=chosen.budget_s.of(tier),
+            confirmations=chosen.confirmations,
+            reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
 
     def inspector(self, repository: Repository, folder: RunFolder) -> Inspector:
@@ -323,6 +326,7 @@ async def open_service(
                 ids=tools.ids,
                 metrics=tools.metrics,
                 version=__version__,
+                verifier=store.keys,
             ),
             clock=tools.clock,
             ids=tools.ids,

@@ -179,6 +179,22 @@ async def test_the_latest_of_each_name_comes_newest_first(store: ArtifactStorage
     assert list(await store.of_task(TASK)) == [*made, tie]
 
 
+async def test_what_is_about_a_tree_is_found_by_name_newest_first_whatever_its_task(store: ArtifactStorage) -> None:
+    tree, other = "a" * 40, "b" * 40
+    kept = [
+        artifact(1, b"one", name="tests/base", tree=tree),
+        artifact(2, b"two", name="tests/base", tree=tree, task_id=str(UUID(int=8))),
+        artifact(3, b"three", name="tests/base", tree=other),
+        artifact(4, b"four", name="patch/1", tree=tree),
+        artifact(5, b"five", name="tests/base"),
+    ]
+    for item, body in zip(kept, (b"one", b"two", b"three", b"four", b"five"), strict=True):
+        await store.put(item, body)
+    assert list(await store.about_tree(tree, "tests/base", limit=9)) == [kept[1], kept[0]]
+    assert list(await store.about_tree(tree, "tests/base", limit=1)) == [kept[1]]
+    assert list(await store.about_tree("c" * 40, "tests/base", limit=9)) == []
+
+
 async def test_concurrent_writers_of_one_artifact_agree(store: ArtifactStorage) -> None:
     body = b"z" * (CHUNK_BYTES + 10)
     items = [artifact(1, body), artifact(1, body), artifact(2, body), artifact(3, body)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+import time
 
 import pytest
 from journey import (
@@ -200,7 +201,40 @@ CONTRACT = [{"name": "total", "type": "api"}]
 @pytest.mark.parametrize(("tier", "decision", "rule"), [(3, Decision.ACCEPT, "BASE-5"), (2, Decision.REJECT, "BASE-4")])
 async def test_a_test_that_fails_and_then_passes_is_flaky_and_told(travel, tier, decision, rule):
     def act(folder, assignment):
-        # count is now wrong after total, so its test fails in the suite and passes when it is run alone.
+        # count is wrong for five seconds, and the last test of the suite waits until they are over.
+        source = f"""
+            import time
+
+            UNTIL = {time.time() + 5}
+
+
+            def total(prices):
+                return sum(prices)
+
+
+            def count(prices):
+                return len(prices) + (time.time() < UNTIL)
+
+
+            def wait():
+                time.sleep(max(0, UNTIL - time.time()))
+            """
+        (folder / "shop.py").write_text(textwrap.dedent(source).lstrip())
+
+    files = {
+        "tests/test_early.py": "from shop import count\n\n\ndef test_early():\n    assert count([1]) == 1\n",
+        "tests/test_z.py": "import shop\n\n\ndef test_z():\n    getattr(shop, 'wait', int)()\n",
+    }
+    trip, *_ = await travel(act, files=files, spec_text=make_spec(risk_tier=tier, contracts=CONTRACT))
+    verdict = await trip.verdict()
+    found = gate(verdict, "base_tests").violations
+    assert rule in rules(verdict) and any("test_early" in item.message for item in found)
+    assert verdict.decision is decision
+
+
+async def test_a_test_that_the_change_breaks_only_behind_others_is_broken_and_not_flaky(travel):
+    def act(folder, assignment):
+        # count is wrong after total, so its test fails in the suite and passes when it is run alone.
         source = """
             seen = []
 
@@ -216,10 +250,10 @@ async def test_a_test_that_fails_and_then_passes_is_flaky_and_told(travel, tier,
         (folder / "shop.py").write_text(textwrap.dedent(source).lstrip())
 
     files = {"tests/test_z.py": "from shop import count\n\n\ndef test_z():\n    assert count([1]) == 1\n"}
-    trip, *_ = await travel(act, files=files, spec_text=make_spec(risk_tier=tier, contracts=CONTRACT))
-    verdict = await trip.verdict()
-    assert rule in rules(verdict) and any("test_z" in item.message for item in gate(verdict, "base_tests").violations)
-    assert verdict.decision is decision
+    trip, *_ = await travel(act, files=files)
+    found = {item.rule: item.message for item in gate(await trip.verdict(), "base_tests").violations}
+    assert set(found) == {"BASE-1", "BASE-8"} and all("test_z" in message for message in found.values())
+    assert trip.outcome.decision is Decision.REJECT
 
 
 async def test_a_command_of_the_spec_is_run_on_the_candidate(travel):

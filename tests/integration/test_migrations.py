@@ -33,7 +33,7 @@ FIFTH = file(5, "INSERT INTO one VALUES (5)")
 
 
 def test_the_packaged_migrations_apply_once_and_make_every_table(empty_database_url: str) -> None:
-    assert migrate(empty_database_url) == ["001_events.sql", "007_execution_artifacts.sql"]
+    assert migrate(empty_database_url) == ["001_events.sql", "007_execution_artifacts.sql", "009_artifacts_by_tree.sql"]
     made = tables(empty_database_url)
     assert made >= {"event", "task_head", "execution_artifacts", "artifact_blobs", "artifact_chunks", "artifact_inputs"}
     assert migrate(empty_database_url) == []

@@ -1,4 +1,4 @@
-"""The runner on suites as they are: too long for their budget, shuffled, run again by plugins, with ids that occur twice."""
+"""The runner on suites as they are: too long, shuffled, run again by plugins, with ids that occur twice."""
 
 from __future__ import annotations
 

@@ -285,6 +285,7 @@ async def open_journey(
             ids=ids,
             metrics=metrics,
             version=__version__,
+            verifier=keys,
         ),
         clock=clock,
         ids=ids,

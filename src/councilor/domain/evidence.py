@@ -12,6 +12,7 @@ __all__ = [
     "Evidence",
     "EvidenceBundle",
     "EvidenceKind",
+    "Gap",
     "LintFinding",
     "LintRun",
     "Outcome",
@@ -117,6 +118,18 @@ class TestRun:
     """Collected tests that were not begun."""
     shortfall: Shortfall | None = None
     """Why they were not; None when every test was begun."""
+    again: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)
+    """Node id -> how the same test ended each time that it was run once more on the same tree."""
+
+    @property
+    def unsteady(self) -> frozenset[str]:
+        """Tests that do not always end the same: run again, or by a plugin that runs them until they pass."""
+        outcomes = self.outcomes
+        return frozenset(
+            nodeid
+            for nodeid, more in self.again.items()
+            if len({outcome is Outcome.PASSED for outcome in (*more, outcomes.get(nodeid, Outcome.MISSING))}) > 1
+        ) | frozenset(record.nodeid for record in self.records if record.reruns and record.outcome is Outcome.PASSED)
 
     @property
     def partial(self) -> bool:
@@ -143,6 +156,30 @@ class TestRun:
         if not self.believable:
             return frozenset()
         return frozenset(record.nodeid for record in self.records if record.outcome is Outcome.PASSED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """The part of the base's tests that was not compared."""
+
+    reaching: tuple[str, ...]
+    """Tests that were not run on both trees and may execute changed code, as far as imports tell."""
+    apart: tuple[str, ...]
+    """Tests that were not run on both trees and import nothing that was changed."""
+    compared: int
+    """How many were run on both."""
+    shortfall: Shortfall
+    on_base: bool
+    """Whether tests were left out on the base; else only on the candidate."""
+    budget_s: float
+    """Seconds that one run was given."""
+    needed_s: float
+    """Seconds that a whole run is expected to need; 0 when nothing tells."""
+
+    @property
+    def left_out(self) -> int:
+        """How many tests were not compared."""
+        return len(self.reaching) + len(self.apart)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,7 +244,14 @@ class EvidenceBundle:
     acceptance: Mapping[str, TestRun] = field(default_factory=dict)
     """Acceptance id -> the run of its `test_command` (no records, an exit code)."""
     flaky: tuple[str, ...] = ()
-    """Node ids that failed and then passed when rerun on the same tree."""
+    """Node ids that failed and then passed when run once more on the same tree, with the same tests before them; or
+    that fail there on the base, too."""
+    order_dependent: tuple[str, ...] = ()
+    """Node ids whose outcome on the same tree depends on what ran before them."""
+    base_flaky: tuple[str, ...] = ()
+    """Node ids that earlier runs of the same base tree disagree about."""
+    gap: Gap | None = None
+    """What of the suite was not compared; None when it was compared whole."""
     lint_base: LintRun | None = None
     lint_candidate: LintRun | None = None
 

@@ -204,6 +204,7 @@ _ENTRIES = (
         buckets=(0.1, 1.0, 10.0, 60.0, 300.0, 1800.0),
     ),
     _count("v3.evidence.tests", "Test records of believable and void runs.", _closed("outcome", Outcome)),
+    _count("v3.evidence.baselines", "Baselines that runs began with.", _closed("origin", ("measured", "reused"))),
     _count("v3.evidence.breaches", "Reasons why a test run was not believed.", _closed("breach", Breach)),
     _count("v3.gate.results", "Gate results.", _GATE, _closed("status", GateStatus), most_sets=48),
     _seconds("v3.gate.seconds", "Time of one gate.", _GATE, buckets=_QUICK_S),

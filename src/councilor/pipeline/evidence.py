@@ -1,11 +1,10 @@
-"""Evidence: what our own runner measures on exact git trees, and how each tree is laid out for it.
+"""Evidence: what our own runner measures about a candidate, and which tree is laid out for each measurement.
 
 Rules:
-- Every run gets a disposable export of one tree; afterwards its tracked files are hashed again, and a difference voids
-  the run (`Breach.TREE_CHANGED`).
 - Test code and test configuration come from the base, so editing a test cannot help. The candidate's new and edited
   tests run apart, on the candidate's source and on the base's (the revert check).
-- Only flipped tests are run again, on the same tree, at most `flaky_reruns` times; one that passes then is flaky.
+- A suite that does not fit into its time is run in part (`suite.py`), and what is missing is told.
+- What a verdict rests on is run more than once, and what changed is run again in its place (`steadiness.py`).
 - The linter reads the base's configuration.
 
 It does not judge: gates read what it measured.
@@ -14,52 +13,26 @@ It does not judge: gates read what it measured.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from councilor.domain.change import Candidate, ChangeKind
-from councilor.domain.evidence import (
-    Breach,
-    Evidence,
-    EvidenceBundle,
-    EvidenceKind,
-    LintRun,
-    TestRun,
-)
+from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, LintRun, Outcome, Shortfall, TestRun
+from councilor.domain.nodeid import bare
 from councilor.domain.spec import Acceptance
-from councilor.guards.removal import remove_folder
-from councilor.ports.analyzer import Linter, TestRequest, TestRunner
-from councilor.ports.clock import Clock, Ids
-from councilor.ports.environment import Environment
-from councilor.ports.metrics import MetricsBackend
-from councilor.ports.repository import Repository
+from councilor.pipeline.measurement import EvidenceLimits, KeepLog, Meter, Trees
+from councilor.pipeline.reach import reaching, read_sources
+from councilor.pipeline.steadiness import confirmed, flips, settled
+from councilor.pipeline.suite import fits, gap_between, in_order, joined
+from councilor.ports.analyzer import TestRequest
 
 __all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog"]
 
+K = EvidenceKind
 LINT_CONFIGURATION = frozenset({"pyproject.toml", "ruff.toml", ".ruff.toml"})
-MOST_FLIPPED = 20
-"""More flipped tests than this are a broken candidate, not flaky tests; they are not run again."""
-
-
-class KeepLog(Protocol):
-    """Stores a measurement's output and gives its artifact id, or None where nothing is stored."""
-
-    async def __call__(self, kind: EvidenceKind, log: bytes, tree: str) -> str | None:
-        """Keep `log`, the output of measuring `kind` on `tree`."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EvidenceLimits:
-    """What measuring may cost."""
-
-    timeout_s: float
-    """Seconds for one run of the suite."""
-    test_timeout_s: float
-    canaries: int
-    flaky_reruns: int
+FIRST_SHARE = 0.5
+"""Share of the budget in which the base's tests run in their own order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,92 +41,111 @@ class Baseline:
 
     run: TestRun
     evidence: Evidence
+    order_dependent: tuple[str, ...] = ()
+    """Tests of this base whose outcome depends on what ran before them."""
+    flaky: tuple[str, ...] = ()
+    """Tests that earlier runs of the same tree disagree about."""
+    configuration: str = ""
+    """What decides such a run beside tree and environment; two baselines are comparable only where it is the same."""
+    reused: str | None = None
+    """Artifact id of the baseline that this one repeats; None for one that was measured for its own task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EvidenceCollector:
-    """Measures trees of one repository in one environment."""
+class EvidenceCollector(Meter):
+    """Measures candidates of one repository in one environment."""
 
-    repository: Repository
-    environment: Environment
-    runner: TestRunner
-    linter: Linter
-    sandbox: str
-    """The sandbox's level, for the record."""
-    scratch: Path
-    limits: EvidenceLimits
-    clock: Clock
-    ids: Ids
-    metrics: MetricsBackend
-    keep_log: KeepLog
-    on_record: Callable[[str, str], None] | None = field(default=None)
+    async def baseline(self, base_tree: str, changed: Collection[str], acceptance: Sequence[Acceptance]) -> Baseline:
+        """Run the base's tests on the base's source.
 
-    async def baseline(self, base_tree: str) -> Baseline:
-        """Run the base's tests on the base's source."""
-        run, evidence = await self._run_tests(
-            EvidenceKind.TESTS_BASE, tree=base_tree, run_tree=base_tree, base_tree=base_tree
+        Args:
+            changed: paths of the change that the baseline is for; they decide what comes first in a long suite.
+            acceptance: its tests that fail on the base are confirmed to fail.
+        """
+        trees = Trees(tree=base_tree, run_tree=base_tree, base_tree=base_tree)
+        named = {nodeid for item in acceptance for nodeid in item.test_nodeids}
+
+        async def run(folder: Path) -> TestRun:
+            measured = await self._base_suite(folder, changed, named)
+            return await confirmed(self, folder, measured, _failing(measured, _named(measured, named)))
+
+        measured, evidence = await self.tests(K.TESTS_BASE, trees, self.request, run)
+        measured, order_dependent = await settled(self, K.TESTS_BASE, trees, measured, (measured,))
+        return Baseline(run=measured, evidence=evidence, order_dependent=order_dependent)
+
+    async def _base_suite(self, folder: Path, changed: Collection[str], named: Collection[str]) -> TestRun:
+        budget_s = self.limits.suite_s
+        run = await self.run(replace(self.request, budget_s=budget_s * FIRST_SHARE), folder)
+        if run.shortfall is not Shortfall.BUDGET or not run.believable or run.timed_out:
+            return run
+        reaches = await self.foresee(folder, changed)
+        urgent = {nodeid for nodeid in run.unrun if _is_named(nodeid, named)}
+        left = in_order(run.unrun, urgent=urgent, reaches=reaches, base=run, budget_s=budget_s)
+        request = replace(
+            self.request,
+            nodeids=tuple(left),
+            first=tuple(left),
+            budget_s=max(0.0, budget_s - run.duration_s),
+            timeout_s=max(1.0, self.limits.timeout_s - run.duration_s),
         )
-        return Baseline(run=run, evidence=evidence)
+        return joined(run, await self.run(request, folder))
 
     async def examine(
         self, candidate: Candidate, baseline: Baseline, acceptance: Sequence[Acceptance]
     ) -> EvidenceBundle:
         """Measure everything that the gates need to know about a candidate."""
         protected = await self.repository.composed(candidate.tree, candidate.base_tree, self.runner.owns)
-        awaited = self._awaited(acceptance, baseline.run)
-        expected = tuple(sorted(baseline.run.passed | awaited))
-        failing = baseline.run.outcomes.keys() - baseline.run.passed
-        run, evidence = await self._run_tests(
-            EvidenceKind.TESTS_CANDIDATE,
-            tree=candidate.tree,
-            run_tree=protected,
-            base_tree=candidate.base_tree,
-            expected=expected,
-            suspects=tuple(sorted(awaited | failing)),
-        )
-        items = [baseline.evidence, evidence]
-        flaky = await self._flaky(candidate, protected, baseline.run, run)
-        new_on_candidate, new_on_base = await self._new_tests(candidate, items)
+        trees = Trees(tree=candidate.tree, run_tree=protected, base_tree=candidate.base_tree)
+        awaited = _named(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
+        base = await self._confirmed_base(baseline, awaited)
+        suite = _Suite(collector=self, candidate=candidate, base=base.run, awaited=awaited)
+        run, evidence = await self.tests(K.TESTS_CANDIDATE, trees, suite.request, suite.run)
+        run, order_dependent = await settled(self, K.TESTS_CANDIDATE, trees, run, (base.run,))
+        items = [base.evidence, evidence]
+        flipped = await flips(self, trees, base.run, run)
+        shown = any(nodeid in run.passed and nodeid not in base.run.passed for nodeid in awaited)
+        new_on_candidate, new_on_base = await self._new_tests(candidate, items, confirm=not shown)
         commands = await self._acceptance_commands(candidate, acceptance, items)
         lint_base, lint_candidate = await self._lint(candidate, items)
         return EvidenceBundle(
             evidence=tuple(items),
-            base=baseline.run,
+            base=base.run,
             candidate=run,
             new_on_candidate=new_on_candidate,
             new_on_base=new_on_base,
             acceptance=commands,
-            flaky=flaky,
+            flaky=flipped.flaky,
+            order_dependent=tuple(sorted({*base.order_dependent, *order_dependent, *flipped.order_dependent})),
+            base_flaky=base.flaky,
+            gap=gap_between(base.run, run, reaches=suite.reaches, budget_s=self.limits.suite_s),
             lint_base=lint_base,
             lint_candidate=lint_candidate,
         )
 
-    @staticmethod
-    def _awaited(acceptance: Sequence[Acceptance], base: TestRun) -> frozenset[str]:
-        """Acceptance tests that the base already has, passing or not."""
-        known = base.outcomes
-        return frozenset(nodeid for item in acceptance for nodeid in item.test_nodeids if nodeid in known)
+    async def _confirmed_base(self, baseline: Baseline, awaited: Collection[str]) -> Baseline:
+        """The baseline with what this task's acceptance tests need to be confirmed to fail on the base."""
+        missing = _failing(baseline.run, set(awaited) - baseline.run.again.keys() - set(baseline.order_dependent))
+        if not missing or not self.limits.confirmations:
+            return baseline
+        base_tree = baseline.evidence.base_tree
+        trees = Trees(tree=base_tree, run_tree=base_tree, base_tree=base_tree)
 
-    async def _flaky(self, candidate: Candidate, tree: str, base: TestRun, run: TestRun) -> tuple[str, ...]:
-        flipped = sorted(base.passed - run.passed)
-        if not run.believable or run.timed_out or not flipped or len(flipped) > MOST_FLIPPED:
-            return ()
-        recovered: set[str] = set()
-        for _ in range(self.limits.flaky_reruns):
-            still = [nodeid for nodeid in flipped if nodeid not in recovered]
-            if not still:
-                break
-            again, _ = await self._run_tests(
-                EvidenceKind.TESTS_CANDIDATE,
-                tree=candidate.tree,
-                run_tree=tree,
-                base_tree=candidate.base_tree,
-                nodeids=tuple(still),
-            )
-            recovered |= again.passed & set(still)
-        return tuple(sorted(recovered))
+        async def run(folder: Path) -> TestRun:
+            return await confirmed(self, folder, baseline.run, missing)
 
-    async def _new_tests(self, candidate: Candidate, items: list[Evidence]) -> tuple[TestRun | None, TestRun | None]:
+        request = replace(self.request, nodeids=tuple(sorted(missing)))
+        measured, _ = await self.tests(K.TESTS_BASE, trees, request, run)
+        measured, order_dependent = await settled(self, K.TESTS_BASE, trees, measured, (baseline.run,))
+        return replace(baseline, run=measured, order_dependent=(*baseline.order_dependent, *order_dependent))
+
+    async def foresee(self, folder: Path, changed: Collection[str]) -> Callable[[str], bool]:
+        """Whether a file of a laid out tree may execute one of the changed ones, as far as imports tell."""
+        paths = [path for path in changed if not self.runner.owns(path)]
+        return await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
+
+    async def _new_tests(
+        self, candidate: Candidate, items: list[Evidence], *, confirm: bool
+    ) -> tuple[TestRun | None, TestRun | None]:
         paths = tuple(
             change.path
             for change in candidate.changes
@@ -162,16 +154,19 @@ class EvidenceCollector:
         if not paths:
             return None, None
         reverted = await self.repository.composed(candidate.base_tree, candidate.tree, self.runner.owns)
-        runs = []
-        for kind, tree in (
-            (EvidenceKind.NEW_TESTS_CANDIDATE, candidate.tree),
-            (EvidenceKind.NEW_TESTS_BASE, reverted),
-        ):
-            run, evidence = await self._run_tests(
-                kind, tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree, paths=paths
-            )
+        request = replace(self.request, paths=paths)
+        runs: list[TestRun] = []
+        for kind, tree in ((K.NEW_TESTS_CANDIDATE, candidate.tree), (K.NEW_TESTS_BASE, reverted)):
+            trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
+
+            async def run(folder: Path, kind: EvidenceKind = kind) -> TestRun:
+                measured = await self.run(request, folder)
+                telling = measured.passed if kind is K.NEW_TESTS_CANDIDATE else _failing(measured, measured.outcomes)
+                return await confirmed(self, folder, measured, telling) if confirm else measured
+
+            measured, evidence = await self.tests(kind, trees, request, run)
             items.append(evidence)
-            runs.append(run)
+            runs.append(measured)
         return runs[0], runs[1]
 
     async def _acceptance_commands(
@@ -187,18 +182,11 @@ class EvidenceCollector:
             return self.runner.owns(path) and (path in base_paths or not _is_test_module(path))
 
         tree = await self.repository.composed(candidate.tree, candidate.base_tree, from_base)
+        trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
         runs = {}
         for item in wanted:
-            command = item.argv
-
-            async def measure(folder: Path, command: tuple[str, ...] = command) -> TestRun:
-                return await self.runner.command(folder, self.environment, command, timeout_s=self.limits.timeout_s)
-
-            run, evidence = await self._measure(
-                EvidenceKind.ACCEPTANCE, candidate.tree, tree, candidate.base_tree, command, measure
-            )
+            runs[item.id], evidence = await self.command(K.ACCEPTANCE, trees, item.argv)
             items.append(evidence)
-            runs[item.id] = run
         return runs
 
     async def _lint(self, candidate: Candidate, items: list[Evidence]) -> tuple[LintRun | None, LintRun | None]:
@@ -208,113 +196,81 @@ class EvidenceCollector:
         )
         runs = []
         for kind, tree, paths in (
-            (EvidenceKind.LINT_BASE, candidate.base_tree, [item.path for item in present if item.old is not None]),
-            (EvidenceKind.LINT_CANDIDATE, configured, [item.path for item in present if item.new is not None]),
+            (K.LINT_BASE, candidate.base_tree, [item.path for item in present if item.old is not None]),
+            (K.LINT_CANDIDATE, configured, [item.path for item in present if item.new is not None]),
         ):
-            run, evidence = await self._run_lint(kind, candidate, tree, paths)
+            trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
+            run, evidence = await self.lint(kind, trees, paths)
             items.append(evidence)
             runs.append(run)
         return runs[0], runs[1]
 
-    async def _run_lint(
-        self, kind: EvidenceKind, candidate: Candidate, tree: str, paths: list[str]
-    ) -> tuple[LintRun, Evidence]:
-        started, began = self.clock.now(), self.clock.monotonic()
-        if paths:
-            folder = await self._export(tree)
-            try:
-                run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
-            finally:
-                await asyncio.to_thread(remove_folder, folder)
-        else:
-            run = LintRun(findings=(), exit_code=0)
-        evidence = Evidence(
-            id=self.ids.new(),
-            kind=kind,
-            tree=candidate.tree,
-            run_tree=tree,
-            base_tree=candidate.base_tree,
-            command=(self.linter.name, *paths),
-            env_hash=self.environment.env_hash,
-            exit_code=run.exit_code,
-            log=await self.keep_log(kind, run.log, tree),
-            started=started,
-            duration_s=self.clock.monotonic() - began,
-            sandbox=self.sandbox,
-        )
-        return replace(run, log=b""), evidence
 
-    async def _run_tests(
-        self,
-        kind: EvidenceKind,
-        *,
-        tree: str,
-        run_tree: str,
-        base_tree: str,
-        paths: tuple[str, ...] = (),
-        nodeids: tuple[str, ...] | None = None,
-        expected: tuple[str, ...] = (),
-        suspects: tuple[str, ...] = (),
-    ) -> tuple[TestRun, Evidence]:
-        request = TestRequest(
-            folder=self.scratch,
-            environment=self.environment,
-            timeout_s=self.limits.timeout_s,
-            test_timeout_s=self.limits.test_timeout_s,
-            paths=paths,
-            nodeids=nodeids,
-            expected=expected,
-            suspects=suspects,
-            canaries=self.limits.canaries,
+@dataclass(kw_only=True, slots=True)
+class _Suite:
+    """The base's tests on the candidate's source."""
+
+    collector: EvidenceCollector
+    candidate: Candidate
+    base: TestRun
+    awaited: frozenset[str]
+    foreseen: Callable[[str], bool] | None = None
+    """Whether a file may execute a changed one; None until somebody had to know."""
+
+    @property
+    def request(self) -> TestRequest:
+        failing = self.base.outcomes.keys() - self.base.passed
+        return replace(
+            self.collector.request,
+            expected=tuple(sorted(self.base.passed | self.awaited)),
+            suspects=tuple(sorted(self.awaited | failing)),
         )
 
-        async def measure(folder: Path) -> TestRun:
-            return await self.runner.run(replace(request, folder=folder), on_record=self.on_record)
+    def reaches(self, path: str) -> bool:
+        """Whether a file may execute a changed one; known once the suite has run."""
+        return self.foreseen is None or self.foreseen(path)
 
-        return await self._measure(kind, tree, run_tree, base_tree, self.runner.invocation(request), measure)
+    async def run(self, folder: Path) -> TestRun:
+        """Run the whole suite where it fits, else what matters first."""
+        collector, request = self.collector, self.request
+        if not fits(self.base, collector.limits.suite_s):
+            self.foreseen = await collector.foresee(folder, self.candidate.paths)
+            request = self._selected(request)
+        run = await collector.run(request, folder)
+        if run.partial and self.foreseen is None:
+            self.foreseen = await collector.foresee(folder, self.candidate.paths)
+        return await confirmed(collector, folder, run, run.passed & self.awaited)
 
-    async def _measure(
-        self,
-        kind: EvidenceKind,
-        tree: str,
-        run_tree: str,
-        base_tree: str,
-        command: tuple[str, ...],
-        measure: Callable[[Path], Awaitable[TestRun]],
-    ) -> tuple[TestRun, Evidence]:
-        started, began = self.clock.now(), self.clock.monotonic()
-        folder = await self._export(run_tree)
-        try:
-            run = await measure(folder)
-            if await self.repository.drift(run_tree, folder):
-                run = replace(run, breaches=(*run.breaches, Breach.TREE_CHANGED))
-                self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
-        finally:
-            await asyncio.to_thread(remove_folder, folder)
-        duration_s = self.clock.monotonic() - began
-        self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
-        evidence = Evidence(
-            id=self.ids.new(),
-            kind=kind,
-            tree=tree,
-            run_tree=run_tree,
-            base_tree=base_tree,
-            command=command,
-            env_hash=self.environment.env_hash,
-            exit_code=run.exit_code,
-            log=await self.keep_log(kind, run.log, run_tree),
-            started=started,
-            duration_s=duration_s,
-            sandbox=self.sandbox,
-            void=run.breaches,
+    def _selected(self, request: TestRequest) -> TestRequest:
+        known = self.base.outcomes
+        urgent = self.awaited | {nodeid for nodeid, outcome in known.items() if outcome is not Outcome.PASSED}
+        order = in_order(
+            known, urgent=urgent, reaches=self.reaches, base=self.base, budget_s=self.collector.limits.suite_s
         )
-        return replace(run, log=b""), evidence
+        return replace(
+            request,
+            nodeids=tuple(order) if self.base.partial else None,
+            first=tuple(order),
+            known_s={record.nodeid: record.duration_s for record in self.base.records},
+        )
 
-    async def _export(self, tree: str) -> Path:
-        folder = self.scratch / f"export-{self.ids.new()}"
-        folder.mkdir(parents=True)
-        await self.repository.export(tree, folder)
-        return folder
+
+def _named(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
+    """The tests of a run that are named, with or without their parameters."""
+    named = set(nodeids)
+    return frozenset(nodeid for nodeid in run.outcomes if _is_named(nodeid, named))
+
+
+def _is_named(nodeid: str, named: Collection[str]) -> bool:
+    name = bare(nodeid)
+    return nodeid in named or name in named or name.rpartition("::")[0] in named
+
+
+def _failing(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
+    """Those of the tests that fail in a run."""
+    outcomes = run.outcomes
+    bad = {Outcome.FAILED, Outcome.ERROR}
+    return frozenset(nodeid for nodeid in nodeids if outcomes.get(nodeid) in bad)
 
 
 def _is_test_module(path: str) -> bool:

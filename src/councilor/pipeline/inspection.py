@@ -110,7 +110,7 @@ class Inspector:
         if static or any(result.blocks for result in cheap):
             return cheap
         collector = await self.collect(spec, task)
-        baseline = await collector.baseline(base.tree)
         candidate = await self.repository.candidate(base, tree)
+        baseline = await collector.baseline(base.tree, candidate.paths, spec.acceptance)
         bundle = await collector.examine(candidate, baseline, spec.acceptance)
         return latest(cheap, await run(Stage.EVIDENCE, bundle))

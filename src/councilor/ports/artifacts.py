@@ -47,6 +47,10 @@ class ArtifactStorage(Protocol):
         """The newest artifact of each name, newest first."""
         ...
 
+    async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
+        """The newest artifacts of that name about a git tree, of whatever task, newest first, at most `limit`."""
+        ...
+
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """All its artifacts, oldest first."""
         ...

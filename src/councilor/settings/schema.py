@@ -171,9 +171,17 @@ class EvidenceSettings(_Block):
     """How trees are measured."""
 
     timeout_s: TierSeconds
+    budget_s: TierSeconds
     test_timeout_s: Seconds = Field(description="Seconds for one test; a longer one counts as failed.")
     canaries: PositiveInt = Field(description="Injected tests that must fail, in every run of a suite.")
     flaky_reruns: NonNegativeInt = Field(description="Reruns of a failed test on the same tree to see if it is flaky.")
+    confirmations: NonNegativeInt = Field(
+        description="Further runs of the tests that show a fix, on base and candidate; they must agree."
+    )
+    reuse_baseline: bool = Field(
+        description="Repeat an earlier, verified run of the base's tests on the same tree and environment."
+    )
+    baseline_age_s: Seconds = Field(description="Age in seconds above which a run of the base's tests is not repeated.")
 
 
 class CouncilSettings(_Block):

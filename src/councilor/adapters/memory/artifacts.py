@@ -64,6 +64,11 @@ class MemoryArtifactStorage:
         newest = {artifact.name: artifact for artifact in await self.of_task(task_id)}
         return sorted(newest.values(), key=_age, reverse=True)
 
+    async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
+        """The newest artifacts of that name about a tree, newest first."""
+        found = (item for item in self._artifacts.values() if (item.tree, item.name) == (tree, name))
+        return sorted(found, key=_age, reverse=True)[:limit]
+
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """All its artifacts, oldest first."""
         return sorted((item for item in self._artifacts.values() if item.task_id == task_id), key=_age)

@@ -73,6 +73,12 @@ class DatabaseArtifactStorage:
         """The newest artifact of each name, newest first."""
         return await self._artifacts(queries.LATEST_ARTIFACTS, task_id)
 
+    async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
+        """The newest artifacts of that name about a tree, newest first."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(queries.ARTIFACTS_ABOUT_TREE, [tree, name, limit])
+            return [_artifact(row) for row in await cursor.fetchall()]
+
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """All its artifacts, oldest first."""
         return await self._artifacts(queries.ARTIFACTS_OF_TASK, task_id)

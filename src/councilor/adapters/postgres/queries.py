@@ -112,6 +112,9 @@ WHERE a.id IN (SELECT DISTINCT ON (name) id FROM execution_artifacts
                WHERE task_id = %s ORDER BY name, created_at DESC, id DESC)
 ORDER BY a.created_at DESC, a.id DESC"""
 
+ARTIFACTS_ABOUT_TREE: Final[LiteralString] = f"""
+{_ARTIFACT} WHERE a.tree = %s AND a.name = %s ORDER BY a.created_at DESC, a.id DESC LIMIT %s"""
+
 READ_BLOB: Final[LiteralString] = """
 SELECT b.sha256, b.inline_body
 FROM execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash WHERE a.id = %s"""

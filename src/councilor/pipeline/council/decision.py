@@ -4,8 +4,9 @@ Rules, in this order:
 1. A blocking gate or a critical contradicted claim is a veto. Refine while iterations are left and there is a remedy,
    unless a test run was tampered with; else reject. No number of votes outweighs a veto.
 2. P(correct) <= 0.2: reject.
-3. Accept only if P >= the tier's tau, the tier's quorum of evidence is there, at least three judges voted and more
-   of them accept than reject, the worker itself names no doubt, and the council was in time. A worker's word never
+3. Accept only if P >= the tier's tau, the tier's quorum of evidence is there, no gate leaves a question open (tests
+   that do not always end the same, or were left out), at least three judges voted and more of them accept than
+   reject, the worker itself names no doubt, and the council was in time. A worker's word never
    accepts; its doubt is believed.
 4. Otherwise fail closed: escalate when only what a person or a missing tool could give is missing (tier 1), else
    needs_evidence, naming what is missing, cheapest first.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from councilor.domain.gate import Violation
 from councilor.domain.tier import TIERS
 from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
@@ -27,6 +29,8 @@ __all__ = ["Conclusion", "decide", "missing_evidence", "recompute"]
 REJECT_AT = 0.2
 MIN_VOTES = 3
 TAMPERED = frozenset({"EVID-1"})
+OPEN = {"BASE-7": "whole_suite", "ACCEPT-6": "steadiness", "REVERT-3": "steadiness"}
+"""Rules that are no veto and forbid acceptance all the same -> the evidence that answers them."""
 FURTHER = ("lint", "acceptance", "revert_check")
 """Independent kinds beyond the execution of tests, cheapest first."""
 HOW_TO = {
@@ -38,6 +42,8 @@ HOW_TO = {
     "security": "security: a scan of the change (not built yet)",
     "person": "person: a reviewer's approval (not built yet)",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
+    "whole_suite": "whole_suite: the tests that were left out",
+    "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
     "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
     "time": "time: a deliberation within its deadline",
 }
@@ -72,6 +78,11 @@ def missing_evidence(case: Case) -> tuple[str, ...]:
     return (*missing, *(kind for kind in tier.special_evidence if kind not in kinds))
 
 
+def open_questions(case: Case) -> tuple[Violation, ...]:
+    """What gates warn of that no other evidence outweighs, in the order of the gates."""
+    return tuple(item for result in case.gates for item in result.violations if item.rule in OPEN)
+
+
 def decide(inputs: VerdictInputs) -> Conclusion:
     """The council's conclusion.
 
@@ -90,7 +101,9 @@ def decide(inputs: VerdictInputs) -> Conclusion:
         decision = Decision.REFINE if _refinable(case) else Decision.REJECT
     elif probability <= REJECT_AT:
         decision = Decision.REJECT
-    elif probability >= tier.tau and not missing and agreed and not case.doubts and not inputs.late:
+    elif (
+        probability >= tier.tau and not missing and agreed and not (case.doubts or inputs.late or open_questions(case))
+    ):
         decision = Decision.ACCEPT
     else:
         named = _needed(case, missing, agreed=agreed, late=inputs.late, sure=probability >= tier.tau)
@@ -107,7 +120,10 @@ def decide(inputs: VerdictInputs) -> Conclusion:
 
 
 def _how_to(name: str, case: Case) -> str:
-    return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}" if name == "distinction" else HOW_TO[name]
+    if name == "distinction":
+        return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}"
+    asked = next((item for item in open_questions(case) if OPEN[item.rule] == name), None)
+    return f"{HOW_TO[name]} ({asked.message}). {asked.remediation}" if asked else HOW_TO[name]
 
 
 def _refinable(case: Case) -> bool:
@@ -119,7 +135,7 @@ def _refinable(case: Case) -> bool:
 
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
-    needed = list(missing)
+    needed = [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
     needed += ["distinction"] if case.doubts else []
     if not sure:
         needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]

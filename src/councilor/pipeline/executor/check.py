@@ -22,7 +22,7 @@ from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
 from councilor.ports.worker import Progress
 
-__all__ = ["as_json", "examine", "gate_input", "inspect", "load_bundle", "measure_baseline"]
+__all__ = ["as_json", "collector_of", "examine", "gate_input", "inspect", "load_bundle"]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -70,33 +70,21 @@ async def inspect(context: RunContext, made: Work, iteration: int) -> bool:
     return not any(result.blocks for result in results)
 
 
-async def measure_baseline(context: RunContext, parent: ExecutionArtifact) -> JsonValue:
-    """Run the base's tests on the base's source; gives the artifact id of the result."""
-    async with context.narrator.heartbeats():
-        collector = await _collector(context, parent, suffix="base")
-        baseline = await collector.baseline(context.task.base_tree)
-    artifact = await context.ledger.record(
-        ArtifactKind.TEST_REPORT,
-        "tests/base",
-        as_json(baseline),
-        tree=context.task.base_tree,
-        parent=parent,
-        sandbox=baseline.evidence.sandbox,
-        env_hash=baseline.evidence.env_hash,
-    )
-    note_stored(context, artifact)
-    return {"baseline": artifact.id}
-
-
 async def examine(
-    context: RunContext, made: Work, *, iteration: int, baseline_id: str, patch: ExecutionArtifact
+    context: RunContext,
+    made: Work,
+    *,
+    iteration: int,
+    baseline_id: str,
+    patch: ExecutionArtifact,
+    remaining_s: float,
 ) -> JsonValue:
-    """Measure the candidate; gives the artifact id of the measurements."""
+    """Measure the candidate within the seconds that the task has left; gives the artifact id of the measurements."""
     baseline_artifact = await context.artifact(baseline_id)
     baseline = decode(Baseline, json.loads(await context.read(baseline_id)))
     candidate = (await gate_input(context, made, None)).candidate
     async with context.narrator.heartbeats():
-        collector = await _collector(context, patch, suffix=str(iteration))
+        collector = await collector_of(context, patch, suffix=str(iteration), remaining_s=remaining_s)
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
@@ -117,7 +105,16 @@ async def load_bundle(context: RunContext, artifact_id: str) -> EvidenceBundle:
     return decode(EvidenceBundle, json.loads(await context.read(artifact_id)))
 
 
-async def _collector(context: RunContext, parent: ExecutionArtifact, *, suffix: str) -> EvidenceCollector:
+async def collector_of(
+    context: RunContext, parent: ExecutionArtifact, *, suffix: str, remaining_s: float
+) -> EvidenceCollector:
+    """What measures for this run.
+
+    Args:
+        parent: the artifact that its logs follow from.
+        suffix: ends the logs' names.
+        remaining_s: seconds that the task has left.
+    """
     parts = context.parts
 
     async def keep_log(kind: EvidenceKind, log: bytes, tree: str) -> str | None:
@@ -138,7 +135,7 @@ async def _collector(context: RunContext, parent: ExecutionArtifact, *, suffix: 
         linter=parts.linter,
         sandbox=(await parts.sandbox.probe()).level.name,
         scratch=context.folder.scratch,
-        limits=parts.limits(context.task.tier),
+        limits=parts.limits(context.task.tier).within(remaining_s),
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,

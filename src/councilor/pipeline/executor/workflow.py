@@ -22,7 +22,8 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
-from councilor.pipeline.executor.check import examine, inspect, measure_baseline
+from councilor.pipeline.executor.baseline import measure_baseline
+from councilor.pipeline.executor.check import examine, inspect
 from councilor.pipeline.executor.context import Parts, RunContext, open_context
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.prepare import prepare
@@ -168,13 +169,19 @@ class _Journey:
         if not made.admitted:
             return None
         if self._baseline is None:
-            measured = await self._step("baseline", lambda: measure_baseline(context, parent), preemptible=True)
+            measured = await self._step(
+                "baseline",
+                lambda: measure_baseline(context, made, parent, remaining_s=self._remaining_s()),
+                preemptible=True,
+            )
             self._baseline = str(measured["baseline"])
         baseline = self._baseline
         patch = await context.artifact(made.patch)
         examined = await self._step(
             f"examine:{iteration}",
-            lambda: examine(context, made, iteration=iteration, baseline_id=baseline, patch=patch),
+            lambda: examine(
+                context, made, iteration=iteration, baseline_id=baseline, patch=patch, remaining_s=self._remaining_s()
+            ),
             preemptible=True,
         )
         return str(examined["evidence"])

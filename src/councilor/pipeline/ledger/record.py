@@ -16,7 +16,7 @@ from councilor.domain.provenance import hash_inputs as _hash_inputs
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.metrics import MetricsBackend
-from councilor.ports.signer import Signer
+from councilor.ports.signer import Signer, Verifier
 
 __all__ = ["Ledger", "TaskLedger"]
 
@@ -32,6 +32,8 @@ class Ledger:
     metrics: MetricsBackend
     version: str
     """councilor's own version, for the producer field."""
+    verifier: Verifier | None = None
+    """Knows the keys of this store; without it nothing that was recorded before is used again."""
 
     def of_task(self, task_id: str, *, run_id: str, attempt: int = 1) -> TaskLedger:
         """The same ledger, bound to one run of a task."""

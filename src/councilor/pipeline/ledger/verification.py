@@ -26,7 +26,7 @@ from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.repository import Repository
 from councilor.ports.signer import Verifier
 
-__all__ = ["Finding", "Verification", "verify_task"]
+__all__ = ["Finding", "Verification", "verify_artifact", "verify_task"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +77,12 @@ async def verify_task(
         keyids=tuple(sorted({artifact.keyid for artifact in artifacts})),
         findings=tuple(findings),
     )
+
+
+async def verify_artifact(artifact: ExecutionArtifact, storage: ArtifactStorage, verifier: Verifier) -> bool:
+    """Whether one artifact is exactly what was signed, with everything that it says it came from."""
+    known = {item.id: item for item in await storage.of_task(artifact.task_id)}
+    return known.get(artifact.id) == artifact and not await _problems(artifact, known, storage, verifier)
 
 
 async def _commit_findings(

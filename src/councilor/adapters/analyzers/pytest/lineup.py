@@ -1,8 +1,8 @@
 """The order in which one job's tests are handed out, and where it ends.
 
 Rules:
-- The collected order is kept, so that fixtures of classes, modules and sessions live as long as in any run; what
-  matters first comes first only where the request says so, from the moment that it names.
+- The collected order is kept, so that fixtures of classes, modules and sessions live as long as in any run; only what
+  the request names comes first.
 - Tests that share a node id are all handed out.
 - After the budget's end, and after a failure where that ends the run, only what must run is left. A test that was
   announced already runs: fixtures were kept for it.
@@ -30,8 +30,6 @@ class Budget:
     """No test is begun from then on; None: all are begun."""
     first: tuple[str, ...] = ()
     """Node ids, with or without parameters, and files."""
-    first_from: float = 0.0
-    """When `first` begins to count."""
     known_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds that tests are known to take."""
 
@@ -55,19 +53,15 @@ class Lineup:
         budget: Budget,
         now: Callable[[], float],
     ) -> None:
-        self._queue = deque((index, nodeid) for index, nodeid in enumerate(collected) if wanted(nodeid))
+        tests = [(index, nodeid) for index, nodeid in enumerate(collected) if wanted(nodeid)]
+        self._queue = deque(_ordered(tests, budget.first) if budget.first else tests)
         self._must, self._budget, self._now = must, budget, now
-        self._ranks = {name: rank for rank, name in reversed([*enumerate(budget.first)])}
         self.unrun: list[str] = []
         """Tests that the budget left out."""
 
     def next(self) -> tuple[int, str] | None:
         """Index and node id of the test to run now; None when there is no other."""
-        now = self._now()
-        if self._ranks and now >= self._budget.first_from:
-            self._queue = deque(sorted(self._queue, key=self._place))
-            self._ranks = {}
-        left_s = None if self._budget.ends is None else self._budget.ends - now
+        left_s = None if self._budget.ends is None else self._budget.ends - self._now()
         while self._queue:
             index, nodeid = self._queue.popleft()
             if left_s is None or self._must(nodeid) or 0 < left_s >= self._budget.known_s.get(nodeid, 0.0):
@@ -84,7 +78,14 @@ class Lineup:
         """Tests that were not handed out, whatever the reason."""
         return [*self.unrun, *(nodeid for _, nodeid in self._queue)]
 
-    def _place(self, test: tuple[int, str]) -> tuple[int, int]:
+
+def _ordered(tests: Sequence[tuple[int, str]], first: Sequence[str]) -> list[tuple[int, str]]:
+    ranks = {name: rank for rank, name in reversed([*enumerate(first)])}
+
+    def place(test: tuple[int, str]) -> tuple[int, int]:
         index, nodeid = test
-        names = (nodeid, base_id(nodeid), base_id(nodeid).rpartition("::")[0], file_of(nodeid))
-        return min((self._ranks[name] for name in names if name in self._ranks), default=len(self._ranks)), index
+        bare = base_id(nodeid)
+        names = (nodeid, bare, bare.rpartition("::")[0], file_of(nodeid))
+        return min((ranks[name] for name in names if name in ranks), default=len(ranks)), index
+
+    return sorted(tests, key=place)

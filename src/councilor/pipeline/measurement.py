@@ -1,0 +1,205 @@
+"""One measurement: a disposable export of one git tree, what runs on it, and the record of that.
+
+Rules:
+- Every measurement gets an export of its own. Afterwards its tracked files are hashed again, and a difference voids it
+  (`Breach.TREE_CHANGED`).
+- The log is kept before the record that names it.
+
+It does not decide what is measured, nor what it means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from councilor.domain.evidence import Breach, Evidence, EvidenceKind, LintRun, TestRun
+from councilor.guards.removal import remove_folder
+from councilor.ports.analyzer import Linter, TestRequest, TestRunner
+from councilor.ports.clock import Clock, Ids
+from councilor.ports.environment import Environment
+from councilor.ports.metrics import MetricsBackend
+from councilor.ports.repository import Repository
+
+__all__ = ["EvidenceLimits", "KeepLog", "Meter", "Trees"]
+
+DEADLINE_SHARE = 0.5
+"""Share of the time that is left to a task that one measurement may take."""
+BUDGET_SHARE = 0.8
+"""Share of a measurement's limit in which tests may begin; the rest is for what is running, and for controls."""
+
+
+class KeepLog(Protocol):
+    """Stores a measurement's output and gives its artifact id, or None where nothing is stored."""
+
+    async def __call__(self, kind: EvidenceKind, log: bytes, tree: str) -> str | None:
+        """Keep `log`, the output of measuring `kind` on `tree`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvidenceLimits:
+    """What measuring may cost."""
+
+    timeout_s: float
+    """Seconds for one measurement; then it is killed, and void."""
+    test_timeout_s: float
+    canaries: int
+    flaky_reruns: int
+    budget_s: float | None = None
+    """Seconds of one run of a suite after which no further test is begun; None: as much as the limit has room for."""
+    confirmations: int = 0
+    """How often tests that a verdict rests on are run once more."""
+    reuse_age_s: float | None = None
+    """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
+
+    @property
+    def suite_s(self) -> float:
+        """Seconds after which no further test is begun."""
+        most_s = self.timeout_s * BUDGET_SHARE
+        return most_s if self.budget_s is None else min(self.budget_s, most_s)
+
+    def within(self, remaining_s: float) -> EvidenceLimits:
+        """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
+        return replace(self, timeout_s=min(self.timeout_s, max(1.0, remaining_s * DEADLINE_SHARE)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trees:
+    """What a measurement is about."""
+
+    tree: str
+    """The tree that is judged."""
+    run_tree: str
+    """The tree that is really laid out."""
+    base_tree: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Meter:
+    """Measures trees of one repository in one environment."""
+
+    repository: Repository
+    environment: Environment
+    runner: TestRunner
+    linter: Linter
+    sandbox: str
+    """The sandbox's level, for the record."""
+    scratch: Path
+    limits: EvidenceLimits
+    clock: Clock
+    ids: Ids
+    metrics: MetricsBackend
+    keep_log: KeepLog
+    on_record: Callable[[str, str], None] | None = field(default=None)
+
+    @property
+    def request(self) -> TestRequest:
+        """A request for the whole suite; its folder is set when a tree is laid out."""
+        return TestRequest(
+            folder=self.scratch,
+            environment=self.environment,
+            timeout_s=self.limits.timeout_s,
+            budget_s=self.limits.suite_s,
+            test_timeout_s=self.limits.test_timeout_s,
+            canaries=self.limits.canaries,
+        )
+
+    async def run(self, request: TestRequest, folder: Path) -> TestRun:
+        """Run tests in a folder."""
+        return await self.runner.run(replace(request, folder=folder), on_record=self.on_record)
+
+    async def tests(
+        self,
+        kind: EvidenceKind,
+        trees: Trees,
+        request: TestRequest,
+        run: Callable[[Path], Awaitable[TestRun]] | None = None,
+    ) -> tuple[TestRun, Evidence]:
+        """Run tests on an export of a tree.
+
+        Args:
+            run: what to do in the folder; the request when not given.
+        """
+        command = self.runner.invocation(request)
+        return await self.measure(kind, trees, command, run or (lambda folder: self.run(request, folder)))
+
+    async def command(self, kind: EvidenceKind, trees: Trees, command: tuple[str, ...]) -> tuple[TestRun, Evidence]:
+        """Run a command on an export of a tree."""
+
+        async def run(folder: Path) -> TestRun:
+            return await self.runner.command(folder, self.environment, command, timeout_s=self.limits.timeout_s)
+
+        return await self.measure(kind, trees, command, run)
+
+    async def measure(
+        self,
+        kind: EvidenceKind,
+        trees: Trees,
+        command: tuple[str, ...],
+        run: Callable[[Path], Awaitable[TestRun]],
+    ) -> tuple[TestRun, Evidence]:
+        """Do something in an export of a tree, and record it."""
+        started, began = self.clock.now(), self.clock.monotonic()
+        folder = await self._export(trees.run_tree)
+        try:
+            measured = await run(folder)
+            if await self.repository.drift(trees.run_tree, folder):
+                measured = replace(measured, breaches=(*measured.breaches, Breach.TREE_CHANGED))
+                self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
+        finally:
+            await asyncio.to_thread(remove_folder, folder)
+        duration_s = self.clock.monotonic() - began
+        self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
+        evidence = Evidence(
+            id=self.ids.new(),
+            kind=kind,
+            tree=trees.tree,
+            run_tree=trees.run_tree,
+            base_tree=trees.base_tree,
+            command=command,
+            env_hash=self.environment.env_hash,
+            exit_code=measured.exit_code,
+            log=await self.keep_log(kind, measured.log, trees.run_tree),
+            started=started,
+            duration_s=duration_s,
+            sandbox=self.sandbox,
+            void=measured.breaches,
+        )
+        return replace(measured, log=b""), evidence
+
+    async def lint(self, kind: EvidenceKind, trees: Trees, paths: list[str]) -> tuple[LintRun, Evidence]:
+        """Lint files of a tree."""
+        started, began = self.clock.now(), self.clock.monotonic()
+        if paths:
+            folder = await self._export(trees.run_tree)
+            try:
+                run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
+            finally:
+                await asyncio.to_thread(remove_folder, folder)
+        else:
+            run = LintRun(findings=(), exit_code=0)
+        evidence = Evidence(
+            id=self.ids.new(),
+            kind=kind,
+            tree=trees.tree,
+            run_tree=trees.run_tree,
+            base_tree=trees.base_tree,
+            command=(self.linter.name, *paths),
+            env_hash=self.environment.env_hash,
+            exit_code=run.exit_code,
+            log=await self.keep_log(kind, run.log, trees.run_tree),
+            started=started,
+            duration_s=self.clock.monotonic() - began,
+            sandbox=self.sandbox,
+        )
+        return replace(run, log=b""), evidence
+
+    async def _export(self, tree: str) -> Path:
+        folder = self.scratch / f"export-{self.ids.new()}"
+        folder.mkdir(parents=True)
+        await self.repository.export(tree, folder)
+        return folder
