@@ -1,34 +1,44 @@
-"""Does one fix work? The failing tests first, then the passing tests that execute the line, then everything, cold.
+"""Does one fix work? The failing tests first, then the passing tests that reach the change, then everything, cold.
 
 Rules:
-- Every run happens in its own fresh export of the base tree, in the runner's sandbox, and the export is removed after.
-- The first stage that fails ends the trial; the stages go from the cheapest to the surest. The middle one is left out
-  where the tests themselves take less than `MIDDLE_STAGE_S`: then starting the run costs more than the tests.
+- The first stages run on a loaded suite where there is one, and take milliseconds; the last is always a run of its own
+  in a fresh export of the base tree, in the runner's sandbox. Without a loaded suite all stages are such runs, and the
+  middle one is left out where the tests take less than `MIDDLE_STAGE_S`: then starting the run costs more than they do.
+- The first stage that fails ends the trial. Covering tests are run fastest first, `NEIGHBOURS_S` of them at most.
 - A fix is plausible when every target passes and no test that passed on the base does not.
+- A loaded suite says a fix breaks a test only if the test passes there without the fix, and it is not asked about
+  targets at all that pass there without one: what depends on the order of tests is for the whole run to say.
+- Fixes that compile to the same code are tried once.
 - A run that cannot be believed or ran out of time is a failure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from councilor.adapters.workers.repair.candidates import Base, Fix
-from councilor.domain.evidence import Outcome, TestRun
+from councilor.adapters.workers.repair.pool import Pool, exported
+from councilor.domain.evidence import Outcome, TestRecord, TestRun
 from councilor.domain.localization import executing
-from councilor.ports.analyzer import TestRequest, TestRunner
+from councilor.ports.analyzer import TestRequest, TestRunner, TrialEnd, TrialMode, TrialRequest, TrialRun
 from councilor.ports.worker import Workspace
 
-__all__ = ["Trial", "TrialResult", "Verdict", "exported", "files_of"]
+__all__ = ["Trial", "TrialResult", "Verdict", "collection_s"]
 
 MAX_NEIGHBOURS = 200
 MIDDLE_STAGE_S = 5.0
+NEIGHBOURS_S = 10.0
+SLACK_S = 0.3
+"""Added to three times a test's own duration: what it may compute before it counts as endless."""
+START_S = 2.0
+FEW, FEW_S = 8, 0.5
+UNFIT = 20
+"""Tests that may turn out to be unfit for a loaded suite in one trial, before the trial goes on cold."""
 
 
 class Verdict(StrEnum):
@@ -48,35 +58,37 @@ class TrialResult:
     fix: Fix
     verdict: Verdict
     run: TestRun
-    """Its last run: of the whole suite when it is plausible."""
+    """Its last run: of the whole suite, cold, when it is plausible."""
     broken: tuple[str, ...] = ()
     """Tests that passed on the base and do not pass with the fix."""
+    also_fixed: tuple[str, ...] = ()
+    """Other tests that failed on the base and pass with the fix; known of plausible fixes only."""
+    mode: TrialMode = TrialMode.COLD
+    """How its first stage was run."""
 
 
-@asynccontextmanager
-async def exported(workspace: Workspace, tree: str) -> AsyncIterator[Path]:
-    """A fresh export of a tree, removed afterwards."""
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="trial-", dir=workspace.scratch))
-    try:
-        await workspace.repository.export(tree, folder)
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+class _Unsure(Exception):  # it ends a stage, nobody reports it
+    """The loaded suite cannot say."""
 
 
-def files_of(nodeids: Sequence[str]) -> tuple[str, ...]:
-    """The test files that node ids belong to, each once."""
-    return tuple(dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True)
 class Trial:
-    """Tries fixes on one base tree."""
+    """Tries fixes on one base tree.
+
+    Args:
+        pool: loaded suites; None: every run is cold.
+    """
 
     runner: TestRunner
     workspace: Workspace
     tree: str
     base: Base
+    pool: Pool | None = None
+    why: str = ""
+    """Why the loaded suites are not asked, if they are not."""
+    _judged: dict[str, TrialResult] = field(default_factory=dict, init=False)
+    _alone: dict[str, Outcome] = field(default_factory=dict, init=False)
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def try_fix(self, fix: Fix, *, remaining_s: float, wanted: Callable[[Fix], bool]) -> TrialResult | None:
         """Run the stages until one fails.
@@ -84,30 +96,141 @@ class Trial:
         Args:
             wanted: asked between stages; when it says no, the trial ends without a result.
         """
+        mode = TrialMode.COLD
+        try:
+            quick = await self._quick(fix, wanted)
+            if quick is None or isinstance(quick, TrialResult):
+                return quick
+            mode = quick
+        except _Unsure:
+            slow = await self._cold_stages(fix, remaining_s, wanted)
+            if slow is None or isinstance(slow, TrialResult):
+                return slow
+        if not wanted(fix):
+            return None
+        return await self._whole(fix, remaining_s, mode)
+
+    async def _quick(self, fix: Fix, wanted: Callable[[Fix], bool]) -> TrialResult | TrialMode | None:
+        """The first stages on a loaded suite; its mode when the fix passed them.
+
+        Raises:
+            _Unsure: it has to be tried cold.
+        """
+        await self._check_targets()
+        run = await self._ask(fix, self.base.targets, stop=not self._few_targets)
+        if run.mode is TrialMode.KNOWN:
+            return replace(self._judged[run.key], fix=fix, mode=TrialMode.KNOWN)
+        if _not_passed(run.records, self.base.targets):
+            return self._judge(run, TrialResult(fix=fix, verdict=Verdict.STILL_FAILS, run=_tests(run), mode=run.mode))
+        waiting = self._neighbours(fix)
+        for _ in range(UNFIT):
+            if not waiting or not wanted(fix):
+                return run.mode if wanted(fix) else None
+            tried = await self._ask(fix, waiting, again=True)
+            broken = _not_passed(tried.records, waiting)[:1]
+            if not broken:
+                return run.mode
+            if await self._passes_alone(broken[0]):
+                found = TrialResult(
+                    fix=fix, verdict=Verdict.BREAKS, run=_tests(tried), broken=broken, mode=run.mode
+                )  # fmt: skip
+                return self._judge(run, found)
+            waiting = waiting[waiting.index(broken[0]) + 1 :]
+        raise _Unsure
+
+    async def _ask(
+        self, fix: Fix | None, nodeids: tuple[str, ...], *, again: bool = False, stop: bool = True
+    ) -> TrialRun:
+        """Run tests with a fix, or with none, on a loaded suite."""
+        if self.pool is None or self.why:
+            raise _Unsure
+        request = TrialRequest(
+            files={} if fix is None else fix.files,
+            nodeids=nodeids,
+            tests_s={nodeid: self._limit_s(nodeid) for nodeid in nodeids},
+            start_s=START_S + 3.0 * collection_s(self.base.run),
+            stop_at_first_failure=stop,
+        )
+        run = await self.pool.run(request, known=lambda key: not again and key in self._judged)
+        if run is None or run.mode is TrialMode.COLD:
+            raise _Unsure
+        return run
+
+    async def _check_targets(self) -> None:
+        """Once: see that the targets fail on the loaded suite as they did before."""
+        async with self._checking:
+            if self.pool is None or self.why or self._alone:
+                return
+            run = await self._ask(None, self.base.targets, stop=False)
+            found = {record.nodeid: record.outcome for record in run.records}
+            # A test that is endless or ends its process has no record, and neither have those after it.
+            unknown = Outcome.MISSING if run.end is TrialEnd.DONE else Outcome.FAILED
+            self._alone.update({nodeid: found.get(nodeid, unknown) for nodeid in self.base.targets})
+            before = self.base.run.outcomes
+            other = [nodeid for nodeid in found if found[nodeid] is not before.get(nodeid)]
+            if other:
+                self.why = f"{other[0]} ends otherwise when the suite is kept loaded"
+                raise _Unsure
+
+    async def _passes_alone(self, nodeid: str) -> bool:
+        """Whether a test passes on the loaded suite without any fix."""
+        if nodeid not in self._alone:
+            run = await self._ask(None, (nodeid,))
+            self._alone[nodeid] = next((record.outcome for record in run.records), Outcome.MISSING)
+        return self._alone[nodeid] is Outcome.PASSED
+
+    def _judge(self, run: TrialRun, result: TrialResult) -> TrialResult:
+        if run.key:
+            self._judged[run.key] = result
+        return result
+
+    def _neighbours(self, fix: Fix) -> tuple[str, ...]:
+        """Passing tests that execute a changed line, or else of its file any line; fastest first."""
+        found: dict[str, None] = {}
+        for path, lines in fix.lines.items():
+            reaching = executing(self.base.coverage, path, lines, self.base.passing)
+            found |= dict.fromkeys(reaching or (test for test in self.base.passing if path in self._reached(test)))
+        chosen, left_s = [], NEIGHBOURS_S
+        for nodeid in sorted(found, key=lambda nodeid: self._durations_s.get(nodeid, 0.0)):
+            left_s -= self._durations_s.get(nodeid, 0.0)
+            if left_s < 0 or self._alone.get(nodeid, Outcome.PASSED) is not Outcome.PASSED:
+                continue
+            chosen.append(nodeid)
+        return tuple(chosen)
+
+    def _reached(self, nodeid: str) -> Sequence[str]:
+        return tuple(self.base.coverage.get(nodeid, {}))
+
+    async def _cold_stages(
+        self, fix: Fix, remaining_s: float, wanted: Callable[[Fix], bool]
+    ) -> TrialResult | bool | None:
         run = await self._run(fix, self.base.targets, remaining_s)
         if self._unfixed(run):
             return TrialResult(fix=fix, verdict=Verdict.STILL_FAILS, run=run)
         if not wanted(fix):
             return None
-        neighbours = self._neighbours(fix)
-        if neighbours and (broken := _not_passed(run := await self._run(fix, neighbours, remaining_s), neighbours)):
+        if sum(self._durations_s.values()) < MIDDLE_STAGE_S:
+            return True
+        neighbours = self._neighbours(fix)[:MAX_NEIGHBOURS]
+        if neighbours and (broken := _unpassed(run := await self._run(fix, neighbours, remaining_s), neighbours)):
             return TrialResult(fix=fix, verdict=Verdict.BREAKS, run=run, broken=broken)
+        return True
+
+    async def _whole(self, fix: Fix, remaining_s: float, mode: TrialMode) -> TrialResult:
+        """The whole suite, cold: what a fix has to pass before it is offered."""
         run = await self._run(fix, None, remaining_s)
-        broken = _not_passed(run, self.base.passing)
+        broken = _unpassed(run, self.base.passing)
         if broken or self._unfixed(run):
             verdict = Verdict.BREAKS if broken else Verdict.STILL_FAILS
-            return TrialResult(fix=fix, verdict=verdict, run=run, broken=broken)
-        return TrialResult(fix=fix, verdict=Verdict.PLAUSIBLE, run=run)
-
-    def _neighbours(self, fix: Fix) -> tuple[str, ...]:
-        if sum(record.duration_s for record in self.base.run.records) < MIDDLE_STAGE_S:
-            return ()
-        mutant = fix.mutant
-        return executing(self.base.coverage, mutant.path, mutant.lines, self.base.passing)[:MAX_NEIGHBOURS]
+            return TrialResult(fix=fix, verdict=verdict, run=run, broken=broken, mode=mode)
+        still = _unpassed(run, self.base.others)
+        also_fixed = tuple(nodeid for nodeid in self.base.others if nodeid not in still)
+        return TrialResult(fix=fix, verdict=Verdict.PLAUSIBLE, run=run, also_fixed=also_fixed, mode=mode)
 
     async def _run(self, fix: Fix, nodeids: tuple[str, ...] | None, remaining_s: float) -> TestRun:
         async with exported(self.workspace, self.tree) as folder:
-            await asyncio.to_thread((folder / fix.mutant.path).write_bytes, fix.content)
+            for path, content in fix.files.items():
+                await asyncio.to_thread(Path(folder, path).write_bytes, content)
             return await self.runner.run(
                 TestRequest(
                     folder=folder,
@@ -122,7 +245,26 @@ class Trial:
             )
 
     def _unfixed(self, run: TestRun) -> tuple[str, ...]:
-        return _not_passed(run, self.base.targets)
+        return _unpassed(run, self.base.targets)
+
+    @cached_property
+    def _durations_s(self) -> dict[str, float]:
+        return {record.nodeid: record.duration_s for record in self.base.run.records}
+
+    @cached_property
+    def _few_targets(self) -> bool:
+        """Whether all of them can be run with every fix, to learn which of them it makes pass."""
+        took_s = sum(self._durations_s.get(nodeid, 0.0) for nodeid in self.base.targets)
+        return len(self.base.targets) <= FEW and took_s <= FEW_S
+
+    def _limit_s(self, nodeid: str) -> float:
+        # How long a failing test takes says little of how long it will take once it passes.
+        took_s = min(self._durations_s.get(nodeid, 0.0), max(1.0, self._slowest_s))
+        return SLACK_S + 3.0 * took_s
+
+    @cached_property
+    def _slowest_s(self) -> float:
+        return max((self._durations_s[nodeid] for nodeid in self.base.passing), default=0.0)
 
     @property
     def _run_timeout_s(self) -> float:
@@ -131,10 +273,27 @@ class Trial:
 
     @property
     def _test_timeout_s(self) -> float:
-        slowest_s = max((record.duration_s for record in self.base.run.records), default=0.0)
-        return 2.0 + 3.0 * slowest_s
+        return 2.0 + 3.0 * max(self._durations_s.values(), default=0.0)
 
 
-def _not_passed(run: TestRun, nodeids: Sequence[str]) -> tuple[str, ...]:
-    outcomes = run.outcomes if run.believable and not run.timed_out else {}
-    return tuple(nodeid for nodeid in nodeids if outcomes.get(nodeid) is not Outcome.PASSED)
+def files_of(nodeids: Sequence[str]) -> tuple[str, ...]:
+    """The test files that node ids belong to, each once."""
+    return tuple(dict.fromkeys(nodeid.partition("::")[0] for nodeid in nodeids))
+
+
+def collection_s(run: TestRun) -> float:
+    """Seconds of a run that no test took."""
+    return max(0.0, run.duration_s - sum(record.duration_s for record in run.records))
+
+
+def _tests(run: TrialRun) -> TestRun:
+    return TestRun(records=run.records, timed_out=run.end is TrialEnd.SLOW, duration_s=run.duration_s)
+
+
+def _not_passed(records: Sequence[TestRecord], nodeids: Sequence[str]) -> tuple[str, ...]:
+    passed = {record.nodeid for record in records if record.outcome is Outcome.PASSED}
+    return tuple(nodeid for nodeid in nodeids if nodeid not in passed)
+
+
+def _unpassed(run: TestRun, nodeids: Sequence[str]) -> tuple[str, ...]:
+    return _not_passed(run.records if run.believable and not run.timed_out else (), nodeids)

@@ -68,10 +68,11 @@ class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
 
 
 def _fail_briefly(item: Any) -> None:
-    """Write failures in one line: a traceback takes several times as long as a test, and nobody reads it."""
+    """Write of a failure only what was raised, as pytest writes it: a traceback takes longer than most tests."""
 
     def brief(excinfo: Any, *arguments: Any, **options: Any) -> str:
-        return str(excinfo.exconly(tryshort=True))[:2000]
+        text = str(excinfo.exconly(tryshort=True))[:2000]
+        return "\n".join(f"E   {line}" for line in text.splitlines())
 
     item.repr_failure = item._repr_failure_py = brief
 
