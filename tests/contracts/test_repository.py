@@ -382,7 +382,7 @@ async def test_without_a_store_trees_can_be_read_and_compared(repositories: Repo
 async def test_what_is_no_usable_repository_is_an_input_error(repositories: Repositories, tmp_path: Path) -> None:
     for name, prepare in {
         "plain": lambda folder: None,
-        "bare": lambda folder: git(folder, "init", "-q", "--bare"),
+        "bare and unborn": lambda folder: git(folder, "init", "-q", "--bare"),
         "unborn": lambda folder: git(folder, "init", "-q"),
         "broken": lambda folder: (folder / ".git").write_text("gitdir: /nowhere\n"),
         "odd": lambda folder: (folder / ".git").write_text("something\n"),

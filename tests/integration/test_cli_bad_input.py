@@ -80,9 +80,10 @@ def test_an_unborn_branch(tmp_path: Path, refuse: Refuse) -> None:
     refuse(tmp_path, "run", SENTENCE, "-C", tmp_path, says="has no commit yet", hint="commit")
 
 
-def test_a_bare_repository(own_shop: Path, tmp_path: Path, refuse: Refuse) -> None:
+def test_the_inside_of_a_bare_repository(own_shop: Path, tmp_path: Path, refuse: Refuse) -> None:
+    bare = tmp_path / "bare"
     git(tmp_path, "clone", "-q", "--bare", str(own_shop), "bare")
-    refuse(tmp_path / "bare", "run", SENTENCE, "-C", tmp_path / "bare", says="bare")
+    refuse(bare, "run", SENTENCE, "-C", bare / "refs", says="inside the bare repository", hint=str(bare))
 
 
 def test_a_revision_that_does_not_exist(shop: Path, refuse: Refuse) -> None:

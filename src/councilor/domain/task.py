@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+__all__ = ["BRANCH_PREFIX", "END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+
+BRANCH_PREFIX = "councilor/"
+"""Before a task's id, it makes the branch that an accepted candidate is published on."""
 
 
 class TaskState(StrEnum):
@@ -75,7 +78,7 @@ class Task:
     @property
     def branch(self) -> str:
         """The branch an accepted candidate is published on."""
-        return f"councilor/{self.id}"
+        return f"{BRANCH_PREFIX}{self.id}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

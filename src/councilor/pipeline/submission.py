@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from councilor.domain.spec import ID_PATTERN, LifecycleState, draft_spec, load_spec
-from councilor.domain.task import RunMode, Task
+from councilor.domain.task import BRANCH_PREFIX, RunMode, Task
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.rules import read_rules, read_spec_text
 from councilor.ports.clock import Clock, Ids
@@ -57,9 +57,14 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
             field="lifecycle_state",
             hint="Set lifecycle_state to active, or name another spec.",
         )
+    for tree in (order.base.tree, order.candidate_tree):
+        if tree is not None:
+            await repository.survey(tree)
     await read_rules(repository, order.base.tree)
     if order.worker is not None and not order.allow_dirty:
         await _refuse_dirty(repository)
+    if order.worker is not None and order.mode is not RunMode.DRY_RUN:
+        await _refuse_obstacle(repository)
     return Task(
         id=ids.new(),
         repository=str(repository.root),
@@ -117,6 +122,19 @@ async def find_spec_text(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"The spec file {what} cannot be read: {error}", field="spec") from error
     return draft_spec(what, number=number, nodeids=nodeids, test_command=test_command), True
+
+
+async def _refuse_obstacle(repository: Repository) -> None:
+    """Refuse a branch whose name would be the folder of every branch that councilor makes."""
+    folder = BRANCH_PREFIX.rstrip("/")
+    try:
+        await repository.resolve(f"refs/heads/{folder}")
+    except InputError:
+        return
+    raise InputError(
+        f"The branch {folder!r} is in the way: accepted changes go to branches named {BRANCH_PREFIX}<task>.",
+        hint=f"Rename it: git branch -m {folder} {folder}-work",
+    )
 
 
 async def _refuse_dirty(repository: Repository) -> None:

@@ -29,7 +29,7 @@ class Repository(Protocol):
     """One opened repository. Every method raises `InputError` for a name that does not resolve."""
 
     root: Path
-    """Its top folder."""
+    """Its top folder; a bare repository's own."""
 
     async def resolve(self, revision: str) -> Commit:
         """The commit that `revision` names."""
@@ -40,7 +40,15 @@ class Repository(Protocol):
         ...
 
     async def dirty(self) -> Sequence[str]:
-        """Paths whose working copy differs from HEAD, untracked files included, sorted."""
+        """Paths whose working copy differs from HEAD, untracked files included, sorted; none in a bare repository."""
+        ...
+
+    async def survey(self, tree: str) -> Sequence[str]:
+        """What of a tree a run cannot see, a sentence each: the content of submodules and of Git LFS files.
+
+        Raises:
+            InputError: objects of it are missing, as in a partial clone.
+        """
         ...
 
     async def entries(self, tree: str) -> Sequence[TreeEntry]:
@@ -108,7 +116,8 @@ class Repository(Protocol):
         """Move the branch that is checked out to a commit on top of it; gives the branch's name.
 
         Raises:
-            InputError: it is no fast-forward, no branch is checked out, or a changed file is in the way.
+            InputError: it is no fast-forward, the repository is bare, no branch is checked out, or a changed file is in
+                the way.
         """
         ...
 
@@ -123,6 +132,6 @@ class Repositories(Protocol):
             store: folder for the objects of a run, made if missing; without it, only reading and comparing work.
 
         Raises:
-            InputError: not a git repository, a bare one, or one whose branch has no commit yet.
+            InputError: not a git repository, or one whose branch has no commit yet.
         """
         ...

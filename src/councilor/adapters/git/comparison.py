@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from councilor.adapters.git.command import Git, check_name, run_together
 from councilor.adapters.git.objects import decode_path, read_blobs
@@ -47,7 +47,7 @@ class _Lines:
 
     added: int = 0
     removed: int = 0
-    changed: tuple[int, ...] = ()
+    changed: list[int] = field(default_factory=list)
 
 
 async def compare(git: Git, base: Commit, tree: str) -> Candidate:
@@ -128,7 +128,7 @@ def _parts(patch: bytes) -> Iterator[_Lines]:
             removed, added = int(hunk[1] or 1), int(hunk[3] or 1)
             current.removed += removed
             current.added += added
-            current.changed += tuple(range(int(hunk[2]), int(hunk[2]) + added))
+            current.changed += range(int(hunk[2]), int(hunk[2]) + added)
             _skip(rows, removed + added)
     if current is not None:
         yield current
@@ -152,7 +152,7 @@ def _change(pair: _Pair, lines: _Lines, blobs: Mapping[str, bytes]) -> FileChang
         new=_side(pair.new_mode, pair.new, blobs),
         added_lines=lines.added,
         removed_lines=lines.removed,
-        changed_lines=lines.changed,
+        changed_lines=tuple(lines.changed),
     )
 
 

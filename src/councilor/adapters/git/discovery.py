@@ -4,6 +4,8 @@ Rules:
 - The nearest `.git` upwards decides: a folder, or a file that names one (`git worktree`, submodules).
 - A repository that belongs to somebody else is opened only when its top folder itself was named, never by walking up
   into it: that is git's `safe.directory` for exactly the path the user gave.
+- A bare repository is opened only when it was named itself: one that lies in a checkout was put there by whoever wrote
+  that, with its configuration (`safe.bareRepository`).
 - What a work tree shares with its main repository lies in the common folder that its `commondir` names.
 
 It does not read configuration. Source: gitrepository-layout(5).
@@ -27,7 +29,7 @@ class Location:
     """Where a repository's parts lie; all absolute, symbolic links resolved."""
 
     root: Path
-    """The top folder of the working copy."""
+    """The top folder of the working copy; of a bare repository, itself."""
     git_folder: Path
     """HEAD and index of this working copy."""
     common_folder: Path
@@ -38,7 +40,7 @@ def locate(path: Path) -> Location:
     """The repository that `path` is in.
 
     Raises:
-        InputError: there is none, it is bare, or it belongs to another user and was not named by its top folder.
+        InputError: there is none, or it is bare or belongs to another user and was not named by its top folder.
     """
     start = _resolve(path)
     for folder in (start, *start.parents):
@@ -49,7 +51,9 @@ def locate(path: Path) -> Location:
                 _check_owner(folder)
             return Location(root=folder, git_folder=git_folder, common_folder=_common(git_folder))
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
-            raise InputError(f"{folder} is a bare repository.", hint="Clone it, and name the clone.")
+            if folder != start:
+                raise InputError(f"{start} is inside the bare repository {folder}.", hint=f"Name it itself: {folder}")
+            return Location(root=folder, git_folder=folder, common_folder=_common(folder))
     raise InputError(f"{start} is not in a git repository.", hint="Name a folder inside one, or run `git init` first.")
 
 

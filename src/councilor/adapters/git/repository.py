@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from councilor.adapters.git import advance, comparison, objects, publication, status, trees, workspace
+from councilor.adapters.git import advance, comparison, objects, publication, standins, status, trees, workspace
 from councilor.adapters.git.command import Git, check_name, check_version, find_git
 from councilor.adapters.git.discovery import Location, locate
 from councilor.adapters.git.store import make_store
@@ -40,6 +40,7 @@ class GitRepository:
     Args:
         git: runs git on the real repository.
         store: runs git on the store.
+        bare: whether there is no working copy, so nothing that differs from HEAD or could be moved forward.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class GitRepository:
         git: Git,
         store: Git,
         object_format: str,
+        bare: bool,
         clock: Clock,
         metrics: MetricsBackend,
     ) -> None:
         self.root = location.root
+        self._bare = bare
         self._location = location
         self._git = git
         self._store = store
@@ -78,11 +81,19 @@ class GitRepository:
 
     async def dirty(self) -> Sequence[str]:
         """Paths whose working copy differs from HEAD, untracked files included, sorted."""
+        if self._bare:
+            return ()
         with _timed("dirty", self._clock, self._metrics):
             head = await self.resolve("HEAD")
             return await status.list_dirty(
                 self._git.executable, self._location, head=head.hash, object_format=self._object_format
             )
+
+    async def survey(self, tree: str) -> Sequence[str]:
+        """What of a tree a run cannot see, a sentence each: the content of submodules and of Git LFS files."""
+        with _timed("survey", self._clock, self._metrics):
+            await standins.check_complete(self._store, tree, common_folder=self._location.common_folder)
+            return await standins.list_stand_ins(self._store, await self.entries(tree))
 
     async def entries(self, tree: str) -> Sequence[TreeEntry]:
         """Every file of a tree, sorted by path."""
@@ -151,6 +162,9 @@ class GitRepository:
 
     async def fast_forward(self, commit: str) -> str:
         """Move the checked-out branch to a published commit; gives the branch's name."""
+        if self._bare:
+            message = f"{self.root} is a bare repository: nothing is checked out there."
+            raise InputError(message, hint=f"Fetch the branch into a clone, or merge {commit[:12]} there.")
         with _timed("fast_forward", self._clock, self._metrics):
             return await advance.fast_forward(self._git, commit)
 
@@ -167,7 +181,7 @@ class GitRepositories:
         """The repository that `path` is in.
 
         Raises:
-            InputError: not a git repository, a bare one, or one whose branch has no commit yet.
+            InputError: not a git repository, or one whose branch has no commit yet.
             UnavailableError: no git, or one older than 2.30.
         """
         if self._executable is None:
@@ -176,14 +190,15 @@ class GitRepositories:
             self._executable = executable
         location = await asyncio.to_thread(locate, path)
         git = Git(executable=self._executable, folder=location.git_folder)
-        object_format = await _inspect(git, location)
+        object_format, bare = await _inspect(git, location)
         folder = (store or Path(tempfile.mkdtemp(prefix="councilor-store-"))).absolute()
         make_store(folder, common_folder=location.common_folder, object_format=object_format)
         opened = GitRepository(
             location=location,
-            git=git.at(work_tree=location.root),
+            git=git if bare else git.at(work_tree=location.root),
             store=Git(executable=self._executable, folder=folder),
             object_format=object_format,
+            bare=bare,
             clock=self._clock,
             metrics=self._metrics,
         )
@@ -201,15 +216,13 @@ def _timed(operation: str, clock: Clock, metrics: MetricsBackend) -> Iterator[No
         metrics.histogram("v3.repository.seconds", {"operation": operation}, clock.monotonic() - began)
 
 
-async def _inspect(git: Git, location: Location) -> str:
-    """The repository's object format, once it is known to be usable."""
+async def _inspect(git: Git, location: Location) -> tuple[str, bool]:
+    """The repository's object format and whether it is bare, once it is known to be usable."""
     done = await git.run("rev-parse", "--show-object-format", "--is-bare-repository", "HEAD^{commit}")
     lines = done.output.decode("utf-8", "replace").splitlines()
     if len(lines) < 2:
         raise InputError(f"{location.root} is not a usable git repository: {done.reason}")
-    if lines[1] == "true":
-        raise InputError(f"{location.root} is a bare repository.", hint="Clone it, and name the clone.")
     if done.code:
         message = f"The current branch of {location.root} has no commit yet."
         raise InputError(message, hint="Commit something first: `git add . && git commit`.")
-    return lines[0]
+    return lines[0], lines[1] == "true"

@@ -23,7 +23,7 @@ from rich.text import Text
 from councilor.domain.codec import JsonValue
 from councilor.errors import CouncilorError, InputError
 
-__all__ = ["Output", "safe"]
+__all__ = ["Output", "one_line", "safe"]
 
 WIDE = 240
 
@@ -31,6 +31,11 @@ WIDE = 240
 def safe(text: str) -> str:
     """`text` with escapes like `\\x1b` for control characters (but newline and tab) and for undecodable bytes."""
     return "".join(char if char in "\n\t" or char.isprintable() else _escaped(char) for char in text)
+
+
+def one_line(text: str) -> str:
+    """`safe`, with newlines and tabs as escapes too, for what must not look like more than one line: a path."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:

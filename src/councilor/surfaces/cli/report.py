@@ -14,7 +14,7 @@ from councilor.domain.gate import GateResult
 from councilor.domain.task import TaskHead
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline.executor import Outcome
-from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.output import Output, one_line
 
 __all__ = ["Judged", "load_judged", "show_gates", "show_outcome", "show_why"]
 
@@ -119,7 +119,7 @@ def show_gates(gates: tuple[GateResult, ...], output: Output) -> None:
     for gate in gates:
         rows.append((MARKS[gate.status.value], gate.gate, gate.summary))
         for item in gate.violations:
-            where = f"{item.path or ''}{f':{item.line}' if item.line else ''}"
+            where = f"{one_line(item.path or '')}{f':{item.line}' if item.line else ''}"
             rows.append(("", f"  {item.rule}", f"{where} {item.message} {item.remediation}".strip()))
         rows.extend(("", "", f"waived by {waiver}") for waiver in gate.waived_by)
     output.table(("", "gate", "result"), rows, title="\nGates")

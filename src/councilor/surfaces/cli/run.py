@@ -13,7 +13,7 @@ from councilor.domain.codec import encode
 from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
-from councilor.ports.repository import Repository
+from councilor.ports.repository import Commit, Repository
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -85,9 +85,13 @@ def run(
             )
             async with service.tools.hold(repository.root, wait=wait):
                 task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+                for remark in await repository.survey(commit.tree):
+                    session.output.note(remark, style="yellow")
                 if drafted:
                     session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
-                return await _start(session, service, task)
+                code = await _start(session, service, task)
+                await _note_moved(session, repository, base, commit)
+                return code
 
     execute(context, as_json, body)
 
@@ -167,6 +171,17 @@ def _read_claims(path: Path | None) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"The claims file {path} cannot be read: {error}", field="claims") from error
+
+
+async def _note_moved(session: Session, repository: Repository, base: str, commit: Commit) -> None:
+    """Say when `base` no longer names the commit that the task was done on."""
+    try:
+        now = (await repository.resolve(base)).hash[:12]
+    except InputError:
+        now = "gone"
+    if now != commit.hash[:12]:
+        text = f"{base} has moved during the run and is now {now}; the task was done on {commit.hash[:12]}."
+        session.output.note(f"{text} A published change has to be merged or rebased.", style="yellow")
 
 
 async def _start(session: Session, service: Service, task: Task) -> ExitCode:
