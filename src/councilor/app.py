@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from councilor import __version__
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
@@ -345,7 +346,8 @@ async def open_service(
 
 def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "repair":
-        return RepairWorker(runner=tools.runner, clock=tools.clock, profile=profile)
+        servers = PytestServers(sandbox=tools.sandbox, clock=tools.clock)
+        return RepairWorker(runner=tools.runner, servers=servers, clock=tools.clock, profile=profile)
     return CommandWorker(
         profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
     )

@@ -15,24 +15,30 @@ Source: Le Goues et al. 2012, "GenProg: a generic method for automatic software 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from councilor.adapters.workers.repair.candidates import Base, Fix, digest, ranked_fixes, readable, suspects
+from councilor.adapters.workers.repair.candidates import Base, Fix, digest, readable, suspects
 from councilor.adapters.workers.repair.memory import SearchMemory
-from councilor.adapters.workers.repair.report import failure_report, success_report, transcript
-from councilor.adapters.workers.repair.search import Search, best
-from councilor.adapters.workers.repair.trial import Trial, TrialResult, exported
+from councilor.adapters.workers.repair.pool import exported, pooled
+from councilor.adapters.workers.repair.ranking import ranked_fixes
+from councilor.adapters.workers.repair.report import failure_report, quoted, success_report, transcript
+from councilor.adapters.workers.repair.search import Search
+from councilor.adapters.workers.repair.trial import Trial, TrialResult, collection_s
 from councilor.domain.evidence import Outcome, TestRun
+from councilor.domain.failure import read_failure
 from councilor.domain.scope import admits
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerProfile, WorkerReport
-from councilor.ports.analyzer import TestRequest, TestRunner
+from councilor.ports.analyzer import TestRequest, TestRunner, TestServers, TrialMode
 from councilor.ports.clock import Clock
 from councilor.ports.worker import Progress, Workspace
 
 __all__ = ["RepairWorker"]
 
 FAILURES = (Outcome.FAILED, Outcome.ERROR)
+COLLECT_S = 10.0
+"""Added to three times what collecting the suite took on the base."""
 Emit = Callable[[Progress], None]
 
 
@@ -41,8 +47,9 @@ class RepairWorker:
 
     Args:
         runner: runs the repository's tests in its sandbox.
+        servers: keep its suite loaded for the search; None: every trial is a run of its own.
         max_candidates: trials in one iteration.
-        parallel: trials at once; about the number of cores.
+        parallel: trials at once; None: as many as there are cores at hand.
     """
 
     def __init__(
@@ -51,23 +58,25 @@ class RepairWorker:
         runner: TestRunner,
         clock: Clock,
         profile: WorkerProfile,
-        max_candidates: int = 400,
-        parallel: int = 2,
+        servers: TestServers | None = None,
+        max_candidates: int = 20_000,
+        parallel: int | None = None,
     ) -> None:
         self.name = profile.name
+        self._servers = servers
         self._runner = runner
         self._clock = clock
         self._profile = profile
         self._max_candidates = max_candidates
-        self._parallel = parallel
+        self._parallel = parallel or _cores()
 
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Emit) -> WorkerReport:
         """Search for one edit and write it into the workspace; see the port."""
         began_s = self._clock.monotonic()
         deadline_s = began_s + min(assignment.timeout_s, self._profile.timeout_s)
         iteration = _Iteration(
-            assignment=assignment, workspace=workspace, emit=emit, runner=self._runner, clock=self._clock,
-            deadline_s=deadline_s, max_candidates=self._max_candidates, parallel=self._parallel,
+            assignment=assignment, workspace=workspace, emit=emit, runner=self._runner, servers=self._servers,
+            clock=self._clock, deadline_s=deadline_s, max_candidates=self._max_candidates, parallel=self._parallel,
         )  # fmt: skip
         outcome, text = await iteration.run()
         return WorkerReport(
@@ -86,6 +95,7 @@ class _Iteration:
         workspace: Workspace,
         emit: Emit,
         runner: TestRunner,
+        servers: TestServers | None,
         clock: Clock,
         deadline_s: float,
         max_candidates: int,
@@ -95,11 +105,13 @@ class _Iteration:
         self._workspace = workspace
         self._emit = emit
         self._runner = runner
+        self._servers = servers
         self._clock = clock
         self._deadline_s = deadline_s
         self._max_candidates = max_candidates
         self._parallel = parallel
         self.results: Sequence[TrialResult] = ()
+        self._why = ""
 
     def _remaining_s(self) -> float:
         return self._deadline_s - self._clock.monotonic()
@@ -117,13 +129,14 @@ class _Iteration:
         if not base.targets:
             return self._gave_up("No test fails, so there is nothing to repair by.", base)
         fixes = await self._fixes(base)
-        if not fixes:
+        if fixes is None:
             return self._gave_up("The failing tests execute no line of a Python file in scope.", base)
-        chosen = await self._search(base, fixes, memory)
+        search = await self._search(base, fixes, memory)
+        chosen = search.chosen
         if chosen is None:
-            return self._gave_up(self._ending(fixes), base)
+            return self._gave_up(self._ending(search), base)
         await self._offer(chosen.fix, memory)
-        return WorkerOutcome.FINISHED, success_report(base, chosen, self.results)
+        return WorkerOutcome.FINISHED, success_report(base, chosen, self.results) + self._ways()
 
     async def _take_back(self, memory: SearchMemory) -> None:
         """Put the base's files back, and count what stood in their place as offered."""
@@ -153,53 +166,66 @@ class _Iteration:
         others = [nodeid for nodeid in failing if nodeid not in targets]
         return Base(run=run, targets=tuple(targets), others=tuple(others))
 
-    async def _fixes(self, base: Base) -> list[Fix]:
+    async def _fixes(self, base: Base) -> Iterator[Fix] | None:
+        """Edits in the order in which they are worth trying; None if the failing tests reach no line in scope."""
         covered = {path for target in base.targets for path in base.coverage.get(target, {})}
         files: dict[str, bytes] = {}
         for entry in await self._workspace.repository.entries(self._assignment.base_tree):
             if entry.path in covered and entry.mode.startswith("100") and self._may_change(entry.path):
                 files[entry.path] = await self._workspace.repository.read(self._assignment.base_tree, entry.path) or b""
         sources = await asyncio.to_thread(readable, files)
-        return await asyncio.to_thread(ranked_fixes, suspects(base, sources), sources)
+        suspected = suspects(base, sources)
+        failing = set(base.targets)
+        messages = [record.message for record in base.run.records if record.nodeid in failing]
+        return ranked_fixes(suspected, sources, read_failure(messages, sources)) if suspected else None
 
     def _may_change(self, path: str) -> bool:
         inside, outside = self._assignment.scope_in, self._assignment.scope_out
         return path.endswith(".py") and admits(path, inside=inside, outside=outside) and not self._runner.owns(path)
 
-    async def _search(self, base: Base, fixes: list[Fix], memory: SearchMemory) -> TrialResult | None:
-        total = min(len(fixes), self._max_candidates)
-
+    async def _search(self, base: Base, fixes: Iterator[Fix], memory: SearchMemory) -> Search:
         def say(begun: int, fix: Fix) -> None:
-            self._emit(Progress(phase="trying", done=begun, total=total, line=_printable(fix.label)))
+            self._emit(Progress(phase="trying", done=begun, line=_printable(fix.label)))
 
-        trial = Trial(
-            runner=self._runner, workspace=self._workspace, tree=self._assignment.base_tree, base=base
-        )  # fmt: skip
-        search = Search(
-            trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
-            remaining_s=self._remaining_s, on_start=say,
-        )  # fmt: skip
-        self.results = search.results
-        try:
-            await search.run(fixes)
-        finally:
-            await asyncio.to_thread(memory.save)
-        return best(search.results)
+        tree = self._assignment.base_tree
+        async with pooled(
+            self._servers, self._workspace, tree, count=self._parallel, timeout_s=max(self._remaining_s(), 1.0),
+            collect_s=COLLECT_S + 3.0 * collection_s(base.run),
+        ) as pool:  # fmt: skip
+            trial = Trial(runner=self._runner, workspace=self._workspace, tree=tree, base=base, pool=pool)
+            search = Search(
+                trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
+                remaining_s=self._remaining_s, on_start=say,
+            )  # fmt: skip
+            self.results = search.results
+            try:
+                await search.run(fixes)
+            finally:
+                self._why = trial.why or pool.why
+                await asyncio.to_thread(memory.save)
+        return search
 
     async def _offer(self, fix: Fix, memory: SearchMemory) -> None:
         memory.offered.add(fix.digest)
         await asyncio.to_thread(memory.save)
-        await asyncio.to_thread((self._workspace.folder / fix.mutant.path).write_bytes, fix.content)
+        for path, content in fix.files.items():
+            await asyncio.to_thread((self._workspace.folder / path).write_bytes, content)
 
-    def _ending(self, fixes: Sequence[Fix]) -> str:
+    def _ending(self, search: Search) -> str:
         if self._remaining_s() <= 0:
-            return f"The time was over before one of the {len(fixes)} possible edits worked."
-        if len(self.results) >= self._max_candidates:
-            return f"None of the first {self._max_candidates} of {len(fixes)} possible edits works."
-        return f"None of the {len(fixes)} possible edits works that had not been offered before."
+            return f"The time was over before one of the {len(self.results)} edits that were tried worked."
+        if search.exhausted:
+            return f"None of the {len(self.results)} possible edits works that had not been offered before."
+        return f"None of the first {len(self.results)} edits works; more were not tried."
+
+    def _ways(self) -> str:
+        """How the candidates were tried, where the suite could not be kept loaded."""
+        if not self._why or not any(result.mode is TrialMode.COLD for result in self.results):
+            return ""
+        return f"\nThe suite could not be kept loaded between candidates: {quoted(self._why[:200])}.\n"
 
     def _gave_up(self, reason: str, base: Base | None) -> tuple[WorkerOutcome, str]:
-        return WorkerOutcome.GAVE_UP, failure_report(reason, base=base, results=self.results)
+        return WorkerOutcome.GAVE_UP, failure_report(reason, base=base, results=self.results) + self._ways()
 
 
 def _why(run: TestRun) -> str:
@@ -208,6 +234,11 @@ def _why(run: TestRun) -> str:
     if run.breaches:
         return ", ".join(run.breaches)
     return "; ".join(run.collection_errors)[:500] or f"no test was reported (exit code {run.exit_code})"
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _is_plain(file: Path) -> bool:
