@@ -216,7 +216,7 @@ class _Iteration:
             return f"The time was over before one of the {len(self.results)} edits that were tried worked."
         if search.exhausted:
             return f"None of the {len(self.results)} possible edits works that had not been offered before."
-        return f"None of the first {len(self.results)} edits works; more were not tried."
+        return f"None of the first {len(self.results)} of the possible edits works."
 
     def _ways(self) -> str:
         """How the candidates were tried, where the suite could not be kept loaded."""
