@@ -82,7 +82,7 @@ class PytestServers:
         except SandboxError as error:
             server.lost(str(error))
         except _Left:
-            server.lost("it was ended")
+            server.lost("it did not answer in time")
 
     def _job(self, request: ServerRequest) -> Job:
         environment = request.environment
@@ -128,14 +128,14 @@ class _Server:
         try:
             async with asyncio.timeout(START_S + request.collect_s):
                 answer = await _answer(channel, lambda record: None)
-        except TimeoutError:
-            answer = None
-        if answer is not None:
-            self.tests, self.why = int(answer.get("ready") or 0), str(answer.get("why", ""))[:500]
-            self._channel = channel
+        except (TimeoutError, _Nonsense) as error:
+            raise _Left from error
+        if answer is None:
+            return  # the end of the job says why
+        self.tests, self.why = int(answer.get("ready") or 0), str(answer.get("why", ""))[:500]
+        self._channel = channel
         self.ready.set()
-        if answer is not None:
-            await self.leaving.wait()
+        await self.leaving.wait()
         raise _Left
 
     def lost(self, why: str) -> None:

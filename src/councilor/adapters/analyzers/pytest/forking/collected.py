@@ -60,6 +60,7 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         receive: the next order: `weigh`, or `go`.
         send: an answer.
         forward: a record, as the child wrote it.
+        hang_up: closes the line, in a child.
         weighed: what an order's changes are.
     """
 
@@ -71,12 +72,14 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         receive: Callable[[], dict[str, Any]],
         send: Callable[[dict[str, Any]], None],
         forward: Callable[[bytes], None],
+        hang_up: Callable[[], None],
         weighed: Callable[[dict[str, Any]], Weighed],
     ) -> None:
         super().__init__(own_arguments=own_arguments, tests=None, send=send)
         self._folder = folder
         self._orders = receive
         self._forward = forward
+        self._hang_up = hang_up
         self._weighed = weighed
         self._executed = Executed(folder)
         self._swaps: list[tuple[FunctionType, CodeType]] = []
@@ -116,6 +119,7 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         tests = Tests([nodeid for nodeid, _ in order["go"]], order["stop"])
 
         def work(send: Callable[[dict[str, Any]], None]) -> None:
+            self._hang_up()
             own_temporary_folder(order["temporary"])
             own_output(capturing)
             for function, code in self._swaps:

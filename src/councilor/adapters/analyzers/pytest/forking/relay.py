@@ -41,6 +41,11 @@ class Talk:
         """Send a message."""
         self.forward(json.dumps(message).encode())
 
+    def close(self) -> None:
+        """Close this end, in a process that has no business with it."""
+        self._lines.close()
+        self._end.close()
+
     def forward(self, line: bytes) -> None:
         """Send a message that is already written."""
         self._end.sendall(line + b"\n")
@@ -74,7 +79,10 @@ class Hot:
                 self._buffer += chunk
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
-            message: dict[str, Any] = json.loads(line)
+            try:
+                message: dict[str, Any] = json.loads(line)
+            except ValueError:
+                return None
             if not {"outcome", "begin"} & message.keys():
                 return message
             if "outcome" in message:

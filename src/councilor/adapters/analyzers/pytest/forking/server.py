@@ -115,7 +115,7 @@ class Server:
             talk = self._parts.relay.Talk(theirs)
             plugin = self._parts.collected.Collected(
                 own_arguments=len(self._arguments), folder=self._folder, receive=talk.receive, send=talk.send,
-                forward=talk.forward, weighed=self._weighed,
+                forward=talk.forward, hang_up=talk.close, weighed=self._weighed,
             )  # fmt: skip
             status = self._pytest.main(self._arguments, plugins=[plugin])
             talk.send({"why": f"pytest ended with status {int(status)} before any test"})
