@@ -29,6 +29,8 @@ from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.logs import configure_logs
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
+from councilor.adapters.notify import CommandNotifier, WebhookNotifier
+from councilor.adapters.notify.webhook import signing_key
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.events import DatabaseEventStream
@@ -47,15 +49,17 @@ from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts, RunFolder
 from councilor.pipeline.inspection import Inspector
 from councilor.pipeline.ledger import Ledger
+from councilor.pipeline.trial import Trial, try_out
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.notifier import Notifier
 from councilor.ports.repository import Repositories, Repository
 from councilor.ports.sandbox import Limits, Sandbox
 from councilor.ports.worker import Worker
-from councilor.settings import Settings
+from councilor.settings import Settings, read_secret
 
 __all__ = ["Service", "Store", "Tools", "open_service", "open_store", "open_tools"]
 __all__ += [
@@ -66,6 +70,7 @@ __all__ += [
     "migrate_database",
     "repository_lock",
 ]
+__all__ += ["notifiers", "send_trial"]
 
 P = TypeVar("P")
 
@@ -276,15 +281,45 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
 
 def start_logs(settings: Settings) -> None:
     """Send the log of this process to standard error, without the secrets of these settings."""
-    password = urlsplit(_external_url(settings) or "").password
+    webhook = settings.notify.webhook
+    secrets = [urlsplit(_external_url(settings) or "").password, webhook.get_secret_value() if webhook else None]
     configure_logs(
-        level=settings.log.level, log_format=settings.log.format, known_secrets=[password] if password else []
+        level=settings.log.level, log_format=settings.log.format, known_secrets=[item for item in secrets if item]
     )
 
 
 def git_repositories() -> Repositories:
     """What opens git repositories."""
     return GitRepositories(clock=SystemClock(), metrics=NoMetrics())
+
+
+def notifiers(settings: Settings) -> Sequence[Notifier]:
+    """Who is told of a task's end; nobody unless the settings name somebody.
+
+    Raises:
+        InputError: the secret that is to sign messages is not there, or is none.
+    """
+    chosen, found = settings.notify, list[Notifier]()
+    if chosen.command:
+        found.append(CommandNotifier(command=chosen.command, environment=os.environ, timeout_s=chosen.timeout_s))
+    if chosen.webhook is not None:
+        secret = read_secret(variable=chosen.secret_variable, file=chosen.secret_file)
+        found.append(
+            WebhookNotifier(
+                url=chosen.webhook.get_secret_value(),
+                key=None if secret is None else signing_key(secret),
+                timeout_s=chosen.timeout_s,
+                attempts=chosen.attempts,
+                clock=SystemClock(),
+            )
+        )
+    return found
+
+
+async def send_trial(settings: Settings) -> Sequence[Trial]:
+    """Send a trial message to everybody who would be notified; gives what became of it."""
+    clock = SystemClock()
+    return await try_out(notifiers(settings), clock=clock, ids=SystemIds(clock=clock))
 
 
 def repository_lock(settings: Settings) -> RepositoryLock:
@@ -335,6 +370,8 @@ async def open_service(
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             sla_s=settings.council.sla_s,
+            notifiers=notifiers(settings),
+            notify_on=settings.notify.reasons,
         )
         executor = Executor(parts=adapt(parts), engine=engine)
         await executor.start()

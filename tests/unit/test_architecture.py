@@ -213,6 +213,7 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
 # Adapters that app.py wires without the deadline guard, and what ends their calls instead.
 OWN_LIMITS = {
     "Bubblewrap": "every job has `Limits.wall_s`",
+    "CommandNotifier": "its timeout_s",
     "CommandWorker": "its profile's timeout_s is the job's limit",
     "DbosEngine": "every step has timeout_s",
     "Ed25519Signer": "computes, and reads one small local file",
@@ -229,6 +230,7 @@ OWN_LIMITS = {
     "SystemIds": "computes",
     "SystemRandomness": "asks the machine",
     "VirtualEnvironments": "runs sandboxed jobs only",
+    "WebhookNotifier": "its timeout_s, for all tries together",
     "Pool": "connect and statement timeouts; its ports are guarded",
 }
 

@@ -18,6 +18,7 @@ from councilor.settings import (
     default_file,
     explain,
     load_settings,
+    read_secret,
     setting_fields,
     variable_name,
 )
@@ -337,3 +338,43 @@ def test_the_default_file_is_found_inside_an_installed_package(tmp_path, monkeyp
     (package / "config" / "default.yaml").write_text("{}")
     monkeypatch.setattr("councilor.settings.layers.__file__", str(package / "settings" / "layers.py"))
     assert default_file() == package / "config" / "default.yaml"
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"notify.webhook": "http://example.org/secret"}, "this machine only"),
+        ({"notify.webhook": "https://me:secret@example.org/"}, "without a user"),
+        ({"notify.webhook": "ftp://example.org/secret"}, "https://"),
+        ({"notify.webhook": "https://exa mple.org/secret"}, "printable ASCII"),
+        ({"notify.webhook": "https://example.org:99999/secret"}, "URL"),
+        ({"notify.command": ["./secret.sh"]}, "absolute path"),
+        ({"notify.reasons": ["secret"]}, "ended"),
+        ({"notify.secret_file": "secret/file"}, "absolute path"),
+        ({"notify.secret_file": "/secret", "notify.secret_variable": "secret"}, "both"),
+        ({"notify.attempts": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_notifications_that_cannot_be_sent_safely_are_refused(flags: dict[str, object], told: str):
+    with pytest.raises(InputError, match=told) as raised:
+        load_settings(flags=flags)
+    assert "secret" not in raised.value.message.replace("secret_file", "").replace("secret_variable", "")
+
+
+def test_a_webhooks_path_is_shown_nowhere():
+    settings = load_settings(flags={"notify.webhook": "https://hooks.example.org/T0/secret?token=secret"})
+    assert effective(settings)["notify.webhook"] == ("https://hooks.example.org/***", "flag")
+    for url in ("http://127.0.0.1:8080/x", "http://localhost/x", "http://[::1]:9/x"):
+        assert load_settings(flags={"notify.webhook": url}).notify.webhook is not None
+
+
+def test_a_secret_is_read_from_where_the_settings_say(tmp_path, monkeypatch):
+    file = tmp_path / "secret"
+    file.write_text("from a file\n")
+    monkeypatch.setenv("MY_SECRET", "from a variable")
+    assert read_secret(variable=None, file=None) is None
+    assert read_secret(variable="MY_SECRET", file=None) == "from a variable"
+    assert read_secret(variable=None, file=file) == "from a file"
+    for variable, path in (("NOT_SET", None), (None, tmp_path), (None, tmp_path / "none"), (None, Path("/dev/zero"))):
+        with pytest.raises(InputError, match="secret"):
+            read_secret(variable=variable, file=path)

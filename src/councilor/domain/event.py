@@ -17,7 +17,7 @@ from typing import Any
 from councilor.domain.codec import decode
 from councilor.domain.task import Task, TaskHead, TaskState
 
-__all__ = ["Event", "EventType", "NewEvent", "fold"]
+__all__ = ["AFTER_END", "Event", "EventType", "NewEvent", "fold"]
 
 
 class EventType(StrEnum):
@@ -40,6 +40,13 @@ class EventType(StrEnum):
     TASK_FINISHED = "task.finished"
     TASK_FAILED = "task.failed"
     TASK_CANCELLED = "task.cancelled"
+    NOTIFICATION_STARTED = "notification.started"
+    NOTIFICATION_SENT = "notification.sent"
+    NOTIFICATION_FAILED = "notification.failed"
+
+
+AFTER_END = frozenset({EventType.NOTIFICATION_STARTED, EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED})
+"""What may follow an end: that somebody was told of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -217,6 +217,12 @@ _ENTRIES = (
     ),
     _count("v3.council.votes", "Votes of the council.", _closed("judge", Judge), _closed("choice", Choice)),
     _count("v3.verdict.decisions", "Verdicts.", _closed("decision", Decision), _TIER),
+    _count(
+        "v3.notification.results",
+        "Notifications that were taken or not.",
+        _open("channel", 2),
+        _closed("outcome", ("sent", "failed")),
+    ),
     _count("v3.artifact.bytes", "Bytes of artifacts moved.", _OPERATION, unit=Unit.BYTES),
     _count("v3.ledger.statements", "Statements signed, by the kind of artifact.", _closed("kind", ArtifactKind)),
     _count("v3.event.appended", "Events stored.", _closed("type", EventType)),

@@ -21,7 +21,8 @@ class EventStream(Protocol):
         """Number and store events, all or none, durable when this returns.
 
         Raises:
-            InputError: the first event of a task is not `task.submitted`, or the task's head is already at an end.
+            InputError: the first event of a task is not `task.submitted`, or one that is no notification
+                comes after a task's end.
         """
         ...
 

@@ -14,6 +14,7 @@ from councilor.settings.layers import (
     variable_name,
 )
 from councilor.settings.schema import Settings, default_data_dir
+from councilor.settings.secret import read_secret
 
 __all__ = [
     "EffectiveValue",
@@ -22,6 +23,7 @@ __all__ = [
     "default_file",
     "explain",
     "load_settings",
+    "read_secret",
     "setting_fields",
     "variable_name",
 ]

@@ -269,6 +269,8 @@ def _mask_url(url: str) -> str:
     if found is None:
         return MASK
     scheme, rest = found.groups()
+    if scheme.lower() in {"http://", "https://"}:
+        return f"{scheme}{rest.partition('/')[0].rpartition('@')[2]}/{MASK}"  # a webhook's secret is its path
     user_info, at, place = rest.rpartition("@")
     user = user_info.partition(":")[0] + (f":{MASK}" if ":" in user_info else "")
     return scheme + user + at + mask_secrets(place)

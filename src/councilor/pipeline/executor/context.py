@@ -6,7 +6,7 @@ holds nothing that a crash could lose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
+from councilor.ports.notifier import Notifier
 from councilor.ports.repository import Commit, Repositories, Repository
 from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Worker
@@ -52,6 +53,10 @@ class Parts:
     """What evidence may cost, by tier."""
     sla_s: float
     """Seconds within which the council must decide."""
+    notifiers: Sequence[Notifier] = ()
+    """Who is told of a task's end; each has a time limit of its own."""
+    notify_on: Collection[str] = ("ended",)
+    """Reasons for which they are told."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ Rules:
 - The base's own tests are measured once, and only when a candidate has come that far.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
+- An end is announced after it is stored; that is no step, because its own event says whether it was begun.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
+from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
 from councilor.pipeline.executor.context import Parts, RunContext, open_context
@@ -29,7 +31,7 @@ from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.work import Work, adopt, work
-from councilor.ports.engine import Engine
+from councilor.ports.engine import Engine, RunState
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
@@ -97,6 +99,12 @@ class Executor:
         """Go on with an interrupted task, from its last finished step."""
         return decode(Outcome, await self._engine.recover(task_id))
 
+    async def settle(self, task_id: str) -> None:
+        """Let an execution that was killed right after its task's end do the rest: be remembered, announce the end."""
+        status = await self._engine.status(task_id)
+        if status is not None and status.state is RunState.PENDING:
+            await self._engine.submit(task_id)
+
     async def cancel(self, task_id: str) -> None:
         """End a task for good, and say so on its stream."""
         await self._engine.cancel(task_id)
@@ -104,6 +112,7 @@ class Executor:
         head = await events.head(task_id)
         if head is not None and head.state not in END_STATES:
             await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
+            await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
         context = await open_context(self._parts, run_id)
@@ -113,7 +122,9 @@ class Executor:
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             if not await _has_ended(context):
                 await context.narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
+            await announce(self._parts, run_id)
             raise
+        await announce(self._parts, run_id)
         return encode(outcome)
 
 

@@ -18,6 +18,7 @@ from councilor.surfaces.cli.doctor import doctor
 from councilor.surfaces.cli.environments import env_app
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
+from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
@@ -75,6 +76,7 @@ app.command()(tasks.diff)
 app.command()(tasks.apply)
 app.command()(tasks.verify)
 app.command()(tasks.clean)
+app.command()(notify)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(gates_app, name="gates")

@@ -1,0 +1,185 @@
+"""What a task cost, and where its time went, told by its events.
+
+Rules:
+- A round's figures are those of its `worker.output`. A round that was interrupted has none: its last heartbeat says
+  what was spent until then, and its time ends with that heartbeat.
+- A step that a crash made run again spent again, so both are counted.
+- Tokens and dollars are what workers say, never negative; nothing decides by them.
+- Waiting is the time from submission to the first start. A task that has not ended is accounted for until its last
+  event.
+
+It reads no artifacts, so it does not know the seconds of evidence: see `pipeline/costs.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from councilor.domain.event import Event, EventType
+
+__all__ = ["Account", "Spent", "account"]
+
+_ENDS = {EventType.TASK_FINISHED, EventType.TASK_FAILED, EventType.TASK_CANCELLED}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What workers consumed."""
+
+    seconds: float = 0.0
+    turns: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            seconds=self.seconds + other.seconds,
+            turns=self.turns + other.turns,
+            tokens=self.tokens + other.tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """One task's account."""
+
+    worker: Spent
+    iterations: int
+    """The last round that began."""
+    interrupted: int
+    """Rounds that were cut off, by a crash or Ctrl-C."""
+    waiting_s: float
+    preparing_s: float
+    council_s: float
+    elapsed_s: float
+    """From submission to the end, pauses included."""
+    submitted_at: datetime | None
+    ended_at: datetime | None
+    """None while the task has not ended."""
+    failure: str | None = None
+    """The error that ended it; may quote untrusted text."""
+    failure_hint: str | None = None
+    verdict_artifact: str | None = None
+    """Artifact id of the last verdict."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """A worker's round that has not told its output yet."""
+
+    began: datetime
+    heard: Event | None = None
+
+    def spent(self) -> Spent:
+        if self.heard is None:
+            return Spent()
+        return Spent(
+            seconds=max(0.0, (self.heard.ts - self.began).total_seconds()),
+            tokens=int(_figure(self.heard.data, "tokens")),
+            cost_usd=_figure(self.heard.data, "cost_usd"),
+        )
+
+
+@dataclass(slots=True)
+class _Book:
+    """The figures while events are read."""
+
+    worker: Spent = field(default_factory=Spent)
+    iterations: int = 0
+    interrupted: int = 0
+    preparing_s: float = 0.0
+    council_s: float = 0.0
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    last_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: str | None = None
+    failure_hint: str | None = None
+    verdict_artifact: str | None = None
+    round: _Round | None = None
+
+    def enter(self, event: Event) -> None:
+        data = event.data
+        self.last_at = event.ts
+        match event.type:
+            case EventType.TASK_SUBMITTED:
+                self.submitted_at = event.ts
+            case EventType.TASK_STARTED:
+                self.started_at = self.started_at or event.ts
+            case EventType.WORKER_ASSIGNED:
+                self._close_round()
+                self.iterations = max(self.iterations, int(_figure(data, "iteration")))
+                self.round = _Round(began=event.ts)
+            case EventType.WORKER_HEARTBEAT if self.round is not None:
+                self.round.heard = event
+            case EventType.WORKER_OUTPUT:
+                self.round = None
+                self.worker += _told(data.get("usage"))
+            case EventType.PHASE_FINISHED if data.get("phase") == "preparing":
+                self.preparing_s += _figure(data, "duration_s")
+            case EventType.VERDICT_REACHED:
+                self.council_s += _figure(data, "consensus_s")
+                self.verdict_artifact = str(data.get("artifact_id"))
+            case EventType.TASK_FAILED:
+                self.failure, self.failure_hint = str(data.get("error", "")), str(data.get("hint", ""))
+        if event.type in _ENDS:
+            self.ended_at = event.ts
+
+    def _close_round(self) -> None:
+        if self.round is not None:
+            self.worker += self.round.spent()
+            self.interrupted += 1
+            self.round = None
+
+    def close(self) -> Account:
+        if self.ended_at is not None:
+            self._close_round()
+        elif self.round is not None:
+            self.worker += self.round.spent()  # it goes on, or waits to be resumed
+        return Account(
+            worker=self.worker,
+            iterations=self.iterations,
+            interrupted=self.interrupted,
+            waiting_s=_between(self.submitted_at, self.started_at or self.ended_at or self.last_at),
+            preparing_s=self.preparing_s,
+            council_s=self.council_s,
+            elapsed_s=_between(self.submitted_at, self.ended_at or self.last_at),
+            submitted_at=self.submitted_at,
+            ended_at=self.ended_at,
+            failure=self.failure,
+            failure_hint=self.failure_hint,
+            verdict_artifact=self.verdict_artifact,
+        )
+
+
+def account(events: Iterable[Event]) -> Account:
+    """The account of one task, from all its events in their order."""
+    book = _Book()
+    for event in events:
+        if book.ended_at is None:  # what is told after the end costs nothing
+            book.enter(event)
+    return book.close()
+
+
+def _told(usage: object) -> Spent:
+    if not isinstance(usage, Mapping):
+        return Spent()
+    return Spent(
+        seconds=_figure(usage, "duration_s"),
+        turns=int(_figure(usage, "turns")),
+        tokens=int(_figure(usage, "tokens")),
+        cost_usd=_figure(usage, "cost_usd"),
+    )
+
+
+def _figure(data: Mapping[str, Any], name: str) -> float:
+    value = data.get(name)
+    return max(0, value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _between(start: datetime | None, end: datetime | None) -> float:
+    return max(0.0, (end - start).total_seconds()) if start and end else 0.0

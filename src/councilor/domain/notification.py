@@ -1,0 +1,192 @@
+"""Notifications: what somebody who does not watch is told of a task's end.
+
+Rules:
+- There is one notification for each end of a task; its id is the same however often it is delivered.
+- Titles, gates' sentences and error texts may come from a worker or a repository: terminal escapes are removed, other
+  control characters spelled out, what looks like a secret is masked, and every text has a limit.
+- The reason says how the task ended. `ended` stands for all of them in the settings.
+
+It does not decide when to notify (`pipeline/executor/announcement.py`) or how (`adapters/notify`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from councilor.domain.accounting import Account
+from councilor.domain.codec import JsonValue, encode
+from councilor.domain.redaction import mask_secrets, plain_text
+from councilor.domain.task import TaskHead, TaskState
+from councilor.domain.verdict import Verdict
+
+__all__ = ["Notification", "Reason", "compose", "is_wanted", "presentable", "trial"]
+
+TITLE_LIMIT = 200
+SUMMARY_LIMIT = 1000
+NAMED_GATES = 3
+
+
+class Reason(StrEnum):
+    """Why somebody is told."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NEEDS_PERSON = "needs_person"
+    """The council could not decide, or asks for more evidence."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TEST = "test"
+    """A trial message, sent on request."""
+
+
+_REASON_OF = {
+    TaskState.COMPLETED: Reason.ACCEPTED,
+    TaskState.REJECTED: Reason.REJECTED,
+    TaskState.FAILED: Reason.FAILED,
+    TaskState.CANCELLED: Reason.CANCELLED,
+}
+"""A task that waits for approval will need a person as well; every other state does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notification:
+    """One message. Every text in it is plain and short."""
+
+    id: str
+    """The same for the same end of the same task; receivers can leave out repetitions by it."""
+    reason: Reason
+    sent_at: datetime
+    """UTC."""
+    task_id: str
+    title: str
+    repository: str
+    spec_id: str
+    tier: int
+    worker: str | None
+    state: str
+    decision: str | None
+    summary: str
+    action: str
+    """What a person should do now."""
+    iterations: int
+    submitted_at: datetime | None
+    ended_at: datetime | None
+    elapsed_s: float
+    waiting_s: float
+    worker_s: float
+    tokens: int
+    cost_usd: float
+    commit: str | None
+    branch: str | None
+    version: int = 1
+    """Of this layout."""
+
+    def document(self) -> JsonValue:
+        """As JSON data."""
+        return encode(self)
+
+
+def is_wanted(reason: Reason, wanted: Collection[str]) -> bool:
+    """Whether settings that list `wanted` ask for a notification with this reason."""
+    return "ended" in wanted or reason.value in wanted
+
+
+def presentable(text: str, limit: int) -> str:
+    """Untrusted text as one plain line of at most `limit` characters, secrets masked."""
+    line = " ".join(plain_text(mask_secrets(text[: 4 * limit]), lines=True).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def compose(head: TaskHead, account: Account, verdict: Verdict | None, *, now: datetime) -> Notification:
+    """The notification of a task's end.
+
+    Args:
+        verdict: the last one, if there was any.
+    """
+    reason = _REASON_OF.get(head.state, Reason.NEEDS_PERSON)
+    return Notification(
+        id=f"{head.task_id}-{reason.value}",
+        reason=reason,
+        sent_at=now,
+        task_id=head.task_id,
+        title=presentable(head.title, TITLE_LIMIT),
+        repository=presentable(head.repository, SUMMARY_LIMIT),
+        spec_id=head.spec_id,
+        tier=head.tier,
+        worker=head.worker,
+        state=head.state.value,
+        decision=head.decision,
+        summary=presentable(_summary(head, account, verdict), SUMMARY_LIMIT),
+        action=presentable(_action(reason, head, account), SUMMARY_LIMIT),
+        iterations=account.iterations,
+        submitted_at=account.submitted_at,
+        ended_at=account.ended_at,
+        elapsed_s=round(account.elapsed_s, 3),
+        waiting_s=round(account.waiting_s, 3),
+        worker_s=round(account.worker.seconds, 3),
+        tokens=account.worker.tokens,
+        cost_usd=round(account.worker.cost_usd, 6),
+        commit=head.commit,
+        branch=f"councilor/{head.task_id}" if head.commit else None,
+    )
+
+
+def trial(*, id_: str, now: datetime) -> Notification:
+    """A message that only shows that messages arrive."""
+    return Notification(
+        id=f"test-{id_}",
+        reason=Reason.TEST,
+        sent_at=now,
+        task_id=id_,
+        title="A trial message",
+        repository="",
+        spec_id="TEST-1",
+        tier=3,
+        worker=None,
+        state="completed",
+        decision=None,
+        summary="councilor can reach you; no task is behind this message.",
+        action="Nothing.",
+        iterations=0,
+        submitted_at=None,
+        ended_at=None,
+        elapsed_s=0.0,
+        waiting_s=0.0,
+        worker_s=0.0,
+        tokens=0,
+        cost_usd=0.0,
+        commit=None,
+        branch=None,
+    )
+
+
+def _summary(head: TaskHead, account: Account, verdict: Verdict | None) -> str:
+    if account.failure is not None:
+        return account.failure
+    if verdict is None:
+        return f"The task is {head.state.value}."
+    lead = f"{verdict.decision.value}, P = {verdict.probability:.3f}"
+    return ". ".join([lead, *_reasons(verdict)])
+
+
+def _reasons(verdict: Verdict) -> Sequence[str]:
+    blocking = [f"{gate.gate}: {gate.summary}".rstrip(".") for gate in verdict.gates if gate.blocks]
+    more = [f"{len(blocking) - NAMED_GATES} more gates"] if len(blocking) > NAMED_GATES else []
+    return [*blocking[:NAMED_GATES], *more, *(f"needs {need}" for need in verdict.missing_evidence[:NAMED_GATES])]
+
+
+def _action(reason: Reason, head: TaskHead, account: Account) -> str:
+    match reason:
+        case Reason.ACCEPTED if head.commit:
+            return f"Read it and take it over: councilor diff {head.task_id}; councilor apply {head.task_id}"
+        case Reason.ACCEPTED:
+            return f"Nothing was published. Read it: councilor diff {head.task_id}"
+        case Reason.FAILED:
+            return account.failure_hint or f"See: councilor show {head.task_id}"
+        case Reason.CANCELLED:
+            return "None; submit the task again if it is still wanted."
+        case _:
+            return f"See why, then decide: councilor show --why {head.task_id}"

@@ -1,0 +1,97 @@
+"""Announcing: somebody who does not watch is told of a task's end, at most once.
+
+Rules:
+- Only an end that is stored is announced, and only when the settings ask for its reason.
+- `notification.started` is stored before anything is sent. An execution that finds it says nothing: a crash or Ctrl-C
+  in the middle can lose a notification, never repeat one.
+- All channels are tried at the same time, each within its own limit. What goes wrong here is logged, counted and told
+  on the task's stream; it changes no outcome and raises nothing but cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+from councilor.domain.accounting import Account, account
+from councilor.domain.codec import decode
+from councilor.domain.event import Event, EventType
+from councilor.domain.notification import Notification, compose, is_wanted, presentable
+from councilor.domain.task import END_STATES
+from councilor.domain.verdict import Verdict
+from councilor.errors import CouncilorError
+from councilor.pipeline.executor.context import Parts
+from councilor.pipeline.executor.narration import Narrator
+from councilor.ports.notifier import Notifier
+
+__all__ = ["announce"]
+
+_log = logging.getLogger(__name__)
+
+PAGE = 500
+ERROR_LIMIT = 500
+
+
+async def announce(parts: Parts, task_id: str) -> None:
+    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before."""
+    if not parts.notifiers:
+        return
+    try:
+        await _announce(parts, task_id)
+    except Exception:  # whatever it is, the task has ended as it has
+        _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
+
+
+async def _announce(parts: Parts, task_id: str) -> None:
+    head = await parts.events.head(task_id)
+    if head is None or head.state not in END_STATES:
+        return
+    events = await _read_all(parts, task_id)
+    if any(event.type is EventType.NOTIFICATION_STARTED for event in events):
+        return
+    told = account(events)
+    message = compose(head, told, await _verdict(parts, told), now=parts.clock.now())
+    if not is_wanted(message.reason, parts.notify_on):
+        return
+    # Of its own: what a failed execution noted and did not store must not come after the end.
+    narrator = Narrator(task_id=task_id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+    await narrator.say(
+        EventType.NOTIFICATION_STARTED,
+        reason=message.reason.value,
+        channels=[notifier.channel for notifier in parts.notifiers],
+    )
+    async with asyncio.TaskGroup() as group:
+        for notifier in parts.notifiers:
+            group.create_task(_send(parts, narrator, notifier, message))
+    await narrator.flush()
+
+
+async def _send(parts: Parts, narrator: Narrator, notifier: Notifier, message: Notification) -> None:
+    began, problem = parts.clock.monotonic(), None
+    try:
+        await notifier.send(message)
+    except Exception as error:  # one channel's defect must not keep the others from being tried
+        told = error.message if isinstance(error, CouncilorError) else f"{type(error).__name__}: {error}"
+        problem = presentable(told, ERROR_LIMIT)
+    duration_s = round(parts.clock.monotonic() - began, 6)
+    outcome = "sent" if problem is None else "failed"
+    parts.metrics.counter("v3.notification.results", {"channel": notifier.channel, "outcome": outcome})
+    if problem is None:
+        narrator.note(EventType.NOTIFICATION_SENT, channel=notifier.channel, duration_s=duration_s)
+    else:
+        _log.warning(problem, extra={"task_id": message.task_id, "channel": notifier.channel})
+        narrator.note(EventType.NOTIFICATION_FAILED, channel=notifier.channel, duration_s=duration_s, error=problem)
+
+
+async def _read_all(parts: Parts, task_id: str) -> list[Event]:
+    events: list[Event] = []
+    while page := await parts.events.read(task_id, after=events[-1].seq if events else 0, limit=PAGE):
+        events += page
+    return events
+
+
+async def _verdict(parts: Parts, told: Account) -> Verdict | None:
+    if told.verdict_artifact is None:
+        return None
+    return decode(Verdict, json.loads(await parts.ledger.storage.read(told.verdict_artifact)))
