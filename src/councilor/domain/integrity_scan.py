@@ -15,6 +15,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from councilor.domain.syntax import parse_module
+
 __all__ = ["Finding", "internals_touched"]
 
 
@@ -77,7 +79,7 @@ def internals_touched(path: str, source: bytes) -> tuple[Finding, ...]:
         path: used in messages only.
     """
     try:
-        module = ast.parse(source)
+        module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return (Finding("FORGE-12", None, f"`{path}` cannot be parsed"),)
     aliases = _aliases(module)

@@ -19,6 +19,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from councilor.domain.syntax import parse_module
+
 __all__ = ["reaching", "read_sources"]
 
 SOURCE_BYTES = 1_000_000
@@ -110,7 +112,7 @@ def _conftests(path: str) -> Iterator[str]:
 def _names(path: str, source: bytes) -> Iterable[str]:
     """Dotted names that a file imports, packages above them included; `*` for whatever cannot be read off."""
     try:
-        module = ast.parse(source)
+        module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {EVERYTHING}
     package = path.split("/")[:-1]

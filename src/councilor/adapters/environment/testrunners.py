@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from councilor.adapters.environment.project import parse_toml, read_sections
+from councilor.domain.syntax import parse_module
 
 __all__ = ["TestDependencies", "of_nox", "of_tox"]
 
@@ -63,7 +64,7 @@ def of_tox(files: Mapping[str, bytes]) -> TestDependencies:
 def of_nox(source: bytes) -> TestDependencies:
     """What a noxfile.py says."""
     try:
-        module = ast.parse(source)
+        module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError):
         return TestDependencies(notes=("noxfile.py cannot be parsed, so its dependencies are not known.",))
     constants = _constants(module)

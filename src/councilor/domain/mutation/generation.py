@@ -26,6 +26,7 @@ from councilor.domain.mutation.mutant import Edit, Mutant, Operator
 from councilor.domain.mutation.operands import names
 from councilor.domain.mutation.source import Source
 from councilor.domain.mutation.statements import exceptions, jumps, removal, returns
+from councilor.domain.syntax import parse_expression
 
 __all__ = ["OPERATORS", "Generator", "Proposal", "Site", "mutants"]
 
@@ -151,7 +152,7 @@ def _nodes(source: Source, wanted: frozenset[int] | None) -> Iterator[tuple[ast.
 
 def _position_is_right(source: Source, node: ast.AST) -> bool:
     try:
-        tree = ast.parse(f"({source.segment(node)})", mode="eval")
+        tree = parse_expression(f"({source.segment(node)})")
     except (SyntaxError, ValueError, IndexError):
         return False
     return ast.dump(tree.body) == ast.dump(node)

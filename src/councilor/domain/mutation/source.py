@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from councilor.domain.mutation.scope import Scopes
+from councilor.domain.syntax import parse_module
 from councilor.errors import InputError
 
 __all__ = ["FunctionNode", "Scope", "Source", "compiles", "parse"]
@@ -37,7 +38,7 @@ def parse(text: str) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(text)
+            return parse_module(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from councilor.domain.change import FileChange
+from councilor.domain.syntax import parse_module
 
 __all__ = ["SymbolDiff", "diff_symbols"]
 
@@ -49,7 +50,7 @@ def _names(source: bytes | None) -> set[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the file's own invalid escapes are not our business
-            return set(_defined(ast.parse(source).body, ""))
+            return set(_defined(parse_module(source).body, ""))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
 

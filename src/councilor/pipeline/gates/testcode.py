@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from councilor.domain.syntax import parse_module
+
 __all__ = ["Assertion", "TestFile", "TestFunction", "read_tests"]
 
 SIZE_LIMIT_BYTES = 1024 * 1024
@@ -71,7 +73,7 @@ def read_tests(source: bytes) -> TestFile | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the file's own invalid escapes are not our business
-            tree = ast.parse(source)
+            tree = parse_module(source)
             tests = tuple(_tests_in(tree.body, prefix="", inherited=()))
             return TestFile(tests=tests, switched_off=tuple(_module_switches(tree)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

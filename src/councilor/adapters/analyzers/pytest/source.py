@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from councilor.domain.syntax import parse_module
+
 __all__ = ["Insertion", "TestFile", "TestFunction", "base_id", "file_of", "lines_of", "read_test_file", "restore_lines"]
 
 SOURCE_BYTES = 1_000_000
@@ -67,7 +69,7 @@ def read_test_file(path: str, source: bytes, known: frozenset[str]) -> TestFile 
         return None
     try:
         text = source.decode()
-        module = ast.parse(text)
+        module = parse_module(text)
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if text.startswith("\ufeff") or re.search(r"(?m)^#.*coding[:=]", "\n".join(text.split("\n", 2)[:2])):
