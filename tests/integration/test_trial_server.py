@@ -86,7 +86,7 @@ def test_elsewhere():
     assert said.stdout == "5\\n"
 
 def test_crowd():
-    assert len([name for name in os.listdir("/proc") if name.isdecimal()]) == 0
+    pytest.fail(str(sum(name.isdecimal() for name in os.listdir("/proc"))))
 
 def test_spoils():
     (HERE / "shop.py").write_text("broken(")
