@@ -22,6 +22,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -287,6 +288,7 @@ def folder() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it still stops its database
     try:
         asyncio.run(main())
     except (IndexUnreachableError, PeersMissingError, ValueError) as problem:
