@@ -45,6 +45,7 @@ from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
 from councilor.domain.worker import WorkerProfile
 from councilor.guards.deadline import with_deadline
+from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts, RunFolder
 from councilor.pipeline.inspection import Inspector
@@ -66,8 +67,8 @@ __all__ += [
     "database_state",
     "database_url",
     "embedded_server",
-    "git_repositories",
     "migrate_database",
+    "open_repositories",
     "repository_lock",
 ]
 __all__ += ["notifiers", "send_trial"]
@@ -150,8 +151,7 @@ class Tools:
     @asynccontextmanager
     async def temporary_run(self) -> AsyncIterator[RunFolder]:
         """Folders of a run that leaves nothing behind."""
-        self.settings.runs_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.settings.runs_dir, prefix="inspection-") as root:
+        with TemporaryDirectory(dir=_temporary(self.settings), prefix="inspection-") as root:
             folder = RunFolder(root=Path(root))
             folder.scratch.mkdir()
             yield folder
@@ -251,6 +251,11 @@ def _guarded(adapter: P, port: str, clock: Clock, metrics: MetricsBackend) -> P:
 @asynccontextmanager
 async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
     """Open what runs things."""
+    async with _tidy(settings, settings.data_dir / "sandbox"), open_repositories(settings) as repositories:
+        yield await _choose_tools(settings, repositories)
+
+
+async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools:
     clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
     sandbox = await choose_sandbox(
         settings.sandbox.kind,
@@ -260,13 +265,13 @@ async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
         private=(settings.keys_dir, settings.database_dir),
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
-    yield Tools(
+    return Tools(
         settings=settings,
         clock=clock,
         ids=SystemIds(clock=clock),
         randomness=randomness,
         metrics=metrics,
-        repositories=git_repositories(),
+        repositories=repositories,
         environments=VirtualEnvironments(
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
@@ -288,9 +293,19 @@ def start_logs(settings: Settings) -> None:
     )
 
 
-def git_repositories() -> Repositories:
+@asynccontextmanager
+async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
     """What opens git repositories."""
-    return GitRepositories(clock=SystemClock(), metrics=NoMetrics())
+    async with _tidy(settings, _temporary(settings)) as scratch:
+        yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
+
+
+def _temporary(settings: Settings) -> Path:
+    return settings.data_dir / "temporary"
+
+
+def _tidy(settings: Settings, folder: Path) -> AbstractAsyncContextManager[Path]:
+    return tidy_folder(folder, lock=settings.data_dir / "locks" / f"{folder.name}.lock")
 
 
 def notifiers(settings: Settings) -> Sequence[Notifier]:

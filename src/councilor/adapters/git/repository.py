@@ -86,7 +86,11 @@ class GitRepository:
         with _timed("dirty", self._clock, self._metrics):
             head = await self.resolve("HEAD")
             return await status.list_dirty(
-                self._git.executable, self._location, head=head.hash, object_format=self._object_format
+                self._git.executable,
+                self._location,
+                head=head.hash,
+                object_format=self._object_format,
+                scratch=self._store.folder / "tmp",
             )
 
     async def survey(self, tree: str) -> Sequence[str]:
@@ -170,11 +174,16 @@ class GitRepository:
 
 
 class GitRepositories:
-    """Opens repositories with the host's git."""
+    """Opens repositories with the host's git.
 
-    def __init__(self, *, clock: Clock, metrics: MetricsBackend) -> None:
+    Args:
+        scratch: an existing folder for temporary stores; the system's when not given.
+    """
+
+    def __init__(self, *, clock: Clock, metrics: MetricsBackend, scratch: Path | None = None) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._scratch = scratch
         self._executable: str | None = None
 
     async def open(self, path: Path, *, store: Path | None = None) -> GitRepository:
@@ -191,7 +200,7 @@ class GitRepositories:
         location = await asyncio.to_thread(locate, path)
         git = Git(executable=self._executable, folder=location.git_folder)
         object_format, bare = await _inspect(git, location)
-        folder = (store or Path(tempfile.mkdtemp(prefix="councilor-store-"))).absolute()
+        folder = (store or Path(tempfile.mkdtemp(prefix="councilor-store-", dir=self._scratch))).absolute()
         make_store(folder, common_folder=location.common_folder, object_format=object_format)
         opened = GitRepository(
             location=location,

@@ -30,9 +30,13 @@ MOST_COMPARED = 1000
 _MODIFIED = re.compile(rb"1 \.M N\.\.\. (10\d{4}) \1 \1 ")
 
 
-async def list_dirty(executable: str, location: Location, *, head: str, object_format: str) -> list[str]:
-    """Paths that differ from the commit `head`, untracked ones included, sorted."""
-    with tempfile.TemporaryDirectory(prefix="councilor-status-") as name:
+async def list_dirty(executable: str, location: Location, *, head: str, object_format: str, scratch: Path) -> list[str]:
+    """Paths that differ from the commit `head`, untracked ones included, sorted.
+
+    Args:
+        scratch: an existing folder for a temporary git folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="status-", dir=scratch) as name:
         folder = Path(name)
         make_git_folder(folder, objects=location.common_folder / "objects", object_format=object_format, head=head)
         exclude = location.common_folder / "info" / "exclude"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import git_repositories, open_service, open_store, repository_lock
+from councilor.app import open_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, TaskHead
@@ -16,7 +16,7 @@ from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.ledger import verify_task
 from councilor.ports.events import EventStream
-from councilor.ports.repository import Repository
+from councilor.ports.repository import Repositories, Repository
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.export import write_export
 from councilor.surfaces.cli.report import load_judged, show_why
@@ -108,8 +108,9 @@ def apply(context: typer.Context, task: TaskId = "last", as_json: AsJson = False
                 f"The task {head.task_id} published nothing (it is {head.state.value}).",
                 hint=f"councilor show --why {head.task_id}",
             )
-        repository = await git_repositories().open(Path(head.repository))
-        branch = await repository.fast_forward(head.commit)
+        async with open_repositories(session.settings) as repositories:
+            repository = await repositories.open(Path(head.repository))
+            branch = await repository.fast_forward(head.commit)
         session.output.result({"task_id": head.task_id, "commit": head.commit, "branch": branch})
         session.output.line(f"{branch} is now at {head.commit[:12]}.")
         return ExitCode.ACCEPTED
@@ -128,9 +129,10 @@ def verify(
     """Check every signature, hash and link of a task's artifacts, and its published commit."""
 
     async def body(session: Session) -> ExitCode:
-        async with open_store(session.settings) as store:
+        async with open_store(session.settings) as store, open_repositories(session.settings) as repositories:
             head = await _head(store.events, task)
-            report = await verify_task(head, store.artifacts, store.keys, await _published_in(head, session))
+            published = await _published_in(repositories, head, session)
+            report = await verify_task(head, store.artifacts, store.keys, published)
             exported = await write_export(store, head.task_id, export) if export else None
         session.output.result(encode(report) | {"sound": report.sound, "exported_files": exported})
         for finding in report.findings:
@@ -186,12 +188,12 @@ def clean(
     execute(context, as_json, body)
 
 
-async def _published_in(head: TaskHead, session: Session) -> Repository | None:
+async def _published_in(repositories: Repositories, head: TaskHead, session: Session) -> Repository | None:
     """The repository that holds a task's commit; None when there is no commit, or no repository any more."""
     if head.commit is None:
         return None
     try:
-        return await git_repositories().open(Path(head.repository))
+        return await repositories.open(Path(head.repository))
     except InputError as error:
         session.output.note(f"The commit {head.commit[:12]} was not checked: {error.message}", style="yellow")
         return None
