@@ -72,6 +72,8 @@ class Watched:
             trial.worker_s += time.perf_counter() - began
             trial.iterations += 1
         trial.tried += report.usage.turns
+        if trial.iterations == 1:
+            trial.said = " ".join(report.text.splitlines()[1:2])[:200]
         ground = self._grounds[trial.bug.library]
         trial.offered = {}
         for path in ground.sources:

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Trial:
     """Path -> content of the files that the last offer changed; empty when nothing was offered."""
     decision: str = "none"
     why: str = ""
+    said: str = ""
+    """Why the worker offered nothing."""
     hidden_failures: tuple[str, ...] = ()
     visible_failures: tuple[str, ...] = ()
 
@@ -71,13 +74,27 @@ def story(trial: Trial, ground: Ground) -> str:
         f"worker {trial.worker_s:.1f} s, task {trial.task_s:.1f} s, {trial.decision}"
     )
     if trial.outcome in {"wrong", "partial"}:
+        told += f"; offered {_change(trial, ground)}"
         told += f"; fails {', '.join((trial.hidden_failures + trial.visible_failures)[:3])}"
+    elif trial.outcome == "none" and trial.said:
+        told += f"; it says: {trial.said}"
     return told + (f"; {trial.why}" if trial.why and not trial.accepted else "")
 
 
-def _short(text: str) -> str:
+def _change(trial: Trial, ground: Ground) -> str:
+    """The lines that the offer removes and adds."""
+    found = []
+    for path, content in trial.offered.items():
+        base = ground.content(path)
+        base = trial.bug.edit.apply(base) if path == trial.bug.edit.path else base
+        before, after = (side.decode(errors="replace").splitlines() for side in (base, content))
+        found += [line for line in list(difflib.unified_diff(before, after, lineterm="", n=0))[2:] if line[0] in "+-"]
+    return _short(" ".join(f"{line[0]} {line[1:].strip()}" for line in found[:6]), 160)
+
+
+def _short(text: str, limit: int = 70) -> str:
     flat = " ".join(text.split())
-    return repr(flat if len(flat) <= 70 else flat[:67] + "...")
+    return repr(flat if len(flat) <= limit else flat[: limit - 3] + "...")
 
 
 def count(trials: Sequence[Trial]) -> dict[str, int]:
