@@ -66,7 +66,14 @@ class InProcessRunner:
         sys.path.insert(0, str(request.folder))
         try:
             namespace: dict[str, Any] = {}
-            exec(compile((request.folder / path).read_bytes(), path, "exec"), namespace)
+            try:
+                exec(compile((request.folder / path).read_bytes(), path, "exec"), namespace)
+            except Exception as error:  # a change may break the module itself
+                return [
+                    TestRecord(nodeid=nodeid, outcome=Outcome.ERROR, duration_s=0.1, message=f"{error!r}")
+                    for nodeid in request.nodeids or ()
+                    if nodeid.startswith(f"{path}::")
+                ]
             names = [name for name in namespace if name.startswith("test_")]
             nodeids = [f"{path}::{name}" for name in names]
             wanted = [nodeid for nodeid in nodeids if request.nodeids is None or nodeid in request.nodeids]

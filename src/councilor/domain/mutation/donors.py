@@ -4,7 +4,8 @@ Rules:
 - Only simple statements of functions; the nearer the better: the same function, a function of the same name, the same
   class, the same file.
 - One whose neighbours are the gap's neighbours weighs more; so does one that reads what nothing reads here.
-- A variable that is not visible at the gap is replaced by one that is, at most two of them.
+- A variable that is not visible at the gap is replaced by one that is, at most two of them; words of the one function's
+  name by those of the other's.
 
 Source: Le Goues et al. 2012, "GenProg" (insertions copied from the same program); Barr et al. 2014, "The plastic
 surgery hypothesis"; the likeness of the surroundings after Wen et al. 2018, "Context-aware patch generation" (CapGen).
@@ -33,6 +34,8 @@ SAME_FUNCTION, SAME_NAME, SAME_CLASS, SAME_FILE = 0.4, 0.4, 0.25, 0.12
 NEIGHBOUR = 2.0
 READS_UNUSED = 1.8
 ADAPTED = 0.6
+ANALOGOUS = 1.0
+ANALOGY = 2.0
 DOUBLED = 0.25
 
 
@@ -125,6 +128,7 @@ def _weight(donor: Donor, gap: Gap, owner: ast.ClassDef | None) -> float:
         weight = SAME_CLASS
     weight *= NEIGHBOUR if donor.previous and donor.previous == gap.previous else 1.0
     weight *= NEIGHBOUR if donor.following and donor.following == gap.following else 1.0
+    weight *= ANALOGY if donor.owner is owner and _analogous(donor, gap) else 1.0
     weight *= READS_UNUSED if donor.reads.intersection(gap.facts.unused) else 1.0
     flat = " ".join(donor.text.split())
     return weight * (DOUBLED if flat in {gap.previous, gap.following} else 1.0)
@@ -134,6 +138,8 @@ def _adapted(donor: Donor, gap: Gap) -> Iterator[tuple[str, float]]:
     stored = {inner.id for inner in ast.walk(donor.node) if isinstance(inner, ast.Name) and not _loads(inner)}
     if isinstance(donor.node, ast.AugAssign | ast.Delete):
         stored = set()  # these need the name to be there
+    if (analogous := _analogous(donor, gap)) is not None:
+        yield analogous, ANALOGOUS
     foreign = list(dict.fromkeys(name for name, _, _ in donor.names if name not in gap.visible and name not in stored))
     foreign += [name for name in stored if name not in gap.visible and not gap.facts.loads[name]]
     if len(foreign) > 2 or any(name in RECEIVERS for name in foreign):
@@ -146,6 +152,25 @@ def _adapted(donor: Donor, gap: Gap) -> Iterator[tuple[str, float]]:
         if len(set(chosen)) == len(chosen):
             renamed = dict(zip(foreign, chosen, strict=True))
             yield _renamed(donor, renamed), ADAPTED ** len(foreign) * (1 - 0.08 * rank)
+
+
+def _analogous(donor: Donor, gap: Gap) -> str | None:
+    """The donor's text with what tells its function's name from this one's exchanged: `iterkeys`, `iteritems`."""
+    old, new = _parted(donor.function.name, gap.facts.function.name)
+    if len(old) < 3 or len(new) < 3 or old.lower() not in donor.text.lower():
+        return None
+    text = donor.text.replace(old, new).replace(old.capitalize(), new.capitalize())
+    return text if text != donor.text else None
+
+
+def _parted(left: str, right: str) -> tuple[str, str]:
+    """Two names without the words that they begin and end with alike."""
+    lefts, rights = left.strip("_").split("_"), right.strip("_").split("_")
+    while lefts and rights and lefts[0] == rights[0]:
+        lefts, rights = lefts[1:], rights[1:]
+    while lefts and rights and lefts[-1] == rights[-1]:
+        lefts, rights = lefts[:-1], rights[:-1]
+    return "_".join(lefts), "_".join(rights)
 
 
 def _loads(node: ast.Name) -> bool:

@@ -73,9 +73,7 @@ class Facts:
     def unused(self) -> tuple[str, ...]:
         """Parameters and variables that are never read."""
         names = dict.fromkeys((*self.parameters, *self.bound))
-        return tuple(
-            name for name in names if not self.loads[name] and name not in RECEIVERS and not name.startswith("_")
-        )
+        return tuple(name for name in names if not self.loads[name] and name not in RECEIVERS and name.strip("_"))
 
 
 class Scopes:

@@ -26,6 +26,13 @@ __all__ = ["missing_names", "shapes"]
 START_VALUES = ("None", "[]", "{}", "0", '""', "False", "True", "set()", "1")
 FITTING = {"append": "[]", "extend": "[]", "add": "set()", "setdefault": "{}", "items": "{}", "get": "{}", "join": '""'}
 GROWING = {"[]": "append", "list()": "append", "set()": "add", "deque()": "append", "{}": "", "dict()": ""}
+KEPT_AS = ("list({})", "dict({})", "tuple({})", "set({})", "str({})", "int({})", "{} or []", "{} or {{}}")
+"""What a parameter is often turned into when it is kept."""
+MADE_FROM = (
+    "list({})", "tuple({})", "dict({})", "set({})", "len({})", "sorted({})", "str({})", "int({})", '"".join({})',
+    "zip(*{})", "iter({})", "{}[0]", "cls({})", "self.__class__({})",
+)  # fmt: skip
+"""What a result is often made of."""
 MAX_VALUES = 5
 MAX_RETURNED = 6
 MAX_RAISED = 4
@@ -68,9 +75,9 @@ def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
         yield text, 1.0
     for text in _assigned_elsewhere(gap.source, name):
         yield text, 0.9
-    for attribute in (name, f"_{name}"):
-        if attribute in gap.source.scopes.attribute_bindings(gap.anchor):
-            yield f"self.{attribute}", 0.7
+    if "self" in gap.facts.parameters:
+        known = gap.source.scopes.attributes(gap.anchor)
+        yield from ((f"self.{attribute}", 0.8 if attribute in known else 0.5) for attribute in (name, f"_{name}"))
     yield from ((value, 0.6 - 0.05 * rank) for rank, value in enumerate(START_VALUES))
     yield from ((other, 0.5 - 0.05 * rank) for rank, other in enumerate(gap.variables[:MAX_VALUES]))
 
@@ -123,8 +130,11 @@ def _attributes(gap: Gap) -> Iterator[tuple[str, float]]:
                 yield f"self.{name} = {gap.source.segment(statement.value)}", share * 0.8
         for rank, value in enumerate(START_VALUES):
             yield f"self.{name} = {value}", share * (0.5 - 0.05 * rank)
-        for parameter in gap.facts.unused[:3]:
-            yield f"self.{name} = {parameter}", share * 0.6
+        for rank, other in enumerate(dict.fromkeys([*gap.facts.unused, *gap.variables])):
+            if rank < MAX_VALUES and other in gap.visible and name in missing:
+                yield f"self.{name} = {other}", share * (0.6 - 0.05 * rank)
+        for parameter in [name.lstrip("_")] if name.lstrip("_") in gap.facts.parameters else []:
+            yield from ((f"self.{name} = {shape.format(parameter)}", 0.3 * share) for shape in KEPT_AS)
 
 
 def _is_elsewhere(gap: Gap, statements: list[ast.stmt]) -> bool:

@@ -2,6 +2,8 @@
 
 Rules:
 - Only sources that can be parsed are suspected; the caller says which files are in scope.
+- A line that no target executes is not suspected; the other failing tests count beside the targets, for most often it
+  is the same bug that fails them.
 - The `MAX_LINES` most suspected lines count; which edit of them is tried when, `ranking` decides.
 - A fix is one edit, or several at places that do not overlap; the bytes of the changed files are its identity.
 """
@@ -9,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from councilor.domain.evidence import Outcome, TestRun
@@ -81,11 +83,6 @@ class Fix:
         return {path: sources[path].encoded(new) for path, (_, new) in self.texts.items()}
 
     @property
-    def content(self) -> bytes:
-        """The changed file of a single edit."""
-        return self.files[self.mutant.path]
-
-    @property
     def lines(self) -> Mapping[str, frozenset[int]]:
         """Path -> 1-based lines of the base's file that it changes."""
         found: dict[str, frozenset[int]] = {}
@@ -130,5 +127,16 @@ def suspects(base: Base, sources: Mapping[str, Source]) -> tuple[Suspicion, ...]
         for path, lines in per_path.items():
             covered.setdefault(path, set()).update(lines)
     imported = {path: import_lines(source.tree) - covered.get(path, set()) for path, source in sources.items()}
-    ranked = rank(base.coverage, failing=base.targets, passing=base.passing, imported=imported)
-    return tuple(item for item in ranked if item.path in sources)[:MAX_LINES]
+    failing = (*base.targets, *base.others)
+    ranked = rank(base.coverage, failing=failing, passing=base.passing, imported=imported)
+    reached = _lines(base.coverage, base.targets, imported)
+    return tuple(item for item in ranked if (item.path, item.line) in reached and item.path in sources)[:MAX_LINES]
+
+
+def _lines(coverage: Coverage, tests: Collection[str], imported: Mapping[str, Collection[int]]) -> set[tuple[str, int]]:
+    return {
+        (path, line)
+        for test in tests
+        for path, lines in coverage.get(test, {}).items()
+        for line in {*lines, *imported.get(path, ())}
+    }

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from councilor.adapters.workers.repair.candidates import Fix
-from councilor.adapters.workers.repair.trial import TrialResult, Verdict
+from councilor.adapters.workers.repair.trial import TrialResult
 from councilor.domain.mutation import normal_form
 
 __all__ = ["different", "doubts", "share"]
@@ -25,11 +25,11 @@ MAX_NAMED = 3
 
 
 def different(chosen: TrialResult, results: Sequence[TrialResult]) -> tuple[TrialResult, ...]:
-    """The plausible fixes that do something else than the chosen one and than each other, most promising first."""
+    """Those of some passing fixes that do something else than the chosen one and than each other, in their order."""
     seen = {_form(chosen.fix)}
     found = []
-    for result in sorted(results, key=lambda result: -result.fix.score):
-        if result.verdict is Verdict.PLAUSIBLE and (form := _form(result.fix)) not in seen:
+    for result in results:
+        if (form := _form(result.fix)) not in seen:
             seen.add(form)
             found.append(result)
     return tuple(found)

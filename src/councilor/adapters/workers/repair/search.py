@@ -3,8 +3,10 @@
 Rules:
 - `parallel` trials run at once; each takes the next fix in order. What earlier iterations tried in vain is left out.
 - Single edits first; after `SINGLES_FIRST` of them, pairs take turns with them.
-- The first plausible fix does not end it: the search goes on as long again as it took, within `RIVALS_S`, while there
-  are edits about as likely, to learn how many different ones pass the same tests. The most promising one is chosen.
+- A fix that passes every test which reaches it is confirmed by the whole suite at once, while the search goes on.
+- It goes on as long again as it took, within `RIVALS_S`, while there are edits about as likely, to learn how many
+  different ones pass the same tests. The most promising one is chosen; one that leaves other failing tests failing is
+  less so.
 - It ends early when what is left is so unlikely that it would sooner pass by accident than by being right.
 - Time and budget are looked at before every trial, so the search ends at most one trial late. What was tried is saved
   at most every second, so that a killed process goes on where it was.
@@ -17,8 +19,8 @@ test cases for better automated program repair", on telling plausible patches ap
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
@@ -27,8 +29,9 @@ from councilor.adapters.workers.repair.rivalry import different
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
 
-__all__ = ["Search", "best"]
+__all__ = ["Search"]
 
+PASSING = (Verdict.LIKELY, Verdict.PLAUSIBLE)
 SINGLES_FIRST = 400
 MAX_PAIRS = 3000
 MAX_KEPT = 3000
@@ -39,12 +42,6 @@ RIVAL_SHARE = 0.3
 HOPELESS = 0.004
 """Share of the first edit's score below which the search ends."""
 SAVED_EVERY_S = 1.0
-
-
-def best(results: Sequence[TrialResult]) -> TrialResult | None:
-    """The plausible fix to offer, if there is one: the most promising; among equals the smaller."""
-    plausible = [result for result in results if result.verdict is Verdict.PLAUSIBLE]
-    return min(plausible, key=lambda result: (-round(result.fix.score, 6), result.fix.size), default=None)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -72,18 +69,28 @@ class Search:
     _found_s: float | None = None
     _saved_s: float = 0.0
     _seen: list[Fix] = field(default_factory=list)
-    _checked: set[str] = field(default_factory=set)
+    _confirming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def chosen(self) -> TrialResult | None:
-        """The plausible fix to offer, if there is one."""
-        return best(self.results)
+        """The plausible fix to offer, if there is one: the most promising; among equals the smaller."""
+        plausible = [result for result in self.results if result.verdict is Verdict.PLAUSIBLE]
+        return min(plausible, key=self._order, default=None)
 
     @property
     def rivals(self) -> tuple[TrialResult, ...]:
-        """The other plausible fixes that do something else than the chosen one, the most promising first."""
+        """The other fixes that pass the tests and do something else than the chosen one, the most promising first."""
         chosen = self.chosen
-        return different(chosen, self.results) if chosen is not None else ()
+        passing = sorted((result for result in self.results if result.verdict in PASSING), key=self._order)
+        return different(chosen, passing) if chosen is not None else ()
+
+    def _order(self, result: TrialResult) -> tuple[float, int]:
+        return (-round(self.merit(result), 6), result.fix.size)
+
+    def merit(self, result: TrialResult) -> float:
+        """A fix's score, less where it leaves other failing tests failing that the same bug may fail."""
+        others = len(self.trial.base.others)
+        return result.fix.score * (1.0 if not others else 0.4 + 0.6 * min(1.0, len(result.also_fixed) / others))
 
     async def run(self, fixes: Iterable[Fix]) -> None:
         """Try fixes; the outcome is in `results`.
@@ -96,6 +103,7 @@ class Search:
         async with asyncio.TaskGroup() as group:
             for _ in range(self.parallel):
                 group.create_task(self._take_turns(waiting))
+        await self._confirm()
 
     def _in_turn(self, fixes: Iterator[Fix]) -> Iterator[Fix]:
         """Single edits, then pairs in turn with them."""
@@ -145,13 +153,29 @@ class Search:
                 continue
             self._begun += 1
             self.on_start(self._begun, fix)
-            result = await self.trial.try_fix(fix, remaining_s=self.remaining_s(), wanted=self._wanted)
+            result = await self.trial.try_fix(fix, remaining_s=self.remaining_s(), wanted=self._wanted, confirm=False)
             if result is not None:
                 await self._note(result)
 
+    async def _confirm(self) -> None:
+        """Run the whole suite on the most promising fix, until one passes it; by one of the turn-takers at a time."""
+        async with self._confirming:
+            while self.remaining_s() > 0:
+                passing = [result for result in self.results if result.verdict in PASSING]
+                most = min(passing, key=self._order, default=None)
+                if most is None:
+                    self._found_s = None
+                if most is None or most.verdict is Verdict.PLAUSIBLE:
+                    return
+                whole = await self.trial.confirm(most.fix, remaining_s=self.remaining_s(), mode=most.mode)
+                self.results[self.results.index(most)] = whole
+                if whole.verdict is not Verdict.PLAUSIBLE:
+                    self.memory.plausible.discard(most.fix.digest)
+                    self.memory.failed.add(most.fix.digest)
+
     def _is_enough(self) -> bool:
         """Whether rivals were looked for long enough."""
-        if self._found_s is None:
+        if self._found_s is None or self.chosen is None:
             return False
         least_s, most_s = RIVALS_S
         took_s = self._started_s - self._found_s
@@ -160,14 +184,16 @@ class Search:
     def _wanted(self, fix: Fix) -> bool:
         """Whether a fix could still win, or be a rival."""
         found = self.chosen
-        return found is None or fix.score >= RIVAL_SHARE * found.fix.score
+        return found is None or fix.score >= RIVAL_SHARE * self.merit(found)
 
     async def _note(self, result: TrialResult) -> None:
         self.results.append(result)
-        plausible = result.verdict is Verdict.PLAUSIBLE
-        (self.memory.plausible if plausible else self.memory.failed).add(result.fix.digest)
-        if plausible and self._found_s is None:
-            self._found_s = self.remaining_s()
+        passes = result.verdict in PASSING
+        (self.memory.plausible if passes else self.memory.failed).add(result.fix.digest)
+        if passes:
+            self._found_s = self.remaining_s() if self._found_s is None else self._found_s
+            if self.chosen is None and not self._confirming.locked():
+                await self._confirm()
         elif self._found_s is None and result.verdict is Verdict.STILL_FAILS:
             await self._consider(result)
         if self._saved_s - self.remaining_s() >= SAVED_EVERY_S:
@@ -179,9 +205,7 @@ class Search:
         fixed = self._fixed(result)
         if not fixed or (self.partial is not None and len(fixed) <= len(self._fixed(self.partial))):
             return
-        others = tuple(nodeid for nodeid in self.trial.base.targets if nodeid not in fixed)
-        base = replace(self.trial.base, targets=fixed, others=(*self.trial.base.others, *others))
-        trial = replace(self.trial, base=base)
+        trial = self.trial.narrowed(fixed)
         whole = await trial.try_fix(result.fix, remaining_s=self.remaining_s(), wanted=self._wanted)
         if whole is not None and whole.verdict is Verdict.PLAUSIBLE:
             self.partial = whole

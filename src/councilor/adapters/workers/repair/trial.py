@@ -31,6 +31,7 @@ from councilor.ports.worker import Workspace
 __all__ = ["Trial", "TrialResult", "Verdict", "collection_s"]
 
 MAX_NEIGHBOURS = 200
+MAX_OTHERS = 40
 MIDDLE_STAGE_S = 5.0
 NEIGHBOURS_S = 10.0
 SLACK_S = 0.3
@@ -48,6 +49,8 @@ class Verdict(StrEnum):
     """A target does not pass."""
     BREAKS = "breaks other tests"
     """The targets pass, and a test that passed does not."""
+    LIKELY = "likely"
+    """The targets pass, and every test tried that reaches the change; the whole suite was not run."""
     PLAUSIBLE = "plausible"
 
 
@@ -90,11 +93,14 @@ class Trial:
     _alone: dict[str, Outcome] = field(default_factory=dict, init=False)
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
-    async def try_fix(self, fix: Fix, *, remaining_s: float, wanted: Callable[[Fix], bool]) -> TrialResult | None:
+    async def try_fix(
+        self, fix: Fix, *, remaining_s: float, wanted: Callable[[Fix], bool], confirm: bool = True
+    ) -> TrialResult | None:
         """Run the stages until one fails.
 
         Args:
             wanted: asked between stages; when it says no, the trial ends without a result.
+            confirm: False leaves the whole suite out if the stages before it ran on a loaded one: `LIKELY`.
         """
         mode = TrialMode.COLD
         try:
@@ -108,7 +114,30 @@ class Trial:
                 return slow
         if not wanted(fix):
             return None
-        return await self._whole(fix, remaining_s, mode)
+        if not confirm and mode is not TrialMode.COLD:
+            run = TestRun(records=())
+            also_fixed = await self._also_fixed(fix)
+            return TrialResult(fix=fix, verdict=Verdict.LIKELY, run=run, also_fixed=also_fixed, mode=mode)
+        return await self.confirm(fix, remaining_s=remaining_s, mode=mode)
+
+    def narrowed(self, targets: tuple[str, ...]) -> Trial:
+        """The same for some of the targets; the others may go on failing."""
+        others = tuple(nodeid for nodeid in self.base.targets if nodeid not in targets)
+        base = replace(self.base, targets=targets, others=(*self.base.others, *others))
+        return Trial(
+            runner=self.runner, workspace=self.workspace, tree=self.tree, base=base, pool=self.pool, why=self.why
+        )  # fmt: skip
+
+    async def _also_fixed(self, fix: Fix) -> tuple[str, ...]:
+        others = self.base.others[:MAX_OTHERS]
+        if not others:
+            return ()
+        try:
+            run = await self._ask(fix, others, again=True, stop=False)
+        except _Unsure:
+            return ()
+        still = _not_passed(run.records, others)
+        return tuple(nodeid for nodeid in others if nodeid not in still)
 
     async def _quick(self, fix: Fix, wanted: Callable[[Fix], bool]) -> TrialResult | TrialMode | None:
         """The first stages on a loaded suite; its mode when the fix passed them.
@@ -216,7 +245,7 @@ class Trial:
             return TrialResult(fix=fix, verdict=Verdict.BREAKS, run=run, broken=broken)
         return True
 
-    async def _whole(self, fix: Fix, remaining_s: float, mode: TrialMode) -> TrialResult:
+    async def confirm(self, fix: Fix, *, remaining_s: float, mode: TrialMode = TrialMode.COLD) -> TrialResult:
         """The whole suite, cold: what a fix has to pass before it is offered."""
         run = await self._run(fix, None, remaining_s)
         broken = _unpassed(run, self.base.passing)
