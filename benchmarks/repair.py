@@ -36,7 +36,7 @@ from planting.edit import Category, same_meaning
 from planting.foreign import PeersMissingError
 from planting.ground import Ground, prepare_ground
 from planting.halves import function_of, is_drawn
-from planting.library import IndexUnreachableError, Library, cache_folder, fetch
+from planting.library import PINS, IndexUnreachableError, Library, cache_folder, fetch
 from planting.results import Trial, report, story
 from planting.screening import plant
 
@@ -168,7 +168,8 @@ def is_hidden(nodeid: str, ground: Ground) -> bool:
 
 def choose(bugs: Sequence[Bug]) -> list[Bug]:
     """The bugs that the variables ask for."""
-    chosen = list(bugs)
+    named = {library.partition("==")[0] for library in libraries()}
+    chosen = [bug for bug in bugs if bug.library in named]
     if only := os.environ.get("ONLY"):
         chosen = [bug for bug in chosen if bug.edit.category == only]
     if numbers := os.environ.get("BUG"):
@@ -192,15 +193,17 @@ def libraries() -> list[str]:
 
 async def catalogue(tools: Tools, chosen: Sequence[Library], folder: Path, seed: int) -> Catalogue:
     """The list of bugs: the committed one, or for other libraries and seeds one that is made once and kept."""
-    names = [library.name for library in chosen]
-    file = COMMITTED if (names, seed) == (LIBRARIES.split(","), SEED) else _kept(chosen, seed)
+    committed = seed == SEED and all(each.version == PINS.get(each.name, ("",))[0] for each in chosen)
+    file, again = COMMITTED if committed else _kept(chosen, seed), bool(os.environ.get("PLANT"))
     reasons = stale(load(file), chosen, seed=seed) if file.exists() else [f"there is no {file.name} yet"]
     if os.environ.get("CHECK"):
         sys.exit(f"{file}: " + "; ".join(reasons) if reasons else 0)
-    if not reasons and not os.environ.get("PLANT"):
+    if not reasons and not again:
         return load(file)
-    if file == COMMITTED and not os.environ.get("PLANT"):
+    if committed and not again:
         sys.exit(f"the list of bugs is stale ({'; '.join(reasons)}): make it anew with PLANT=1 make bench-repair")
+    if committed and {each.name for each in chosen} != set(PINS):
+        sys.exit("the committed list holds all pinned libraries: leave out LIBS, or name another SEED")
     say(f"planting ({'; '.join(reasons) or 'PLANT=1'}); this takes some ten minutes")
     grounds = [
         await prepare_ground(library, folder / "planting" / library.name, seed=seed, tools=tools, coverage=True)
