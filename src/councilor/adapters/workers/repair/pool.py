@@ -82,6 +82,7 @@ class Pool:
             finally:
                 order.reply(run)
             if run is None:
+                self.why = self.why or "a trial ended it"
                 return
 
 

@@ -1,0 +1,150 @@
+"""The repair worker with the suite kept loaded: what it finds there is what a run of its own would say."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from analysis import Bench, make_environment, make_tools, write
+
+from councilor.adapters.analyzers.pytest.trials import PytestServers
+from councilor.adapters.git import GitRepositories
+from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.adapters.sandbox.choose import KINDS
+from councilor.adapters.system import SystemClock
+from councilor.adapters.workers.repair import RepairWorker
+from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.ports.metrics import NoMetrics
+from councilor.ports.worker import Workspace
+
+SHOP = """
+LIMIT = 10
+
+
+def rate(count):
+    if count > LIMIT:
+        return 5
+    return 0
+"""
+TESTS = """
+from shop import rate
+
+def test_few(): assert rate(9) == 0
+def test_ten(): assert rate(10) == 5
+def test_many(): assert rate(11) == 5
+"""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "scratch").mkdir()
+    return Bench(environment=make_environment(make_tools(folder / "tools")), scratch=folder / "scratch")
+
+
+class Repair:
+    """One repository, and what the worker made of it."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench, self.folder = bench, folder
+        self.clock = SystemClock()
+
+    async def run(self, files: dict[str, str], target: str = "test_shop.py::test_ten") -> WorkerReport:
+        root = write(self.folder / "repository", files)
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "base"]):
+            subprocess.run(["git", *command], cwd=root, check=True)
+        repositories = GitRepositories(clock=self.clock, metrics=RecordingMetrics())
+        repository = await repositories.open(root, store=self.folder / "store")
+        tree = (await repository.resolve("HEAD")).tree
+        self.workspace = Workspace(
+            folder=self.folder / "workspace", scratch=self.folder / "scratch", environment=self.bench.environment,
+            repository=repository,
+        )  # fmt: skip
+        await repository.create_workspace(tree, self.workspace.folder)
+        sandbox = KINDS["bubblewrap"](scratch=self.bench.scratch, metrics=NoMetrics(), clock=self.clock)
+        worker = RepairWorker(
+            runner=self.bench.runner(), servers=PytestServers(sandbox=sandbox, clock=self.clock), clock=self.clock,
+            profile=WorkerProfile(name="repair", kind="repair"), parallel=2,
+        )  # fmt: skip
+        assignment = Assignment(
+            task_id="T", run_id="R", iteration=1, title="t", prompt="p", acceptance_nodeids=(target,), base_tree=tree,
+            refinement=None, scope_in=("shop.py",), scope_out=(), timeout_s=120.0,
+        )  # fmt: skip
+        return await worker.run(assignment, self.workspace, lambda progress: None)
+
+    @property
+    def shop(self) -> str:
+        return (self.workspace.folder / "shop.py").read_text()
+
+
+@pytest.fixture
+def repair(bench: Bench, tmp_path: Path) -> Repair:
+    return Repair(bench, tmp_path)
+
+
+def leftovers(repair: Repair) -> list[str]:
+    return [path.name for path in repair.workspace.scratch.iterdir() if path.name.startswith("trial-")]
+
+
+async def test_a_bug_in_a_function_is_repaired(repair: Repair) -> None:
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": TESTS})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert "count >= LIMIT" in repair.shop
+    assert "could not be kept loaded" not in report.text
+    assert leftovers(repair) == []
+
+
+async def test_a_bug_of_the_module_is_repaired(repair: Repair) -> None:
+    shop = "RATES = [0, 5, 7]\n\n\ndef rate(count):\n    return RATES[(count >= 10) + (count >= 20)]\n"
+    tests = TESTS + "def test_most(): assert rate(20) == 6\n"
+    report = await repair.run({"shop.py": shop, "test_shop.py": tests}, "test_shop.py::test_most")
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert repair.shop.startswith("RATES = [0, 5, 6]")
+    assert "could not be kept loaded" not in report.text
+
+
+async def test_code_that_starts_threads_when_imported_is_repaired(repair: Repair) -> None:
+    thread = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    report = await repair.run({"shop.py": thread + SHOP, "test_shop.py": TESTS})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert "count >= LIMIT" in repair.shop
+
+
+async def test_a_target_that_depends_on_the_tests_before_it_is_tried_cold(repair: Repair) -> None:
+    seen = "\nSEEN = []\n\ndef test_first(): SEEN.append(1)\n"
+    tests = TESTS.replace("def test_few()", seen + "def test_few()")
+    tests = tests.replace("assert rate(10) == 5", "assert not SEEN or rate(10) == 5")
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": tests})
+    assert "`test_shop.py::test_ten ends otherwise when the suite is kept loaded`" in report.text
+
+
+async def test_a_test_that_fails_by_itself_anyway_breaks_no_fix(repair: Repair) -> None:
+    tests = (
+        TESTS + "SEEN = []\ndef test_before(): SEEN.append(1)\ndef test_after(): assert rate(10) in (0, 5) and SEEN\n"
+    )
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": tests})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert "count >= LIMIT" in repair.shop
+
+
+async def test_a_fix_that_breaks_a_covering_test_is_told_from_one_that_does_not(repair: Repair) -> None:
+    tests = TESTS + "def test_eight(): assert rate(8) == 0\ndef test_none(): assert rate(0) == 0\n"
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": tests})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert b"breaks other tests: shop.py" in report.transcript
+
+
+async def test_a_test_that_kills_its_server_is_repaired_cold(repair: Repair) -> None:
+    tests = TESTS.replace("def test_ten():", "import os\ndef test_ten():\n    kill()\n   ") + (
+        "def kill():\n"
+        "    for pid in map(int, filter(str.isdecimal, os.listdir('/proc'))):\n"
+        "        command = open(f'/proc/{pid}/cmdline').read()\n"
+        "        if 'forking/server.py' in command and pid != os.getpid(): os.kill(pid, 9)\n"
+    )
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": tests})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert "count >= LIMIT" in repair.shop
+    assert "could not be kept loaded" in report.text
+    assert leftovers(repair) == []
