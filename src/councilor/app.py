@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +109,10 @@ class Tools:
     def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
         """Keep every other run off a repository."""
         return self.lock.hold(root, wait=wait)
+
+    def hold_all(self, roots: Iterable[Path], *, wait: bool) -> AbstractAsyncContextManager[None]:
+        """Keep every other run off several repositories."""
+        return self.lock.hold_all(roots, wait=wait)
 
     def limits(self, tier: int) -> EvidenceLimits:
         """What evidence may cost in a tier."""

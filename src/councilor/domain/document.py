@@ -25,7 +25,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from councilor.domain.gate import Severity, Violation
 from councilor.errors import InputError
 
-__all__ = ["Line", "Problem", "Record", "Text", "as_violation", "parse_mapping", "read_document", "refusal"]
+__all__ = [
+    "SIZE_LIMIT_BYTES",
+    "Line",
+    "Problem",
+    "Record",
+    "Text",
+    "as_violation",
+    "parse_mapping",
+    "read_document",
+    "refusal",
+]
 
 SIZE_LIMIT_BYTES = 128 * 1024
 DEPTH_LIMIT = 24

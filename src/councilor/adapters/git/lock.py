@@ -12,10 +12,10 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from councilor.adapters.git.discovery import locate
+from councilor.adapters.git.discovery import Location, locate
 from councilor.errors import BusyError
 from councilor.ports.clock import Clock
 
@@ -44,7 +44,7 @@ class RepositoryLock:
         """
         location = await asyncio.to_thread(locate, root)
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(os.fsencode(location.common_folder)).hexdigest()
+        name = _name(location)
         with (self._folder / f"{name}.lock").open("a+b", buffering=0) as file:
             while not _try(file.fileno()):
                 if not wait:
@@ -53,6 +53,22 @@ class RepositoryLock:
             os.ftruncate(file.fileno(), 0)
             file.write(str(os.getpid()).encode())
             yield
+
+    @contextlib.asynccontextmanager
+    async def hold_all(self, roots: Iterable[Path], *, wait: bool = False) -> AsyncIterator[None]:
+        """Hold the locks of several repositories, each once, in an order that keeps two such callers from each other's.
+
+        Args and errors: as for `hold`.
+        """
+        found = {_name(await asyncio.to_thread(locate, root)): root for root in roots}
+        async with contextlib.AsyncExitStack() as stack:
+            for name in sorted(found):
+                await stack.enter_async_context(self.hold(found[name], wait=wait))
+            yield
+
+
+def _name(location: Location) -> str:
+    return hashlib.sha256(os.fsencode(location.common_folder)).hexdigest()
 
 
 def _try(descriptor: int) -> bool:

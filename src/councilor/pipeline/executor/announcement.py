@@ -21,7 +21,7 @@ from councilor.domain.notification import Notification, compose, is_wanted, pres
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError
-from councilor.pipeline.executor.context import Parts
+from councilor.pipeline.executor.context import Parts, open_narrator
 from councilor.pipeline.executor.narration import Narrator
 from councilor.ports.notifier import Notifier
 
@@ -55,7 +55,7 @@ async def _announce(parts: Parts, task_id: str) -> None:
     if not is_wanted(message.reason, parts.notify_on):
         return
     # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = Narrator(task_id=task_id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+    narrator = open_narrator(parts, task_id)
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,

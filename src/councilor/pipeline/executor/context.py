@@ -30,7 +30,7 @@ from councilor.ports.repository import Commit, Repositories, Repository
 from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Worker
 
-__all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context"]
+__all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context", "open_narrator"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +127,12 @@ class RunContext:
         return body
 
 
-async def open_context(parts: Parts, run_id: str) -> RunContext:
+def open_narrator(parts: Parts, run_id: str) -> Narrator:
+    """The voice of a run."""
+    return Narrator(task_id=run_id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+
+
+async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunContext:
     """Derive the context of a run.
 
     Raises:
@@ -149,6 +154,6 @@ async def open_context(parts: Parts, run_id: str) -> RunContext:
         base=base,
         repository=repository,
         folder=folder,
-        narrator=Narrator(task_id=task.id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics),
+        narrator=narrator,
         ledger=parts.ledger.of_task(task.id, run_id=run_id),
     )

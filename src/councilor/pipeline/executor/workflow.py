@@ -26,7 +26,7 @@ from councilor.errors import CouncilorError, DeadlineError
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
-from councilor.pipeline.executor.context import Parts, RunContext, open_context
+from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
@@ -115,13 +115,15 @@ class Executor:
             await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
-        context = await open_context(self._parts, run_id)
+        narrator = open_narrator(self._parts, run_id)
         try:
+            context = await open_context(self._parts, run_id, narrator)
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
-            if not await _has_ended(context):
-                await context.narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
+            head = await self._parts.events.head(run_id)
+            if head is not None and head.state not in END_STATES:
+                await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
             await announce(self._parts, run_id)
             raise
         await announce(self._parts, run_id)

@@ -23,6 +23,7 @@ from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
+from councilor.surfaces.cli.submit import submit
 
 __all__ = ["app", "main"]
 
@@ -70,6 +71,7 @@ def options(
 
 app.command()(run.run)
 app.command()(run.judge)
+app.command()(submit)
 app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
