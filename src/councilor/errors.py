@@ -21,6 +21,7 @@ __all__ = [
     "NotFoundError",
     "RunCancelledError",
     "SandboxError",
+    "ShortageError",
     "UnavailableError",
 ]
 
@@ -108,6 +109,12 @@ class SandboxError(UnavailableError):
     """No sandbox of the required strength works here, so nothing was run."""
 
     default_hint = "Install bubblewrap (`apt-get install bubblewrap`), or see docs/reference/sandbox.md."
+
+
+class ShortageError(UnavailableError):
+    """This machine ran out of something that the work needs; nothing was decided."""
+
+    default_hint = "Free some space, then go on: councilor run --resume last."
 
 
 class MissingExtraError(UnavailableError):

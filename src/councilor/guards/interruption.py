@@ -1,10 +1,12 @@
-"""How a durable step ends before it is done: its deadline passes, its run is cancelled, or the engine stops.
+"""How a durable step ends before it is done: its deadline passes, its run is cancelled, the engine stops, or the host
+fails.
 
 Rules:
 - The step runs in its caller's task, so that cancelling the caller cancels the step, and its clean-up comes first.
 - A passed deadline is a `DeadlineError`, a failure of the step like any other.
 - `cancel` ends preemptible steps at once and lets the others finish; `stop` ends every step. Both raise
   `Interrupted`, which is no `Exception`: a workflow cannot take it for a failure of its own and carry on.
+- A fault of the host (`hostfault`) interrupts as well, in a step or between two: it is no outcome of the run.
 - Once interrupted, no further step begins.
 
 It remembers nothing and knows no database: engines do.
@@ -16,15 +18,39 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from councilor.errors import DeadlineError
+from councilor.errors import DeadlineError, UnavailableError
+from councilor.guards.hostfault import find_host_fault
 
-__all__ = ["Interrupted", "Interruption"]
+__all__ = ["Interrupted", "Interruption", "interruptible"]
 
 T = TypeVar("T")
 
 
 class Interrupted(BaseException):
     """A step was ended from outside; nothing of it is remembered."""
+
+    fault: UnavailableError | None = None
+    """The host's, when that is why."""
+
+
+def interruptible(workflow: Callable[[str], Awaitable[T]]) -> Callable[[str], Awaitable[T]]:
+    """`workflow`, interrupted by faults of the host instead of ended by them."""
+
+    async def run(run_id: str) -> T:
+        try:
+            return await workflow(run_id)
+        except Exception as error:
+            _interrupt_on_fault(run_id, error)
+            raise
+
+    return run
+
+
+def _interrupt_on_fault(name: str, error: Exception) -> None:
+    if (fault := find_host_fault(error)) is not None:
+        interrupted = Interrupted(name)
+        interrupted.fault = fault
+        raise interrupted from error
 
 
 class Interruption:
@@ -58,7 +84,7 @@ class Interruption:
 
         Raises:
             DeadlineError: it took longer than `timeout_s` seconds.
-            Interrupted: the run was cancelled or the engine stops.
+            Interrupted: the run was cancelled, the engine stops, or the host fails.
         """
         if self.cancelled or self.stopped:
             raise Interrupted(name)
@@ -74,6 +100,7 @@ class Interruption:
                 raise DeadlineError(
                     f"The step {name!r} took longer than {timeout_s:g} s.", backend=name, deadline_s=timeout_s
                 ) from error
+            _interrupt_on_fault(name, error)
             raise
         finally:
             self._preemptible.pop(timer, None)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from councilor.adapters.dbos.holds import Holds
 from councilor.domain.codec import JsonValue
 from councilor.errors import BusyError, DeadlineError, InputError, NotFoundError, RunCancelledError, UnavailableError
-from councilor.guards.interruption import Interrupted, Interruption
+from councilor.guards.interruption import Interrupted, Interruption, interruptible
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.engine import RunState, RunStatus, Workflow
 from councilor.ports.metrics import MetricsBackend
@@ -92,7 +92,7 @@ class DbosEngine:
             database_url=self._database_url,
             executor_id=self.executor_id,
             application_version=self._application_version,
-            workflow=workflow,
+            workflow=interruptible(workflow),
         )
 
     async def stop(self) -> None:
@@ -220,6 +220,8 @@ class DbosEngine:
                 raise RunCancelledError(f"The run {run_id} was cancelled.") from error
             if execution.switch.stopped:
                 raise UnavailableError("The engine was stopped.", backend="dbos") from error
+            if isinstance(error, Interrupted) and error.fault is not None:
+                raise error.fault from error
             raise
         finally:
             watcher.cancel()

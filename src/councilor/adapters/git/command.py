@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from councilor.errors import DeadlineError, InputError, UnavailableError
+from councilor.errors import DeadlineError, InputError, ShortageError, UnavailableError
 
 __all__ = ["Finished", "Git", "check_name", "check_version", "find_git", "run_together"]
 
@@ -61,6 +61,9 @@ _ENVIRONMENT = {
 S = TypeVar("S")
 T = TypeVar("T")
 _OLDEST = (2, 30)
+_SHORTAGE = re.compile(
+    rb"No space left on device|Disk quota exceeded|Read-only file system|Too many open files|Cannot allocate memory"
+)
 _OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -136,6 +139,7 @@ class Git:
 
         Raises:
             DeadlineError: it took longer than `timeout_s`, and was killed.
+            ShortageError: the disk is full, or a limit is reached.
         """
         process = await asyncio.create_subprocess_exec(
             self.executable,
@@ -157,7 +161,10 @@ class Git:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return Finished(code=process.returncode or 0, output=output, error=error)
+        done = Finished(code=process.returncode or 0, output=output, error=error)
+        if done.code and _SHORTAGE.search(error):
+            raise ShortageError(f"`git {arguments[0]}` ran out of something: {done.reason}", backend="git")
+        return done
 
     def _environment(self) -> dict[str, str]:
         environment = {**_ENVIRONMENT, "PATH": f"{Path(self.executable).parent}{os.pathsep}{os.defpath}"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from councilor.domain.codec import JsonValue, json_text
 from councilor.errors import BusyError, IntegrityError, NotFoundError, RunCancelledError, UnavailableError
-from councilor.guards.interruption import Interrupted, Interruption
+from councilor.guards.interruption import Interrupted, Interruption, interruptible
 from councilor.ports.engine import RunState, RunStatus, Workflow
 
 __all__ = ["MemoryEngine"]
@@ -72,7 +72,7 @@ class MemoryEngine:
 
     async def start(self, workflow: Workflow) -> None:
         """Register the workflow."""
-        self._workflow = workflow
+        self._workflow = interruptible(workflow)
 
     async def stop(self) -> None:
         """End every running step; the runs stay resumable."""
@@ -161,6 +161,8 @@ class MemoryEngine:
         except (Interrupted, BaseExceptionGroup) as error:
             if run.switch.stopped:
                 raise UnavailableError("The engine was stopped.", backend="memory") from error
+            if isinstance(error, Interrupted) and error.fault is not None:
+                raise error.fault from error
             if not run.switch.cancelled:
                 raise
             return

@@ -23,6 +23,7 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
+from councilor.guards.hostfault import find_host_fault
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
@@ -120,6 +121,8 @@ class Executor:
             context = await open_context(self._parts, run_id, narrator)
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
+            if find_host_fault(error) is not None:
+                raise  # the run is only interrupted
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:

@@ -4,15 +4,17 @@ exit codes."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 from councilor.app import start_logs
-from councilor.errors import CouncilorError, InputError, NotFoundError
+from councilor.errors import CouncilorError, InputError, NotFoundError, UnavailableError
+from councilor.guards.hostfault import find_host_fault
 from councilor.ports.events import EventStream
 from councilor.settings import Settings, load_settings
 from councilor.surfaces.cli.exits import ExitCode, exit_of_error
@@ -58,7 +60,19 @@ def execute(context: typer.Context, as_json: bool, body: Callable[[Session], Awa
         code = _report(_first(group), output)
     except CouncilorError as error:
         code = _report(error, output)
+    except OSError as error:
+        code = _report(_refusal_of_host(error), output)
     raise typer.Exit(code)
+
+
+def _refusal_of_host(error: OSError) -> UnavailableError:
+    """What the machine refused: a file or folder that is not ours, not there, or full."""
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return find_host_fault(error) or UnavailableError(
+        f"{place}{error.strerror or error}.",
+        backend="host",
+        hint="It must belong to you and be writable. V3_DATA_DIR names another data folder; see `councilor doctor`.",
+    )
 
 
 async def find_task(events: EventStream, fragment: str) -> str:
@@ -93,11 +107,10 @@ def _report(error: CouncilorError, output: Output) -> ExitCode:
 
 def _first(group: BaseExceptionGroup[BaseException]) -> CouncilorError:
     """The first of our errors in a group; a group without one is a defect, and is raised as it is."""
-    ours = group.subgroup(CouncilorError)
+    ours = group.subgroup(CouncilorError) or group.subgroup(OSError)
     if ours is None:
         raise group
     error: BaseException = ours
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, CouncilorError)
-    return error
+    return _refusal_of_host(error) if isinstance(error, OSError) else cast("CouncilorError", error)
