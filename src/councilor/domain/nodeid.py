@@ -2,8 +2,8 @@
 
 Rules:
 - An id is `path::Class::name[parameters]`.
-- Addresses in memory, UUIDs, and dates with a time in the parameters change from run to run. Two ids that are equal
-  without those name the same test, if there is only one such pair.
+- Addresses in memory, UUIDs, and dates with a time in the parameters change from run to run. Ids that are equal without
+  those name the same tests if there are as many of them; which is which cannot be told then.
 
 It does not decide what a changed id means: that is the gate's part.
 """
@@ -11,7 +11,6 @@ It does not decide what a changed id means: that is the gate's part.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 
 __all__ = ["bare", "file_of", "renamed", "volatile"]
@@ -42,12 +41,23 @@ def volatile(nodeid: str) -> bool:
 
 
 def renamed(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:
-    """Ids that are in `before` only -> the one id in `after` only that is the same but for what is fleeting."""
+    """Ids that are in `before` only -> ids that are in `after` only, and the same but for what is fleeting."""
     first, second = set(before), set(after)
-    gone = {nodeid: _lasting(nodeid) for nodeid in first - second if volatile(nodeid)}
-    come = {_lasting(nodeid): nodeid for nodeid in second - first if volatile(nodeid)}
-    counts = Counter([*gone.values(), *(_lasting(nodeid) for nodeid in second - first)])
-    return {nodeid: come[same] for nodeid, same in gone.items() if same in come and counts[same] == 2}
+    gone, come = _by_lasting(first - second), _by_lasting(second - first)
+    return {
+        old: new
+        for name, olds in gone.items()
+        if len(olds) == len(come.get(name, ()))
+        for old, new in zip(olds, come[name], strict=True)
+    }
+
+
+def _by_lasting(nodeids: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for nodeid in sorted(nodeids):
+        if volatile(nodeid):
+            groups.setdefault(_lasting(nodeid), []).append(nodeid)
+    return groups
 
 
 def _lasting(nodeid: str) -> str:

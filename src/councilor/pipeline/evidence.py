@@ -85,8 +85,7 @@ class EvidenceCollector(Meter):
             self.request,
             nodeids=tuple(left),
             first=tuple(left),
-            budget_s=max(0.0, budget_s - run.duration_s),
-            timeout_s=max(1.0, self.limits.timeout_s - run.duration_s),
+            budget_s=max(budget_s * (1 - FIRST_SHARE), budget_s - run.duration_s),
         )
         return joined(run, await self.run(request, folder))
 

@@ -23,17 +23,17 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode
 from councilor.domain.evidence import Breach, Outcome
 from councilor.domain.provenance import digest
-from councilor.errors import InputError, IntegrityError
+from councilor.errors import InputError
 from councilor.pipeline.evidence import Baseline, EvidenceCollector
 from councilor.pipeline.executor.check import as_json, collector_of, gate_input
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
-from councilor.pipeline.ledger import verify_artifact
+from councilor.pipeline.ledger import verified_body
 
 __all__ = ["measure_baseline"]
 
-NAME = "tests/base"
+MEASURED, REPEATED = "tests/base", "tests/base/repeated"
 LOOKED_AT = 5
 """Most earlier baselines that are compared."""
 
@@ -63,7 +63,7 @@ async def measure_baseline(
     )
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
-        NAME,
+        MEASURED if baseline.reused is None else REPEATED,
         as_json(baseline),
         tree=tree,
         parent=parent,
@@ -92,21 +92,21 @@ def _configuration(context: RunContext, collector: EvidenceCollector) -> str:
 async def _earlier(
     context: RunContext, collector: EvidenceCollector, configuration: str
 ) -> Sequence[tuple[str, Baseline]]:
-    """Earlier measurements of the same thing that verify, newest first, with their artifacts' ids; repetitions not."""
+    """Earlier measurements of the same thing that verify, newest first, with their artifacts' ids."""
     ledger, tree = context.parts.ledger, context.task.base_tree
     if ledger.verifier is None:
         return []
     found: list[tuple[str, Baseline]] = []
-    seen: set[str] = set()
-    for artifact in await ledger.storage.about_tree(tree, NAME, limit=LOOKED_AT):
-        with suppress(InputError, IntegrityError, ValueError):
-            baseline = decode(Baseline, json.loads(await ledger.storage.read(artifact.id)))
+    for artifact in await ledger.storage.about_tree(tree, MEASURED, limit=LOOKED_AT):
+        if (body := await verified_body(artifact, ledger.storage, ledger.verifier)) is None:
+            continue
+        with suppress(InputError, ValueError):
+            baseline = decode(Baseline, json.loads(body))
             about = baseline.evidence
             same = (about.tree, about.run_tree, about.base_tree) == (tree, tree, tree)
             same &= (about.env_hash, baseline.configuration) == (collector.environment.env_hash, configuration)
-            if same and about.id not in seen and await verify_artifact(artifact, ledger.storage, ledger.verifier):
-                seen.add(about.id)
-                found.append((baseline.reused or artifact.id, baseline))
+            if same and baseline.reused is None:
+                found.append((artifact.id, baseline))
     return found
 
 

@@ -22,6 +22,7 @@ A criterion's test comes from the base's test code where the base has it, else f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome, TestRun
 from councilor.domain.gate import GateResult, Severity, Violation
@@ -51,8 +52,10 @@ def base_tests(given: GateInput) -> GateResult:
     bundle = given.bundle
     if bundle is None:
         return unmeasured("base_tests", "no test was run")
+    gap = left_out(bundle, given.tier.tier)
     if not bundle.base.passed:
-        return unmeasured("base_tests", "no test passes on the base, so there is nothing to keep")
+        nothing = unmeasured("base_tests", "no test passes on the base, so there is nothing to keep")
+        return replace(nothing, violations=tuple(gap))
     expected = bundle.base.passed
     names = renamed(expected, bundle.candidate.passed)
     kept = (bundle.candidate.passed & expected) | names.keys()
@@ -67,7 +70,6 @@ def base_tests(given: GateInput) -> GateResult:
     if len(flaky) > given.tier.flaky_tests:
         message = f"{len(flaky)} tests are flaky, {given.tier.flaky_tests} allowed in tier {given.tier.tier}"
         failures.append(broken("BASE-4", Severity.MEDIUM, message, "Make them deterministic."))
-    gap = left_out(bundle, given.tier.tier)
     of_all = len(expected) + (len(set(bundle.gap.reaching + bundle.gap.apart) - expected) if bundle.gap else 0)
     return ruled(
         "base_tests",

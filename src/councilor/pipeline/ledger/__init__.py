@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from councilor.pipeline.ledger.export import export_task
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
-from councilor.pipeline.ledger.verification import Finding, Verification, verify_artifact, verify_task
+from councilor.pipeline.ledger.verification import Finding, Verification, verified_body, verify_task
 
-__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "export_task", "verify_artifact", "verify_task"]
+__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "export_task", "verified_body", "verify_task"]

@@ -26,7 +26,7 @@ from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.repository import Repository
 from councilor.ports.signer import Verifier
 
-__all__ = ["Finding", "Verification", "verify_artifact", "verify_task"]
+__all__ = ["Finding", "Verification", "verified_body", "verify_task"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +79,22 @@ async def verify_task(
     )
 
 
-async def verify_artifact(artifact: ExecutionArtifact, storage: ArtifactStorage, verifier: Verifier) -> bool:
-    """Whether one artifact is exactly what was signed, with everything that it says it came from."""
-    known = {item.id: item for item in await storage.of_task(artifact.task_id)}
-    return known.get(artifact.id) == artifact and not await _problems(artifact, known, storage, verifier)
+async def verified_body(artifact: ExecutionArtifact, storage: ArtifactStorage, verifier: Verifier) -> bytes | None:
+    """The bytes of an artifact that is exactly what was signed, of a task whose chain leads to its spec; else None."""
+    known = {artifact.id: artifact}
+    waiting = [artifact]
+    while waiting:
+        current = waiting.pop()
+        for wanted in {current.parent_id, *(item.artifact_id for item in current.inputs)} - {None, *known}:
+            if wanted is not None and (found := await storage.get(wanted)) is not None:
+                known[found.id] = found
+                waiting.append(found)
+    known = {item.id: item for item in known.values() if item.task_id == artifact.task_id}
+    try:
+        body = await storage.read(artifact.id)
+    except IntegrityError:
+        return None
+    return None if _problems_with(artifact, body, known, verifier) else body
 
 
 async def _commit_findings(
@@ -104,11 +116,20 @@ async def _problems(
     artifact: ExecutionArtifact, known: Mapping[str, ExecutionArtifact], storage: ArtifactStorage, verifier: Verifier
 ) -> Sequence[str]:
     try:
+        body = await storage.read(artifact.id)
+    except IntegrityError as error:
+        return [error.message]
+    return _problems_with(artifact, body, known, verifier)
+
+
+def _problems_with(
+    artifact: ExecutionArtifact, body: bytes, known: Mapping[str, ExecutionArtifact], verifier: Verifier
+) -> Sequence[str]:
+    try:
         envelope = Envelope.load(artifact.statement)
         if not verifier.verify(encode_for_signing(envelope.payload), envelope.signature, envelope.keyid):
             return [f"the signature does not verify with key {envelope.keyid[:16]}"]
         statement = envelope.statement()
-        body = await storage.read(artifact.id)
     except IntegrityError as error:
         return [error.message]
     signed = _signed_fields(statement) | {"keyid": envelope.keyid}

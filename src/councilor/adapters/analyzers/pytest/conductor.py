@@ -40,6 +40,7 @@ from councilor.adapters.analyzers.pytest.trial import (
     judge_controls,
 )
 from councilor.domain.evidence import Breach, Outcome, Shortfall, TestRecord, TestRun
+from councilor.domain.nodeid import volatile
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.environment import Environment
@@ -192,9 +193,11 @@ class PytestRunner:
         """Tests that passed: suspects first, then random quick ones, one of each function."""
         passed = [record for record in tally.records.values() if record.outcome is Outcome.PASSED]
         suspects = set(request.suspects)
-        chosen = {base_id(each.nodeid): each.nodeid for each in passed if each.nodeid in suspects}
+        # A name that changes from run to run would be looked for in vain.
+        lasting = [each.nodeid for each in passed if each.nodeid in suspects and not volatile(each.nodeid)]
+        chosen = {base_id(nodeid): nodeid for nodeid in lasting}
         chosen = dict(list(chosen.items())[:SUSPECTS])
-        quick = [each.nodeid for each in passed if each.duration_s < CONTROLLED_S]
+        quick = [each.nodeid for each in passed if each.duration_s < CONTROLLED_S and not volatile(each.nodeid)]
         wanted = len(chosen) + self._controls
         while quick and len(chosen) < wanted:
             nodeid = quick.pop(self._randomness.below(len(quick)))
