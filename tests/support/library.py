@@ -33,51 +33,58 @@ class IndexUnreachableError(Exception):
     """The package index gave nothing."""
 
 
-def cached_sdist() -> Path:
-    """The source distribution; downloaded the first time.
+def cached_sdist(requirement: str = REQUIREMENT, sha256: str = SHA256) -> Path:
+    """A source distribution; downloaded the first time.
 
     Raises:
         IndexUnreachableError: it is not cached, and the index cannot be reached.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "councilor-tests"
-    kept = folder / f"{REQUIREMENT.replace('==', '-')}.tar.gz"
-    if not (kept.exists() and hashlib.sha256(kept.read_bytes()).hexdigest() == SHA256):
+    kept = folder / f"{requirement.replace('==', '-')}.tar.gz"
+    if not (kept.exists() and hashlib.sha256(kept.read_bytes()).hexdigest() == sha256):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as fetched:
-            _download(Path(fetched)).replace(kept)
+            _download(Path(fetched), requirement, sha256).replace(kept)
     return kept
 
 
-def _download(folder: Path) -> Path:
-    (folder / "pinned.txt").write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n")
+def _download(folder: Path, requirement: str, sha256: str) -> Path:
+    (folder / "pinned.txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary", ":all:", "--require-hashes", "--dest", str(folder), "-r", str(folder / "pinned.txt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     found = list(folder.glob("*.tar.gz"))
     if done.returncode != 0 or len(found) != 1:
-        raise IndexUnreachableError(f"{REQUIREMENT} cannot be downloaded: {done.stderr.strip()[-500:]}")
+        raise IndexUnreachableError(f"{requirement} cannot be downloaded: {done.stderr.strip()[-500:]}")
     return found[0]
 
 
 def make_library(sdist: Path, folder: Path) -> Path:
     """A repository with two commits: the library as it is, and the bug."""
     with tarfile.open(sdist) as archive:
-        for member in archive:  # git refuses repositories of other users, and root would restore the packager's
-            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
-        archive.extractall(folder.parent / "unpacked")  # its hash is pinned
+        archive.extractall(folder.parent / "unpacked", members=own_everything(archive))  # its hash is pinned
     (unpacked,) = (folder.parent / "unpacked").iterdir()
     shutil.rmtree(unpacked / "parse.egg-info")
     unpacked.rename(folder)
     git(folder, "init", "-q", "-b", "main")
-    _commit(folder, REQUIREMENT)
+    commit_all(folder, REQUIREMENT)
     source = (folder / "parse.py").read_text(encoding="utf-8")
     assert source.count(RIGHT) == 1
     (folder / "parse.py").write_text(source.replace(RIGHT, WRONG), encoding="utf-8")
-    _commit(folder, "Change how numbers are read")
+    commit_all(folder, "Change how numbers are read")
     return folder
 
 
-def _commit(folder: Path, message: str) -> None:
+def own_everything(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """Its members as this user's: git refuses repositories of others, and root would restore the packager's."""
+    members = archive.getmembers()
+    for member in members:
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+    return members
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit everything."""
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", message)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 import unittest
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_every_canary_fails_and_everything_else_stays(seed: int) -> None:
     for function in parsed().functions:
         if "test_each" not in function.id:
             assert failing(text, function.id) == ""
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_files_that_are_indented_by_tabs_stay_python(seed: int) -> None:
+    """A tab and spaces in one block are a TabError, and the whole file would be lost."""
+    file = parsed(re.sub(r"(?m)^(?:    )+", lambda match: "\t" * (len(match[0]) // 4), SOURCE))
+    planted = plant([file], 5, SeededRandomness(seed=seed))
+    (text,) = planted.files.values()
+    for canary in planted.canaries:
+        assert failing(text, canary.id)
+    controlled = control([file], frozenset(each.id for each in file.functions), SeededRandomness(seed=seed))
+    (text,) = controlled.files.values()
+    for identifier in controlled.controls:
+        assert failing(text, identifier)
 
 
 @pytest.mark.parametrize("unittest_case", [False, True])

@@ -44,6 +44,8 @@ class Project:
     name: str = ""
     table: Mapping[str, Any] = field(default_factory=dict)
     """A `[project]` table with name and version; empty when only a build tells."""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """The `[project]` table as it is."""
     requires_python: str = ""
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -51,7 +53,11 @@ class Project:
     """Requirements in tables that no installer reads."""
     sources: tuple[str, ...] = ()
     """Folders of modules, relative to the top of the tree."""
+    known: bool = False
+    """Whether its requirements and extras are all in pyproject.toml, though its version may not be."""
     version_from_git: bool = False
+    scm_by_name: bool = False
+    """Whether what asks git for the version can be told by the project's name."""
     virtual: bool = False
     """Whether it only lists requirements and is nothing that is installed itself."""
     translated: bool = False
@@ -66,14 +72,14 @@ class Project:
     @property
     def declares_tests(self) -> bool:
         """Whether it says what its tests need."""
-        return bool((self.extras and not self.built) or self.groups or self.requirements)
+        return bool((self.extras and self.known) or self.groups or self.requirements)
 
     @property
     def lines(self) -> tuple[str, ...]:
         """Every requirement that it is known to have without a build, those of tests among them."""
-        extras = self.table.get("optional-dependencies") or {}
-        wanted = [name for name in self.extras if not self.built]
-        lines: list[str] = list(self.table.get("dependencies") or ())
+        extras = self.declared.get("optional-dependencies") or {}
+        wanted = [name for name in self.extras if self.known]
+        lines: list[str] = list(self.declared.get("dependencies") or ())
         for name in wanted:  # grows: an extra may name others of the same project
             for line in extras.get(name, ()):
                 own = re.fullmatch(rf"{re.escape(self.name)}\s*\[([^\]]+)\]", str(line).strip(), re.IGNORECASE)
@@ -108,19 +114,24 @@ def read_project(folder: str, files: Mapping[str, bytes]) -> Project | None:
     if legacy:
         table, more = poetry.project_table(poetry_table)
         notes += more
-    static = "name" in table and "version" in table and not table.get("dynamic")
+    dynamic = set(table.get("dynamic") or ())
+    static = "name" in table and "version" in table and not dynamic
+    known = "name" in table and not dynamic & {"dependencies", "optional-dependencies"}
     return Project(
         folder=folder,
         name=str(table.get("name") or config.get("metadata", {}).get("name") or _named(setup)),
         table=table if static else {},
+        declared=table,
         requires_python=str(table.get("requires-python") or config.get("options", {}).get("python_requires") or ""),
-        extras=_extras(table) if static or not installed else TEST_NAMES,
+        extras=_extras(table) if known or not installed else TEST_NAMES,
         groups=groups,
         requirements=tuple(dict.fromkeys([*of_groups.requirements, *requirements])),
         sources=tuple(dict.fromkeys(_sources(folder, tool, config, setup or b""))),
         virtual=not installed,
         translated=legacy,
+        known=known,
         version_from_git=bool(_FROM_GIT.search(text)),
+        scm_by_name=re.search(rb"setuptools[-_]scm", text) is not None and b"hatch-vcs" not in text,
         notes=tuple(notes),
     )
 

@@ -152,13 +152,12 @@ class Chooser:
         extras: list[str] = []
         for project in self._projects:
             path = f"{project.folder}/pyproject.toml".lstrip("/")
-            table = project.table
             others = names - {_normal(project.name)}
             beside = any(_normal(_name_of(line)) in others for line in project.lines)
-            if project.built:
+            if project.built and not project.known:
                 asked = ",".join(dict.fromkeys([*project.extras, *(() if project.folder else self._runner.extras)]))
                 arguments.append(f"./{project.folder}".rstrip("/") + f"[{asked}]" if asked else f"./{project.folder}")
-            elif not project.translated and not beside and (table.get("dependencies") or project.extras):
+            elif not project.translated and not beside and (project.declared.get("dependencies") or project.extras):
                 arguments += ["-r", path]
                 extras += project.extras
             arguments += [part for group in project.groups for part in ("--group", f"{path}:{group}")]

@@ -35,9 +35,12 @@ def version_variables(projects: Sequence[Project], version: str) -> dict[str, st
     taking = [project for project in projects if project.version_from_git]
     if not taking:
         return {}
-    names = [re.sub(r"[-_.]+", "_", project.name).upper() for project in taking if project.name]
-    variables = {f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}": version for name in names}
-    if len(names) < len(taking):
+    named = [project for project in taking if project.name and project.scm_by_name]
+    variables = {
+        f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{re.sub(r'[-_.]+', '_', project.name).upper()}": version
+        for project in named
+    }
+    if len(named) < len(taking):
         variables["SETUPTOOLS_SCM_PRETEND_VERSION"] = version
     return variables | {
         "PBR_VERSION": version,

@@ -17,7 +17,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from councilor.adapters.analyzers.pytest.source import Insertion, TestFile, TestFunction, lines_of
+from councilor.adapters.analyzers.pytest.source import Insertion, TestFile, TestFunction, indentation, lines_of
 from councilor.ports.clock import Randomness
 
 __all__ = ["Canary", "Planted", "plant"]
@@ -116,8 +116,10 @@ def _text(file: TestFile, sibling: TestFunction, name: str, randomness: Randomne
     head = [*(f"@{ast.unparse(mark)}" for mark in marks), f"def {name}({'self' if of_class and not static else ''}):"]
     if static:
         head.insert(0, "@staticmethod")
-    indent = " " * sibling.node.col_offset
-    lines = [indent + line for line in head] + [f"{indent}    {line}" for line in body]
+    indent = indentation(file.text, sibling.node)
+    step = "\t" if "\t" in indent else "    "
+    body = [line.replace("    ", step) for line in body]
+    lines = [indent + line for line in head] + [f"{indent}{step}{line}" for line in body]
     gap = "\n" if of_class else "\n\n"
     return gap + "\n".join(lines) + "\n", strict
 

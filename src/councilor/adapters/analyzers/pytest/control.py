@@ -16,7 +16,14 @@ import ast
 from collections.abc import Sequence
 
 from councilor.adapters.analyzers.pytest.canary import Planted, splice
-from councilor.adapters.analyzers.pytest.source import Insertion, TestFile, TestFunction, lines_of
+from councilor.adapters.analyzers.pytest.source import (
+    Insertion,
+    TestFile,
+    TestFunction,
+    first_line,
+    indentation,
+    lines_of,
+)
 from councilor.ports.clock import Randomness
 
 __all__ = ["control"]
@@ -37,7 +44,7 @@ def control(files: Sequence[TestFile], chosen: frozenset[str], randomness: Rando
             if function.id not in chosen or function.id in changed or _explores(function):
                 continue
             edit = _other_literal(function, randomness)
-            line = None if edit else _failing_line(function, randomness)
+            line = None if edit else _failing_line(file, function, randomness)
             edits += [edit] if edit else []
             lines += [line] if line else []
             if edit or line:
@@ -89,24 +96,19 @@ def _compared(statement: ast.stmt) -> ast.Constant | None:
     return literals[0] if len(literals) == 1 and literals[0].lineno == literals[0].end_lineno else None
 
 
-def _failing_line(function: TestFunction, randomness: Randomness) -> tuple[int, str] | None:
+def _failing_line(file: TestFile, function: TestFunction, randomness: Randomness) -> tuple[int, str] | None:
     body = function.node.body
     places = [
         statement
         for before, statement in zip([None, *body], body, strict=False)
-        if _first_line(statement) > (before.end_lineno or 0 if before else function.node.lineno)
+        if first_line(statement) > (before.end_lineno or 0 if before else function.node.lineno)
         and statement.col_offset > function.node.col_offset
     ]
     if not places or places[0] is not body[0]:
         return None
     place = places[0 if _leaves(function) else randomness.below(len(places))]
     number = 2 + randomness.below(90)
-    return _first_line(place) - 1, f"{' ' * place.col_offset}assert len(range({number})) == {number + 1}\n"
-
-
-def _first_line(statement: ast.stmt) -> int:
-    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(mark.lineno for mark in decorators)])
+    return first_line(place) - 1, f"{indentation(file.text, place)}assert len(range({number})) == {number + 1}\n"
 
 
 def _replaced(text: str, edits: Sequence[Edit]) -> str:

@@ -18,7 +18,18 @@ from functools import partial
 
 from councilor.domain.syntax import parse_module
 
-__all__ = ["Insertion", "TestFile", "TestFunction", "base_id", "file_of", "lines_of", "read_test_file", "restore_lines"]
+__all__ = [
+    "Insertion",
+    "TestFile",
+    "TestFunction",
+    "base_id",
+    "file_of",
+    "first_line",
+    "indentation",
+    "lines_of",
+    "read_test_file",
+    "restore_lines",
+]
 
 SOURCE_BYTES = 1_000_000
 
@@ -97,6 +108,18 @@ def _functions(path: str, module: ast.Module) -> Iterator[TestFunction]:
 def lines_of(text: str) -> list[str]:
     """Lines as the parser counts them, ends kept; `str.splitlines` knows more kinds of line ends."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def indentation(text: str, node: ast.stmt) -> str:
+    """What a statement's first line begins with: spaces or tabs, as its neighbours must."""
+    line = lines_of(text)[first_line(node) - 1]
+    return line[: len(line) - len(line.lstrip())]
+
+
+def first_line(statement: ast.stmt) -> int:
+    """The 1-based line on which a statement begins, its decorators included."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(mark.lineno for mark in decorators)])
 
 
 def restore_lines(text: str, insertions: Mapping[str, Sequence[Insertion]]) -> str:
