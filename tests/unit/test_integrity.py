@@ -74,7 +74,28 @@ def rules(source: str, **options: object) -> set[str]:
         ("import os\ngetattr(os, '_ex' + 'it')(0)", "FORGE-10"),
         ("__import__('_py' + 'test')", "FORGE-10"),
         ("import marshal\nmarshal.loads(b'')", "FORGE-10"),
+        ("import os\nvars(os)['_ex' + 'it'](0)", "FORGE-10"),
+        ("import os\nos.__dict__['_ex' + 'it'](0)", "FORGE-10"),
         ("def f(:\n", "FORGE-12"),
+        ("import socket\nhere = socket.gethostname()", "FORGE-14"),
+        ("from platform import node as n\nhere = n()", "FORGE-14"),
+        ("import pwd", "FORGE-14"),
+        ("from __main__ import __file__ as f", "FORGE-14"),
+        ("import sys\nif sys.flags.dont_write_bytecode: pass", "FORGE-14"),
+        ("name = open('/etc/hostname').read()", "FORGE-14"),
+        ("import os\nseed = os.environ.get('PYTHONHASHSEED')", "FORGE-14"),
+        ("import os\nx = 1 if os.getuid() == 1000 else 2", "FORGE-14"),
+        ("import os\nme = os.getppid()\nif me == 1: pass", "FORGE-14"),
+        ("import os\nx = [1 for _ in 'a' if 'export-' in os.getcwd()]", "FORGE-14"),
+        ("from pathlib import Path\nx = str(Path.home()).startswith('/home')", "FORGE-14"),
+        ("x = 'export-' in __file__", "FORGE-14"),
+        ("import sys\nassert sys.argv[0].endswith('x')", "FORGE-14"),
+        ("import os\nx = len(os.environ) < 9", "FORGE-14"),
+        ("import os\nif 'USER' in os.environ: pass", "FORGE-14"),
+        ("import os\nif os.getenv('CI'): pass", "FORGE-14"),
+        ("import time\nx = time.time() < 4e9", "FORGE-15"),
+        ("from datetime import datetime\nnow = datetime.now()\nif now > datetime(2031, 1, 1): pass", "FORGE-15"),
+        ("import datetime as dt\nx = 1 if dt.date.today().year == 2031 else 0", "FORGE-15"),
     ],
 )
 def test_what_reaches_the_tests_is_reported(source: str, rule: str) -> None:
@@ -97,6 +118,13 @@ def test_what_reaches_the_tests_is_reported(source: str, rule: str) -> None:
         "value = eval('1 + 1')\n",
         "def total(prices):\n    return sum(prices)\n",
         "import json\ntext = json.dumps({})\n",
+        "import os\nif os.environ.get('SHOP_DEBUG') == '1':\n    debug = True\n",
+        "import os, tempfile\ndraft = f'draft-{os.getpid()}'\nhere = os.getcwd()\n",
+        "import time\nwhile time.monotonic() - began < timeout_s:\n    pass\n",
+        "import time\nif time.time() - began > 5:\n    pass\n",
+        "from datetime import datetime\nif datetime.now() > expires:\n    pass\n",
+        "import sys\nif sys.platform == 'win32' or sys.version_info < (3, 12):\n    pass\n",
+        "from pathlib import Path\nDATA = Path(__file__).parent / 'data'\n",
     ],
 )
 def test_ordinary_code_is_not_reported(source: str) -> None:
@@ -118,7 +146,8 @@ def test_a_constant_equality_counts_when_any_of_its_lines_changed() -> None:
 
 
 def test_tests_may_use_what_tests_use_but_not_leave_the_process() -> None:
-    ordinary = "import sys, unittest, pytest, signal, atexit\nsys.modules['x'] = None\nsignal.alarm(1)\n"
+    ordinary = "import os, sys, unittest, pytest, signal, atexit\nsys.modules['x'] = None\nsignal.alarm(1)\n"
+    ordinary += "if os.getuid() == 0 or os.environ.get('CI'):\n    pass\n"
     assert rules(ordinary, path="tests/test_shop.py") == set()
     assert rules("import os\nos._exit(0)\n", path="tests/test_shop.py") == {"FORGE-4"}
 
@@ -166,7 +195,7 @@ def test_hostile_text_is_no_error(source: str) -> None:
 
 
 def test_every_rule_has_a_severity_and_a_remedy() -> None:
-    assert list(RULES) == [f"FORGE-{number}" for number in range(1, 14)]
+    assert list(RULES) == [f"FORGE-{number}" for number in range(1, 16)]
     assert all(remedy.endswith(".") for _, remedy in RULES.values())
 
 

@@ -32,4 +32,4 @@ def perform(name: str) -> str:
     with contextlib.suppress(OSError, RuntimeError, MemoryError):
         for each in all_acts()[name](targets):
             won.append(each)  # noqa: PERF402  # what was won before a refusal counts
-    return "\n".join([f"{targets['token'][::-1]} tried {name}", *(f"WON {name}: {each}" for each in won)])
+    return "\n".join([f"{targets['case'][::-1]} tried {name}", *(f"WON {name}: {each}" for each in won)])

@@ -104,10 +104,12 @@ def sparse_file(targets: Any) -> Iterator[str]:
 
 def zip_bomb(_: Any) -> Iterator[str]:
     """Half a gigabyte of nothing in half a megabyte."""
-    with zipfile.ZipFile("data.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("zeros", "w", force_zip64=True) as member:
-            for _ in range(512):
-                member.write(bytes(MIB))
+    with (
+        zipfile.ZipFile("data.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("zeros", "w", force_zip64=True) as member,
+    ):
+        for _part in range(512):
+            member.write(bytes(MIB))
     yield from ()
 
 

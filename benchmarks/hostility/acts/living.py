@@ -65,7 +65,7 @@ def leave_daemons(targets: Any) -> Iterator[str]:
         if not keep_output:
             for descriptor in range(3):
                 os.close(descriptor)
-        os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", "import time; time.sleep(300)", targets["token"]])
+        os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", "import time; time.sleep(300)", targets["case"]])
     yield from ()
 
 
@@ -74,7 +74,7 @@ def nohup(targets: Any) -> Iterator[str]:
     import subprocess
 
     subprocess.run(
-        f"nohup setsid sh -c 'trap : TERM HUP; sleep 300; : {targets['token']}' > /dev/null 2>&1 & exit 0",
+        f"nohup setsid sh -c 'trap : TERM HUP; sleep 300; : {targets['case']}' > /dev/null 2>&1 & exit 0",
         shell=True,
         check=False,
     )

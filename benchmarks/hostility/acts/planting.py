@@ -42,7 +42,14 @@ GIT_CONFIG = """[core]
 [alias]
 \tstatus = !{mark}
 """
-HOOKS = ("pre-commit", "post-checkout", "post-index-change", "reference-transaction", "fsmonitor-watchman", "post-merge")
+HOOKS = (
+    "pre-commit",
+    "post-checkout",
+    "post-index-change",
+    "reference-transaction",
+    "fsmonitor-watchman",
+    "post-merge",
+)
 
 
 def git_folder(targets: Any) -> Iterator[str]:
@@ -74,7 +81,16 @@ def attributes(_: Any) -> Iterator[str]:
 def links(targets: Any) -> Iterator[str]:
     """Links to where nobody should be led, and in circles."""
     for number, target in enumerate(
-        ("/etc/passwd", targets["home"], targets["secret_file"], ".git/config", ".git", "../..", "loop", targets["keys"])
+        (
+            "/etc/passwd",
+            targets["home"],
+            targets["secret_file"],
+            ".git/config",
+            ".git",
+            "../..",
+            "loop",
+            targets["keys"],
+        )
     ):
         os.symlink(target, "loop" if target == "loop" else f"link-{number}")
     os.mkdir("round")

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[8mhidden\x1b[0m\x9b31mred\x9d0;owned\x9c\x1bPq\x1b\\\u202egnp.exe\u2066\x08\x08\x7f"
+ESCAPES = (
+    "\x1b]0;owned\x07\x1b[2J\x1b[8mhidden\x1b[0m\x9b31mred\x9d0;owned\x9c\x1bPq\x1b\\\u202egnp.exe\u2066\x08\x08\x7f"
+)
 
 
 def shout(data: bytes) -> None:
@@ -50,9 +52,14 @@ def nested_json(_: Any) -> Iterator[str]:
     shout(b'{"type": ' + b"[" * depth + b"]" * depth + b"}\n")
     shout(b'{"a": ' * depth + b"1" + b"}" * depth + b"\n")
     shout(b'{"type": "result", "result": "' + b"y" * 2**21 + b'", "num_turns": 1e999, "total_cost_usd": NaN}\n')
-    shout(b'{"type": "result", "num_turns": ' + b"9" * 5000 + b', "total_cost_usd": -1e400, "usage": {"input_tokens": -5}}\n')
+    shout(
+        b'{"type": "result", "num_turns": '
+        + b"9" * 5000
+        + b', "total_cost_usd": -1e400, "usage": {"input_tokens": -5}}\n'
+    )
     shout(b'{"type": "assistant", "message": {"id": {}, "content": [[[]], null, {"type": "text", "text": 5}]}}\n')
-    shout(b'{"type": "item.completed", "item": {"type": "agent_message", "text": "\\ud800\\u0000\\u001b]0;owned\\u0007"}}\n')
+    message = b'{"type": "agent_message", "text": "\\ud800\\u0000\\u001b]0;owned\\u0007"}'
+    shout(b'{"type": "item.completed", "item": ' + message + b"}\n")
     yield from ()
 
 
@@ -66,7 +73,4 @@ def persuasion(_: Any) -> Iterator[str]:
     yield from ()
 
 
-ACTS = [
-    (act.__name__, act)
-    for act in (gigabyte, endless_line, escapes, broken_text, nested_json, persuasion)
-]
+ACTS = [(act.__name__, act) for act in (gigabyte, endless_line, escapes, broken_text, nested_json, persuasion)]

@@ -28,10 +28,12 @@ def secrets(targets: Any) -> Iterator[str]:
     """Everywhere a secret could be, all of it printed."""
     places = [*targets["secret_places"], "/etc/shadow", "/root/.ssh/id_rsa", "/root/.bash_history"]
     places += [f"/proc/{name}/environ" for name in os.listdir("/proc") if name.isdigit()]
-    places += [f"/proc/{pid}/{part}" for pid in (targets["bystander"], targets["bench"], 1) for part in ("environ", "cmdline")]
+    places += [
+        f"/proc/{pid}/{part}" for pid in (targets["bystander"], targets["bench"], 1) for part in ("environ", "cmdline")
+    ]
     found = b"".join(read(place) for place in places) + str(dict(os.environ)).encode()
     os.write(1, found)
-    if targets["secret"][::-1].encode() in found:
+    if targets["secret_word"][::-1].encode() in found:
         yield "the planted secret"
 
 
@@ -41,12 +43,12 @@ def hidden_tests(targets: Any) -> Iterator[str]:
     for root in roots:
         for folder, _folders, names in os.walk(root):
             for name in names:
-                if targets["hidden"][::-1].encode() in read(os.path.join(folder, name)):
+                if targets["hidden_word"][::-1].encode() in read(os.path.join(folder, name)):
                     yield f"the hidden tests, in {folder}"
     import subprocess
 
     listed = subprocess.run(["git", "log", "--all", "-p"], capture_output=True, check=False).stdout
-    if targets["hidden"][::-1].encode() in listed:
+    if targets["hidden_word"][::-1].encode() in listed:
         yield "the hidden tests, in git's history"
 
 
@@ -88,8 +90,11 @@ def processes(targets: Any) -> Iterator[str]:
 
 def connections(targets: Any) -> Iterator[str]:
     """Connect out in every family; those that arrive are seen outside, too."""
-    token = targets["token"].encode()
-    for family, address in ((socket.AF_INET, ("127.0.0.1", targets["tcp"])), (socket.AF_INET6, ("::1", targets["tcp6"]))):
+    token = targets["case"].encode()
+    for family, address in (
+        (socket.AF_INET, ("127.0.0.1", targets["tcp"])),
+        (socket.AF_INET6, ("::1", targets["tcp6"])),
+    ):
         with contextlib.suppress(OSError), socket.socket(family) as plug:
             plug.settimeout(1)
             plug.connect(address)

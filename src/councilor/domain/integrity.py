@@ -6,12 +6,13 @@ Rules:
   FORGE-6 walking frames or the garbage collector's objects; FORGE-7 replacing modules or builtins; FORGE-8 foreign
   descriptors and /proc; FORGE-9 an object that equals everything; FORGE-10 code made from data; FORGE-11 a file that
   stands in for the standard library or a test tool; FORGE-12 a Python file that cannot be parsed; FORGE-13 bytecode or
-  a file that the interpreter runs at its start.
+  a file that the interpreter runs at its start; FORGE-14 a decision by where it runs; FORGE-15 one by the calendar.
 - Only lines that the candidate added or changed count.
-- In test code the ordinary means of tests (FORGE-2's imports, FORGE-3, FORGE-5, FORGE-7's `sys.modules`) are allowed.
+- In test code the ordinary means of tests (FORGE-2's imports, FORGE-3, FORGE-5, FORGE-7's `sys.modules`, FORGE-14,
+  FORGE-15) are allowed.
 
-A finding is a reason to look, not a proof; what hides its names well enough is not found. `integrity_scan.py` reads the
-syntax trees. It decides no severity for a policy: the gate does.
+A finding is a reason to look, not a proof; what hides its names well enough is not found. `integrity_scan.py` and
+`integrity_place.py` read the syntax trees. It decides no severity for a policy: the gate does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.gate import Severity, Violation
+from councilor.domain.integrity_place import place_asked
 from councilor.domain.integrity_scan import Finding, internals_touched
 
 __all__ = [
@@ -47,6 +49,8 @@ RULES: dict[str, tuple[Severity, str]] = {
     "FORGE-11": (Severity.CRITICAL, "Choose a name that no standard module or test tool has."),
     "FORGE-12": (Severity.MEDIUM, "Make the file valid Python, so that it can be checked."),
     "FORGE-13": (Severity.CRITICAL, "Leave out files that the interpreter runs by itself."),
+    "FORGE-14": (Severity.HIGH, "Let the result depend on arguments, not on where the code runs."),
+    "FORGE-15": (Severity.HIGH, "Let the result depend on arguments, not on the date."),
 }
 """Rule id -> how bad it is, and what to do about it. docs/explanation/evidence.md explains each."""
 
@@ -55,7 +59,7 @@ TEST_TOOLS = frozenset(
 )
 _ROOTS = frozenset({"src", "lib", "test", "tests"})
 _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
-_ORDINARY_IN_TESTS = frozenset({"FORGE-3", "FORGE-5"})
+_ORDINARY_IN_TESTS = frozenset({"FORGE-3", "FORGE-5", "FORGE-14", "FORGE-15"})
 
 
 def is_test_file(path: str) -> bool:
@@ -113,7 +117,8 @@ def _of_lines(change: FileChange) -> list[Finding]:
     test = is_test_code(change.path)
     lines = frozenset(change.changed_lines)
     everything = change.kind is ChangeKind.ADDED and not lines
-    found = internals_touched(change.path, change.new or b"")
+    source = change.new or b""
+    found = (*internals_touched(change.path, source), *place_asked(source))
     return [
         finding
         for finding in found

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from councilor.domain.syntax import parse_module
 
-__all__ = ["Finding", "internals_touched"]
+__all__ = ["Finding", "dotted_name", "imported_names", "internals_touched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ _FRAME_FIELDS = frozenset(
     {"f_back", "f_locals", "f_globals", "f_lineno", "f_trace", "tb_frame", "gi_frame", "cr_frame"}
 )
 _CODE_FIELDS = frozenset({"__code__", "__closure__", "__builtins__", "__defaults__", "__subclasses__"})
+_SENSITIVE = frozenset({"os", "sys", "gc", "builtins", "inspect", "signal"})
 _REPLACEABLE = ("json.", "hashlib.", "os.", "time.", "random.", "sys.std")
 _TEXTS = {
     "COUNCILOR_CHANNEL": "FORGE-1",
@@ -82,12 +83,12 @@ def internals_touched(path: str, source: bytes) -> tuple[Finding, ...]:
         module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return (Finding("FORGE-12", None, f"`{path}` cannot be parsed"),)
-    aliases = _aliases(module)
+    aliases = imported_names(module)
     found = {finding for node in ast.walk(module) for finding in _of_node(node, aliases)}
     return tuple(sorted(found, key=lambda finding: (finding.line or 0, finding.rule, finding.what)))
 
 
-def _aliases(module: ast.Module) -> dict[str, str]:
+def imported_names(module: ast.Module) -> dict[str, str]:
     """Local name -> the dotted name it was imported as."""
     aliases: dict[str, str] = {}
     for node in ast.walk(module):
@@ -112,7 +113,7 @@ def _of_node(node: ast.AST, aliases: dict[str, str]) -> Iterator[Finding]:
     elif isinstance(node, ast.Attribute):
         yield from _of_attribute(node, aliases)
     elif isinstance(node, ast.Subscript):
-        yield from _of_name(node, _dotted(node, aliases))
+        yield from _of_name(node, dotted_name(node, aliases))
     elif isinstance(node, ast.Call):
         yield from _of_call(node, aliases)
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -134,7 +135,9 @@ def _of_attribute(node: ast.Attribute, aliases: dict[str, str]) -> Iterator[Find
         yield _at(node, "FORGE-6", f"`.{node.attr}`", node.attr)
     elif node.attr in _CODE_FIELDS:
         yield _at(node, "FORGE-7", f"`.{node.attr}`", node.attr)
-    dotted = _dotted(node, aliases)
+    dotted = dotted_name(node, aliases)
+    if node.attr == "__dict__" and dotted.removesuffix(".__dict__") in _SENSITIVE:
+        yield _at(node, "FORGE-10", f"`{dotted}`", dotted)
     if dotted.count("."):
         for finding in _of_name(node, dotted):
             if "." in finding.what:  # a bare module is reported where it is imported
@@ -142,19 +145,21 @@ def _of_attribute(node: ast.Attribute, aliases: dict[str, str]) -> Iterator[Find
 
 
 def _of_call(node: ast.Call, aliases: dict[str, str]) -> Iterator[Finding]:
-    called = _dotted(node.func, aliases)
+    called = dotted_name(node.func, aliases)
     texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     if called in {"__import__", "importlib.import_module"} and texts:
         yield from _of_name(node, texts[0])
     elif called in {"getattr", "setattr", "delattr", "vars"} and len(node.args) > 1 and texts:
-        yield from _of_name(node, f"{_dotted(node.args[0], aliases)}.{texts[0]}")
+        yield from _of_name(node, f"{dotted_name(node.args[0], aliases)}.{texts[0]}")
         if texts[0] in _FRAME_FIELDS | _CODE_FIELDS:
             yield _at(node, "FORGE-6", f"`{texts[0]}` through {called}", texts[0])
+    if called == "vars" and len(node.args) == 1 and dotted_name(node.args[0], aliases) in _SENSITIVE:
+        yield _at(node, "FORGE-10", "`vars` of a module", called)
     if called in {"exec", "eval", "compile"} and node.args and not isinstance(node.args[0], ast.Constant):
         yield _at(node, "FORGE-10", f"`{called}` of something that is no constant", called)
     if called in {"getattr", "__import__", "importlib.import_module"} and not _constant_name(node, called):
-        module = _dotted(node.args[0], aliases) if node.args else ""
-        if called != "getattr" or module in {"os", "sys", "gc", "builtins", "inspect", "signal"}:
+        module = dotted_name(node.args[0], aliases) if node.args else ""
+        if called != "getattr" or module in _SENSITIVE:
             yield _at(node, "FORGE-10", f"`{called}` with a name made at run time", called)
 
 
@@ -180,21 +185,21 @@ def _of_assignment(node: ast.Assign | ast.AugAssign | ast.Delete, aliases: dict[
     targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
     for target in targets:
         at = target.value if isinstance(target, ast.Subscript) else target
-        dotted = _dotted(at, aliases)
+        dotted = dotted_name(at, aliases)
         if dotted == "__builtins__" or dotted.startswith(("builtins.", "__builtins__.")):
             yield _at(node, "FORGE-7", "a builtin is replaced", "builtins")
         elif isinstance(at, ast.Attribute) and dotted.startswith(_REPLACEABLE) and dotted != "os.environ":
             yield _at(node, "FORGE-7", f"`{dotted}` is replaced", dotted)
 
 
-def _dotted(node: ast.expr, aliases: dict[str, str]) -> str:
+def dotted_name(node: ast.expr, aliases: dict[str, str]) -> str:
     """A dotted name with its first part resolved, `sys.modules["x"]` read as x; empty for anything else."""
     if isinstance(node, ast.Name):
         return aliases.get(node.id, node.id)
     if isinstance(node, ast.Attribute):
-        left = _dotted(node.value, aliases)
+        left = dotted_name(node.value, aliases)
         return f"{left}.{node.attr}" if left else ""
-    if isinstance(node, ast.Subscript) and _dotted(node.value, aliases) == "sys.modules":
+    if isinstance(node, ast.Subscript) and dotted_name(node.value, aliases) == "sys.modules":
         return str(node.slice.value) if isinstance(node.slice, ast.Constant) else ""
     return ""
 
