@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from councilor.domain.mutation.mutant import Edit
-from councilor.domain.mutation.scope import BUILTINS, Facts
+from councilor.domain.mutation.scope import BUILTINS, RECEIVERS, Facts
 from councilor.domain.mutation.source import FunctionNode, Source
 
 __all__ = ["Gap", "gaps"]
@@ -76,7 +76,7 @@ class Gap:
         """Local variables and parameters, the latest bound first."""
         line = self.line - 1 if self.after else self.line
         early = self.facts.before(max(line, self.facts.function.body[0].lineno - 1))
-        return early or list(self.facts.parameters)
+        return early or [name for name in self.facts.parameters if name not in RECEIVERS]
 
     @cached_property
     def visible(self) -> frozenset[str]:

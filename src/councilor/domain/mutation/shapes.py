@@ -30,11 +30,12 @@ KEPT_AS = ("list({})", "dict({})", "tuple({})", "set({})", "str({})", "int({})",
 """What a parameter is often turned into when it is kept."""
 MADE_FROM = (
     "list({})", "tuple({})", "dict({})", "set({})", "len({})", "sorted({})", "str({})", "int({})", '"".join({})',
-    "zip(*{})", "iter({})", "{}[0]", "cls({})", "self.__class__({})",
+    "zip(*{})", "iter({})", "{}[0]", "cls({})", "self.__class__({})", '"\\n".join({})', '", ".join({})', "not {}",
 )  # fmt: skip
 """What a result is often made of."""
 MAX_VALUES = 5
 MAX_RETURNED = 6
+MAX_COMPUTED = 12
 MAX_RAISED = 4
 
 
@@ -66,7 +67,13 @@ def _bound_inside(gap: Gap) -> frozenset[str]:
 
 def _definitions(gap: Gap) -> Iterator[tuple[str, float]]:
     for name in missing_names(gap):
-        yield from ((f"{name} = {value}", weight) for value, weight in _values_of(gap, name))
+        share = 1.0 if gap.line <= _first_read(gap, name) else 0.3
+        yield from ((f"{name} = {value}", share * weight) for value, weight in _values_of(gap, name))
+
+
+def _first_read(gap: Gap, name: str) -> int:
+    inside = ast.walk(gap.facts.function)
+    return min((node.lineno for node in inside if isinstance(node, ast.Name) and node.id == name), default=0)
 
 
 def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
@@ -75,6 +82,7 @@ def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
         yield text, 1.0
     for text in _assigned_elsewhere(gap.source, name):
         yield text, 0.9
+    yield from ((text, 0.35) for text in _computed_nearby(gap))
     if "self" in gap.facts.parameters:
         known = gap.source.scopes.attributes(gap.anchor)
         yield from ((f"self.{attribute}", 0.8 if attribute in known else 0.5) for attribute in (name, f"_{name}"))
@@ -91,6 +99,27 @@ def _assigned_elsewhere(source: Source, name: str) -> list[str]:
         return found
 
     return list(dict.fromkeys(source.once(("assigned",), read).get(name, ())))[:MAX_VALUES]
+
+
+def _computed_nearby(gap: Gap) -> list[str]:
+    """Values that the same function or class computes from what is visible here, nearest first."""
+    owner = gap.source.scopes.class_of(gap.anchor)
+    near = [
+        donor
+        for donor in donors(gap.source)
+        if isinstance(donor.node, ast.Assign | ast.Return)
+        and isinstance(donor.node.value, ast.Call | ast.Attribute | ast.BinOp | ast.Subscript)
+        and (donor.function is gap.facts.function or (owner is not None and donor.owner is owner))
+    ]
+    near.sort(key=lambda donor: (donor.function is not gap.facts.function, abs(donor.node.lineno - gap.line)))
+    found = (donor.node.value for donor in near if isinstance(donor.node, ast.Assign | ast.Return))
+    readable = [
+        value
+        for value in found
+        if value is not None
+        and all(inner.id in gap.visible for inner in ast.walk(value) if isinstance(inner, ast.Name))
+    ]
+    return list(dict.fromkeys(gap.source.segment(value) for value in readable))[:MAX_COMPUTED]
 
 
 def _fitting(gap: Gap, name: str) -> list[str]:
@@ -118,9 +147,8 @@ def _attributes(gap: Gap) -> Iterator[tuple[str, float]]:
         return
     starting = gap.facts.function.name in {"__init__", "__new__", "clear", "reset", "setup", "__enter__"}
     missing = [name for name in read if name not in bound and name not in members]
-    known = [name for name in bound if _is_elsewhere(gap, bound[name])] if starting else []
-    for name in (*missing, *known):
-        share = 1.0 if name in missing else 0.6
+    for name in (*missing, *(bound if starting else ())):
+        share = 1.0 if name in missing else 0.6 if _is_elsewhere(gap, bound[name]) else 0.4
         share *= 1.0 if starting else 0.3
         for parameter in (name, name.lstrip("_")):
             if parameter in gap.facts.parameters:
@@ -131,7 +159,7 @@ def _attributes(gap: Gap) -> Iterator[tuple[str, float]]:
         for rank, value in enumerate(START_VALUES):
             yield f"self.{name} = {value}", share * (0.5 - 0.05 * rank)
         for rank, other in enumerate(dict.fromkeys([*gap.facts.unused, *gap.variables])):
-            if rank < MAX_VALUES and other in gap.visible and name in missing:
+            if rank < MAX_VALUES and other in gap.visible:
                 yield f"self.{name} = {other}", share * (0.6 - 0.05 * rank)
         for parameter in [name.lstrip("_")] if name.lstrip("_") in gap.facts.parameters else []:
             yield from ((f"self.{name} = {shape.format(parameter)}", 0.3 * share) for shape in KEPT_AS)
@@ -168,6 +196,7 @@ def _results(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
         ("self", "True", "False", "None", "0") if "self" in gap.facts.parameters else ("True", "False", "None", "0")
     )
     yield from ((f"return {value}", 0.4 * weight) for value in values)
+    yield from ((f"return {text}", 0.3 * weight) for text in _computed_nearby(gap))
     for node in gap.facts.nodes:
         if isinstance(node, ast.Return) and node.value is not None:
             yield f"return {gap.source.segment(node.value)}", 0.5 * weight
@@ -190,8 +219,21 @@ def _growth(gap: Gap) -> Iterator[tuple[str, float]]:
                 yield from (
                     (f"{name}[{value}] = {other}", 0.7 * weight - 0.08 * rank) for other in values if other != value
                 )
+    for name in _indexed(gap):
+        for key, value in [(key, value) for key in values for value in values if len({name, key, value}) == 3]:
+            yield f"{name}[{key}] = {value}", 0.25
     if gap.facts.is_generator:
         yield from ((f"yield {value}", 0.4 - 0.05 * rank) for rank, value in enumerate(values))
+
+
+def _indexed(gap: Gap) -> list[str]:
+    """Variables of which items are read or set, collections that begin empty left out."""
+    found = [
+        node.value.id
+        for node in gap.facts.nodes
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in gap.visible
+    ]
+    return [name for name in dict.fromkeys(found) if name not in _collections(gap)][:2]
 
 
 def _collections(gap: Gap) -> dict[str, str]:

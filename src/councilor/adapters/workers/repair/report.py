@@ -15,9 +15,10 @@ from councilor.adapters.workers.repair.candidates import Base, Fix
 from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import Outcome, TestRun
 
-__all__ = ["failure_report", "quoted", "success_report", "transcript"]
+__all__ = ["failure_report", "partial_report", "quoted", "success_report", "transcript"]
 
 MAX_LISTED = 10
+MAX_TRIALS = 5000
 
 
 def quoted(text: str) -> str:
@@ -29,30 +30,54 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def success_report(base: Base, result: TrialResult, results: Sequence[TrialResult]) -> str:
-    """Markdown for a fix that was written into the workspace."""
+def success_report(
+    base: Base, result: TrialResult, results: Sequence[TrialResult], rivals: Sequence[TrialResult] = ()
+) -> str:
+    """Markdown for a fix that was written into the workspace.
+
+    Args:
+        rivals: other fixes that pass the same tests and do something else.
+    """
     fix = result.fix
-    path = quoted(fix.mutant.path)
     return "\n".join(
         [
             "## What was wrong",
-            *(f"{quoted(target)} failed: {_message(base.run, target)}." for target in base.targets[:MAX_LISTED]),
-            f"The cause is probably in {path}, line {fix.mutant.line}{_function(fix)}.",
+            *_failures(base),
+            f"The cause is probably in {quoted(fix.mutant.path)}, line {fix.mutant.line}{_function(fix)}.",
             "",
             "## What was changed",
-            f"The change {fix.mutant.description} in {path}, line {fix.mutant.line}.",
-            f"Only {path} was changed.",
-            "",
-            "```diff",
-            diff(fix),
-            "```",
+            *_changes(fix),
             "",
             "## Why it is believed",
             *(f"{quoted(target)} passes now." for target in base.targets[:MAX_LISTED]),
             *_suite(result.run),
-            f"The changed line is executed by {_counted(fix.suspicion.failed, 'failing test')} and by "
-            f"{_counted(fix.suspicion.passed, 'passing test')} of the base (Ochiai {fix.suspicion.score:.2f}).",
+            *(_reached(part) for part in fix.parts),
+            "",
+            "## What else was tried",
             _tally(results),
+            *_near_misses(results),
+            *_rivals(rivals),
+            "",
+        ]
+    )
+
+
+def partial_report(base: Base, result: TrialResult, fixed: Sequence[str], reason: str) -> str:
+    """Markdown for a fix that was written into the workspace although it makes only some failing tests pass."""
+    return "\n".join(
+        [
+            "## Only a part was repaired",
+            reason,
+            f"The change makes {len(fixed)} of {_counted(len(base.targets), 'failing test')} pass and breaks no other.",
+            "",
+            "## What was wrong",
+            *_failures(base),
+            "",
+            "## What was changed",
+            *_changes(result.fix),
+            "",
+            "## What is left",
+            *(f"{quoted(target)} still fails." for target in base.targets if target not in fixed),
             "",
         ]
     )
@@ -69,15 +94,53 @@ def failure_report(reason: str, *, base: Base | None, results: Sequence[TrialRes
 
 
 def transcript(results: Sequence[TrialResult]) -> bytes:
-    """One line for each trial."""
-    return "".join(f"{result.verdict}: {result.fix.label}\n" for result in results).encode(errors="replace")
+    """One line for each trial, the first `MAX_TRIALS` of them."""
+    lines = [f"{result.verdict}: {result.fix.label}\n" for result in results[:MAX_TRIALS]]
+    if len(results) > MAX_TRIALS:
+        lines.append(f"... and {len(results) - MAX_TRIALS} more\n")
+    return "".join(lines).encode(errors="replace")
 
 
-def diff(fix: Fix) -> str:
-    """The edit as a unified diff without file names."""
-    old = fix.source.text
-    lines = difflib.unified_diff(old.splitlines(), fix.mutant.apply(old).splitlines(), lineterm="", n=2)
+def _failures(base: Base) -> list[str]:
+    return [f"{quoted(target)} failed: {_message(base.run, target)}." for target in base.targets[:MAX_LISTED]]
+
+
+def _changes(fix: Fix) -> list[str]:
+    lines = [
+        f"The change {part.mutant.description} in {quoted(part.mutant.path)}, line {part.mutant.line}."
+        for part in fix.parts
+    ]
+    paths = [quoted(path) for path in sorted(fix.texts)]
+    lines.append(f"Only {paths[0]} was changed." if len(paths) == 1 else f"Changed: {', '.join(paths)}.")
+    for old, new in fix.texts.values():
+        lines += ["", "```diff", diff(old, new), "```"]
+    return lines
+
+
+def diff(old: str, new: str) -> str:
+    """Two texts as a unified diff without file names."""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
     return "\n".join(list(lines)[2:]).replace("```", "'''")
+
+
+def _reached(part: Fix) -> str:
+    return (
+        f"Line {part.mutant.line} is executed by {_counted(part.suspicion.failed, 'failing test')} and by "
+        f"{_counted(part.suspicion.passed, 'passing test')} of the base (Ochiai {part.suspicion.score:.2f})."
+    )
+
+
+def _rivals(rivals: Sequence[TrialResult]) -> list[str]:
+    if not rivals:
+        return []
+    return [
+        "",
+        f"{_counted(len(rivals), 'other edit')} that would do something else got through the same tests, and was "
+        "thought less likely:" if len(rivals) == 1 else
+        f"{len(rivals)} other edits that would do something else got through the same tests, and were thought less "
+        "likely:",
+        *(f"- {quoted(rival.fix.label)}" for rival in rivals[:MAX_LISTED]),
+    ]  # fmt: skip
 
 
 def _message(run: TestRun, nodeid: str) -> str:
@@ -114,6 +177,7 @@ def _tally(results: Sequence[TrialResult]) -> str:
 _WORDS = (
     (Verdict.STILL_FAILS, "left the failing test failing"),
     (Verdict.BREAKS, "broke another test"),
+    (Verdict.LIKELY, "passed every test that reaches the change"),
     (Verdict.PLAUSIBLE, "passed every test that must pass"),
 )
 

@@ -12,7 +12,7 @@ Source: posterior over plausible patches after Long & Rinard 2016, "Automatic pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
@@ -44,16 +44,22 @@ def _form(fix: Fix) -> str:
     return "\0".join(f"{path}\0{normal_form(old, new, spans[path])}" for path, (old, new) in sorted(fix.texts.items()))
 
 
-def share(chosen: TrialResult, rivals: Sequence[TrialResult]) -> float:
-    """The chosen fix's part of the likelihood of all plausible ones, 0 to 1."""
-    whole = chosen.fix.score + sum(rival.fix.score for rival in rivals)
-    return chosen.fix.score / whole if whole else 1.0
+def share(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[TrialResult], float]) -> float:
+    """The chosen fix's part of the likelihood of all passing ones, 0 to 1."""
+    whole = merit(chosen) + sum(map(merit, rivals))
+    return merit(chosen) / whole if whole else 1.0
 
 
-def doubts(chosen: TrialResult, rivals: Sequence[TrialResult]) -> tuple[str, ...]:
-    """Why the chosen fix may be the wrong one, in plain sentences; empty when nothing speaks against it."""
+def doubts(
+    chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[TrialResult], float]
+) -> tuple[str, ...]:
+    """Why the chosen fix may be the wrong one, in plain sentences; empty when nothing speaks against it.
+
+    Args:
+        merit: how likely a passing fix is, beside others.
+    """
     found = []
-    if rivals and share(chosen, rivals) < SURE:
+    if rivals and share(chosen, rivals, merit) < SURE:
         named = "; ".join(rival.fix.label for rival in rivals[:MAX_NAMED])
         more = f" and {len(rivals) - MAX_NAMED} more" if len(rivals) > MAX_NAMED else ""
         count = "another that passes" if len(rivals) == 1 else f"{len(rivals)} others that pass"

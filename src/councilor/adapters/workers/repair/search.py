@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pairs import pairs
-from councilor.adapters.workers.repair.rivalry import different
+from councilor.adapters.workers.repair.rivalry import different, doubts
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
 
@@ -83,6 +83,17 @@ class Search:
         chosen = self.chosen
         passing = sorted((result for result in self.results if result.verdict in PASSING), key=self._order)
         return different(chosen, passing) if chosen is not None else ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the chosen fix may be the wrong one."""
+        chosen = self.chosen
+        return doubts(chosen, self.rivals, self.merit) if chosen is not None else ()
+
+    @property
+    def partly_fixed(self) -> tuple[str, ...]:
+        """The failing tests that the best partial fix makes pass."""
+        return self._fixed(self.partial) if self.partial is not None else ()
 
     def _order(self, result: TrialResult) -> tuple[float, int]:
         return (-round(self.merit(result), 6), result.fix.size)

@@ -4,9 +4,11 @@ Rules:
 - Localise: one run of the suite on the base with coverage per test; Ochiai over the lines in scope.
 - Try: mutants of the suspected lines, most promising first (`candidates`), each in stages (`trial`), a few at once,
   within budget and deadline (`search`).
-- Offer the smallest plausible fix: it is written into the workspace, which otherwise stays as the base tree.
+- Offer the most promising plausible fix, and say what speaks against it (`rivalry`): it is written into the workspace,
+  which otherwise stays as the base tree.
 - Refinement: what was offered before is never offered again; the search goes on where it stopped (`memory`).
-- Give up honestly: without a plausible fix nothing is changed, and the report says what was tried.
+- Give up honestly: without a plausible fix nothing is changed, and the report says what was tried. An edit that makes
+  some of the failing tests pass and breaks nothing is offered as what it is, and still counts as giving up.
 
 Source: Le Goues et al. 2012, "GenProg: a generic method for automatic software repair"; Weimer, Fry & Forrest 2013,
 "Leveraging program equivalence for adaptive program repair" (AE: deterministic, one edit, failing tests first).
@@ -23,7 +25,7 @@ from councilor.adapters.workers.repair.candidates import Base, Fix, digest, read
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pool import exported, pooled
 from councilor.adapters.workers.repair.ranking import ranked_fixes
-from councilor.adapters.workers.repair.report import failure_report, quoted, success_report, transcript
+from councilor.adapters.workers.repair.report import failure_report, partial_report, quoted, success_report, transcript
 from councilor.adapters.workers.repair.search import Search
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, collection_s
 from councilor.domain.evidence import Outcome, TestRun
@@ -84,6 +86,7 @@ class RepairWorker:
             text=text,
             transcript=transcript(iteration.results),
             usage=Usage(duration_s=self._clock.monotonic() - began_s, turns=len(iteration.results)),
+            doubts=iteration.doubts,
         )
 
 
@@ -111,6 +114,7 @@ class _Iteration:
         self._max_candidates = max_candidates
         self._parallel = parallel
         self.results: Sequence[TrialResult] = ()
+        self.doubts: tuple[str, ...] = ()
         self._why = ""
 
     def _remaining_s(self) -> float:
@@ -133,10 +137,15 @@ class _Iteration:
             return self._gave_up("The failing tests execute no line of a Python file in scope.", base)
         search = await self._search(base, fixes, memory)
         chosen = search.chosen
-        if chosen is None:
-            return self._gave_up(self._ending(search), base)
-        await self._offer(chosen.fix, memory)
-        return WorkerOutcome.FINISHED, success_report(base, chosen, self.results) + self._ways()
+        if chosen is not None:
+            await self._offer(chosen.fix, memory)
+            self.doubts = search.doubts
+            return WorkerOutcome.FINISHED, success_report(base, chosen, self.results, search.rivals) + self._ways()
+        if search.partial is not None:
+            await self._offer(search.partial.fix, memory)
+            text = partial_report(base, search.partial, search.partly_fixed, self._ending(search))
+            return WorkerOutcome.GAVE_UP, text + self._ways()
+        return self._gave_up(self._ending(search), base)
 
     async def _take_back(self, memory: SearchMemory) -> None:
         """Put the base's files back, and count what stood in their place as offered."""
