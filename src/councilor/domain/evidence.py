@@ -252,6 +252,8 @@ class EvidenceBundle:
     """Node ids that earlier runs of the same base tree disagree about."""
     gap: Gap | None = None
     """What of the suite was not compared; None when it was compared whole."""
+    uncompiled: tuple[str, ...] = ()
+    """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
     lint_base: LintRun | None = None
     lint_candidate: LintRun | None = None
 

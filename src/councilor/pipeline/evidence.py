@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from councilor.domain.change import Candidate, ChangeKind
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, LintRun, Outcome, Shortfall, TestRun
+from councilor.domain.layout import is_native_source
 from councilor.domain.nodeid import bare
 from councilor.domain.spec import Acceptance
 from councilor.pipeline.measurement import EvidenceLimits, KeepLog, Meter, Trees
@@ -117,9 +118,16 @@ class EvidenceCollector(Meter):
             order_dependent=tuple(sorted({*base.order_dependent, *order_dependent, *flipped.order_dependent})),
             base_flaky=base.flaky,
             gap=gap_between(base.run, run, reaches=suite.reaches, budget_s=self.limits.suite_s),
+            uncompiled=self._uncompiled(candidate),
             lint_base=lint_base,
             lint_candidate=lint_candidate,
         )
+
+    def _uncompiled(self, candidate: Candidate) -> tuple[str, ...]:
+        """Changed sources of which the environment holds what the base's were compiled to."""
+        if not self.environment.compiled_from:
+            return ()
+        return tuple(change.path for change in candidate.changes if is_native_source(change.path))
 
     async def _confirmed_base(self, baseline: Baseline, awaited: Collection[str]) -> Baseline:
         """The baseline with what this task's acceptance tests need to be confirmed to fail on the base."""

@@ -109,12 +109,13 @@ def _factored(line: str) -> Iterator[str]:
     """The line without its condition, if that holds for this interpreter."""
     text = line.strip()
     match = _FACTORS.match(text)
-    if match is None:
+    condition = (match[1] or match[2]) if match else ""
+    if match is None or condition.count("{") != condition.count("}"):  # `{env:NAME}` is no condition
         yield text
         return
     ours = {"py", "py3", "cpython", "linux", "python", f"py{sys.version_info[0]}{sys.version_info[1]}"}
     ours |= {f"{sys.version_info[0]}.{sys.version_info[1]}", f"py{sys.version_info[0]}.{sys.version_info[1]}"}
-    alternatives = (match[1] or match[2]).replace("{", "").replace("}", "").split(",")
+    alternatives = condition.replace("{", "").replace("}", "").split(",")
     holds = any(
         all((factor.lstrip("!") in ours) != factor.startswith("!") for factor in each.split("-"))
         for each in alternatives

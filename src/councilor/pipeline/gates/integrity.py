@@ -5,7 +5,8 @@ Rules:
   A high or critical finding fails, a lesser one warns.
 - EVID-1: a breach in a run of the candidate's source that only tampering explains. EVID-4: the run broke off, as after
   a crash or for lack of memory. Both void the run. EVID-2: the base's own run must be believable too.
-- EVID-3: evidence is about exactly this candidate's trees; anything else is stale.
+- EVID-3: evidence is about exactly this candidate's trees; anything else is stale. EVID-5: so is every run when sources
+  of compiled modules changed, because the modules were compiled from the base's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def evidence_integrity(given: GateInput) -> GateResult:
     failures = [item for item in found if item.severity in GRAVE]
     warnings = [item for item in found if item.severity not in GRAVE]
     if given.bundle is not None:
-        failures += [*_breaches(given.bundle), *_stale(given, given.bundle)]
+        failures += [*_breaches(given.bundle), *_stale(given, given.bundle), *_uncompiled(given.bundle)]
     runs = f"{len(given.bundle.evidence)} measurements" if given.bundle else "the change"
     return ruled(
         "evidence_integrity",
@@ -73,3 +74,10 @@ def _stale(given: GateInput, bundle: EvidenceBundle) -> Iterator[Violation]:
         if item.tree not in trees or item.base_tree != candidate.base_tree:
             message = f"evidence {item.id} ({item.kind.value}) is about another tree, {item.tree}"
             yield broken("EVID-3", Severity.CRITICAL, message, "Measure this candidate again.")
+
+
+def _uncompiled(bundle: EvidenceBundle) -> Iterator[Violation]:
+    for path in bundle.uncompiled:
+        message = f"{path} changed, and every test ran with the module that was compiled from the base's"
+        remedy = "Let a person build and test this change; councilor compiles the base only."
+        yield broken("EVID-5", Severity.HIGH, message, remedy, path=path)
