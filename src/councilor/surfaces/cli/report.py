@@ -20,6 +20,7 @@ __all__ = ["Judged", "load_judged", "show_gates", "show_outcome", "show_why"]
 
 STYLES = {Decision.ACCEPT: "bold green", Decision.REJECT: "bold red"}
 MARKS = {"passed": "+", "failed": "x", "warned": "!", "skipped": "-", "error": "x"}
+SHOWN_WARNINGS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +82,9 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
     for gate in verdict.gates:
         if gate.blocks:
             output.line(f"  {gate.gate}: {gate.summary}")
+        elif gate.gate == "base_tests":
+            for item in gate.violations[:SHOWN_WARNINGS]:
+                output.line(f"  warning: {item.rule} {item.message}")
     for need in verdict.missing_evidence:
         output.line(f"  needs: {need}")
     if outcome.commit:

@@ -158,7 +158,10 @@ class Recorder:
             self._send({"lines": part, "nonce": nonce})
         outcome, message = self._judge()
         record = {"outcome": outcome, "message": _clip(message), "duration_s": duration_s, "nonce": nonce}
-        self._send(record | ({"reruns": self._calls - 1} if self._calls > 1 else {}))
+        reruns = max(
+            self._calls - 1, len({getattr(report, "rerun", 0) for report in self._reports if report.outcome == "rerun"})
+        )
+        self._send(record | ({"reruns": reruns} if reruns > 0 else {}))
 
     def _judge(self) -> tuple[str, str]:
         outcome, message = combine(self._reports)
