@@ -179,7 +179,9 @@ def _loads(node: ast.Name) -> bool:
 
 def _substitutes(name: str, gap: Gap) -> list[str]:
     unused = [other for other in gap.facts.unused if other in gap.visible]
-    return list(dict.fromkeys([*unused, *nearest(name, gap.variables, 2), *gap.variables]))[:MAX_SUBSTITUTES]
+    variables = gap.variables
+    alike = gap.source.once(("alike", name, tuple(variables)), lambda: nearest(name, variables, 2))
+    return list(dict.fromkeys([*unused, *alike, *variables]))[:MAX_SUBSTITUTES]
 
 
 def _renamed(donor: Donor, renamed: dict[str, str]) -> str:

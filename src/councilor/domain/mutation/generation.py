@@ -86,11 +86,12 @@ class Generator:
         for node, reached in _nodes(self.source, wanted):
             yield Site(node=node, lines=reached)
 
-    def proposals(self, site: Site) -> Iterator[Proposal]:
-        """What the operators say to a node, in their order."""
+    def proposals(self, site: Site, kind: str | None = None) -> Iterator[Proposal]:
+        """What the operators, or those of one name, say to a node, in their order."""
         for operator in self._operators:
-            for edit in operator.edits(self.source, site.node):
-                yield Proposal(site=site, operator=operator.name, edit=edit)
+            if kind in (None, operator.name):
+                for edit in operator.edits(self.source, site.node):
+                    yield Proposal(site=site, operator=operator.name, edit=edit)
 
     def admit(self, proposal: Proposal) -> Mutant | None:
         """The mutant, unless it does not compile or equals one that was admitted before."""

@@ -4,8 +4,8 @@ Rules:
 - An edit's score is the suspicion of its line, times its operator's prior, times its weight among the operator's own
   proposals, times what the failure's message hints at.
 - The r-th best proposal of an operator at one place is discounted, so that no place is exhausted before the next.
-- A place is opened when nothing opened so far can be better; an edit is compiled when it is next: the first comes at
-  once, however long the file.
+- A kind of edit at a place is opened when nothing opened so far can be better; an edit is compiled when it is next: the
+  first comes at once, however long the file.
 - Removing statements comes last: it often makes tests pass by hiding what they test.
 
 The priors are our own order and were not fitted to data. Source: weighing edits by location and kind after Le Goues et
@@ -15,9 +15,9 @@ caution about removal, Qi et al. 2015.
 
 from __future__ import annotations
 
+import ast
 import heapq
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from councilor.adapters.workers.repair.candidates import Fix
@@ -32,6 +32,7 @@ PRIORS = {
     "constant": 0.75, "arithmetic": 0.75, "insertion": 0.7, "exception": 0.5, "return": 0.45, "guard": 0.3,
     "removal": 0.15,
 }  # fmt: skip
+OF_STATEMENTS = frozenset({"insertion", "guard", "removal", "return", "jump", "exception"})
 DISCOUNT = 0.06
 DEEPEST, PASSED_THROUGH = 1.5, 1.2
 STRONG, MILD = 3.0, 1.5
@@ -64,7 +65,7 @@ class _Queue:
 
     def fixes(self, suspected: Sequence[Suspicion]) -> Iterator[Fix]:
         for place in self._places(suspected):
-            self._push(place.suspicion.score * place.factor * self._hints.most, place)
+            self._push(place.bound, place)
         while self._waiting:
             score, _, item = heapq.heappop(self._waiting)
             if isinstance(item, _Place):
@@ -86,25 +87,32 @@ class _Queue:
             for site in self._generators[path].sites(lines.keys()):
                 reached = [lines[line] for line in site.lines if line in lines]
                 most = max(reached, key=lambda item: item.score)
-                yield _Place(site, most, self._hints.place(path, site))
+                yield from self._kinds(path, site, most)
+
+    def _kinds(self, path: str, site: Site, suspicion: Suspicion) -> Iterator[_Place]:
+        factor = suspicion.score * self._hints.place(path, site)
+        statement = isinstance(site.node, ast.stmt | ast.ExceptHandler)
+        for kind, prior in PRIORS.items():
+            # Expressions have no statement to insert, and simple statements nothing to compare.
+            if statement or kind not in OF_STATEMENTS:
+                most = self._hints.most(kind, self._generators[path].source, site)
+                yield _Place(site, suspicion, kind, factor * prior, factor * prior * most)
 
     def _open(self, place: _Place) -> None:
-        by_operator: dict[str, list[Proposal]] = defaultdict(list)
-        for proposal in self._generators[place.suspicion.path].proposals(place.site):
-            by_operator[proposal.operator].append(proposal)
-        for operator, proposals in by_operator.items():
-            prior = PRIORS[operator] * place.factor * place.suspicion.score
-            weighed = [(proposal.edit.weight * self._hints.edit(proposal), proposal) for proposal in proposals]
-            weighed.sort(key=lambda item: -item[0])
-            for rank, (weight, proposal) in enumerate(weighed):
-                self._push(prior * weight / (1 + DISCOUNT * rank), _Edit(proposal, place.suspicion))
+        proposals = self._generators[place.suspicion.path].proposals(place.site, place.kind)
+        weighed = [(proposal.edit.weight * self._hints.edit(proposal), proposal) for proposal in proposals]
+        weighed.sort(key=lambda item: -item[0])
+        for rank, (weight, proposal) in enumerate(weighed):
+            self._push(place.factor * weight / (1 + DISCOUNT * rank), _Edit(proposal, place.suspicion))
 
 
 class _Place:
-    __slots__ = ("factor", "site", "suspicion")
+    """One kind of edit of one node, not asked for yet."""
 
-    def __init__(self, site: Site, suspicion: Suspicion, factor: float) -> None:
-        self.site, self.suspicion, self.factor = site, suspicion, factor
+    __slots__ = ("bound", "factor", "kind", "site", "suspicion")
+
+    def __init__(self, site: Site, suspicion: Suspicion, kind: str, factor: float, bound: float) -> None:
+        self.site, self.suspicion, self.kind, self.factor, self.bound = site, suspicion, kind, factor, bound
 
 
 class _Edit:
@@ -139,10 +147,27 @@ class _Hints:
         ]
         self._missing = failure.missing_names | failure.missing_attributes
 
-    @property
-    def most(self) -> float:
-        """The largest factor of an edit."""
-        return STRONG if self._by_kind or self._binds or self._failure.met_none else 1.0
+    def most(self, kind: str, source: Source, site: Site) -> float:
+        """The largest factor that `edit` can give for an edit of this kind at this place."""
+        factor = self._by_kind.get(kind, 1.0)
+        if kind in {"name", "argument"} and self._missing:
+            factor = max(factor, MILD)
+        if kind in {"comparison", "negation", "boolean", "exception"} and self._failure.expected:
+            factor = max(factor, 1.2)
+        if kind in {"insertion", "guard", "return"} and self._failure.met_none:
+            factor = max(factor, 2.0)
+        if kind == "insertion" and self._binds and self._concerns(source, site):
+            factor = STRONG
+        return factor
+
+    def _concerns(self, source: Source, site: Site) -> bool:
+        """Whether what is missing is used around a place."""
+        if self._failure.expected:
+            return True
+        facts, attributes = source.scopes.facts(site.node), source.scopes.attributes(site.node)
+        return any(facts is not None and facts.loads[name] for name in self._failure.missing_names) or any(
+            attributes[name] for name in self._failure.missing_attributes
+        )
 
     def place(self, path: str, site: Site) -> float:
         """How much a frame of the traceback speaks for a place."""
@@ -159,7 +184,8 @@ class _Hints:
             factor = STRONG
         if kind in {"name", "argument"} and any(f"`{name}`" in edit.description for name in self._missing):
             factor = max(factor, MILD)
-        if self._failure.met_none and (kind == "return" or edit.replacement.lstrip().startswith("return ")):
+        gives = kind == "return" or (kind == "insertion" and edit.replacement.lstrip().startswith("return "))
+        if self._failure.met_none and gives:
             factor = max(factor, 2.0)
         if self._failure.expected and kind in {"comparison", "negation", "boolean", "exception"}:
             factor = max(factor, 1.2)
