@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.config import config_app
+from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
 from councilor.surfaces.cli.demo import demo
 from councilor.surfaces.cli.doctor import doctor
@@ -78,6 +79,7 @@ app.command()(tasks.diff)
 app.command()(tasks.apply)
 app.command()(tasks.verify)
 app.command()(tasks.clean)
+app.command()(report)
 app.command()(notify)
 app.command()(doctor)
 app.command()(demo)
