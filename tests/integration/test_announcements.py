@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from journey import TOTAL, branches, make_repository, make_spec, open_journey, repair
 
+from councilor.adapters.memory.engine import MemoryEngine
+from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.domain.event import EventType
 from councilor.domain.notification import Notification
 from councilor.domain.task import TaskState
-from councilor.errors import UnavailableError
+from councilor.errors import InputError, NotFoundError, UnavailableError
 from councilor.pipeline.executor.announcement import announce
 
 
@@ -131,9 +133,6 @@ async def test_what_is_not_asked_for_is_not_sent(announced):
 
 
 async def test_an_announcement_that_was_cut_off_is_not_repeated(announced):
-    class Killed(BaseException):
-        pass
-
     box = Mailbox()
     task, _, journey, _ = await announced()  # nobody is told yet
     journey.parts = replace(journey.parts, notifiers=[Mailbox(error=Killed())])
@@ -144,7 +143,7 @@ async def test_an_announcement_that_was_cut_off_is_not_repeated(announced):
     assert box.got == []
 
 
-async def test_a_cancelled_task_is_announced_and_one_that_goes_on_is_not(tmp_path, shared_environment):
+async def test_a_cancelled_task_is_announced_and_one_that_has_not_ended_is_not(tmp_path, shared_environment):
     box = Mailbox()
     async with open_journey(tmp_path, shared=shared_environment) as journey:
         journey.parts = replace(journey.parts, notifiers=[box])
@@ -155,5 +154,55 @@ async def test_a_cancelled_task_is_announced_and_one_that_goes_on_is_not(tmp_pat
         assert box.got == []
         executor = journey.executor
         await executor.start()
-        await executor.run(task.id)
-        assert [message.reason for message in box.got] == ["accepted"]
+        await executor.cancel(task.id)  # it was never begun
+        assert [message.reason for message in box.got] == ["cancelled"]
+        assert (await journey.parts.events.head(task.id)).state is TaskState.CANCELLED
+        with pytest.raises(NotFoundError):
+            await executor.cancel("01900001-0000-7000-8000-000000000001")
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class DyingAfterTheEnd(MemoryEventStream):
+    """Stores the end, and nothing after it while `dying`."""
+
+    dying = True
+
+    async def append(self, events):
+        stored = await super().append(events)
+        if self.dying and stored[-1].type is EventType.TASK_FINISHED:
+            raise Killed
+        return stored
+
+
+async def test_who_settles_a_task_that_was_killed_right_after_its_end_announces_it_once(tmp_path, shared_environment):
+    box, events, engine = Mailbox(), DyingAfterTheEnd(), MemoryEngine()
+    async with open_journey(tmp_path, shared=shared_environment, events=events, engine=engine) as journey:
+        journey.parts = replace(journey.parts, notifiers=[box])
+        task = await journey.task(make_repository(tmp_path / "repo"))
+        with pytest.raises(Killed):
+            await journey.travel(task)
+        assert (await events.head(task.id)).state is TaskState.COMPLETED and box.got == []
+        events.dying = False
+        executor = journey.executor
+        await executor.start()
+        for _ in range(2):
+            await executor.settle(task.id)
+        await executor.settle("01900001-0000-7000-8000-000000000001")  # unknown to the engine: nothing begins
+        kinds = [event.type for event in await events.read(task.id, limit=10_000)]
+    assert [message.reason for message in box.got] == ["accepted"]
+    assert kinds.count(EventType.TASK_FINISHED) == kinds.count(EventType.NOTIFICATION_STARTED) == 1
+
+
+async def test_a_task_whose_base_is_gone_ends_as_failed_and_says_so(tmp_path, shared_environment):
+    box = Mailbox()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, notifiers=[box])
+        task = replace(await journey.task(make_repository(tmp_path / "repo")), base_commit="0" * 40)
+        with pytest.raises(InputError):
+            await journey.travel(task)
+        head = await journey.parts.events.head(task.id)
+    assert head.state is TaskState.FAILED
+    assert [message.reason for message in box.got] == ["failed"]

@@ -108,9 +108,11 @@ class Executor:
 
     async def cancel(self, task_id: str) -> None:
         """End a task for good, and say so on its stream."""
-        await self._engine.cancel(task_id)
         events, clock = self._parts.events, self._parts.clock
         head = await events.head(task_id)
+        if head is None or head.state is not TaskState.SUBMITTED or await self._engine.status(task_id) is not None:
+            await self._engine.cancel(task_id)  # one that was stored and never begun is not known to it
+            head = await events.head(task_id)
         if head is not None and head.state not in END_STATES:
             await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
             await announce(self._parts, task_id)
