@@ -187,7 +187,7 @@ def _change(item: str, name: str, files: dict[str, str], *, quick: bool = False,
         wrong=True,
         test=TARGET,
         ends=REFUSED,
-        settings=("evidence.test_timeout_s=2", "evidence.timeout_s.tier_3=15"),
+        settings=("evidence.test_timeout_s=2", "evidence.timeout_s.tier_3=40"),
         quick=quick,
         limit=limit,
     )

@@ -24,7 +24,7 @@ from hostility.truth import is_right
 
 __all__ = ["do_case"]
 
-TIMEOUT_S = 75.0
+TIMEOUT_S = 240.0
 REAPER = Path(__file__).with_name("reaper.py")
 PUBLISHED = re.compile(r"/\.git/(objects|refs/heads/councilor|logs/refs/heads/councilor|refs/heads$|logs)")
 """What a run may write into a repository: objects, and its branch."""
@@ -103,14 +103,14 @@ def _settings(case: Case, place: Place) -> dict[str, Any]:
     worker = {
         "kind": "command",
         "command": ["sh", "-c", act + case.script.replace("{given}", str(place.given))],
-        "timeout_s": 20.0,
+        "timeout_s": 60.0,
         "folders": [str(place.given)],
     }
     return {
-        "run": {"worker": "hostile", "max_iterations": 1, "deadline_s": 60.0},
+        "run": {"worker": "hostile", "max_iterations": 1, "deadline_s": 200.0},
         "workers": {"hostile": worker},
         "sandbox": dict(LIMITS),
-        "evidence": {"test_timeout_s": 5.0, "canaries": 2, "flaky_reruns": 0, "timeout_s": {"tier_3": 25.0}},
+        "evidence": {"test_timeout_s": 5.0, "canaries": 2, "flaky_reruns": 0, "timeout_s": {"tier_3": 60.0}},
     }
 
 

@@ -76,7 +76,7 @@ DOINGS = (
     Doing("connect out", "connections", quick=True),
     Doing("connect out", "raw_sockets"),
 )
-TEST_SETTINGS = ("evidence.test_timeout_s=3", "evidence.timeout_s.tier_3=10")
+TEST_SETTINGS = ("evidence.test_timeout_s=4", "evidence.timeout_s.tier_3=40")
 
 
 def act_cases() -> Iterator[Case]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from councilor.adapters.sandbox.base import BaseSandbox
 from councilor.adapters.sandbox.cgroup import find_cgroups
 from councilor.adapters.sandbox.choose import KINDS
-from councilor.adapters.sandbox.disk import used_bytes
+from councilor.adapters.sandbox.disk import DiskWatch, used_bytes
 from councilor.adapters.sandbox.probe import interpreter
 from councilor.adapters.system import SystemClock
 from councilor.ports.metrics import NoMetrics
@@ -61,6 +62,14 @@ async def test_what_was_there_before_is_not_counted(sandbox: BaseSandbox, tmp_pa
     code = FILES.replace("400", "6").replace("sleep(60)", "sleep(0.6)")
     result = await python(sandbox, tmp_path / "work", code)
     assert (result.exit_code, result.reached) == (0, ())
+
+
+async def test_what_others_free_meanwhile_hides_nothing(
+    sandbox: BaseSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DiskWatch, "_free", lambda self: (time.monotonic_ns(), time.monotonic_ns()))
+    result = await python(sandbox, tmp_path / "work", FILES)
+    assert result.reached == ("disk",)
 
 
 async def test_a_sparse_file_takes_no_disk(tmp_path: Path) -> None:

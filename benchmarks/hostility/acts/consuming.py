@@ -103,12 +103,12 @@ def sparse_file(targets: Any) -> Iterator[str]:
 
 
 def zip_bomb(_: Any) -> Iterator[str]:
-    """Half a gigabyte of nothing in half a megabyte."""
+    """A hundred megabytes of nothing in a hundred kilobytes."""
     with (
         zipfile.ZipFile("data.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("zeros", "w", force_zip64=True) as member,
     ):
-        for _part in range(512):
+        for _part in range(128):
             member.write(bytes(MIB))
     yield from ()
 

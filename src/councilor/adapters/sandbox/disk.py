@@ -1,9 +1,9 @@
 """Watches what a job adds to its writable folders, because no limit of a process adds up over many files.
 
 Rules:
-- The file systems are asked four times a second how much is free, which costs nothing. Only when that fell by a
-  sixteenth of the limit, or by thousands of files, are the folders walked and what they hold added up.
-- The first walk is the measure of what was there before, less what the file system lost until then.
+- What the folders hold is added up before the job has done much, and again when it may have grown: when their file
+  systems, asked four times a second, have lost a sixteenth of the limit or thousands of files; and in any case once in
+  a while, because others may have freed what the job took. A walk takes at most a fiftieth of the time.
 - A file counts with its blocks, at least one: a million empty files fill a disk, and a sparse one does not.
 
 It ends nobody: its caller does. Within a quarter of a second a job can write more than its limit; the largest file,
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from councilor.ports.sandbox import Job
 __all__ = ["DiskFullError", "DiskWatch", "used_bytes"]
 
 LOOK_S = 0.25
+WALK_S, WALK_SHARE = 1.0, 50
+"""Seconds between two walks in any case, and how many times as long as a walk took."""
 BLOCK_BYTES = 4096
 FILES = 8192
 """As many files fewer are worth a walk."""
@@ -39,6 +42,7 @@ class DiskWatch:
         self._folders = tuple(mount.path for mount in job.mounts if mount.writable and mount.path.is_dir())
         self._limit = job.limits.disk_bytes
         self._step = max(self._limit // 16, SMALLEST_BYTES)
+        self._next_s = 0.0
 
     async def watch(self) -> None:
         """Look until cancelled.
@@ -46,20 +50,26 @@ class DiskWatch:
         Raises:
             DiskFullError: the limit is passed.
         """
-        free = first = await asyncio.to_thread(self._free)
-        before: int | None = None
-        while self._folders:
+        if not self._folders:
+            return
+        before = await self._used()
+        free = await asyncio.to_thread(self._free)
+        while True:
             await asyncio.sleep(LOOK_S)
             now = await asyncio.to_thread(self._free)
-            if free[0] - now[0] < self._step and free[1] - now[1] < FILES:
-                free = (max(free[0], now[0]), max(free[1], now[1]))
-                continue
-            used = await asyncio.to_thread(used_bytes, self._folders)
-            if before is None:
-                before = max(0, used - max(first[0] - now[0], BLOCK_BYTES * (first[1] - now[1]), 0))
-            if used - before > self._limit:
-                raise DiskFullError
-            free = now
+            free = (max(free[0], now[0]), max(free[1], now[1]))
+            may_have_grown = free[0] - now[0] >= self._step or free[1] - now[1] >= FILES
+            if may_have_grown or time.monotonic() >= self._next_s:
+                if await self._used() - before > self._limit:
+                    raise DiskFullError
+                free = now
+
+    async def _used(self) -> int:
+        began = time.monotonic()
+        used = await asyncio.to_thread(used_bytes, self._folders)
+        ended = time.monotonic()
+        self._next_s = ended + max(WALK_S, WALK_SHARE * (ended - began))
+        return used
 
     def _free(self) -> tuple[int, int]:
         """Free bytes and files of the file systems, each counted once."""

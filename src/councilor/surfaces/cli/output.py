@@ -3,7 +3,7 @@
 Rules:
 - Results go to standard output, everything else (progress, hints, errors) to standard error.
 - With `--json`, standard output holds exactly one JSON document, in ASCII where the output is not UTF-8. Undecodable
-  bytes of a path are escapes such as `\\udcff` in it.
+  bytes of a path, control characters and those that reorder text are escapes such as `\\udcff` in it.
 - What the output's encoding cannot show is written as an escape.
 - Text of workers and repositories is untrusted: control characters, terminal escapes among them, are made visible, and
   Rich markup in it is not interpreted.
@@ -26,6 +26,8 @@ from councilor.errors import CouncilorError, InputError
 __all__ = ["Output", "one_line", "safe"]
 
 WIDE = 240
+_UNFIT = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON allows and a terminal should not be sent: it escapes only the controls below the space."""
 
 
 def safe(text: str) -> str:
@@ -47,7 +49,7 @@ def _escaped(char: str) -> str:
 def _json_text(data: JsonValue) -> str:
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
     text = json.dumps(data, ensure_ascii=not is_unicode, indent=2)
-    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Output:
