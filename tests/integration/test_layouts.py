@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from journey import git
 from layouts import CODE, SETUPTOOLS, STATIC, TESTS, Yard, lay_out
+from uv import find_uv_bin
 
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
@@ -29,6 +33,14 @@ async def yard(tmp_path: Path, shelf: Path, service_missing: Missing) -> AsyncIt
     except SandboxError as error:
         service_missing(error.message)
     yield Yard(folder=shelf, sandbox=sandbox, clock=SystemClock())
+
+
+@pytest.fixture
+def indexed(service_missing: Missing, tmp_path: Path) -> None:
+    """Skip where no package index answers."""
+    command = [find_uv_bin(), "pip", "install", "--dry-run", "--no-deps", "--target", str(tmp_path / "t"), "six"]
+    if subprocess.run(command, capture_output=True, timeout=60, check=False).returncode:
+        service_missing("no package index answers")
 
 
 def outcomes(run: TestRun) -> dict[str, str]:
@@ -117,7 +129,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "strict markers and options of plugins that are not there": (
         {
-            "pytest.ini": "[pytest]\naddopts = --strict-markers -n 2 --cov=shop --cov-report xml -x\nmarkers =\n  fast: quick\n",
+            "pytest.ini": "[pytest]\naddopts = --strict-markers -n 2 --cov=shop -x\nmarkers =\n  fast: quick\n",
             "shop.py": CODE,
             "tests/test_shop.py": TESTS.replace(
                 "    def test_count", "    @pytest.mark.fast\n    def test_count"
@@ -196,3 +208,182 @@ async def test_a_layout_gives_evidence_for_each_test(yard: Yard, tmp_path: Path,
     assert run.exit_code == 1
     measured = {path for lines in run.coverage.values() for path in lines}
     assert measured & {path for path, content in files.items() if content == CODE} or "doctests" in name
+
+
+async def test_no_tests_at_all_is_said_and_voids_nothing(yard: Yard, tmp_path: Path) -> None:
+    repository = lay_out(tmp_path / "r", {"shop.py": CODE})
+    run = await yard.run(repository, await yard.prepare(repository), tmp_path / "export")
+    assert (outcomes(run), run.exit_code) == ({}, 0)
+    assert b"no tests" in run.log
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pyproject.toml", STATIC + 'requires-python = ">=3.99"\n'),
+        (
+            "pyproject.toml",
+            '[tool.poetry]\nname = "shop"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.99"\n',
+        ),
+        ("setup.cfg", "[metadata]\nname = shop\n[options]\npython_requires = >=3.99\n"),
+    ],
+)
+async def test_a_newer_python_is_asked_for_before_anything_is_built(
+    yard: Yard, tmp_path: Path, path: str, text: str
+) -> None:
+    repository = lay_out(tmp_path / "r", {path: text, "shop.py": CODE})
+    with pytest.raises(InputError, match=r"requires Python >=3\.99") as refusal:
+        await yard.prepare(repository)
+    assert "Install councilor with a Python" in refusal.value.hint()
+
+
+async def test_a_build_that_fails_names_the_requirement_and_its_file(yard: Yard, tmp_path: Path) -> None:
+    files = {"requirements.txt": "--no-index\n", "requirements-dev.txt": "# ours\nno-such-thing>=2\n", "shop.py": CODE}
+    repository = lay_out(tmp_path / "r", files)
+    with pytest.raises(InputError, match=r"requirements-dev\.txt:2: no-such-thing>=2"):
+        await yard.prepare(repository)
+    assert not [one for one in await yard.environments.list() if one.repository == str(repository)]
+
+
+@pytest.mark.slow
+async def test_modern_tools_give_evidence_and_what_the_build_makes_is_there(
+    yard: Yard, tmp_path: Path, indexed: None
+) -> None:
+    """A version from git tags, a generated file, extras and a group, plugins, their options and strict markers."""
+    project = """
+        [build-system]
+        requires = ["setuptools", "setuptools-scm"]
+        build-backend = "setuptools.build_meta"
+        [project]
+        name = "shop"
+        dynamic = ["version"]
+        optional-dependencies.test = ["pytest", "pytest-asyncio", "pytest-xdist"]
+        [dependency-groups]
+        base = ["hypothesis"]
+        dev = [{include-group = "base"}, "pytest-cov"]
+        [tool.setuptools_scm]
+        version_file = "src/shop/_version.py"
+        [tool.pytest.ini_options]
+        addopts = "--strict-markers --strict-config -n 2 --cov=shop -x"
+        asyncio_mode = "auto"
+        markers = ["fast: quick"]
+        """
+    tests = """
+        import importlib.metadata
+
+        import pytest
+        from hypothesis import given, strategies
+        from shop import count, total, version
+
+
+        @pytest.mark.fast
+        async def test_count():
+            assert count([1, 2]) == 2
+
+
+        @given(strategies.lists(strategies.integers()))
+        def test_counts(numbers):
+            assert count(numbers) == len(numbers)
+
+
+        def test_version():
+            assert version == importlib.metadata.version("shop") == "3.4"
+
+
+        def test_total():
+            assert total([1, 2]) == 3
+        """
+    files = {
+        "pyproject.toml": project,
+        ".gitignore": "_version.py\n",
+        "src/shop/__init__.py": "from ._version import version\n\n\n" + CODE,
+        "tests/test_shop.py": tests,
+    }
+    repository = lay_out(tmp_path / "r", files, tag="v3.4")
+    run = await yard.run(repository, await yard.prepare(repository), tmp_path / "export")
+    passing = ("test_count", "test_counts", "test_version")
+    assert outcomes(run) == {f"tests/test_shop.py::{name}": "passed" for name in passing} | {
+        "tests/test_shop.py::test_total": "failed"
+    }
+
+
+@pytest.mark.slow
+async def test_compiled_modules_are_kept_and_tied_to_their_sources(yard: Yard, tmp_path: Path, indexed: None) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    source = """
+        #include <Python.h>
+        static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(3); }
+        static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
+        static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "fast", "", -1, methods};
+        PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
+        """
+    setup = (
+        "from setuptools import Extension, setup\n\nsetup(name='shop', version='1', packages=['shop'],"
+        " ext_modules=[Extension('shop.fast', ['shop/fast.c'])])\n"
+    )
+    files = {
+        "setup.py": setup,
+        "shop/__init__.py": CODE,
+        "shop/fast.c": source,
+        "tests/test_shop.py": TESTS.replace("[1, 2]) == 3", "[1, 2]) == fast.answer()").replace(
+            "    from shop import", "    from shop import fast,"
+        ),
+    }
+    repository = lay_out(tmp_path / "r", files)
+    environment = await yard.prepare(repository)
+    assert environment.compiled_from == ("shop/fast.c",)
+    assert outcomes(await yard.run(repository, environment, tmp_path / "export")) == shop()
+    (repository / "shop/fast.c").write_text(source.replace("(3)", "(4)"))
+    git(repository, "commit", "-q", "-a", "-m", "Another answer")
+    other = await yard.prepare(repository)
+    assert other.env_hash != environment.env_hash  # compiled anew, never taken from other sources
+    run = await yard.run(repository, other, tmp_path / "export-2")
+    assert outcomes(run)["tests/test_shop.py::test_total"] == "passed"
+
+
+@pytest.mark.slow
+async def test_old_tools_give_evidence(yard: Yard, tmp_path: Path, indexed: None) -> None:
+    """setup.cfg alone, tests' needs in tox.ini only, a helper beside the tests, data in a submodule of requirements."""
+    files = {
+        "setup.cfg": "[metadata]\nname = shop\nversion = 1.5\n[options]\npy_modules = shop\ninstall_requires = six\n",
+        "tox.ini": "[testenv]\ndeps =\n    -r{toxinidir}/needs/tests.txt\n    py27: no-such-thing\ncommands = pytest\n",
+        "needs/tests.txt": "parse\n",
+        "shop.py": "import six\n\n\n" + CODE,
+        "tests/test_shop.py": TESTS.replace("    from shop", "    import parse\n    from shop", 1),
+    }
+    repository = lay_out(tmp_path / "r", files)
+    said: list[str] = []
+    environment = await yard.prepare(repository, said)
+    assert environment.source == "requirements", said
+    assert outcomes(await yard.run(repository, environment, tmp_path / "export")) == shop()
+
+
+@pytest.mark.slow
+async def test_poetry_s_lock_is_followed_and_its_hashes_are_checked(yard: Yard, tmp_path: Path, indexed: None) -> None:
+    right = "8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
+    lock = '[[package]]\nname = "six"\nversion = "1.16.0"\nfiles = [{file = "six.whl", hash = "sha256:%s"}]\n'
+    files = {
+        "pyproject.toml": """
+            [tool.poetry]
+            name = "shop"
+            version = "1.5"
+            [tool.poetry.dependencies]
+            python = "^3.9"
+            six = "^1.10"
+            [tool.poetry.group.dev.dependencies]
+            parse = "*"
+            """,
+        "poetry.lock": lock % right,
+        "shop.py": CODE,
+        "tests/test_shop.py": TESTS.replace("    from shop", "    import parse, six\n    from shop", 1).replace(
+            "count([1, 2]) == 2", 'six.__version__ == "1.16.0"'
+        ),
+    }
+    repository = lay_out(tmp_path / "r", files)
+    environment = await yard.prepare(repository)
+    assert environment.source == "lock"
+    assert outcomes(await yard.run(repository, environment, tmp_path / "export")) == shop()
+    wrong = lay_out(tmp_path / "w", files | {"poetry.lock": lock % ("0" * 64)})
+    with pytest.raises(InputError, match="Hash mismatch"):
+        await yard.prepare(wrong)
