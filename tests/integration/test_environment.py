@@ -311,6 +311,21 @@ async def test_a_project_that_could_not_be_built_is_tried_again_later(
     assert any("no network" in line for line in said)
 
 
+@pytest.mark.parametrize("home", [None, "/nonexistent", "/proc/self"])
+async def test_a_build_needs_no_home(
+    sandbox: Sandbox, tmp_path: Path, shelf: Path, clock: LaterClock, home: str | None
+) -> None:
+    """Unset, missing, or one where nothing can be written."""
+    files = {"wheels/leaf-1.0-py3-none-any.whl": wheel("leaf", "value = 7")}
+    repository, tree = await committed(tmp_path / "r", files)
+    host_env = {} if home is None else {"HOME": home}
+    environments = VirtualEnvironments(
+        folder=shelf, sandbox=sandbox, host_env=host_env, clock=clock, metrics=NoMetrics()
+    )
+    environment = await environments.prepare(repository, tree)
+    assert await ask(sandbox, environment, "import leaf; print(leaf.value)") == "7"
+
+
 async def test_a_failed_build_says_why_and_leaves_nothing(environments: VirtualEnvironments, tmp_path: Path) -> None:
     repository, tree = await committed(tmp_path / "r", {"a": ""})
     with pytest.raises(InputError, match="the reason") as refusal:

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from journey import git
-from layouts import CODE, SETUPTOOLS, STATIC, TESTS, Yard, lay_out
+from journey import Act, git, make_spec, open_journey
+from layouts import CODE, RIGHT, SETUPTOOLS, STATIC, TESTS, Yard, lay_out
 from uv import find_uv_bin
 
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.domain.evidence import TestRun
+from councilor.domain.verdict import Decision
+from councilor.domain.worker import Assignment
 from councilor.errors import InputError, SandboxError
 from councilor.ports.metrics import NoMetrics
 
@@ -387,3 +389,34 @@ async def test_poetry_s_lock_is_followed_and_its_hashes_are_checked(yard: Yard, 
     wrong = lay_out(tmp_path / "w", files | {"poetry.lock": lock % ("0" * 64)})
     with pytest.raises(InputError, match="Hash mismatch"):
         await yard.prepare(wrong)
+
+
+async def test_a_whole_task_in_one_of_several_projects(tmp_path: Path) -> None:
+    """The repair is judged by the tests of every project; a change that breaks a project beside it is not accepted."""
+    files, _ = CASES["several projects without a common configuration"]
+    code = "packages/shop/src/shop.py"
+    spec = make_spec(
+        scope={"in": ["packages/shop"], "out": []},
+        blast_radius={"modules": ["packages/shop"], "data_migration": False},
+        acceptance=[
+            {
+                "id": "A1", "given": "prices", "when": "summed", "then": "total is their sum",
+                "test_nodeids": ["packages/shop/tests/test_shop.py::check_total"],
+            }
+        ],
+    )  # fmt: skip
+
+    def act(text: str) -> Act:
+        def write(folder: Path, assignment: Assignment) -> None:
+            (folder / code).write_text(text)
+
+        return write
+
+    decisions = []
+    for name, text in (("right", RIGHT), ("wrong", RIGHT.replace("def count(", "def counted("))):
+        repository = lay_out(tmp_path / name / "r", files)
+        async with open_journey(tmp_path / name, act(text)) as journey:
+            trip = await journey.travel(await journey.task(repository, spec_text=spec))
+        decisions.append(trip.outcome.decision)
+    assert decisions[0] is Decision.ACCEPT
+    assert decisions[1] is not Decision.ACCEPT
