@@ -48,6 +48,7 @@ class Pool:
     def __init__(self, count: int) -> None:
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
         self._alive = count
+        self._wide = asyncio.Event()
         self.why = ""
         """Why there is no loaded suite, or was none for a time; untrusted text."""
 
@@ -59,9 +60,15 @@ class Pool:
         self._orders.put_nowait(order)
         return await order.answer
 
-    async def work(self, start: Callable[[], AbstractAsyncContextManager[TestServer]]) -> None:
+    def widen(self) -> None:
+        """Let all servers start; until then there is the first one only."""
+        self._wide.set()
+
+    async def work(self, start: Callable[[], AbstractAsyncContextManager[TestServer]], *, first: bool) -> None:
         """The life of one server, and of those that take its place."""
         try:
+            if not first:
+                await self._wide.wait()
             for _ in range(1 + RESTARTS):
                 async with start() as server:
                     self.why = server.why or self.why
@@ -90,7 +97,7 @@ class Pool:
 async def pooled(
     servers: TestServers | None, workspace: Workspace, tree: str, *, count: int, timeout_s: float, collect_s: float
 ) -> AsyncIterator[Pool]:
-    """`count` servers of one tree, started at once and gone afterwards.
+    """`count` servers of one tree, gone afterwards; the first is started at once, the others when the pool is widened.
 
     Args:
         timeout_s: seconds until the servers are killed.
@@ -109,7 +116,7 @@ async def pooled(
     pool = Pool(count if servers else 0)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(pool.work(start)) for _ in range(count if servers else 0)]
+            tasks = [group.create_task(pool.work(start, first=not index)) for index in range(count if servers else 0)]
             try:
                 yield pool
             finally:

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from councilor.adapters.workers.repair.candidates import Base, Fix, digest, readable, suspects
 from councilor.adapters.workers.repair.memory import SearchMemory
-from councilor.adapters.workers.repair.pool import exported, pooled
+from councilor.adapters.workers.repair.pool import Pool, exported, pooled
 from councilor.adapters.workers.repair.ranking import ranked_fixes
 from councilor.adapters.workers.repair.report import failure_report, partial_report, quoted, success_report, transcript
 from councilor.adapters.workers.repair.search import Search
-from councilor.adapters.workers.repair.trial import Trial, TrialResult, collection_s
+from councilor.adapters.workers.repair.trial import Trial, TrialResult
 from councilor.domain.evidence import Outcome, TestRun
 from councilor.domain.failure import read_failure
 from councilor.domain.scope import admits
@@ -39,8 +39,8 @@ from councilor.ports.worker import Progress, Workspace
 __all__ = ["RepairWorker"]
 
 FAILURES = (Outcome.FAILED, Outcome.ERROR)
-COLLECT_S = 10.0
-"""Added to three times what collecting the suite took on the base."""
+COLLECT_S = 300.0
+"""Most seconds for collecting the suite; one that takes longer is not kept loaded."""
 Emit = Callable[[Progress], None]
 
 
@@ -125,8 +125,17 @@ class _Iteration:
         await asyncio.to_thread(workspace.scratch.mkdir, parents=True, exist_ok=True)
         memory = await asyncio.to_thread(SearchMemory.load, workspace.scratch)
         await self._take_back(memory)
+        left_s = max(self._remaining_s(), 1.0)
+        async with pooled(
+            self._servers, workspace, self._assignment.base_tree, count=self._parallel, timeout_s=left_s,
+            collect_s=min(COLLECT_S, left_s / 2),
+        ) as pool:  # fmt: skip
+            return await self._repair(memory, pool)
+
+    async def _repair(self, memory: SearchMemory, pool: Pool) -> tuple[WorkerOutcome, str]:
         self._emit(Progress(phase="localising", line="running the suite with coverage per test"))
         run = await self._measure()
+        pool.widen()
         if not run.records or not run.believable or run.timed_out:
             return self._gave_up(f"The tests of the base cannot be run: {_why(run)}.", None)
         base = self._base(run)
@@ -135,7 +144,7 @@ class _Iteration:
         fixes = await self._fixes(base)
         if fixes is None:
             return self._gave_up("The failing tests execute no line of a Python file in scope.", base)
-        search = await self._search(base, fixes, memory)
+        search = await self._search(base, fixes, memory, pool)
         chosen = search.chosen
         if chosen is not None:
             await self._offer(chosen.fix, memory)
@@ -192,26 +201,22 @@ class _Iteration:
         inside, outside = self._assignment.scope_in, self._assignment.scope_out
         return path.endswith(".py") and admits(path, inside=inside, outside=outside) and not self._runner.owns(path)
 
-    async def _search(self, base: Base, fixes: Iterator[Fix], memory: SearchMemory) -> Search:
+    async def _search(self, base: Base, fixes: Iterator[Fix], memory: SearchMemory, pool: Pool) -> Search:
         def say(begun: int, fix: Fix) -> None:
             self._emit(Progress(phase="trying", done=begun, line=_printable(fix.label)))
 
         tree = self._assignment.base_tree
-        async with pooled(
-            self._servers, self._workspace, tree, count=self._parallel, timeout_s=max(self._remaining_s(), 1.0),
-            collect_s=COLLECT_S + 3.0 * collection_s(base.run),
-        ) as pool:  # fmt: skip
-            trial = Trial(runner=self._runner, workspace=self._workspace, tree=tree, base=base, pool=pool)
-            search = Search(
-                trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
-                remaining_s=self._remaining_s, on_start=say,
-            )  # fmt: skip
-            self.results = search.results
-            try:
-                await search.run(fixes)
-            finally:
-                self._why = trial.why or pool.why
-                await asyncio.to_thread(memory.save)
+        trial = Trial(runner=self._runner, workspace=self._workspace, tree=tree, base=base, pool=pool)
+        search = Search(
+            trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
+            remaining_s=self._remaining_s, on_start=say,
+        )  # fmt: skip
+        self.results = search.results
+        try:
+            await search.run(fixes)
+        finally:
+            self._why = trial.why or pool.why
+            await asyncio.to_thread(memory.save)
         return search
 
     async def _offer(self, fix: Fix, memory: SearchMemory) -> None:

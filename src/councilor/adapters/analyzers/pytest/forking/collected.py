@@ -17,6 +17,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
+from _pytest.assertion import rewrite
 from recorder import silence  # type: ignore[import-not-found]  # it stands in `sandboxed`
 from swap import (  # type: ignore[import-not-found]  # it stands beside this file
     Comparison,
@@ -83,6 +84,9 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         self._weighed = weighed
         self._executed = Executed(folder)
         self._swaps: list[tuple[FunctionType, CodeType]] = []
+        self._rewriting = _rewriter()
+        if self._rewriting is not None:  # most of what is called in a collection
+            rewrite.rewrite_asserts = self._executed.without(self._rewriting)
         self._executed.begin()
 
     @pytest.hookimpl(tryfirst=True)
@@ -90,6 +94,8 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         """Serve orders until the server hangs up, which ends the process."""
         silence(session.config.pluginmanager.getplugin("terminalreporter"))
         loaded = Loaded(self._folder, self._executed.end())
+        if self._rewriting is not None:
+            rewrite.rewrite_asserts = self._rewriting
         items = items_of(session)
         capturing = getattr(session.config.pluginmanager.getplugin("capturemanager"), "_global_capturing", None)
         gc.collect()
@@ -130,3 +136,9 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
             return str(attempt(work, limits_of(order), self._forward))
         finally:
             end_strays(set())
+
+
+def _rewriter() -> Callable[..., Any] | None:
+    """What pytest gives a test file's syntax tree to."""
+    found = getattr(rewrite, "rewrite_asserts", None)
+    return found if callable(found) else None

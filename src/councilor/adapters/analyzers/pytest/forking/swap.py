@@ -19,6 +19,7 @@ import marshal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, NamedTuple
 
@@ -123,27 +124,41 @@ def _signature(code: CodeType) -> tuple[Any, ...]:
 
 
 class Executed:
-    """Notes the repository's code that runs between `begin` and `end`, in all threads."""
+    """Notes the code that runs between `begin` and `end`, in all threads; of the repository's, `end` tells."""
 
     def __init__(self, folder: str) -> None:
         self._inside = folder.rstrip("/") + "/"
         self._seen: dict[int, CodeType] = {}
+
+        def note(frame: Any, event: str, argument: Any, seen: dict[int, CodeType] = self._seen, id: Any = id) -> None:  # noqa: A002
+            code = frame.f_code  # called for every call in the process: nothing is looked up that need not be
+            seen[id(code)] = code
+
+        self._note = note
 
     def begin(self) -> None:
         """Start noting."""
         threading.settrace(self._note)
         sys.settrace(self._note)
 
+    def without(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that does not run the repository's code, unobserved."""
+
+        def unobserved(*arguments: Any, **options: Any) -> Any:
+            noting = sys.gettrace()
+            sys.settrace(None)
+            try:
+                return function(*arguments, **options)
+            finally:
+                sys.settrace(noting)
+
+        return unobserved
+
     def end(self) -> frozenset[CodeType]:
         """Stop, and give what ran."""
         sys.settrace(None)
         threading.settrace(None)
-        return frozenset(self._seen.values())
-
-    def _note(self, frame: Any, event: str, argument: Any) -> None:
-        code = frame.f_code
-        if id(code) not in self._seen and code.co_filename.startswith(self._inside):
-            self._seen[id(code)] = code
+        return frozenset(code for code in self._seen.values() if code.co_filename.startswith(self._inside))
 
 
 class Loaded:
