@@ -108,6 +108,9 @@ def _keywords(source: Source, node: ast.Call) -> Iterator[tuple[str, float]]:
         for keyword in other.keywords:
             if keyword.arg and keyword.arg not in given and _readable(source, keyword.value, node):
                 yield source.segment(keyword), 0.8
+    facts = source.scopes.facts(node)
+    unread = [name for name in facts.unused if name in facts.parameters] if facts else []
+    yield from ((f"{name}={name}", 0.5) for name in unread if name not in given)
     for function in source.scopes.functions.get(called(node), ()):
         for name in _missing(function, node, given):
             if source.scopes.is_visible(name, node):

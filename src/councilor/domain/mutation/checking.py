@@ -119,6 +119,8 @@ class Checker:
         scope = self._source.scope(statement)
         if isinstance(scope, FunctionNode):
             return "async def _():\n" if isinstance(scope, ast.AsyncFunctionDef) else "def _():\n"
+        if isinstance(scope, ast.ClassDef):
+            return "class _:\n"
         return "if 1:\n" if indentation else ""
 
     def _form(self, place: Place, edit: Edit | None) -> str | None:
@@ -168,4 +170,6 @@ def _unit(source: Source, statement: ast.stmt) -> Place | None:
     start = source.line_starts[first - 1]
     last = source.position(source.span(statement)[1])[0]
     end = source.line_starts[last] if last < len(source.line_starts) else len(source.text)
-    return Place(start, end, "if 1:\n" if indentation else "")
+    # A class's body forbids what a module's allows, such as naming a value inside a comprehension.
+    shell = "class _:\n" if isinstance(source.parent(statement), ast.ClassDef) else "if 1:\n"
+    return Place(start, end, shell if indentation else "")

@@ -95,10 +95,8 @@ def _names_for(source: Source, node: ast.Name) -> Iterator[tuple[str, float]]:
     local = set(facts.before(node.lineno)) if facts else set()
     in_local = facts is not None and (node.id in facts.bound or node.id in facts.parameters)
     yield from _by_likeness(node.id, local, 0.8 if in_local else 0.3)
-    if node.id in source.scopes.attributes(node) or f"_{node.id}" in source.scopes.attributes(node):
-        yield from (
-            (f"self.{name}", 0.4) for name in (node.id, f"_{node.id}") if name in source.scopes.attributes(node)
-        )
+    attributes = {*source.scopes.attributes(node), *source.scopes.attribute_bindings(node)}
+    yield from ((f"self.{name}", 0.4) for name in (node.id, f"_{node.id}") if name in attributes)
     if not in_local:
         constants = {name for name in known if name.isupper()}
         yield from _by_likeness(node.id, constants if node.id in constants else set(), 0.5)

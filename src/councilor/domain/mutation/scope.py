@@ -48,10 +48,12 @@ class Facts:
         """Name -> the lines that bind it, parameters left out."""
         for name, line in _bindings(self.nodes):
             self.bound.setdefault(name, []).append(line)
-        self.loads = Counter(
-            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-        )
+        reads = [node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+        reads += [node.target for node in self.nodes if _changes_a_name(node)]  # type: ignore[attr-defined]
+        self.loads = Counter(node.id for node in reads)
         """Name -> how often it is read, inner functions included."""
+        self.first_read = {node.id: node.lineno for node in sorted(reads, key=lambda node: -node.lineno)}
+        """Name -> the first line that reads it."""
         self.declared = frozenset(
             name for node in self.nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
         )
@@ -194,11 +196,17 @@ def _own(scope: ast.AST) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
+def _changes_a_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+
+
 def _bindings(nodes: Iterator[ast.AST] | tuple[ast.AST, ...]) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
-    for node in nodes:
+    inside = list(nodes)
+    changed = {id(node.target) for node in inside if isinstance(node, ast.AugAssign)}  # these need a value before
+    for node in inside:
         match node:
-            case ast.Name(id=name, ctx=ast.Store()):
+            case ast.Name(id=name, ctx=ast.Store()) if id(node) not in changed:
                 found.append((name, node.lineno))
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 found.extend((alias.asname or alias.name.partition(".")[0], node.lineno) for alias in aliases)

@@ -51,15 +51,19 @@ def shapes(gap: Gap) -> Iterator[tuple[str, float]]:
 def missing_names(gap: Gap) -> list[str]:
     """Names that the function reads and nobody binds, or binds only behind the gap or in another branch."""
     facts, source = gap.facts, gap.source
-    known = {*facts.parameters, *facts.bound, *facts.outer, *source.scopes.module_names, *BUILTINS, "__class__"}
-    inner = _bound_inside(gap)
+    late = {name for name, lines in facts.bound.items() if facts.first_read.get(name, lines[0]) < lines[0]}
+    outer = {*facts.outer, *facts.declared, *source.scopes.module_names, *BUILTINS, "__class__"}
+    known = {*facts.parameters, *(set(facts.bound) - late), *outer}
+    inner = _bound_inside(gap) - late
     return [name for name in facts.loads if name not in known and name not in inner]
 
 
 def _bound_inside(gap: Gap) -> frozenset[str]:
     def read() -> frozenset[str]:
         inside = list(ast.walk(gap.facts.function))
-        stored = {node.id for node in inside if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+        changed = {id(node.target) for node in inside if isinstance(node, ast.AugAssign)}
+        names = (node for node in inside if isinstance(node, ast.Name) and id(node) not in changed)
+        stored = {node.id for node in names if not isinstance(node.ctx, ast.Load)}
         return frozenset(stored | {node.arg for node in inside if isinstance(node, ast.arg)})
 
     return gap.source.once(("bound inside", gap.facts.function), read)
@@ -67,13 +71,8 @@ def _bound_inside(gap: Gap) -> frozenset[str]:
 
 def _definitions(gap: Gap) -> Iterator[tuple[str, float]]:
     for name in missing_names(gap):
-        share = 1.0 if gap.line <= _first_read(gap, name) else 0.3
+        share = 1.0 if gap.line <= gap.facts.first_read[name] else 0.3
         yield from ((f"{name} = {value}", share * weight) for value, weight in _values_of(gap, name))
-
-
-def _first_read(gap: Gap, name: str) -> int:
-    inside = ast.walk(gap.facts.function)
-    return min((node.lineno for node in inside if isinstance(node, ast.Name) and node.id == name), default=0)
 
 
 def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
