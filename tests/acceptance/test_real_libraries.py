@@ -91,6 +91,7 @@ def test_a_planted_bug_is_repaired_and_a_wrong_patch_refused(
         *(f"{s:.0f}" for s in (environment_s, repaired_s, refused_s)),
     )
     table.rows.append(row)
+    print("\n" + " | ".join(row), flush=True)
 
 
 def _environments(councilor: CommandLine, repository: Path) -> list[tuple[str, str]]:
