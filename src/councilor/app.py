@@ -27,6 +27,7 @@ from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
+from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.logs import configure_logs
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.notify import CommandNotifier, WebhookNotifier
@@ -67,6 +68,7 @@ __all__ += [
     "database_state",
     "database_url",
     "embedded_server",
+    "find_usable_git",
     "migrate_database",
     "open_repositories",
     "repository_lock",
@@ -339,6 +341,17 @@ async def send_trial(settings: Settings) -> Sequence[Trial]:
     """Send a trial message to everybody who would be notified; gives what became of it."""
     clock = SystemClock()
     return await try_out(notifiers(settings), clock=clock, ids=SystemIds(clock=clock))
+
+
+async def find_usable_git() -> str:
+    """The path of the host's git.
+
+    Raises:
+        UnavailableError: there is none, or it is too old.
+    """
+    executable = find_git()
+    await check_version(executable)
+    return executable
 
 
 def repository_lock(settings: Settings) -> RepositoryLock:

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from councilor.guards.ownership import make_own_folder
 from councilor.guards.removal import remove_folder
 
 __all__ = ["tidy_folder"]
@@ -43,7 +44,7 @@ async def tidy_folder(folder: Path, *, lock: Path) -> AsyncIterator[Path]:
 
 def _enter(folder: Path, lock: Path) -> int:
     for place in (folder, lock.parent):
-        place.mkdir(parents=True, exist_ok=True)
+        make_own_folder(place)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -44,7 +44,7 @@ class ArtifactStorage(Protocol):
         ...
 
     async def latest_for_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
-        """The newest artifact of each name, newest first."""
+        """The newest artifact of each name, newest first, by their ids as `of_task`."""
         ...
 
     async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
@@ -52,5 +52,5 @@ class ArtifactStorage(Protocol):
         ...
 
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
-        """All its artifacts, oldest first."""
+        """All its artifacts, oldest first: by their ids, which ascend even when the wall clock is set back."""
         ...

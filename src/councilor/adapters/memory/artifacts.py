@@ -62,7 +62,7 @@ class MemoryArtifactStorage:
     async def latest_for_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """The newest artifact of each name, newest first."""
         newest = {artifact.name: artifact for artifact in await self.of_task(task_id)}
-        return sorted(newest.values(), key=_age, reverse=True)
+        return sorted(newest.values(), key=lambda item: item.id, reverse=True)
 
     async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
         """The newest artifacts of that name about a tree, newest first."""
@@ -71,7 +71,7 @@ class MemoryArtifactStorage:
 
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """All its artifacts, oldest first."""
-        return sorted((item for item in self._artifacts.values() if item.task_id == task_id), key=_age)
+        return sorted((item for item in self._artifacts.values() if item.task_id == task_id), key=lambda item: item.id)
 
 
 def _age(artifact: ExecutionArtifact) -> tuple[datetime, str]:

@@ -44,6 +44,7 @@ from councilor.adapters.postgres.programs import (
 )
 from councilor.adapters.postgres.serverlog import ServerLog
 from councilor.errors import DeadlineError, InputError, UnavailableError
+from councilor.guards.ownership import make_own_folder
 
 __all__ = ["DATABASE", "EmbeddedPostgres", "ServerStatus"]
 
@@ -174,11 +175,7 @@ class EmbeddedPostgres:
             os.close(lock)
 
     def _make_folder(self) -> None:
-        mode = 0o711 if os.geteuid() == 0 else 0o700
-        for path in reversed([path for path in (self._folder, *self._folder.parents) if not path.exists()]):
-            with suppress(FileExistsError):
-                path.mkdir()
-                path.chmod(mode)
+        make_own_folder(self._folder)
         state = self._folder.stat()
         if state.st_uid != os.geteuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UnavailableError(

@@ -105,12 +105,12 @@ FROM execution_artifacts a"""
 
 GET_ARTIFACT: Final[LiteralString] = f"{_ARTIFACT} WHERE a.id = %s"
 
-ARTIFACTS_OF_TASK: Final[LiteralString] = f"{_ARTIFACT} WHERE a.task_id = %s ORDER BY a.created_at, a.id"
+ARTIFACTS_OF_TASK: Final[LiteralString] = f"{_ARTIFACT} WHERE a.task_id = %s ORDER BY a.id"
 
 LATEST_ARTIFACTS: Final[LiteralString] = f"""{_ARTIFACT}
 WHERE a.id IN (SELECT DISTINCT ON (name) id FROM execution_artifacts
-               WHERE task_id = %s ORDER BY name, created_at DESC, id DESC)
-ORDER BY a.created_at DESC, a.id DESC"""
+               WHERE task_id = %s ORDER BY name, id DESC)
+ORDER BY a.id DESC"""
 
 ARTIFACTS_ABOUT_TREE: Final[LiteralString] = f"""
 {_ARTIFACT} WHERE a.tree = %s AND a.name = %s ORDER BY a.created_at DESC, a.id DESC LIMIT %s"""

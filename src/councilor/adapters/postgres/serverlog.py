@@ -23,6 +23,7 @@ HINTS = (
     ("Read-only file system", "Set a data folder that can be written to."),
     ("Permission denied", "The server's user must be able to pass every folder above the data folder, and own it."),
     ("could not access directory", "The server's user must be able to pass every folder above the data folder."),
+    ("could not look up effective user ID", "Give the user an entry in /etc/passwd, or set storage.database.url."),
     ("Not a directory", "Set a data folder that can be made."),
     ("shared memory", "Raise the limits on shared memory (/dev/shm, kernel.shmmni), or set storage.database.url."),
 )

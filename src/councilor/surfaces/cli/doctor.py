@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from collections.abc import AsyncIterator
 
@@ -13,11 +12,10 @@ from councilor.app import database_state, open_tools
 from councilor.errors import CouncilorError
 from councilor.settings import Settings
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.machine import findings_of_machine
 from councilor.surfaces.cli.session import AsJson, Session, execute
 
 __all__ = ["doctor"]
-
-LEAST_FREE_BYTES = 2 * 2**30
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
@@ -36,17 +34,16 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:
     """Name, `pass`, `warn` or `fail`, and what was found."""
     yield "python", "pass", f"{platform.python_version()} at {sys.executable}"
-    git = shutil.which("git")
-    yield "git", "pass" if git else "fail", git or "not found; install git 2.30 or newer"
-    existing = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
-    yield "disk", "pass" if free > LEAST_FREE_BYTES else "warn", f"{free / 2**30:.1f} GiB free below {existing}"
+    async for finding in findings_of_machine(settings.data_dir):
+        yield finding
     async for finding in _sandbox_findings(settings):
         yield finding
     try:
         state = await database_state(settings)
     except CouncilorError as error:
         yield "database", "fail", f"{error.message} {error.hint()}"
+    except OSError as error:
+        yield "database", "fail", str(error)
     else:
         answers = bool(state["answers"])
         text = f"{state['kind']}, version {state['version']}" if answers else "not running; started when first needed"
@@ -59,6 +56,9 @@ async def _sandbox_findings(settings: Settings) -> AsyncIterator[tuple[str, str,
             probe = await tools.sandbox.probe()
     except CouncilorError as error:
         yield "sandbox", "fail", f"{error.message} {error.hint()}"
+        return
+    except OSError as error:
+        yield "sandbox", "fail", f"it has no place to work in: {error}"
         return
     level = probe.level
     whole = level.filesystem and level.network and level.processes and level.resources

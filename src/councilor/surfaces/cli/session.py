@@ -4,6 +4,7 @@ exit codes."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from councilor.surfaces.cli.exits import ExitCode, exit_of_error
 from councilor.surfaces.cli.output import Output
 
 __all__ = ["AsJson", "Globals", "Session", "execute", "find_task"]
+
+_log = logging.getLogger(__name__)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
@@ -62,7 +65,20 @@ def execute(context: typer.Context, as_json: bool, body: Callable[[Session], Awa
         code = _report(error, output)
     except OSError as error:
         code = _report(_refusal_of_host(error), output)
+    except Exception as error:
+        code = _report(_defect(error), output)
     raise typer.Exit(code)
+
+
+def _defect(error: BaseException) -> CouncilorError:
+    """An error that nobody foresaw, told like any other; where it arose is in the log."""
+    _log.debug("a defect", exc_info=error)
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return CouncilorError(
+        f"{type(error).__name__}: {error}",
+        hint="This is a defect of councilor: report it with what `--set log.level=debug` adds.",
+    )
 
 
 def _refusal_of_host(error: OSError) -> UnavailableError:
@@ -106,10 +122,10 @@ def _report(error: CouncilorError, output: Output) -> ExitCode:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> CouncilorError:
-    """The first of our errors in a group; a group without one is a defect, and is raised as it is."""
+    """The first of our errors in a group; a group without one is a defect."""
     ours = group.subgroup(CouncilorError) or group.subgroup(OSError)
     if ours is None:
-        raise group
+        return _defect(group)
     error: BaseException = ours
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -3,6 +3,7 @@
 Rules:
 - File names are UTF-8: under a locale that says otherwise the command starts itself again in Python's UTF-8 mode.
 - A closed standard stream is the null device, so that no file or socket of ours ever gets its number.
+- Nothing that a command makes can be written by other users, whatever the umask.
 - What a stream's encoding cannot show is written as an escape.
 - Output that cannot be written never ends a run. A reader that has gone (`| head -1`, a closed terminal) wanted no
   more; anything else, such as a full disk, is said at the end.
@@ -40,6 +41,7 @@ class _Sink(io.FileIO):
 def prepare_streams() -> None:
     """Make this process's streams usable; may start it again in UTF-8 mode, with the same arguments and id."""
     _fill_gaps()
+    os.umask(os.umask(0o022) | 0o022)
     if sys.getfilesystemencoding().lower() != "utf-8":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this program
     if sys.stdin is None:
