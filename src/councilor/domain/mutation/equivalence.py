@@ -25,19 +25,15 @@ OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
 MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 
 
-def normal_form(old: str, new: str, line: int) -> str:
-    """The normal form of the outermost definition of `new` that differs from `old`.
-
-    Args:
-        line: 1-based, the first changed one.
-    """
+def normal_form(old: str, new: str) -> str:
+    """The normal form of the outermost definitions of `new` that differ from those of `old`."""
     before, after = parse(old), parse(new)
     if before is None or after is None:
         return new
     known = {ast.dump(node) for node in before.body}
     changed = [node for node in after.body if ast.dump(node) not in known]
     normal = _Normal()
-    return "\n".join(ast.dump(normal.visit(node)) for node in changed) or str(line)
+    return "\n".join(ast.dump(normal.visit(node)) for node in changed)
 
 
 class _Normal(ast.NodeTransformer):

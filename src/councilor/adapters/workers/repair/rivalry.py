@@ -37,11 +37,7 @@ def different(chosen: TrialResult, results: Sequence[TrialResult]) -> tuple[Tria
 
 def _form(fix: Fix) -> str:
     """The changed files in a form that is equal for edits which mean the same."""
-    spans = {
-        part.mutant.path: min(other.mutant.line for other in fix.parts if other.mutant.path == part.mutant.path)
-        for part in fix.parts
-    }
-    return "\0".join(f"{path}\0{normal_form(old, new, spans[path])}" for path, (old, new) in sorted(fix.texts.items()))
+    return "\0".join(f"{path}\0{normal_form(old, new)}" for path, (old, new) in sorted(fix.texts.items()))
 
 
 def share(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[TrialResult], float]) -> float:
