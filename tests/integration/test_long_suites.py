@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -360,17 +359,19 @@ async def test_a_baseline_of_another_configuration_is_measured_again(twice):
 
 @pytest.mark.slow
 async def test_earlier_baselines_that_disagree_make_a_test_flaky(tmp_path, shared_environment):
-    until = time.time() + 5
-    test = f"import time\n\n\ndef test_lucky():\n    assert time.time() > {until}\n"
-    files = {
-        "tests/test_a_lucky.py": test,
-        "tests/test_z.py": f"import time\n\n\ndef test_z():\n    time.sleep(max(0, {until} - time.time()))\n",
-    }
-    repository = make_repository(tmp_path / "repo", files)
+    test = "import pathlib, sys\n\n\ndef test_lucky():\n    assert pathlib.Path(sys.prefix, 'lucky').exists()\n"
+    repository = make_repository(tmp_path / "repo", {"tests/test_a_lucky.py": test})
     async with open_journey(tmp_path, shared=shared_environment, storage=DurableMemory()) as journey:
         journey.parts = replace(journey.parts, limits=lambda tier: replace(limits(tier), reuse_age_s=None))
-        await journey.travel(await journey.task(repository))
-        second = await journey.travel(await journey.task(repository))
+        first = await journey.travel(await journey.task(repository))
+        opened = await journey.parts.repositories.open(repository)
+        environment = await journey.parts.environments.prepare(opened, first.task.base_tree)
+        marker = environment.python.parent.parent / "lucky"
+        try:
+            marker.touch()
+            second = await journey.travel(await journey.task(repository))
+        finally:
+            marker.unlink()
     baseline = decode(Baseline, json.loads(await second.artifact("tests/base")))
     assert baseline.flaky == ("tests/test_a_lucky.py::test_lucky",)
     assert "earlier runs of the base disagree" in found(await second.verdict())["BASE-5"]
