@@ -136,3 +136,29 @@ def test_reading_tests_never_fails_on_hostile_source() -> None:
     for source in (b"\0", b"(" * 50_000, b"x" * 2_000_000, b"def test(:\n", b"\xff\xfe"):
         assert testcode.read_tests(source) is None
     assert testcode.read_tests(b"'\\d'\ndef test_a(): pass\n") is not None
+
+
+EXAMPLE = 'def total(prices):\n    """Sum.\n\n    >>> total([1, 2])\n    3\n    """\n    return sum(prices) + 1\n'
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (EXAMPLE.replace(" + 1\n", "\n"), []),
+        (EXAMPLE.replace("    3\n", "    4\n"), ["WEAK-10"]),
+        (EXAMPLE.replace("    >>> total([1, 2])\n    3\n", ""), ["WEAK-10"]),
+        (
+            EXAMPLE.replace("total(prices)", "sums(prices)") + "\n\ndef more():\n    '''\n    >>> 1\n    1\n    '''\n",
+            [],
+        ),
+        ("def (", ["WEAK-10"]),
+    ],
+)
+def test_examples_that_the_base_ran_stay_as_they_are(make: SimpleNamespace, new: str, expected: list[str]) -> None:
+    changes = (make.change("shop.py", EXAMPLE, new),)
+    ran = make.bundle(base=make.run({"shop.py::shop.total": "failed"}))
+    result = weakening.test_weakening(make.input(*changes, bundle=ran))
+    assert [each.rule for each in result.violations] == expected
+    others = make.bundle(base=make.run({"tests/test_shop.py::test_total": "failed"}))
+    result = weakening.test_weakening(make.input(*changes, bundle=others))
+    assert result.violations == ()  # nobody runs these examples

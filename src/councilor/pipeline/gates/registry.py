@@ -62,7 +62,7 @@ GATES: tuple[Gate, ...] = (
     Gate(name="base_tests", check=base_tests, stages=_MEASURED),
     Gate(name="acceptance", check=acceptance, stages=_MEASURED),
     Gate(name="revert_check", check=revert_check, stages=_MEASURED),
-    Gate(name="test_weakening", check=test_weakening, stages=_STATIC),
+    Gate(name="test_weakening", check=test_weakening, stages=_STATIC | _MEASURED),
     Gate(name="lint", check=lint, stages=_MEASURED),
 )
 """Every gate in the order of its results."""

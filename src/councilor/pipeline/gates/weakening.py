@@ -6,6 +6,7 @@ Rules:
 - WEAK-4: an assertion is removed. WEAK-5: an assertion is loosened, or exceptions are swallowed. WEAK-6: what a test
   expects is changed. WEAK-7: parametrised cases are removed. WEAK-8: a test file can no longer be parsed.
 - WEAK-9: the test runner's configuration leaves tests out.
+- WEAK-10: an example in documentation that the base ran as a test is removed or expects something else (`examples`).
 - Only tests that the base has are compared: a new test cannot weaken anything.
 
 Evidence uses the base's test code anyway, so weakening gains a worker nothing; it is still refused, because the
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.gate import GateResult, Severity, Violation
+from councilor.pipeline.gates.examples import changed_examples
 from councilor.pipeline.gates.input import GateInput, broken, ruled
 from councilor.pipeline.gates.testcode import Assertion, TestFunction, read_tests
 
@@ -39,6 +41,7 @@ def test_weakening(given: GateInput) -> GateResult:
     owned = [change for change in given.candidate.changes if given.owns(change.path)]
     moved = _moved(owned)
     failures = [violation for change in owned for violation in _weaker(change, moved)]
+    failures += changed_examples(given)
     return ruled("test_weakening", failures, passed=f"{len(owned)} changed test files ask as much as before")
 
 
