@@ -14,7 +14,10 @@ from councilor.domain.change import TreeEntry
 from councilor.errors import InputError, IntegrityError
 from councilor.ports.repository import Commit
 
-__all__ = ["decode_path", "encode_path", "list_entries", "parse_commit", "read_blobs", "read_object"]
+__all__ = ["DEEPEST", "decode_path", "encode_path", "list_entries", "parse_commit", "read_blobs", "read_object"]
+
+DEEPEST = 128
+"""Most folders in one another. Deeper ones come from nobody's repository, and exhaust whoever recurses into them."""
 
 
 def decode_path(path: bytes) -> str:
@@ -31,7 +34,7 @@ async def list_entries(git: Git, tree: str) -> tuple[TreeEntry, ...]:
     """Every file of a tree, sorted by path.
 
     Raises:
-        InputError: there is no such tree.
+        InputError: there is no such tree, or its folders are too deep.
     """
     done = await git.run("ls-tree", "-r", "-z", "--full-tree", check_name(tree))
     if done.code:
@@ -40,6 +43,8 @@ async def list_entries(git: Git, tree: str) -> tuple[TreeEntry, ...]:
     for record in done.output.split(b"\0")[:-1]:
         meta, _, path = record.partition(b"\t")
         mode, _, name = meta.decode().split(" ")
+        if path.count(b"/") > DEEPEST:
+            raise InputError(f"{tree} holds more than {DEEPEST} folders in one another.", hint="Remove the deepest.")
         entries.append(TreeEntry(path=decode_path(path), mode=mode, hash=name))
     return tuple(sorted(entries, key=lambda entry: entry.path))
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from councilor.adapters.git.command import Git, run_together
 from councilor.adapters.git.ignoring import write_rules
-from councilor.adapters.git.objects import decode_path, encode_path
+from councilor.adapters.git.objects import DEEPEST, decode_path, encode_path
 from councilor.adapters.git.store import temporary_index
 from councilor.adapters.git.trees import check_empty, write_files
 from councilor.domain.change import TreeEntry
@@ -102,6 +102,8 @@ def _walk(top: Path) -> _Found:
     root = os.fsencode(top) + b"/"
     while pending:
         folder = pending.pop()
+        if folder.count(b"/") >= DEEPEST:
+            raise InputError(f"The workspace holds more than {DEEPEST} folders in one another.")
         try:
             with os.scandir(root + folder) as entries:
                 for entry in entries:

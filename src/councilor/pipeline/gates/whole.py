@@ -4,7 +4,7 @@ Rules:
 - SPEC-14: a closed or archived spec asks for nothing. SPEC-15: the task's spec is the one it names.
 - PATCH-1: the stored patch, applied to the base tree, gives exactly the candidate's tree; otherwise what is stored
   and signed would not be what was judged. PATCH-2: the worker's folder made a tree at all.
-- EMPTY-1: the candidate differs from the base.
+- EMPTY-1: the candidate differs from the base. EMPTY-2, a warning: its worker was ended before it was done.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ def patch_applies(given: GateInput) -> GateResult:
 def not_empty(given: GateInput) -> GateResult:
     """Whether anything was done."""
     failures: list[Violation] = []
+    warnings: list[Violation] = []
+    if given.ended:
+        remedy = "Look whether the change is whole; give the worker more time or room, or repair it."
+        warnings.append(broken("EMPTY-2", Severity.LOW, f"the worker did not end well: {given.ended}", remedy))
     if given.candidate.empty or not given.candidate.changes:
         remedy = "Change the files that the task is about."
-        because = f"; the worker did not end well: {given.ended}" if given.ended else ""
-        failures.append(broken("EMPTY-1", Severity.HIGH, f"nothing differs from the base{because}", remedy))
-    return ruled("not_empty", failures, passed=f"{len(given.candidate.changes)} files differ from the base")
+        failures.append(broken("EMPTY-1", Severity.HIGH, "nothing differs from the base", remedy))
+    passed = f"{len(given.candidate.changes)} files differ from the base"
+    return ruled("not_empty", failures, passed=passed, warnings=warnings)
