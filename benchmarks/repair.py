@@ -298,3 +298,5 @@ if __name__ == "__main__":
         asyncio.run(main())
     except (IndexUnreachableError, PeersMissingError, ValueError) as problem:
         sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit(130)
