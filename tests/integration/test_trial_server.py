@@ -195,6 +195,9 @@ async def test_equal_code_is_recognised(bench: Bench, tmp_path: Path) -> None:
         assert (again.mode, again.end, again.records) == (TrialMode.KNOWN, TrialEnd.NOT_RUN, ())
         assert seen == [first.key] and first.key
         assert (await suite.run("test_ten", edit=("return 5", "return 5)"))).mode is TrialMode.INVALID
+        absent = TrialRequest(files={"gone.py": b"1"}, nodeids=(), tests_s={}, start_s=1.0)
+        assert (await suite.server.run(absent, known=lambda key: False)).mode is TrialMode.COLD
+        assert ends(await suite.run("test_few")) == ["passed"]
 
 
 FATAL = {

@@ -114,6 +114,8 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
             weighed = self._weighed(order)
         except INVALID as error:
             return {"mode": "invalid", "key": "", "why": f"{type(error).__name__}: {error}"[:500]}
+        except OSError as error:
+            return {"mode": "cold", "key": "", "why": str(error)[:500]}
         try:
             for filename, old, comparison in weighed.codes:
                 self._swaps += plan(loaded, filename, old, comparison)

@@ -143,6 +143,8 @@ class Server:
             return {"mode": "warm", "key": self._weighed(order).key, "why": "the suite is not loaded"}
         except self._parts.collected.INVALID as error:
             return {"mode": "invalid", "key": "", "why": f"{type(error).__name__}: {error}"[:500]}
+        except OSError as error:
+            return {"mode": "cold", "key": "", "why": str(error)[:500]}
 
     def _weighed(self, order: dict[str, Any]) -> Any:
         files = _decoded(order)
