@@ -26,7 +26,7 @@ __all__ = ["do_case"]
 
 TIMEOUT_S = 240.0
 REAPER = Path(__file__).with_name("reaper.py")
-PUBLISHED = re.compile(r"/\.git/(objects|refs/heads/councilor|logs/refs/heads/councilor|refs/heads$|logs)")
+PUBLISHED = re.compile(r"/shop/(\.git/)?(objects|refs/heads/councilor|logs/refs/heads/councilor|refs/heads$|logs)")
 """What a run may write into a repository: objects, and its branch."""
 HOSTILE_TEST = """
 import pytest

@@ -48,7 +48,7 @@ DOINGS = (
     Doing("print without end", "endless_line", tells=False),
     Doing("terminal escapes", "escapes", quick=True),
     Doing("invalid UTF-8 and NUL", "broken_text"),
-    Doing("hostile JSON lines", "nested_json"),
+    Doing("hostile JSON lines", "nested_json", tells=False),
     Doing("prompt injection", "persuasion"),
     Doing("ignore SIGTERM", "ignore_signals", REFUSED, "did not end within", False, False, ENDLESS),
     Doing("kill parent or group", "kill_parent", REFUSED, "signal", False),
@@ -76,6 +76,7 @@ DOINGS = (
     Doing("connect out", "connections", quick=True),
     Doing("connect out", "raw_sockets"),
 )
+QUICK_TESTS = frozenset({"fork_many", "leave_daemons", "secrets"})
 TEST_SETTINGS = ("evidence.test_timeout_s=4", "evidence.timeout_s.tier_3=40")
 
 
@@ -103,5 +104,5 @@ def act_cases() -> Iterator[Case]:
                 settings=TEST_SETTINGS,
                 ends=EITHER,
                 tried=doing.tells and doing.tells_in_test,
-                quick=doing.quick and doing.act not in {"fill_memory", "kill_everybody"},
+                quick=doing.act in QUICK_TESTS,
             )
