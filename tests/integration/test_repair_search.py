@@ -172,6 +172,11 @@ class Bench:
         return {change.path: (change.new or b"").decode() for change in candidate.changes}
 
 
+def tried(report: WorkerReport) -> list[str]:
+    """What was tried, in order."""
+    return [line.partition(": ")[2] for line in report.transcript.decode().splitlines()]
+
+
 def folder_of() -> Path:
     return Path(sys.prefix)
 
@@ -251,19 +256,112 @@ async def test_what_was_offered_is_never_offered_again(bench: Bench) -> None:
     assert len(set(offers)) == len(offers)
 
 
-async def test_a_later_iteration_goes_on_with_the_search(bench: Bench, tmp_path: Path) -> None:
+async def test_a_later_iteration_goes_on_with_the_search(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_candidates=40, parallel=1)
     await bench.prepare({"shop.py": SHOP, "test_shop.py": TESTS.replace("rate(10) == 5", "rate(10) == 777")})
-    await bench.repair("test_shop.py::test_ten")
-    tried = len(bench.runner.requests)
-    again = await bench.repair("test_shop.py::test_ten")
-    assert again.outcome is WorkerOutcome.GAVE_UP
-    assert len(bench.runner.requests) == tried + 1  # the measurement only
+    first = tried(await bench.repair("test_shop.py::test_ten"))
+    second = tried(await bench.repair("test_shop.py::test_ten"))
+    assert len(first) == len(second) == 40
+    assert not set(first) & set(second)
     (tmp_path / "scratch" / "repair.json").write_text("[damaged")
-    await bench.repair("test_shop.py::test_ten")
-    assert len(bench.runner.requests) > tried + 2
+    assert tried(await bench.repair("test_shop.py::test_ten")) == first
 
 
-async def test_without_a_fix_it_gives_up_and_changes_nothing(bench: Bench) -> None:
+async def test_a_killed_search_goes_on_where_it_was(bench: Bench) -> None:
+    await bench.prepare({"shop.py": SHOP, "test_shop.py": TESTS.replace("rate(10) == 5", "rate(10) == 777")})
+    task = asyncio.create_task(bench.repair("test_shop.py::test_ten"))
+    while len(bench.progress) < 20:
+        await asyncio.sleep(0.01)
+    (bench.workspace.scratch / "repair.json").rename(bench.folder / "as-it-was")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (bench.folder / "as-it-was").rename(bench.workspace.scratch / "repair.json")
+    before = {item.line for item in bench.progress[:15]}
+    bench.progress.clear()
+    again = asyncio.create_task(bench.repair("test_shop.py::test_ten"))
+    while len(bench.progress) < 20:
+        await asyncio.sleep(0.01)
+    again.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await again
+    assert len(before & {item.line for item in bench.progress if item.phase == "trying"}) <= 2
+
+
+async def test_edits_that_pass_too_are_named_as_rivals(bench: Bench) -> None:
+    shop = "def least(first, second, third, fourth):\n    return first\n"
+    tests = "from shop import least\n\n\ndef test_it():\n    assert least(3, 1, 1, 1) == 1\n"
+    await bench.prepare({"shop.py": shop, "test_shop.py": tests})
+    report = await bench.repair()
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert "would do something else got through the same tests" in report.text
+    assert any("The tests do not tell this change from" in doubt for doubt in report.doubts)
+
+
+async def test_a_fix_without_rivals_is_not_doubted(bench: Bench) -> None:
+    loop = "for count in range(30):\n        assert rate(count) == (5 if count >= 10 else 0)"
+    tests = f"from shop import rate\n\n\ndef test_it():\n    {loop}\n"
+    await bench.prepare({"shop.py": SHOP, "test_shop.py": tests})
+    report = await bench.repair()
+    assert await bench.changed() == {"shop.py": SHOP.replace("count > LIMIT", "count >= LIMIT")}
+    assert report.doubts == ()
+
+
+TWO_BUGS = """\
+def low(x):
+    return x <= 3
+
+
+def high(x):
+    return x >= 9
+"""
+BOTH = """\
+from shop import high, low
+
+
+def test_low():
+    assert low(2) and not low(3)
+
+
+def test_high():
+    assert high(10) and not high(9)
+"""
+
+
+async def test_two_bugs_need_two_edits(bench: Bench) -> None:
+    await bench.prepare({"shop.py": TWO_BUGS, "test_shop.py": BOTH})
+    report = await bench.repair(timeout_s=6000.0)
+    assert report.outcome is WorkerOutcome.FINISHED, report.text
+    namespace: dict[str, Any] = {}
+    exec((await bench.changed())["shop.py"], namespace)
+    assert [namespace["low"](x) for x in (2, 3)] == [namespace["high"](x) for x in (10, 9)] == [True, False]
+    assert report.text.count("The change replaces") == 2
+
+
+async def test_the_same_mistake_at_two_places_is_repaired(bench: Bench) -> None:
+    shop = "def price(a, b):\n    first = a - 1\n    second = b - 1\n    return first * second\n"
+    checks = "price(1, 2) == 6 and price(4, 9) == 50 and price(-1, 5) == 0"
+    tests = f"from shop import price\n\n\ndef test_it():\n    assert {checks}\n"
+    await bench.prepare({"shop.py": shop, "test_shop.py": tests})
+    report = await bench.repair(timeout_s=6000.0)
+    assert report.outcome is WorkerOutcome.FINISHED, report.text
+    assert await bench.changed() == {"shop.py": shop.replace("- 1", "+ 1")}
+
+
+async def test_what_repairs_a_part_is_offered_as_a_part(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_candidates=40)
+    tests = BOTH.replace("assert high(10) and not high(9)", "assert high(10) == 'never'")
+    await bench.prepare({"shop.py": TWO_BUGS, "test_shop.py": tests})
+    report = await bench.repair()
+    assert report.outcome is WorkerOutcome.GAVE_UP
+    assert "## Only a part was repaired" in report.text
+    assert "makes 1 of 2 failing tests pass" in report.text
+    assert "`test_shop.py::test_high` still fails." in report.text
+    assert await bench.changed() == {"shop.py": TWO_BUGS.replace("<=", "<")}
+
+
+async def test_without_a_fix_it_gives_up_and_changes_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_candidates=60)
     await bench.prepare({"shop.py": SHOP, "test_shop.py": TESTS.replace("rate(10) == 5", "rate(10) == 'never'")})
     report = await bench.repair("test_shop.py::test_ten")
     assert report.outcome is WorkerOutcome.GAVE_UP
@@ -272,7 +370,8 @@ async def test_without_a_fix_it_gives_up_and_changes_nothing(bench: Bench) -> No
     assert await bench.changed() == {}
 
 
-async def test_a_fix_that_breaks_another_test_is_not_offered(bench: Bench) -> None:
+async def test_a_fix_that_breaks_another_test_is_not_offered(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_candidates=60)
     tests = TESTS + "\n\ndef test_ten_stays():\n    assert rate(10) == 0\n"
     await bench.prepare({"shop.py": SHOP, "test_shop.py": tests})
     report = await bench.repair("test_shop.py::test_ten")

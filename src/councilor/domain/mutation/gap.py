@@ -22,8 +22,10 @@ __all__ = ["Gap", "gaps"]
 LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 EMPTY_BLOCK = 1.0
-AT_END = 0.6
+AT_END = 0.7
 BETWEEN = 0.5
+MOST = 1.3
+"""More than any other edit weighs: for what the text itself shows to be missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class Gap:
             end=self.end,
             replacement=self.before + text + self.after,
             description=f"inserts `{shown if len(shown) <= 60 else shown[:57] + '...'}`",
-            weight=min(1.0, weight) * self.weight,
+            weight=min(MOST, weight) * self.weight,
         )
 
 

@@ -33,6 +33,8 @@ MADE_FROM = (
     "zip(*{})", "iter({})", "{}[0]", "cls({})", "self.__class__({})", '"\\n".join({})', '", ".join({})', "not {}",
 )  # fmt: skip
 """What a result is often made of."""
+MISSING = 1.3
+"""For what the text itself shows to be missing."""
 MAX_VALUES = 5
 MAX_RETURNED = 6
 MAX_COMPUTED = 12
@@ -71,7 +73,7 @@ def _bound_inside(gap: Gap) -> frozenset[str]:
 
 def _definitions(gap: Gap) -> Iterator[tuple[str, float]]:
     for name in missing_names(gap):
-        share = 1.0 if gap.line <= gap.facts.first_read[name] else 0.3
+        share = MISSING if gap.line <= gap.facts.first_read[name] else 0.3
         yield from ((f"{name} = {value}", share * weight) for value, weight in _values_of(gap, name))
 
 
@@ -189,6 +191,8 @@ def _results(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
         )
         return
     unused = [name for name in gap.variables if name in gap.facts.unused]
+    built = _built(gap) if at_end and not _gives(gap) else []
+    yield from ((f"return {name}", MISSING) for name in built)
     for rank, name in enumerate(list(dict.fromkeys([*unused, *gap.variables]))[:MAX_RETURNED]):
         yield f"return {name}", weight * (1.0 if name in unused else 0.8 - 0.08 * rank)
     values = (
@@ -201,6 +205,29 @@ def _results(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
             yield f"return {gap.source.segment(node.value)}", 0.5 * weight
     if isinstance(function, ast.FunctionDef) and not gap.is_last:
         yield "return", 0.4 * weight
+
+
+def _gives(gap: Gap) -> bool:
+    """Whether the function returns a value anywhere."""
+    return any(isinstance(node, ast.Return) and node.value is not None for node in gap.facts.nodes)
+
+
+def _built(gap: Gap) -> list[str]:
+    """Variables that are only filled or set, never read for anything else: what is built to be returned."""
+
+    def read() -> list[str]:
+        uses: dict[str, int] = {}
+        for node in gap.facts.nodes:
+            match node:
+                case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                    uses[name] = uses.get(name, 0) + 1
+                case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+                    uses[name] = uses.get(name, 0) + 1
+                case ast.AugAssign(target=ast.Name(id=name)):
+                    uses[name] = uses.get(name, 0) + 1
+        return [name for name in gap.facts.bound if gap.facts.loads[name] <= uses.get(name, 0)]
+
+    return gap.source.once(("built", gap.facts.function), read)
 
 
 def _growth(gap: Gap) -> Iterator[tuple[str, float]]:
