@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journey import branches, git, make_repository, make_spec
@@ -15,9 +17,12 @@ from journey import branches, git, make_repository, make_spec
 from councilor.app import open_service
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.event import EventType
+from councilor.domain.evidence import TestRun
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision
+from councilor.pipeline.executor import Parts
 from councilor.pipeline.ledger import verify_task
+from councilor.ports.analyzer import TestRequest, TestRunner
 from councilor.settings import load_settings
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
@@ -57,7 +62,8 @@ class Around:
 
 class Runner(Around):
     async def run(self, request, *, on_record=None):
-        note("tests")
+        if not (request.expected or request.nodeids or request.paths):
+            note("the whole suite on the base")
         if request.expected:  # the candidate's
             await stop_here("examine")
         return await self.inner.run(request, on_record=on_record)
@@ -125,6 +131,20 @@ asyncio.run(main())
 """
 
 
+class Asked:
+    """A test runner that keeps what it is asked for."""
+
+    def __init__(self, inner: TestRunner, asked: list[TestRequest]) -> None:
+        self.inner, self.asked = inner, asked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def run(self, request: TestRequest, **options: Any) -> TestRun:
+        self.asked.append(request)
+        return await self.inner.run(request, **options)
+
+
 async def until(log: Path, line: str, process: asyncio.subprocess.Process) -> list[str]:
     """The lines of a log once it holds `line`."""
     async with asyncio.timeout(60):
@@ -152,7 +172,13 @@ async def test_a_run_killed_in_the_middle_is_judged_and_published_once(tmp_path,
     task_id = lines[0].removeprefix("task ")
 
     settings = load_settings(flags={"data_dir": str(data_dir), "storage.database.url": database_url})
-    async with open_service(settings) as service:  # without the worker: work that is done is not done again
+    asked: list[TestRequest] = []
+
+    def adapt(parts: Parts) -> Parts:
+        return replace(parts, runner=Asked(parts.runner, asked))
+
+    # Without the worker: work that is done is not done again.
+    async with open_service(settings, adapt=adapt) as service:
         outcome = await service.executor.resume(task_id)
         assert await service.executor.resume(task_id) == outcome
         events = await service.store.events.read(task_id, limit=1000)
@@ -172,7 +198,8 @@ async def test_a_run_killed_in_the_middle_is_judged_and_published_once(tmp_path,
     assert kinds.count(EventType.VERDICT_REACHED) == kinds.count(EventType.TASK_FINISHED) == 1
     assert kinds[-1] is EventType.TASK_FINISHED and head.decision == "accept"
     assert log.read_text().splitlines().count("worked") == 1
-    assert log.read_text().splitlines().count("tests") == 2  # the base's were not measured again
+    assert log.read_text().splitlines().count("the whole suite on the base") == 1
+    assert not [request for request in asked if not (request.expected or request.nodeids or request.paths)]
 
 
 def processes_that_mention(text: str) -> list[str]:
