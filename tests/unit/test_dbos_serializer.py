@@ -46,6 +46,7 @@ def test_every_error_of_the_tree_comes_back(name):
     arguments = {
         "UnavailableError": {"backend": "b"},
         "SandboxError": {"backend": "b"},
+        "ShortageError": {"backend": "b"},
         "DeadlineError": {"backend": "b", "deadline_s": 2.5},
         "MissingExtraError": {"extra": "redis"},
     }.get(name, {"hint": "do this"})
