@@ -61,6 +61,23 @@ def test_sentences_keep_their_place_and_lose_what_is_no_prose() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("Only `pkg/__init__.py` was changed.", "Only `pkg/__init__.py` was changed."),
+        ("Only pkg/__init__.py was changed.", "Only pkg/__init__.py was changed."),
+        ("Only __main__.py and a.__call__ changed.", "Only __main__.py and a.__call__ changed."),
+        ("`f(**kwargs)` and tests/test_a.py::test_b__c pass.", "`f(**kwargs)` and tests/test_a.py::test_b__c pass."),
+        ("__All tests__ **pass**.", "All tests pass."),
+        ("**All** __tests__ pass.", "All tests pass."),
+        ("An odd ` and __all tests__ pass.", "An odd ` and all tests pass."),
+    ],
+)
+def test_names_with_underscores_are_no_emphasis(text: str, expected: str) -> None:
+    """A true `Only pkg/__init__.py was changed` was once read as `init.py`, and contradicted."""
+    assert [sentence.text for sentence in split_sentences(text)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("All 12 tests pass.", ["tests_pass"]),
         ("The full test suite passes.", ["tests_pass"]),
         ("12 passed, 0 failed.", ["tests_pass"]),

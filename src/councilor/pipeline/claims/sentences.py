@@ -11,6 +11,7 @@ It does not decide what a sentence means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ SENTENCES_LIMIT = 2000
 SENTENCE_LIMIT = 1000
 ABBREVIATIONS = ("e.g", "i.e", "etc", "vs", "approx", "cf", "resp", "incl", "no")
 BULLETS = "-*+"
+CODE = re.compile(r"(`[^`]*`)")
+EMPHASIS = re.compile(
+    r"((?<![^\W_])__[a-z][a-z0-9_]*?__(?=[./:(]|\Z)|(?<=[/.:])__[a-z][a-z0-9_]*?__|(?<=[^\W_])__(?=[^\W_]))|__|\*\*"
+)
+"""Stars and underscores of Markdown; the group is what is a name of Python instead, and stays."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,5 +131,11 @@ def _sentence(report: str, start: int, stop: int) -> Sentence | None:
         words = words[1:]
     if words and words[0] in ("[x]", "[X]"):
         words = words[1:]
-    text = " ".join(words).replace("**", "").replace("__", "")
+    text = _without_emphasis(" ".join(words))
     return Sentence(text=text, span=(start, stop)) if text else None
+
+
+def _without_emphasis(text: str) -> str:
+    """`text` without Markdown's stars and underscores, but with those of code and of names like `__init__.py`."""
+    pieces = CODE.split(text)
+    return "".join(piece if index % 2 else EMPHASIS.sub(r"\1", piece) for index, piece in enumerate(pieces))
