@@ -1,6 +1,6 @@
 """The house rules that a machine can check: layers, sizes, names, headers, nothing left unfinished.
 
-That every outside port named in app.py has a deadline is checked where app.py is tested.
+That every outside port named in app/ has a deadline is checked below.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_LINES = 500
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"}
 UNFINISHED = ("TODO", "FIXME", "XXX", "HACK")
 # Adapters hand on variables of the host by name; programs inside a sandbox find their channel in one.
-ENVIRONMENT_READERS = ("settings/", "adapters/", "app.py")
+ENVIRONMENT_READERS = ("settings/", "adapters/", "app/")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -210,7 +210,7 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
     assert found == []
 
 
-# Adapters that app.py wires without the deadline guard, and what ends their calls instead.
+# Adapters that app/ wires without the deadline guard, and what ends their calls instead.
 OWN_LIMITS = {
     "Bubblewrap": "every job has `Limits.wall_s`",
     "CommandNotifier": "its timeout_s",
@@ -236,7 +236,8 @@ OWN_LIMITS = {
 
 
 def test_every_outside_port_has_a_deadline():
-    tree = ast.parse((SOURCE / "app.py").read_text(encoding="utf-8"))
+    wiring = [ast.parse(file.read_text(encoding="utf-8")) for file in (SOURCE / "app").glob("*.py")]
+    tree = ast.Module(body=[node for each in wiring for node in each.body], type_ignores=[])
     imported = {
         alias.name
         for node in ast.walk(tree)

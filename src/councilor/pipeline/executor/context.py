@@ -35,7 +35,7 @@ __all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context", "open_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """What every run works with; `app.py` puts it together."""
+    """What every run works with; `app` puts it together."""
 
     repositories: Repositories
     environments: Environments

@@ -1,0 +1,34 @@
+"""The only wiring: settings -> adapters -> guards -> pipeline.
+
+Rules:
+- `open_store` is what is kept (events, artifacts, keys); `open_tools` is what runs things (git, sandbox, environments,
+  analysers, workers); `open_service` is both, with the engine and the executor on top.
+- Every call to a port that leaves this process has a deadline, from `store.DEADLINES_S`, or limits of its own.
+"""
+
+from __future__ import annotations
+
+from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.service import Service, open_service
+from councilor.app.store import Store, open_store
+from councilor.app.tools import Tools, find_usable_git, open_repositories, open_tools, repository_lock
+
+__all__ = [
+    "Service",
+    "Store",
+    "Tools",
+    "database_state",
+    "database_url",
+    "embedded_server",
+    "find_usable_git",
+    "migrate_database",
+    "notifiers",
+    "open_repositories",
+    "open_service",
+    "open_store",
+    "open_tools",
+    "repository_lock",
+    "send_trial",
+    "start_logs",
+]

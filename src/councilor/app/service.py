@@ -1,0 +1,99 @@
+"""Everything that a run needs: what is kept, what runs things, and the engine with the executor on top.
+
+The engine is imported only where it is started: loading it takes longer than most commands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from councilor import __version__
+from councilor.adapters.analyzers.pytest.trials import PytestServers
+from councilor.adapters.workers.command import CommandWorker
+from councilor.adapters.workers.repair import RepairWorker
+from councilor.app.notices import notifiers
+from councilor.app.store import Store, open_store
+from councilor.app.tools import Tools, open_tools
+from councilor.domain.worker import WorkerProfile
+from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts
+from councilor.pipeline.ledger import Ledger
+from councilor.ports.worker import Worker
+from councilor.settings import Settings
+
+__all__ = ["Service", "open_service"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """Everything a run needs."""
+
+    store: Store
+    tools: Tools
+    executor: Executor
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, adapt: Callable[[Parts], Parts] = lambda parts: parts
+) -> AsyncIterator[Service]:
+    """Open everything, and become able to execute runs.
+
+    Args:
+        adapt: exchanges parts before anything runs, for who measures them or brings workers of their own.
+    """
+    from councilor.adapters.dbos import DbosEngine
+
+    async with open_store(settings) as store, open_tools(settings) as tools:
+        engine = DbosEngine(
+            database_url=store.url,
+            ids=tools.ids,
+            clock=tools.clock,
+            metrics=tools.metrics,
+            poll_s=settings.engine.poll_s,
+            application_version=WORKFLOW_VERSION,
+        )
+        parts = Parts(
+            repositories=tools.repositories,
+            environments=tools.environments,
+            sandbox=tools.sandbox,
+            runner=tools.runner,
+            linter=tools.linter,
+            workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
+            events=store.events,
+            ledger=Ledger(
+                storage=store.artifacts,
+                signer=store.keys.signer(),
+                clock=tools.clock,
+                ids=tools.ids,
+                metrics=tools.metrics,
+                version=__version__,
+                verifier=store.keys,
+            ),
+            clock=tools.clock,
+            ids=tools.ids,
+            metrics=tools.metrics,
+            runs_dir=settings.runs_dir,
+            limits=tools.limits,
+            sla_s=settings.council.sla_s,
+            notifiers=notifiers(settings),
+            notify_on=settings.notify.reasons,
+        )
+        executor = Executor(parts=adapt(parts), engine=engine)
+        await executor.start()
+        try:
+            yield Service(store=store, tools=tools, executor=executor)
+        finally:
+            await executor.stop()
+
+
+def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
+    if profile.kind == "repair":
+        servers = PytestServers(sandbox=tools.sandbox, clock=tools.clock)
+        return RepairWorker(runner=tools.runner, servers=servers, clock=tools.clock, profile=profile)
+    return CommandWorker(
+        profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
+    )

@@ -1,0 +1,172 @@
+"""What runs things: git, sandbox, environments, analysers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.ruff import Ruff
+from councilor.adapters.environment import VirtualEnvironments
+from councilor.adapters.git import GitRepositories, RepositoryLock
+from councilor.adapters.git.command import check_version, find_git
+from councilor.adapters.sandbox.choose import choose_sandbox
+from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.domain.evidence import EvidenceKind
+from councilor.domain.spec import WorkingSpec
+from councilor.domain.task import Task
+from councilor.guards.leftovers import tidy_folder
+from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
+from councilor.pipeline.executor import RunFolder
+from councilor.pipeline.inspection import Inspector
+from councilor.ports.clock import Clock, Ids, Randomness
+from councilor.ports.environment import Environments
+from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.repository import Repositories, Repository
+from councilor.ports.sandbox import Limits, Sandbox
+from councilor.settings import Settings
+
+__all__ = ["Tools", "find_usable_git", "open_repositories", "open_tools", "repository_lock"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What runs things."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    metrics: MetricsBackend
+    repositories: Repositories
+    environments: Environments
+    sandbox: Sandbox
+    runner: ProjectsRunner
+    linter: Ruff
+    lock: RepositoryLock
+
+    def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
+        """Keep every other run off a repository."""
+        return self.lock.hold(root, wait=wait)
+
+    def hold_all(self, roots: Iterable[Path], *, wait: bool) -> AbstractAsyncContextManager[None]:
+        """Keep every other run off several repositories."""
+        return self.lock.hold_all(roots, wait=wait)
+
+    def limits(self, tier: int) -> EvidenceLimits:
+        """What evidence may cost in a tier."""
+        chosen = self.settings.evidence
+        return EvidenceLimits(
+            timeout_s=chosen.timeout_s.of(tier),
+            test_timeout_s=chosen.test_timeout_s,
+            canaries=chosen.canaries,
+            flaky_reruns=chosen.flaky_reruns,
+            budget_s=chosen.budget_s.of(tier),
+            confirmations=chosen.confirmations,
+            reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
+        )
+
+    def inspector(self, repository: Repository, folder: RunFolder) -> Inspector:
+        """What runs gates on a change without a run."""
+
+        async def keep_log(kind: EvidenceKind, log: bytes, tree: str) -> str | None:
+            return None
+
+        async def collect(spec: WorkingSpec, task: Task) -> EvidenceCollector:
+            return EvidenceCollector(
+                repository=repository,
+                environment=await self.environments.prepare(repository, task.base_tree, install=spec.install),
+                runner=self.runner,
+                linter=self.linter,
+                sandbox=(await self.sandbox.probe()).level.name,
+                scratch=folder.scratch,
+                limits=self.limits(task.tier),
+                clock=self.clock,
+                ids=self.ids,
+                metrics=self.metrics,
+                keep_log=keep_log,
+            )
+
+        return Inspector(
+            repository=repository, owns=self.runner.owns, collect=collect, clock=self.clock, metrics=self.metrics
+        )
+
+    @asynccontextmanager
+    async def temporary_run(self) -> AsyncIterator[RunFolder]:
+        """Folders of a run that leaves nothing behind."""
+        with TemporaryDirectory(dir=_temporary(self.settings), prefix="inspection-") as root:
+            folder = RunFolder(root=Path(root))
+            folder.scratch.mkdir()
+            yield folder
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
+    """Open what runs things."""
+    async with _tidy(settings, settings.data_dir / "sandbox"), open_repositories(settings) as repositories:
+        yield await _choose_tools(settings, repositories)
+
+
+async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools:
+    clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
+    sandbox = await choose_sandbox(
+        settings.sandbox.kind,
+        scratch=settings.data_dir / "sandbox",
+        metrics=metrics,
+        clock=clock,
+        private=(settings.keys_dir, settings.database_dir),
+        ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
+    )
+    return Tools(
+        settings=settings,
+        clock=clock,
+        ids=SystemIds(clock=clock),
+        randomness=randomness,
+        metrics=metrics,
+        repositories=repositories,
+        environments=VirtualEnvironments(
+            folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
+        ),
+        sandbox=sandbox,
+        runner=ProjectsRunner(
+            PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+        ),
+        linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
+        lock=repository_lock(settings),
+    )
+
+
+@asynccontextmanager
+async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
+    """What opens git repositories."""
+    async with _tidy(settings, _temporary(settings)) as scratch:
+        yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
+
+
+async def find_usable_git() -> str:
+    """The path of the host's git.
+
+    Raises:
+        UnavailableError: there is none, or it is too old.
+    """
+    executable = find_git()
+    await check_version(executable)
+    return executable
+
+
+def repository_lock(settings: Settings) -> RepositoryLock:
+    """What keeps two runs off one repository."""
+    return RepositoryLock(settings.data_dir / "locks", clock=SystemClock())
+
+
+def _temporary(settings: Settings) -> Path:
+    return settings.data_dir / "temporary"
+
+
+def _tidy(settings: Settings, folder: Path) -> AbstractAsyncContextManager[Path]:
+    return tidy_folder(folder, lock=settings.data_dir / "locks" / f"{folder.name}.lock")
