@@ -13,16 +13,11 @@ descriptions here.
 from __future__ import annotations
 
 import os
-import re
 import sys
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -36,14 +31,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
+from councilor.settings.block import Block, HostPort, Port, ProfileName, Seconds, VariableName, checked_truth
+from councilor.settings.notifying import NotifySettings
 
 __all__ = ["Settings", "default_data_dir"]
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-HostPort = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")]
-ProfileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
 
 _NOT_IN_THIS_RELEASE = {
     "coreml": "Core ML",
@@ -67,25 +59,7 @@ def default_data_dir() -> Path:
     return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "councilor"
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _keep_truth_apart(cls, value: object, info: ValidationInfo) -> object:
-        return _checked_truth(cls, value, info)
-
-
-def _checked_truth(model: type[BaseModel], value: object, info: ValidationInfo) -> object:
-    truth = model.model_fields[str(info.field_name)].annotation is bool
-    if isinstance(value, bool) and not truth:
-        raise ValueError("Input should not be a truth value")
-    if isinstance(value, int | float) and not isinstance(value, bool) and truth:
-        raise ValueError("Input should be true or false")
-    return value
-
-
-class Observability(_Block):
+class Observability(Block):
     """Flags of the optional observability backends."""
 
     prometheus: bool = Field(description="Feature flag: export metrics to Prometheus. Not in this release.")
@@ -93,7 +67,7 @@ class Observability(_Block):
     redis: bool = Field(description="Feature flag: share caches through Redis. Not in this release.")
 
 
-class Database(_Block):
+class Database(Block):
     """PostgreSQL."""
 
     url: SecretStr | None = Field(
@@ -111,7 +85,7 @@ class Database(_Block):
         return url
 
 
-class Storage(_Block):
+class Storage(Block):
     """Where artifacts and records are kept."""
 
     db_artifacts: bool = Field(
@@ -120,28 +94,28 @@ class Storage(_Block):
     database: Database
 
 
-class Redis(_Block):
+class Redis(Block):
     """The Redis server, for when its flag can be switched on."""
 
     url: SecretStr = Field(description="`redis://[:password@]host:port/number`.")
     timeout_s: Seconds = Field(description="Seconds for one call.")
 
 
-class Prometheus(_Block):
+class Prometheus(Block):
     """Where Prometheus scrapes, for when its flag can be switched on."""
 
     host: str = Field(description="Address to listen on.")
     port: Port = Field(description="Port to listen on.")
 
 
-class Statsd(_Block):
+class Statsd(Block):
     """The StatsD server, for when its flag can be switched on."""
 
     host: str = Field(description="Host to send to.")
     port: Port = Field(description="UDP port to send to.")
 
 
-class SandboxSettings(_Block):
+class SandboxSettings(Block):
     """How untrusted code is held."""
 
     kind: Literal["auto", "bubblewrap", "landlock", "seatbelt", "none"] = Field(
@@ -158,7 +132,7 @@ class SandboxSettings(_Block):
         return self.model_dump(exclude={"kind"})
 
 
-class TierSeconds(_Block):
+class TierSeconds(Block):
     """Seconds by risk tier."""
 
     tier_1: Seconds = Field(description="Seconds in tier 1, the highest risk.")
@@ -170,7 +144,7 @@ class TierSeconds(_Block):
         return (self.tier_1, self.tier_2, self.tier_3)[tier - 1]
 
 
-class EvidenceSettings(_Block):
+class EvidenceSettings(Block):
     """How trees are measured."""
 
     timeout_s: TierSeconds
@@ -187,13 +161,13 @@ class EvidenceSettings(_Block):
     baseline_age_s: Seconds = Field(description="Age in seconds above which a run of the base's tests is not repeated.")
 
 
-class CouncilSettings(_Block):
+class CouncilSettings(Block):
     """The council."""
 
     sla_s: Seconds = Field(description="Seconds from complete evidence to a verdict; a later judge abstains.")
 
 
-class RunSettings(_Block):
+class RunSettings(Block):
     """What a run gets when its working spec and its flags say nothing."""
 
     worker: ProfileName = Field(description="Name of the worker profile, one of `workers`.")
@@ -202,7 +176,7 @@ class RunSettings(_Block):
     parallel: PositiveInt = Field(description="Runs of one `submit` at the same time.")
 
 
-class WorkerSettings(_Block):
+class WorkerSettings(Block):
     """One worker's profile: what it is and may have."""
 
     kind: Literal["command", "repair"] = Field(description="`command`: any program; `repair`: built in, offline.")
@@ -227,7 +201,7 @@ class WorkerSettings(_Block):
         return self
 
 
-class LogSettings(_Block):
+class LogSettings(Block):
     """The log, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(description="The least level that is written.")
@@ -236,80 +210,7 @@ class LogSettings(_Block):
     )
 
 
-class NotifySettings(_Block):
-    """Who is told when a run ends or needs a person."""
-
-    reasons: tuple[Literal["ended", "accepted", "rejected", "needs_person", "failed", "cancelled"], ...] = Field(
-        description="Reasons to notify; `ended`: all of them, `needs_person`: the council could not decide."
-    )
-    command: tuple[str, ...] = Field(
-        description="A program and its arguments, started without a shell; a JSON document on its standard input."
-    )
-    webhook: SecretStr | None = Field(
-        description="URL to which the JSON document is posted; https, or http on this machine. null: none."
-    )
-    secret_variable: VariableName | None = Field(
-        description="Name of the environment variable with the secret that signs webhook messages; not `V3_*`."
-    )
-    secret_file: Path | None = Field(description="File with that secret, instead; an absolute path, or under `~`.")
-    timeout_s: Seconds = Field(description="Seconds for one notification, all tries together.")
-    attempts: Annotated[int, Field(ge=1, le=10)] = Field(description="Most tries to reach the webhook.")
-
-    @field_validator("command")
-    @classmethod
-    def _can_be_found(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        if command and (not command[0] or ("/" in command[0] and not command[0].startswith("/"))):
-            raise ValueError("Input should begin with an absolute path, or a program's name on PATH")
-        if any("\0" in part for part in command):
-            raise ValueError("Input should hold no NUL character")
-        return command
-
-    @field_validator("webhook")
-    @classmethod
-    def _is_safe_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and (wrong := _bad_webhook(url.get_secret_value())):
-            raise ValueError(wrong)
-        return url
-
-    @field_validator("secret_file")
-    @classmethod
-    def _locate(cls, path: Path | None) -> Path | None:
-        found = path.expanduser() if path else None
-        if found is not None and not found.is_absolute():
-            raise ValueError("Input should be an absolute path")
-        return found
-
-    @model_validator(mode="after")
-    def _has_one_secret(self) -> NotifySettings:
-        if self.secret_variable and self.secret_file:
-            raise ValueError("`secret_variable` and `secret_file` are both set; one of them signs")
-        return self
-
-
-def _bad_webhook(url: str) -> str | None:
-    """What is wrong with a webhook's URL; never repeats it, because it may hold a secret."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "Input should be a URL"
-    if not re.fullmatch(r"[!-~]+", url) or not host or parts.scheme not in {"http", "https"}:
-        return "Input should be a URL that starts with https://, in printable ASCII"
-    if "@" in parts.netloc or parts.fragment:
-        return "Input should be a URL without a user and without a fragment"
-    if parts.scheme == "http" and not _is_loopback(host):
-        return "Input should be a URL that starts with https://; http is for this machine only"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-class EngineSettings(_Block):
+class EngineSettings(Block):
     """The durable engine."""
 
     poll_s: Seconds = Field(description="Seconds between looks at the queue; 0.01 costs 27 % of an idle core.")
@@ -363,7 +264,7 @@ class Settings(BaseSettings):
     @field_validator("coreml", mode="before")
     @classmethod
     def _keep_truth_apart(cls, value: object, info: ValidationInfo) -> object:
-        return _checked_truth(cls, value, info)
+        return checked_truth(cls, value, info)
 
     @field_validator("data_dir", mode="before")
     @classmethod

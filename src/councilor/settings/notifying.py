@@ -1,0 +1,96 @@
+"""What can be configured about notifications: whom to tell, of what, and how a message is signed.
+
+A webhook is https, or http on this machine; its URL is a secret, so no message repeats it.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from councilor.settings.block import Block, Seconds, VariableName
+
+__all__ = ["NotifySettings"]
+
+
+class NotifySettings(Block):
+    """Who is told when a run ends or needs a person."""
+
+    reasons: tuple[Literal["ended", "accepted", "rejected", "needs_person", "failed", "cancelled"], ...] = Field(
+        description="Reasons to notify; `ended`: all of them, `needs_person`: the council could not decide."
+    )
+    command: tuple[str, ...] = Field(
+        description="A program and its arguments, started without a shell; a JSON document on its standard input."
+    )
+    webhook: SecretStr | None = Field(
+        description="URL to which the JSON document is posted; https, or http on this machine. null: none."
+    )
+    secret_variable: VariableName | None = Field(
+        description="Name of the environment variable with the secret that signs webhook messages; not `V3_*`."
+    )
+    secret_file: Path | None = Field(description="File with that secret, instead; an absolute path, or under `~`.")
+    timeout_s: Seconds = Field(description="Seconds for one notification, all tries together.")
+    attempts: Annotated[int, Field(ge=1, le=10)] = Field(description="Most tries to reach the webhook.")
+
+    @field_validator("command")
+    @classmethod
+    def _can_be_found(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and (not command[0] or ("/" in command[0] and not command[0].startswith("/"))):
+            raise ValueError("Input should begin with an absolute path, or a program's name on PATH")
+        if any("\0" in part for part in command):
+            raise ValueError("Input should hold no NUL character")
+        return command
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_safe_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and (wrong := _bad_webhook(url.get_secret_value())):
+            raise ValueError(wrong)
+        return url
+
+    @field_validator("secret_file")
+    @classmethod
+    def _locate(cls, path: Path | None) -> Path | None:
+        found = path.expanduser() if path else None
+        if found is not None and not found.is_absolute():
+            raise ValueError("Input should be an absolute path")
+        return found
+
+    @model_validator(mode="after")
+    def _has_one_secret(self) -> NotifySettings:
+        if self.secret_variable and self.secret_file:
+            raise ValueError("`secret_variable` and `secret_file` are both set; one of them signs")
+        return self
+
+
+def _bad_webhook(url: str) -> str | None:
+    """What is wrong with a webhook's URL; never repeats it, because it may hold a secret."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "Input should be a URL"
+    if not re.fullmatch(r"[!-~]+", url) or not host or parts.scheme not in {"http", "https"}:
+        return "Input should be a URL that starts with https://, in printable ASCII"
+    if "@" in parts.netloc or parts.fragment:
+        return "Input should be a URL without a user and without a fragment"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return "Input should be a URL that starts with https://; http is for this machine only"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
