@@ -50,7 +50,7 @@ class Case:
     prepare: Callable[[Place], None] = lambda place: None
     """Done to the repository, or to where the command runs, before it runs."""
     undo: Callable[[Place], None] = lambda place: None
-    meanwhile: Callable[[Place], None] = lambda place: None
+    meanwhile: Callable[[Place], None] | None = None
     """Done while the command runs, once the worker has begun."""
     settings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from hostility.host import Host
 
 __all__ = ["follow_up", "last_look"]
 
-TASK = re.compile(r'(?:\btask |"task_id": ")([0-9a-f]{8}-[0-9a-f-]{27})')
+TASK = re.compile(r'(?:task |"task_id": ")([0-9a-f]{8}-[0-9a-f-]{27})')
 
 
 def follow_up(seen: Seen, host: Host) -> None:

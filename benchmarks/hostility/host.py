@@ -136,6 +136,7 @@ class Host:
         """Everything that must not change."""
         found = snapshot(self.outside) | snapshot(self.home) | snapshot(self.data / "keys")
         found |= {str(path): "there" for path in [*self.data.iterdir(), *self.root.iterdir()]}
+        found["the database's folder"] = str((self.data / "postgres/planted").exists())
         found["the bystander"] = "alive" if _runs(self.bystander) else "dead"
         found["/usr/councilor-was-here"] = str(Path("/usr/councilor-was-here").exists())
         core = Path("/proc/sys/kernel/core_pattern")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ TIMEOUT_S = 240.0
 REAPER = Path(__file__).with_name("reaper.py")
 PUBLISHED = re.compile(r"/shop/(\.git/)?(objects|refs/heads/councilor|logs/refs/heads/councilor|refs/heads$|logs)")
 """What a run may write into a repository: objects, and its branch."""
+OF_GIT = ("/.git/index", "/.git/COMMIT_EDITMSG", "/.git/ORIG_HEAD")
+"""What the bench's own git commands change while a run goes on."""
 HOSTILE_TEST = """
 import pytest
 from acts import perform
@@ -42,14 +44,20 @@ def do_case(case: Case, number: int, host: Host, *, sandbox: str) -> Seen:
     """Do it; blocks until nothing of it runs any more."""
     place = _lay_out(case, number, host)
     case.prepare(place)
+    undone = False
     try:
         repository, outside = snapshot(place.repository), host.state()
         seen = _run(case, place, host, sandbox)
+        case.undo(place)
+        undone = True
         seen.outside = _changed(outside, host.state(), ignored=str(host.root / "cases"))
         changed = _changed(repository, snapshot(place.repository))
-        seen.repository = tuple(path for path in changed if not (seen.code == 0 and PUBLISHED.search(path)))
+        ours = OF_GIT if case.meanwhile else ()
+        published = PUBLISHED if seen.code == 0 else re.compile("(?!)")
+        seen.repository = tuple(each for each in changed if not (published.search(each) or each.endswith(ours)))
     finally:
-        case.undo(place)
+        if not undone:
+            case.undo(place)
     seen.marks = tuple(str(path) for path in host.outside.glob(f"mark-{place.name}*"))
     seen.arrived = tuple(repr(said) for said in host.arrived if place.name.encode() in said)
     if seen.commit:
@@ -135,10 +143,12 @@ def _run(case: Case, place: Place, host: Host, sandbox: str) -> Seen:
     argv = [sys.executable, "-I", "-S", str(REAPER), str(report), str(TIMEOUT_S), str(case.uid), "--"]
     argv += _command(case, place, sandbox)
     cage = set(_cages())
-    meanwhile = threading.Thread(target=_meanwhile, args=(case, place), daemon=True)
-    meanwhile.start()
+    meanwhile = threading.Thread(target=_meanwhile, args=(case.meanwhile, place), daemon=True)
+    if case.meanwhile:
+        meanwhile.start()
     out, err = _terminal(argv, env, place) if case.terminal else _pipes(argv, env, place)
-    meanwhile.join(TIMEOUT_S)
+    if case.meanwhile:
+        meanwhile.join(TIMEOUT_S)
     found = json.loads(report.read_text())
     code = found["code"]
     seen = Seen(code=code, out=out, err=err, seconds=found["seconds"], timed_out=found["timed_out"])
@@ -183,12 +193,12 @@ def _terminal(argv: list[str], env: dict[str, str], place: Place) -> tuple[bytes
     return bytes(shown), b""
 
 
-def _meanwhile(case: Case, place: Place) -> None:
+def _meanwhile(act: Callable[[Place], None], place: Place) -> None:
     """Once the worker has begun; it says so by a file in its workspace."""
     until = time.monotonic() + 20
     while time.monotonic() < until:
         if any(place.data.glob(f"runs/*/workspace/begun-{place.folder.name}")):
-            return case.meanwhile(place)
+            return act(place)
         if (place.folder / "report.json").exists():
             return None
         time.sleep(0.05)

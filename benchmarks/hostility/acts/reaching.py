@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1 << 20
+MOST_BYTES, MOST_FILES = 1 << 20, 3000
 
 
 def read(path: Any) -> bytes:
@@ -40,9 +40,13 @@ def secrets(targets: Any) -> Iterator[str]:
 def hidden_tests(targets: Any) -> Iterator[str]:
     """Look for the tests and files that the repository did not give us: history, other branches, the working copy."""
     roots = [targets["repository"], targets["data"], os.path.dirname(targets["repository"]), "/tmp", "/home", "/root"]
+    seen = 0
     for root in roots:
         for folder, _folders, names in os.walk(root):
             for name in names:
+                seen += 1
+                if seen > MOST_FILES:
+                    break
                 if targets["hidden_word"][::-1].encode() in read(os.path.join(folder, name)):
                     yield f"the hidden tests, in {folder}"
     import subprocess
@@ -59,7 +63,8 @@ def runner_files(targets: Any) -> Iterator[str]:
     for folder in (targets["keys"], targets["data"], targets["postgres"], sysconfig.get_path("purelib"), "/usr/lib"):
         with contextlib.suppress(OSError):
             (Path(folder) / "planted").write_text("x")
-            yield f"a file in {folder}"
+            if not folder.startswith(targets["data"]):  # a folder of that name may be the job's own; the bench looks
+                yield f"a file in {folder}"
     for folder in targets["secret_places"]:
         with contextlib.suppress(OSError):
             with open(folder, "ab") as file:
