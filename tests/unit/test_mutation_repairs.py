@@ -70,6 +70,8 @@ MISSING = [
     ("a refusal", "def f(a):\n    if a < 0:\n        pass\n    return a\ndef g(a):\n    raise ValueError('no')", "raises(ValueError, f, -1)"),
     ("a skip", "def f(a):\n    n = 0\n    for x in a:\n        if x < 0:\n            pass\n        n += x\n    return n", "f([1, -1]) == 1"),
     ("a call of the super class", "class B:\n    def __init__(self, x):\n        self.x = x\nclass A(B):\n    def __init__(self, x):\n        self.y = x", "A(1).x == 1"),
+    ("a mark on another object", "def tag(label):\n    def mark(f):\n        return f\n    return mark", "tag('x')(raises).label == 'x'"),
+    ("a flag", "def f(a):\n    found = False\n    for x in a:\n        if x > 2:\n            pass\n    return found", "f([3]) and not f([1])"),
     ("a copied statement", "def f(a):\n    a = a.strip()\n    return a\ndef g(b):\n    return b", "g(' x ') == 'x'"),
 ]  # fmt: skip
 

@@ -142,10 +142,28 @@ def _is_elsewhere(gap: Gap, statements: list[ast.stmt]) -> bool:
 
 def _uses(gap: Gap) -> Iterator[tuple[str, float]]:
     """Uses of what nothing reads."""
+    for name in _unread_outside(gap):
+        yield from ((f"{other}.{name} = {name}", 0.8) for other in gap.variables[:MAX_VALUES])
     for name in [name for name in gap.facts.unused if name in gap.visible]:
         if "self" in gap.facts.parameters:
             weight = 0.8 if gap.facts.function.name == "__init__" else 0.3
             yield from ((f"self.{attribute} = {name}", weight) for attribute in (name, f"_{name}"))
+
+
+def _unread_outside(gap: Gap) -> list[str]:
+    """Parameters of the function around this one that nothing reads."""
+    around = gap.source.scopes.facts(gap.facts.function)
+    return [name for name in around.parameters if name in around.unused] if around is not None else []
+
+
+def _flags(gap: Gap) -> list[str]:
+    """Assignments of the opposite truth value to variables that the function sets to one."""
+    found: list[str] = []
+    for node in gap.facts.nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=bool(value))):
+                found.append(f"{name} = {not value}")
+    return list(dict.fromkeys(found))[:MAX_VALUES]
 
 
 def _leaving(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
@@ -170,6 +188,7 @@ def _settings(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
     parent = gap.parents[0] if gap.parents else None
     if not isinstance(parent, ast.If):
         return
+    yield from ((text, 0.9 if empty else 0.4) for text in _flags(gap))
     tested = dict.fromkeys(node.id for node in ast.walk(parent.test) if isinstance(node, ast.Name))
     weight = 1.0 if empty else 0.4
     for name in [name for name in tested if name in gap.facts.parameters or name in gap.facts.bound]:
