@@ -387,6 +387,7 @@ async def test_another_failing_test_may_go_on_failing(bench: Bench) -> None:
     assert report.outcome is WorkerOutcome.FINISHED
     assert "3 tests pass." in report.text
     assert "`test_shop.py::test_known` fails as it did before." in report.text
+    assert any("goes on failing: test_shop.py::test_known" in doubt for doubt in report.doubts)
     assert "All" not in report.text
 
 

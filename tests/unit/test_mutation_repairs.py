@@ -72,6 +72,7 @@ MISSING = [
     ("a call of the super class", "class B:\n    def __init__(self, x):\n        self.x = x\nclass A(B):\n    def __init__(self, x):\n        self.y = x", "A(1).x == 1"),
     ("a mark on another object", "def tag(label):\n    def mark(f):\n        return f\n    return mark", "tag('x')(raises).label == 'x'"),
     ("a flag", "def f(a):\n    found = False\n    for x in a:\n        if x > 2:\n            pass\n    return found", "f([3]) and not f([1])"),
+    ("a twin's value", "def f(left, right):\n    left_end = left.find('.')\n    return left_end + right_end", "f('a.', 'bc.') == 3"),
     ("a copied statement", "def f(a):\n    a = a.strip()\n    return a\ndef g(b):\n    return b", "g(' x ') == 'x'"),
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ from councilor.domain.mutation.operands import nearest
 from councilor.domain.mutation.scope import RECEIVERS
 from councilor.domain.mutation.source import FunctionNode, Source
 
-__all__ = ["Donor", "copies", "donors"]
+__all__ = ["Donor", "copies", "donors", "parted"]
 
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Return, ast.Expr, ast.Raise, ast.Delete, ast.Assert)
 MAX_DONORS = 60
@@ -156,14 +156,14 @@ def _adapted(donor: Donor, gap: Gap) -> Iterator[tuple[str, float]]:
 
 def _analogous(donor: Donor, gap: Gap) -> str | None:
     """The donor's text with what tells its function's name from this one's exchanged: `iterkeys`, `iteritems`."""
-    old, new = _parted(donor.function.name, gap.facts.function.name)
+    old, new = parted(donor.function.name, gap.facts.function.name)
     if len(old) < 3 or len(new) < 3 or old.lower() not in donor.text.lower():
         return None
     text = donor.text.replace(old, new).replace(old.capitalize(), new.capitalize())
     return text if text != donor.text else None
 
 
-def _parted(left: str, right: str) -> tuple[str, str]:
+def parted(left: str, right: str) -> tuple[str, str]:
     """Two names without the words that they begin and end with alike."""
     lefts, rights = left.strip("_").split("_"), right.strip("_").split("_")
     while lefts and rights and lefts[0] == rights[0]:

@@ -13,10 +13,11 @@ of data-flow testing (Rapps & Weyuker 1985).
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import chain
 
-from councilor.domain.mutation.donors import donors
+from councilor.domain.mutation.donors import donors, parted
 from councilor.domain.mutation.gap import Gap
 from councilor.domain.mutation.results import MISSING, computed_nearby, counting, growth, results
 from councilor.domain.mutation.scope import BUILTINS, called
@@ -72,6 +73,7 @@ def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
     """What a missing variable may have been."""
     for text in _fitting(gap, name):
         yield text, 1.0
+    yield from ((text, 1.0) for text in _analogous(gap, name))
     for text in _assigned_elsewhere(gap.source, name):
         yield text, 0.9
     yield from ((text, 0.35) for text in computed_nearby(gap))
@@ -80,6 +82,19 @@ def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
         yield from ((f"self.{attribute}", 0.8 if attribute in known else 0.5) for attribute in (name, f"_{name}"))
     yield from ((value, 0.6 - 0.05 * rank) for rank, value in enumerate(START_VALUES))
     yield from ((other, 0.5 - 0.05 * rank) for rank, other in enumerate(gap.variables[:MAX_VALUES]))
+
+
+def _analogous(gap: Gap, name: str) -> list[str]:
+    """Values of like names, with the differing word exchanged: `right_end = right.end` for `left_end`."""
+    found = []
+    for donor in donors(gap.source):
+        match donor.node:
+            case ast.Assign(targets=[ast.Name(id=other)], value=value) if other != name:
+                old, new = parted(other, name)
+                text = gap.source.segment(value)
+                if old and new and re.search(rf"\b{re.escape(old)}", text):
+                    found.append(re.sub(rf"\b{re.escape(old)}", new, text))
+    return list(dict.fromkeys(found))[:MAX_VALUES]
 
 
 def _assigned_elsewhere(source: Source, name: str) -> list[str]:

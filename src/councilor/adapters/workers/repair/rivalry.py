@@ -4,7 +4,8 @@ Rules:
 - Two fixes are rivals when they make different programs, as far as the text tells: see `domain/mutation/equivalence`.
 - Scores are taken as likelihoods. The chosen fix is doubted when its share among all plausible ones that differ is
   below `SURE`: then the tests do not tell which one is meant.
-- An edit of several places or a removal is doubted sooner: both often pass by accident.
+- It is doubted too when other failing tests execute it and go on failing, and when it removes code: that often passes
+  by accident.
 
 Source: posterior over plausible patches after Long & Rinard 2016, "Automatic patch generation by learning correct code"
 (Prophet); overfitting of test-passing patches, Smith et al. 2015, "Is the cure worse than the disease?".
@@ -47,14 +48,22 @@ def share(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[T
 
 
 def doubts(
-    chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[TrialResult], float]
+    chosen: TrialResult,
+    rivals: Sequence[TrialResult],
+    merit: Callable[[TrialResult], float],
+    still_failing: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Why the chosen fix may be the wrong one, in plain sentences; empty when nothing speaks against it.
 
     Args:
         merit: how likely a passing fix is, beside others.
+        still_failing: tests that failed before, execute the change, and go on failing with it.
     """
     found = []
+    if still_failing:
+        count = "Another test" if len(still_failing) == 1 else f"{len(still_failing)} other tests"
+        ends = "executes the change and goes" if len(still_failing) == 1 else "execute the change and go"
+        found.append(f"{count} that failed before {ends} on failing: {', '.join(still_failing[:MAX_NAMED])}.")
     if rivals and share(chosen, rivals, merit) < SURE:
         named = "; ".join(rival.fix.label for rival in rivals[:MAX_NAMED])
         more = f" and {len(rivals) - MAX_NAMED} more" if len(rivals) > MAX_NAMED else ""

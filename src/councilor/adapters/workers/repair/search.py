@@ -28,6 +28,7 @@ from councilor.adapters.workers.repair.pairs import pairs
 from councilor.adapters.workers.repair.rivalry import different, doubts
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
+from councilor.domain.localization import executing
 
 __all__ = ["Search"]
 
@@ -88,7 +89,16 @@ class Search:
     def doubts(self) -> tuple[str, ...]:
         """Why the chosen fix may be the wrong one."""
         chosen = self.chosen
-        return doubts(chosen, self.rivals, self.merit) if chosen is not None else ()
+        if chosen is None:
+            return ()
+        base = self.trial.base
+        reaching = {
+            nodeid
+            for path, lines in chosen.fix.lines.items()
+            for nodeid in executing(base.coverage, path, lines, base.others)
+        }
+        still = [nodeid for nodeid in base.others if nodeid in reaching and nodeid not in chosen.also_fixed]
+        return doubts(chosen, self.rivals, self.merit, still)
 
     @property
     def partly_fixed(self) -> tuple[str, ...]:
