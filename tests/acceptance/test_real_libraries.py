@@ -64,15 +64,18 @@ def test_a_planted_bug_is_repaired_and_a_wrong_patch_refused(
     environment_s = time.monotonic() - began
     (built,) = _environments(councilor, repository)
 
+    options = _worker(folder, repository, library, library.right) if library.by_hand else ()
     began = time.monotonic()
-    repaired = councilor.finish("run", f"Repair {library.path}", "-C", repository, *tests, "--json", timeout_s=600)
+    repaired = councilor.finish(
+        *options, "run", f"Repair {library.path}", "-C", repository, *tests, "--json", timeout_s=600
+    )
     repaired_s = time.monotonic() - began
     repaired.expect(0)
     assert (repaired.data["state"], repaired.data["decision"]) == ("completed", "accept")
     shown = councilor("show", repaired.data["task_id"], "--json").expect(0).data
     assert {gate["status"] for gate in shown["verdict"]["gates"]} == {"passed"}
 
-    config = hand(folder, f"git apply <<'END'\n{_patch(repository, library)}END\n")
+    config = _worker(folder, repository, library, library.wrong)
     began = time.monotonic()
     refused = councilor.finish(
         *config, "run", f"Repair {library.path} otherwise", "-C", repository, *tests, "--iterations", "1", "--json",
@@ -100,14 +103,14 @@ def _environments(councilor: CommandLine, repository: Path) -> list[tuple[str, s
     return [(each["env_hash"], each["created_at"]) for each in listed if each["repository"] == str(repository)]
 
 
-def _patch(repository: Path, library: Library) -> str:
-    """The wrong change."""
+def _worker(folder: Path, repository: Path, library: Library, change: str) -> tuple[str, str]:
+    """Options for a worker that puts `change` in place of the bug."""
     text = (repository / library.path).read_text(encoding="utf-8")
     assert text.count(library.bug) == 1
     lines = difflib.unified_diff(
         text.splitlines(keepends=True),
-        text.replace(library.bug, library.wrong).splitlines(keepends=True),
+        text.replace(library.bug, change).splitlines(keepends=True),
         f"a/{library.path}",
         f"b/{library.path}",
     )
-    return "".join(lines)
+    return hand(folder, f"git apply <<'END'\n{''.join(lines)}END\n")

@@ -40,6 +40,8 @@ class Library:
     """Globs of files that only the distribution has."""
     tag: str | None = None
     """A git tag of the version, where the build asks for one."""
+    by_hand: bool = False
+    """Whether a command worker brings the right change: the repair worker finds it, and doubts it for good reason."""
     least: int = 0
     """How many tests its suite has at least."""
 
@@ -47,14 +49,6 @@ class Library:
     def name(self) -> str:
         return self.requirement.partition("==")[0]
 
-
-OFFSET = """\
-                if {}:
-                    offset = -offset
-
-                tzinfo = timezone(offset, tz)
-
-            return datetime("""
 
 LIBRARIES = (
     Library(
@@ -90,13 +84,14 @@ LIBRARIES = (
         sha256="83e32755ba1d20d9340bd069ee97e9f6232ba2346b63ffcba425de01f7e327a6",
         kind="poetry-core, flat, dependency groups, pytest 7",
         path="tomlkit/_utils.py",
-        right=OFFSET.format('sign == "-"'),
-        bug=OFFSET.format('sign != "-"'),
-        wrong=OFFSET.format('sign == "-" and microsecond'),
+        right="start = flush(seq_len)",
+        bug="start = flush(start)",
+        wrong="start = flush(seq_len + 1)",
         tests=(
-            "tests/test_items.py::test_datetimes_behave_like_datetimes",
-            "tests/test_utils.py::test_parse_rfc3339_datetime[1979-05-27T07:32:00-07:00-expected2]",
+            "tests/test_api.py::test_string",
+            r'tests/test_api.py::test_create_string[kwargs0-My\nString-"My\\nString"]',
         ),
+        by_hand=True,  # several edits of this line pass every test
         least=1203,
     ),
     Library(
@@ -104,12 +99,12 @@ LIBRARIES = (
         sha256="c042c66f835425673123d7536b39b4660de3b68e30078c70fd26245b31170683",
         kind="pdm-backend, tests as a package",
         path="marko/helpers.py",
-        right="            count -= 1\n",
-        bug="            count += 1\n",
-        wrong="            count -= count\n",
+        right="return text[:start], text[start:end], text[end:]",
+        bug="return text[:start], text[start:end], text[start:]",
+        wrong="return text[:start], text[start:end], text[end:].replace(' ', '')",
         tests=(
-            "tests/test_helpers.py::test_is_paired[(hello(to)world)]",
-            "tests/test_helpers.py::test_is_paired[(hello), (world)]",
+            "tests/test_helpers.py::test_partition_by_spaces[hello world-expected0]",
+            r"tests/test_helpers.py::test_partition_by_spaces[hello\t  wor ld-expected4]",
         ),
         least=1430,
     ),
