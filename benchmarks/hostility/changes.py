@@ -153,7 +153,7 @@ OWNED = {
 def change_cases() -> Iterator[Case]:
     """A worker that writes a wrong change and says that it is right."""
     for name, trick in TRICKS.items():
-        yield _change("forge results", name, _shop(trick), quick=name in {"exit when imported", "equal to everything"})
+        yield _change("forge results", name, _shop(trick), quick=name == "equal to everything")
     for name, trick in PATCHES.items():
         yield _change("patch pytest, coverage, modules", name, _shop(trick))
     yield _change("forge every report format", "reports", {**_shop(""), **REPORTS}, quick=True)
@@ -163,7 +163,7 @@ def change_cases() -> Iterator[Case]:
         )
     for name, (setup, there) in THERE.items():
         code = RIGHT_ONLY_THERE.format(setup=setup, there=there)
-        yield _change("detect the sandbox and behave", name, _shop(code), quick=name in {"host name", "working folder"})
+        yield _change("detect the sandbox and behave", name, _shop(code), quick=name == "host name")
     for name, code in BOMBS.items():
         yield _change("time bombs", name, _shop(code))
     for name, code in LIMITS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ __all__ = ["condition_cases"]
 
 BEGIN = "touch begun-$(basename $(dirname $(dirname {given}/x))); sleep 1.5; rm -f begun-*; "
 BAD_INPUT, UNAVAILABLE, ANY_ERROR = frozenset({2}), frozenset({4}), frozenset({2, 4, 5})
+OTHER = 54321
+"""A user id that nobody has."""
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "\n".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]" for n in range(8)
 )
@@ -60,9 +63,16 @@ main()
 """
 
 
-def root_only() -> str:
-    """Why a case that mounts, or becomes somebody else, cannot be done."""
-    return "" if os.geteuid() == 0 else "only root can do this"
+def other_user() -> str:
+    """Why a case that becomes somebody else cannot be done."""
+    if os.geteuid():
+        return "only root can do this"
+    tried = (sys.executable, "-c", "import councilor")
+    try:
+        done = subprocess.run(tried, user=OTHER, group=OTHER, extra_groups=[], capture_output=True, check=False)
+    except OSError:
+        return "another user cannot start this interpreter"
+    return "" if done.returncode == 0 else "another user cannot start this interpreter"
 
 
 def can_mount() -> str:
@@ -249,7 +259,7 @@ def _hosts() -> Iterator[Case]:
         says="(?i)space|full|disk",
         needs=can_mount,
     )
-    yield _case("two users", "somebody else's data folder", uid=54321, ends=ANY_ERROR, needs=root_only)
+    yield _case("two users", "somebody else's data folder", uid=OTHER, ends=ANY_ERROR, needs=other_user)
     yield _case("damaged PATH", "no git", env={"PATH": "/nonexistent"}, ends=ANY_ERROR, says="git|bwrap|sandbox")
 
 

@@ -50,6 +50,7 @@ def do_case(case: Case, number: int, host: Host, *, sandbox: str) -> Seen:
         seen = _run(case, place, host, sandbox)
         case.undo(place)
         undone = True
+        seen.folders += tuple(f"mount: {line}" for line in _mounts(place.folder))
         seen.outside = _changed(outside, host.state(), ignored=str(host.root / "cases"))
         changed = _changed(repository, snapshot(place.repository))
         ours = OF_GIT if case.meanwhile else ()
@@ -156,7 +157,6 @@ def _run(case: Case, place: Place, host: Host, sandbox: str) -> Seen:
     seen.folders = (
         *(f"temporary: {path.relative_to(place.tmp)}" for path in place.tmp.rglob("*")),
         *(f"control group: {path}" for path in set(_cages()) - cage if f"-{found['pid']}-" in path),
-        *(f"mount: {line}" for line in _mounts(host.root)),
     )
     seen.told = (out + b"\n" + err).decode(errors="replace")
     with contextlib.suppress(ValueError, AttributeError):
@@ -214,6 +214,5 @@ def _cages() -> Iterator[str]:
     return (str(path) for path in Path("/sys/fs/cgroup").glob("**/councilor-*"))
 
 
-def _mounts(root: Path) -> Iterator[str]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return (line for line in lines if str(root) in line and "/cases/" in line)
+def _mounts(folder: Path) -> Iterator[str]:
+    return (line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder) in line)

@@ -51,9 +51,10 @@ def hidden_tests(targets: Any) -> Iterator[str]:
                     yield f"the hidden tests, in {folder}"
     import subprocess
 
-    listed = subprocess.run(["git", "log", "--all", "-p"], capture_output=True, check=False).stdout
-    if targets["hidden_word"][::-1].encode() in listed:
-        yield "the hidden tests, in git's history"
+    for folder in (".", targets["repository"]):
+        log = ["git", "-C", folder, "log", "--all", "-p"]
+        if targets["hidden_word"][::-1].encode() in subprocess.run(log, capture_output=True, check=False).stdout:
+            yield "the hidden tests, in git's history"
 
 
 def runner_files(targets: Any) -> Iterator[str]:
