@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from councilor.guards.removal import remove_folder
+from councilor.guards.walking import DEEPEST, walk
 
 
 def dig(top: Path, depth: int) -> Path:
@@ -61,3 +62,19 @@ def test_permissions_are_given_back(tmp_path: Path) -> None:
     (tmp_path / "top").chmod(0o500)
     remove_folder(tmp_path / "top")
     assert not (tmp_path / "top").exists()
+
+
+def test_a_walk_neither_recurses_nor_follows_links(tmp_path: Path) -> None:
+    top = dig(tmp_path / "top", 1500)
+    (top / "passed over").mkdir()
+    (top / "passed over" / "inner").mkdir()
+    (top / "link").symlink_to("/")
+    seen = []
+    for where, folders, names in walk(top):
+        folders[:] = [name for name in folders if name != "passed over"]
+        seen.append(where)
+        if where == str(top):
+            assert sorted(names) == ["file", "link"]
+    assert len(seen) == DEEPEST + 1
+    assert seen[:2] == [str(top), f"{top}/d"]
+    remove_folder(top)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from councilor.domain.syntax import parse_module
+from councilor.guards.walking import walk
 
 __all__ = ["reaching", "read_sources"]
 
@@ -44,7 +45,7 @@ PASSED_OVER = frozenset({".git", ".tox", ".nox", ".venv", "venv", "node_modules"
 def read_sources(folder: Path) -> Mapping[str, bytes] | None:
     """Relative path -> bytes of the Python files below a folder; None when there are too many."""
     found: dict[str, bytes] = {}
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in walk(folder):
         folders[:] = [name for name in folders if name not in PASSED_OVER]
         for name in names:
             if name.endswith(".py"):

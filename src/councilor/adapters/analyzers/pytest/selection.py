@@ -11,7 +11,6 @@ It reads files without following links, and runs nothing.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from councilor.adapters.analyzers.pytest.planting import read_inside
 from councilor.adapters.analyzers.pytest.source import TestFile, base_id, file_of, read_test_file
 from councilor.domain.integrity import is_test_file
+from councilor.guards.walking import walk
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Randomness
 
@@ -98,7 +98,7 @@ def _inside(path: str) -> bool:
 def _walk(folder: Path, skipped: Iterable[str]) -> Iterator[str]:
     found = 0
     passed_over = {str(folder / path) for path in skipped}
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in walk(folder):
         folders[:] = sorted(
             each for each in folders if each not in _PASSED_OVER and str(Path(where, each)) not in passed_over
         )

@@ -14,7 +14,6 @@ Source: https://docs.pytest.org/en/stable/reference/customize.html, https://docs
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from councilor.adapters.analyzers.pytest.planting import read_inside
 from councilor.domain.integrity import is_test_code, is_test_file
 from councilor.domain.layout import inside, project_folders
+from councilor.guards.walking import walk
 
 __all__ = ["Session", "find_sessions"]
 
@@ -86,7 +86,7 @@ def _session(top: Path, folder: str, own: Sequence[str], paths: Sequence[str]) -
 
 def _walk(top: Path) -> Iterator[str]:
     found = 0
-    for where, folders, names in os.walk(top):
+    for where, folders, names in walk(top):
         folders[:] = sorted(each for each in folders if each not in _PASSED_OVER)
         for name in sorted(names):
             found += 1
