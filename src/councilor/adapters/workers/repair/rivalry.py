@@ -21,7 +21,8 @@ from councilor.domain.mutation import normal_form
 
 __all__ = ["different", "doubts", "share"]
 
-SURE = 0.5
+SURE = 2 / 3
+"""Twice as likely as all the others together; a lone rival that is half as likely is a reason to doubt."""
 MAX_NAMED = 3
 
 
