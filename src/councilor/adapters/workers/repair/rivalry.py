@@ -21,8 +21,8 @@ from councilor.domain.mutation import normal_form
 
 __all__ = ["different", "doubts", "share"]
 
-SURE = 0.6
-"""Half as likely again as all the others together: a lone rival that comes near to it is a reason to doubt."""
+SURE = 0.5
+"""As likely as all the others together."""
 MAX_NAMED = 3
 
 
