@@ -14,11 +14,13 @@ __all__ = [
     "BusyError",
     "CouncilorError",
     "DeadlineError",
+    "ErasedError",
     "HashMismatchError",
     "InputError",
     "IntegrityError",
     "MissingExtraError",
     "NotFoundError",
+    "PlaceTakenError",
     "RunCancelledError",
     "SandboxError",
     "ShortageError",
@@ -69,10 +71,22 @@ class BusyError(InputError):
     default_hint = "Wait until it has ended, or pass --wait."
 
 
+class PlaceTakenError(InputError):
+    """The place of an artifact in its task is not the next one: another writer was first."""
+
+    default_hint = "Ask for the last place again, sign for the one after it, and store once more."
+
+
 class NotFoundError(CouncilorError):
     """Nothing with that name is known."""
 
     default_hint = "`councilor list` shows the tasks that are known."
+
+
+class ErasedError(NotFoundError):
+    """The bytes were removed by retention; their record and statement are still there."""
+
+    default_hint = "A backup from before the erasure has them: `councilor db restore FILE --drill` checks it."
 
 
 class RunCancelledError(CouncilorError):

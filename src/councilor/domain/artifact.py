@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
-__all__ = ["ArtifactInput", "ArtifactKind", "ExecutionArtifact"]
+__all__ = ["ArtifactInput", "ArtifactKind", "ArtifactVersion", "Body", "ExecutionArtifact"]
+
+Body = bytes | Path
+"""An artifact's bytes, or the file that holds them: a file of any size is stored in constant memory."""
 
 
 class ArtifactKind(StrEnum):
@@ -24,6 +30,9 @@ class ArtifactKind(StrEnum):
     REPORT = "report"
     TRANSCRIPT = "transcript"
     VERDICT = "verdict"
+    WAIVER = "waiver"
+    OVERRIDE = "override"
+    ERASURE = "erasure"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,3 +73,18 @@ class ExecutionArtifact:
     """The DSSE envelope of its in-toto statement, exactly as it was signed."""
     keyid: str
     """SHA-256 of the signing key's SPKI DER."""
+    seq: int | None = None
+    """Its place in its task: 1, 2, 3, ... without gaps. None: recorded before places were signed."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What its maker says about it, JSON; at most 16 KiB in canonical form. Signed with the rest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactVersion:
+    """One version of a name in a task."""
+
+    task_id: str
+    name: str
+    version: int
+    """1, 2, 3, ... in the order in which they were stored, without gaps."""
+    artifact_id: str

@@ -27,7 +27,9 @@ from councilor.errors import InputError
 __all__ = [
     "EMPTY_ROOT",
     "HASH_BYTES",
+    "ROWS_PER_BLOCK",
     "Rows",
+    "RunningTree",
     "Span",
     "Subtree",
     "completed",
@@ -66,14 +68,32 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def tree_root(leaf_hashes: Sequence[bytes]) -> bytes:
     """The root of a tree with these leaves, in this order."""
-    stack: list[bytes] = []
-    for index, leaf in enumerate(leaf_hashes):
-        stack.append(leaf)
+    tree = RunningTree()
+    for leaf in leaf_hashes:
+        tree.append(leaf)
+    return tree.root()
+
+
+class RunningTree:
+    """A tree that grows leaf by leaf and keeps only what its root needs: one hash for each bit of its size."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._stack: list[bytes] = []
+
+    def append(self, leaf: bytes) -> None:
+        """Add the hash of the next leaf."""
+        self._stack.append(leaf)
+        index = self.size
         while index & 1:  # as many complete pairs end here as the index has trailing ones
-            right = stack.pop()
-            stack.append(node_hash(stack.pop(), right))
+            right = self._stack.pop()
+            self._stack.append(node_hash(self._stack.pop(), right))
             index >>= 1
-    return _joined(stack)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of the leaves so far, 32 bytes."""
+        return _joined(self._stack)
 
 
 @dataclass(frozen=True, order=True, slots=True)

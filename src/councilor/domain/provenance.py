@@ -16,8 +16,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from councilor.domain.artifact import ArtifactInput, ArtifactKind
 from councilor.errors import BrokenChainError
 
 __all__ = [
+    "FIRST_PREDICATE_TYPE",
     "PAYLOAD_TYPE",
     "PREDICATE_TYPE",
     "STATEMENT_TYPE",
@@ -40,7 +41,9 @@ __all__ = [
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-PREDICATE_TYPE = "urn:councilor:artifact:v1"
+PREDICATE_TYPE = "urn:councilor:artifact:v2"
+FIRST_PREDICATE_TYPE = "urn:councilor:artifact:v1"
+"""What was signed before `seq`, `log_origin` and `metadata` were; it is still verified, and never written."""
 
 
 def digest(data: bytes) -> str:
@@ -89,6 +92,11 @@ class Provenance:
     media_type: str
     producer: Producer
     created_at: datetime
+    seq: int
+    """Its place in its task, from 1, without gaps."""
+    log_origin: str
+    """The transparency log that its envelope becomes a leaf of."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def payload(self) -> bytes:
         """The canonical bytes of the in-toto Statement."""
@@ -115,6 +123,9 @@ class Provenance:
                 "media_type": self.media_type,
                 "producer": producer,
                 "created_at": self.created_at.isoformat(),
+                "seq": self.seq,
+                "log_origin": self.log_origin,
+                "metadata": self.metadata,
             },
         }
         return rfc8785.dumps(statement)
@@ -169,12 +180,12 @@ class Envelope:
             statement: Any = json.loads(self.payload)
         except ValueError as error:
             raise BrokenChainError("The statement's payload is not JSON.") from error
-        expected = {"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE}
         if self.payload_type != PAYLOAD_TYPE or not isinstance(statement, dict):
             raise BrokenChainError(f"The payload type {self.payload_type!r} is not {PAYLOAD_TYPE!r}.")
-        for key, value in expected.items():
-            if statement.get(key) != value:
-                raise BrokenChainError(f"The statement's {key} is {statement.get(key)!r}, not {value!r}.")
+        expected = {"_type": (STATEMENT_TYPE,), "predicateType": (PREDICATE_TYPE, FIRST_PREDICATE_TYPE)}
+        for key, known in expected.items():
+            if statement.get(key) not in known:
+                raise BrokenChainError(f"The statement's {key} is {statement.get(key)!r}, not {known[0]!r}.")
         return statement
 
 

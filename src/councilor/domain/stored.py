@@ -12,20 +12,32 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from hashlib import sha256
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.event import AFTER_END, Event, EventType, NewEvent, fold
+from councilor.domain.keeping import LegalHold
+from councilor.domain.metadata import canonical_metadata
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import HashMismatchError, InputError
 
-__all__ = ["LARGEST_BODY_BYTES", "is_fragment", "is_id", "number_events", "require_storable", "require_text"]
+__all__ = [
+    "LARGEST_BODY_BYTES",
+    "is_fragment",
+    "is_id",
+    "number_events",
+    "require_alias",
+    "require_bytes",
+    "require_hold",
+    "require_storable",
+    "require_text",
+]
 
-LARGEST_BODY_BYTES = 2**30
+LARGEST_BODY_BYTES = 2**40
 LARGEST_STATEMENT_BYTES = 2**20
 LONGEST_TEXT = 255
 LONGEST_HEAD_TEXT = 10_000
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _FRAGMENT = re.compile(r"[0-9a-f-]{4,36}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -56,21 +68,54 @@ def require_text(text: str, field: str, *, longest: int = LONGEST_TEXT, shortest
         raise InputError(f"{field} is not valid Unicode at character {error.start}.", field=field) from error
 
 
-def require_storable(artifact: ExecutionArtifact, body: bytes) -> None:
-    """Refuse an artifact that a store cannot keep as it is.
+def require_alias(alias: str) -> None:
+    """Refuse a name that cannot be an alias.
 
     Raises:
-        InputError: a field is not of its form, or something is too large.
-        HashMismatchError: `body` is not what the artifact says.
+        InputError: it is not 1 to 128 letters, digits and `. _ - /`, a letter or digit first.
     """
-    _require_fields(artifact)
-    if len(body) > LARGEST_BODY_BYTES:
-        raise InputError(f"The artifact has {len(body)} bytes; at most {LARGEST_BODY_BYTES} are kept.", field="body")
-    if artifact.size_bytes != len(body) or artifact.output_hash != sha256(body).hexdigest():
+    if not _ALIAS.fullmatch(alias):
+        raise InputError(
+            f"{alias!r} cannot be an alias.",
+            field="alias",
+            hint="Use 1 to 128 letters, digits and . _ - /, beginning with a letter or a digit.",
+        )
+
+
+def require_hold(hold: LegalHold) -> None:
+    """Refuse a hold that cannot be kept.
+
+    Raises:
+        InputError: names the field.
+    """
+    if not is_id(hold.task_id):
+        raise InputError(f"{hold.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
+    require_text(hold.reason, "reason", longest=1000)
+
+
+def require_bytes(artifact: ExecutionArtifact, size_bytes: int, digest: str) -> None:
+    """Refuse bytes of this size and SHA-256 unless they are what the artifact says.
+
+    Raises:
+        HashMismatchError: they are not.
+    """
+    if (artifact.size_bytes, artifact.output_hash) != (size_bytes, digest):
         raise HashMismatchError(f"The bytes of artifact {artifact.id} are not what its hash and size say.")
 
 
-def _require_fields(artifact: ExecutionArtifact) -> None:
+def require_storable(artifact: ExecutionArtifact) -> None:
+    """Refuse an artifact whose fields a store cannot keep as they are.
+
+    Raises:
+        InputError: a field is not of its form, or something is too large.
+    """
+    if not 0 <= artifact.size_bytes <= LARGEST_BODY_BYTES:
+        raise InputError(
+            f"The artifact has {artifact.size_bytes} bytes; at most {LARGEST_BODY_BYTES} are kept.", field="body"
+        )
+    if artifact.seq is not None and not 0 < artifact.seq < 2**31:
+        raise InputError(f"The place {artifact.seq} is out of range.", field="seq")
+    canonical_metadata(artifact.metadata)
     edges = [(item.artifact_id, item.role) for item in artifact.inputs]
     ids = [artifact.id, artifact.task_id, *(item_id for item_id, _ in edges)]
     if artifact.parent_id is not None:

@@ -1,29 +1,48 @@
 """Artifacts in PostgreSQL: immutable metadata, and their bytes once by SHA-256.
 
 Rules:
-- One transaction a `put`: bytes, artifact and inputs are there together, durable, or not at all.
-- Bytes up to 1 MiB lie in their row; above it in rows of 1 MiB, so that no statement holds a large value whole.
-- The same bytes are stored once. Every read checks them against their hash.
-- The database refuses UPDATE and DELETE of artifacts and inputs, whoever asks.
+- A `put` is one statement (bytes above 1 MiB: one transaction): bytes, artifact, edges, version and the place in the
+  queue of the log are there together, durable, or not at all.
+- Nothing is stored unless its ancestors are known and its place is the next one of its task. Of two writers of one
+  place, one is refused by a unique index, whatever else they do at the same time.
+- Every read checks the bytes against their hash. The database refuses to change what is recorded, whoever asks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC
-from hashlib import sha256
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
 from typing import Any, LiteralString
 
-from councilor.adapters.postgres import queries
+from psycopg import errors
+
+from councilor.adapters.postgres import keeping, kinship, queries
+from councilor.adapters.postgres.blobs import (
+    WORTH_A_THREAD_BYTES,
+    Blob,
+    Packed,
+    add_chunks,
+    pack,
+    stream_blob,
+)
 from councilor.adapters.postgres.pool import Connection, Pool
-from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
-from councilor.domain.stored import is_id, require_storable
-from councilor.errors import HashMismatchError, InputError, NotFoundError
+from councilor.adapters.postgres.rows import artifact_of_row, row_of_artifact
+from councilor.domain.artifact import ArtifactVersion, Body, ExecutionArtifact
+from councilor.domain.keeping import CondemnedBlob, LegalHold, StorageStats
+from councilor.domain.lineage import Direction, Lineage
+from councilor.domain.listing import LARGEST_PAGE, ArtifactFilter, ArtifactPage, read_cursor, write_cursor
+from councilor.domain.stored import is_fragment, is_id, require_alias, require_storable
+from councilor.errors import InputError, NotFoundError, PlaceTakenError, ShortageError, UnavailableError
+from councilor.guards.bodies import CHUNK_BYTES, checked_chunks
 
-__all__ = ["CHUNK_BYTES", "DatabaseArtifactStorage"]
+__all__ = ["DatabaseArtifactStorage"]
 
-CHUNK_BYTES = 2**20
+MOST_TRIES = 20
+"""Of one put among writers of the same task: each round lets one of them through."""
+QUOTA_CHECK_S = 5.0
 
 
 class DatabaseArtifactStorage:
@@ -31,23 +50,88 @@ class DatabaseArtifactStorage:
 
     Args:
         pool: of an up-to-date database.
+        quota_bytes: what the bytes may take in the database; None: no limit. It is looked at every five seconds, and
+            whenever a hundredth of it was written since.
     """
 
     durable = True
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, quota_bytes: int | None = None) -> None:
         self._pool = pool
+        self._quota_bytes = quota_bytes
+        self._used_bytes = 0
+        self._written_bytes = 0
+        self._looked_at = -QUOTA_CHECK_S
 
-    async def put(self, artifact: ExecutionArtifact, body: bytes) -> str:
+    # --- storing
+
+    async def put(self, artifact: ExecutionArtifact, body: Body) -> str:
         """Store an artifact with its bytes."""
-        await asyncio.to_thread(require_storable, artifact, body)
-        async with self._pool.transaction() as connection:
-            await _require_ancestors(connection, artifact)
-            await _put_blob(connection, artifact, body)
-            new = await _put_metadata(connection, artifact)
-            if not new and await _select(connection, queries.GET_ARTIFACT, artifact.id) != [artifact]:
-                raise InputError(f"The id {artifact.id} is taken by another artifact.", field="id")
+        require_storable(artifact)
+        await self._require_room(artifact)
+        if artifact.size_bytes <= CHUNK_BYTES:
+            await self._put_inline(artifact, body)
+        else:
+            await self._put_chunked(artifact, body)
+        self._written_bytes += artifact.size_bytes
         return artifact.id
+
+    async def _put_inline(self, artifact: ExecutionArtifact, body: Body) -> None:
+        packed = (
+            await asyncio.to_thread(_packed, artifact, body)
+            if artifact.size_bytes >= WORTH_A_THREAD_BYTES or not isinstance(body, bytes)
+            else _packed(artifact, body)
+        )
+        row = row_of_artifact(artifact) | {"codec": packed.codec, "inline_body": packed.data}
+        for _ in range(MOST_TRIES):
+            try:
+                async with self._pool.connection() as connection:
+                    return await _add(connection, artifact, row)
+            except InputError as error:
+                if not isinstance(error.__cause__, errors.UniqueViolation):
+                    raise
+        raise _contended(artifact)
+
+    async def _put_chunked(self, artifact: ExecutionArtifact, body: Body) -> None:
+        digest = bytes.fromhex(artifact.output_hash)
+        for _ in range(MOST_TRIES):
+            chunks = checked_chunks(artifact, body)
+            first = await asyncio.to_thread(next, chunks, b"")
+            codec = pack(first).codec
+            try:
+                async with self._pool.transaction() as connection:
+                    cursor = await connection.execute(
+                        queries.ADD_BLOB, {"output_hash": digest, "size_bytes": artifact.size_bytes, "codec": codec}
+                    )
+                    if await cursor.fetchone() is not None:
+                        await add_chunks(connection, digest, codec, _joined(first, chunks))
+                    else:
+                        await asyncio.to_thread(_exhaust, chunks)
+                    return await _add(
+                        connection, artifact, row_of_artifact(artifact) | {"codec": codec, "inline_body": None}
+                    )
+            except InputError as error:
+                if not isinstance(error.__cause__, errors.UniqueViolation):
+                    raise
+        raise _contended(artifact)
+
+    async def _require_room(self, artifact: ExecutionArtifact) -> None:
+        if self._quota_bytes is None:
+            return
+        stale = time.monotonic() - self._looked_at >= QUOTA_CHECK_S
+        if stale or self._written_bytes > self._quota_bytes // 100:
+            async with self._pool.connection() as connection:
+                self._used_bytes = await keeping.stored_bytes(connection)
+            self._written_bytes, self._looked_at = 0, time.monotonic()
+        if self._used_bytes + self._written_bytes + artifact.size_bytes > self._quota_bytes:
+            raise ShortageError(
+                f"The artifacts take {self._used_bytes} of the {self._quota_bytes} bytes that they may, and "
+                f"{artifact.size_bytes} more do not fit.",
+                backend="postgres",
+                hint="Let old bytes go with `councilor artifacts gc`, or raise storage.quota_bytes.",
+            )
+
+    # --- reading
 
     async def get(self, artifact_id: str) -> ExecutionArtifact | None:
         """The artifact, or None."""
@@ -56,18 +140,24 @@ class DatabaseArtifactStorage:
 
     async def read(self, artifact_id: str) -> bytes:
         """Its bytes, checked."""
-        if not is_id(artifact_id):
-            raise NotFoundError(f"There is no artifact {artifact_id}.")
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(queries.READ_BLOB, [artifact_id], binary=True)
-            row = await cursor.fetchone()
-            if row is None:
-                raise NotFoundError(f"There is no artifact {artifact_id}.")
-            digest, inline_body = row
-            body = inline_body if inline_body is not None else await _read_chunks(connection, digest)
-        if await asyncio.to_thread(_digest, body) != digest:
-            raise HashMismatchError(f"The bytes of artifact {artifact_id} were altered.")
-        return bytes(body)
+        async with aclosing(self.stream(artifact_id)) as chunks:
+            found = [chunk async for chunk in chunks]
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    async def stream(self, artifact_id: str) -> AsyncGenerator[bytes, None]:
+        """Its bytes in chunks, the last one after all were checked."""
+        row = None
+        if is_id(artifact_id):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(queries.READ_BLOB, [artifact_id], binary=True)
+                row = await cursor.fetchone()
+        if row is None:
+            raise NotFoundError(f"There is no artifact {artifact_id}.", hint="`councilor artifacts list` shows them.")
+        digest, size, codec, inline_body, erased_at = row
+        blob = Blob(sha256=digest, size=size, codec=codec, inline_body=inline_body, erased_at=erased_at)
+        async with aclosing(stream_blob(self._pool, blob, artifact_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def latest_for_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """The newest artifact of each name, newest first."""
@@ -75,31 +165,175 @@ class DatabaseArtifactStorage:
 
     async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
         """The newest artifacts of that name about a tree, newest first."""
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(queries.ARTIFACTS_ABOUT_TREE, [tree, name, limit])
-            return [_artifact(row) for row in await cursor.fetchall()]
+        return await self._select(queries.ARTIFACTS_ABOUT_TREE, [tree, name, limit])
 
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """All its artifacts, oldest first."""
         return await self._artifacts(queries.ARTIFACTS_OF_TASK, task_id)
 
-    async def _artifacts(self, query: LiteralString, wanted: str) -> Sequence[ExecutionArtifact]:
-        if not is_id(wanted):
+    async def last_seq(self, task_id: str) -> int:
+        """The last place that is taken in a task."""
+        if not is_id(task_id):
+            return 0
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(queries.LAST_SEQ, [task_id])).fetchone()
+        return int(row[0]) if row else 0
+
+    async def list(
+        self, wanted: ArtifactFilter | None = None, *, cursor: str | None = None, limit: int = 100
+    ) -> ArtifactPage:
+        """A page of artifacts, newest first."""
+        wanted = wanted or ArtifactFilter()
+        wanted.check()
+        if not 1 <= limit <= LARGEST_PAGE:
+            raise InputError(f"A page has 1 to {LARGEST_PAGE} artifacts, not {limit}.", field="limit")
+        after = None if cursor is None else read_cursor(wanted, cursor)
+        found = await self._select(
+            queries.LIST_ARTIFACTS,
+            {
+                "task_id": wanted.task_id,
+                "kind": wanted.kind.value if wanted.kind else None,
+                "name": wanted.name,
+                "tree": wanted.tree,
+                "since": wanted.since,
+                "until": wanted.until,
+                "after": after,
+                "limit": limit + 1,
+            },
+        )
+        items = found[:limit]
+        return ArtifactPage(items=items, cursor=write_cursor(wanted, items[-1].id) if len(found) > limit else None)
+
+    async def find(self, fragment: str) -> Sequence[str]:
+        """Ids that begin or end with a fragment."""
+        if not is_fragment(fragment):
             return []
         async with self._pool.connection() as connection:
-            return await _select(connection, query, wanted)
+            cursor = await connection.execute(queries.FIND_ARTIFACTS, {"fragment": fragment})
+            return [row[0] for row in await cursor.fetchall()]
+
+    async def lineage(
+        self, artifact_id: str, direction: Direction, *, max_depth: int = 100, max_nodes: int = 1000
+    ) -> Lineage:
+        """What an artifact was made from, or what was made from it."""
+        async with self._pool.connection() as connection:
+            return await kinship.walk(connection, artifact_id, direction, max_depth=max_depth, max_nodes=max_nodes)
+
+    # --- versions and aliases
+
+    async def versions(self, task_id: str, name: str) -> Sequence[ArtifactVersion]:
+        """Every version of a name in a task, oldest first."""
+        if not is_id(task_id) or "\0" in name:
+            return []
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(queries.VERSIONS, [task_id, name])
+            return [
+                ArtifactVersion(task_id=task_id, name=name, version=version, artifact_id=artifact_id)
+                for version, artifact_id in await cursor.fetchall()
+            ]
+
+    async def set_alias(self, alias: str, artifact_id: str) -> None:
+        """Let a name of yours mean an artifact."""
+        require_alias(alias)
+        if await self.get(artifact_id) is None:
+            raise NotFoundError(f"There is no artifact {artifact_id}.", hint="`councilor artifacts list` shows them.")
+        async with self._pool.connection() as connection:
+            await connection.execute(queries.SET_ALIAS, [alias, artifact_id])
+
+    async def drop_alias(self, alias: str) -> bool:
+        """Forget an alias."""
+        require_alias(alias)
+        async with self._pool.connection() as connection:
+            return (await connection.execute(queries.DROP_ALIAS, [alias])).rowcount > 0
+
+    async def aliases(self) -> Mapping[str, str]:
+        """Every alias with its artifact's id."""
+        async with self._pool.connection() as connection:
+            return dict(await (await connection.execute(queries.ALIASES)).fetchall())
+
+    # --- keeping and erasing
+
+    async def hold(self, hold: LegalHold) -> bool:
+        """Keep every byte of a task."""
+        async with self._pool.connection() as connection:
+            return await keeping.hold(connection, hold)
+
+    async def lift(self, task_id: str) -> bool:
+        """End a hold."""
+        async with self._pool.connection() as connection:
+            return await keeping.lift(connection, task_id)
+
+    async def holds(self) -> Sequence[LegalHold]:
+        """Every hold, oldest first."""
+        async with self._pool.connection() as connection:
+            return await keeping.holds(connection)
+
+    async def release(self, artifact_ids: Collection[str]) -> int:
+        """Say that the bytes of these artifacts may go."""
+        async with self._pool.transaction() as connection:
+            return await keeping.release(connection, artifact_ids)
+
+    async def released(self, artifact_ids: Collection[str]) -> Collection[str]:
+        """Those whose bytes may go or are gone."""
+        async with self._pool.connection() as connection:
+            return await keeping.released(connection, artifact_ids)
+
+    async def condemn(self, now: datetime) -> int:
+        """Mark bytes that nothing needs."""
+        async with self._pool.transaction() as connection:
+            return await keeping.condemn(connection, now)
+
+    async def condemned(self, before: datetime, *, limit: int = 1000) -> Sequence[CondemnedBlob]:
+        """Bytes that were marked before a moment."""
+        async with self._pool.connection() as connection:
+            return await keeping.condemned(connection, before, limit)
+
+    async def erase(self, digests: Collection[str], *, before: datetime, now: datetime) -> Collection[str]:
+        """Remove bytes that were marked before a moment and are still not needed."""
+        async with self._pool.transaction() as connection:
+            return await keeping.erase(connection, digests, before, now)
+
+    async def stats(self) -> StorageStats:
+        """What the store holds."""
+        async with self._pool.connection() as connection:
+            return await keeping.stats(connection, self._quota_bytes)
+
+    async def _artifacts(self, query: LiteralString, wanted: str) -> Sequence[ExecutionArtifact]:
+        return await self._select(query, [wanted]) if is_id(wanted) else []
+
+    async def _select(
+        self, query: LiteralString, values: Sequence[Any] | Mapping[str, Any]
+    ) -> Sequence[ExecutionArtifact]:
+        async with self._pool.connection() as connection:
+            return await _select(connection, query, values)
 
 
-async def _select(connection: Connection, query: LiteralString, wanted: str) -> list[ExecutionArtifact]:
-    cursor = await connection.execute(query, [wanted])
-    return [_artifact(row) for row in await cursor.fetchall()]
+async def _select(
+    connection: Connection, query: LiteralString, values: Sequence[Any] | Mapping[str, Any]
+) -> list[ExecutionArtifact]:
+    cursor = await connection.execute(query, values)
+    return [artifact_of_row(row) for row in await cursor.fetchall()]
 
 
-async def _require_ancestors(connection: Connection, artifact: ExecutionArtifact) -> None:
-    wanted = {item.artifact_id for item in artifact.inputs} | ({artifact.parent_id} - {None})
-    if not wanted:
+async def _add(connection: Connection, artifact: ExecutionArtifact, row: Mapping[str, Any]) -> None:
+    """Add an artifact whose ancestors are known and whose place is free; the same artifact again is no error."""
+    found = await (await connection.execute(queries.ADD_ARTIFACT, row)).fetchone()
+    taken, last_seq, added = found if found else (False, 0, False)
+    if added:
         return
-    cursor = await connection.execute(queries.KNOWN_ARTIFACTS, [list(wanted)])
+    if taken:
+        if await _select(connection, queries.GET_ARTIFACT, [artifact.id]) != [artifact]:
+            raise InputError(f"The id {artifact.id} is taken by another artifact.", field="id")
+        return
+    await _refuse_unknown_ancestors(connection, artifact)
+    raise PlaceTakenError(
+        f"Place {artifact.seq} of task {artifact.task_id} is not the next one, which is {last_seq + 1}.", field="seq"
+    )
+
+
+async def _refuse_unknown_ancestors(connection: Connection, artifact: ExecutionArtifact) -> None:
+    wanted = [item.artifact_id for item in artifact.inputs] + ([artifact.parent_id] if artifact.parent_id else [])
+    cursor = await connection.execute(queries.KNOWN_ARTIFACTS, [wanted])
     known = {row[0]: row[1] for row in await cursor.fetchall()}
     if artifact.parent_id is not None and artifact.parent_id not in known:
         raise InputError(f"The parent {artifact.parent_id} is unknown.", field="parent_id")
@@ -108,77 +342,24 @@ async def _require_ancestors(connection: Connection, artifact: ExecutionArtifact
             raise InputError(f"The input {item.artifact_id} is unknown.", field=f"inputs[{index}]")
 
 
-async def _put_blob(connection: Connection, artifact: ExecutionArtifact, body: bytes) -> None:
-    digest = bytes.fromhex(artifact.output_hash)
-    inline = len(body) <= CHUNK_BYTES
-    cursor = await connection.execute(
-        queries.ADD_BLOB, {"sha256": digest, "size": len(body), "inline_body": body if inline else None}
-    )
-    if await cursor.fetchone() is None:
-        await connection.execute(queries.KEEP_BLOB, [digest])
-    elif not inline:
-        for seq, start in enumerate(range(0, len(body), CHUNK_BYTES)):
-            await connection.execute(queries.ADD_CHUNK, [digest, seq, body[start : start + CHUNK_BYTES]])
+def _packed(artifact: ExecutionArtifact, body: Body) -> Packed:
+    return pack(b"".join(checked_chunks(artifact, body)))
 
 
-async def _put_metadata(connection: Connection, artifact: ExecutionArtifact) -> bool:
-    """Whether the artifact is new."""
-    cursor = await connection.execute(queries.ADD_ARTIFACT, _artifact_row(artifact))
-    if await cursor.fetchone() is None:
-        return False
-    if artifact.inputs:
-        edges = [(artifact.id, ordinal, item.artifact_id, item.role) for ordinal, item in enumerate(artifact.inputs)]
-        await connection.cursor().executemany(queries.ADD_INPUT, edges)
-    return True
+def _joined(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from chunks
 
 
-async def _read_chunks(connection: Connection, digest: bytes) -> bytes:
-    cursor = connection.cursor(binary=True)
-    return b"".join([row[0] async for row in cursor.stream(queries.READ_CHUNKS, [digest])])
+def _exhaust(chunks: Iterator[bytes]) -> None:
+    for _ in chunks:
+        pass
 
 
-def _digest(body: bytes) -> bytes:
-    return sha256(body).digest()
-
-
-def _artifact_row(artifact: ExecutionArtifact) -> dict[str, Any]:
-    return {
-        "id": artifact.id,
-        "task_id": artifact.task_id,
-        "run_id": artifact.run_id,
-        "attempt": artifact.attempt,
-        "kind": artifact.kind.value,
-        "name": artifact.name,
-        "parent_id": artifact.parent_id,
-        "input_hash": bytes.fromhex(artifact.input_hash),
-        "output_hash": bytes.fromhex(artifact.output_hash),
-        "tree": artifact.tree,
-        "media_type": artifact.media_type,
-        "size_bytes": artifact.size_bytes,
-        "created_at": artifact.created_at,
-        "statement": artifact.statement,
-        "keyid": bytes.fromhex(artifact.keyid),
-    }
-
-
-def _artifact(row: Sequence[Any]) -> ExecutionArtifact:
-    (id_, task_id, run_id, attempt, kind, name, parent_id, input_hash, output_hash, tree, media_type, size_bytes,
-     created_at, statement, keyid, inputs) = row  # fmt: skip
-    return ExecutionArtifact(
-        id=id_,
-        task_id=task_id,
-        run_id=run_id,
-        attempt=attempt,
-        kind=ArtifactKind(kind),
-        name=name,
-        parent_id=parent_id,
-        inputs=tuple(ArtifactInput(artifact_id=item, output_hash=digest, role=role) for item, digest, role in inputs),
-        input_hash=input_hash,
-        output_hash=output_hash,
-        tree=tree,
-        media_type=media_type,
-        size_bytes=size_bytes,
-        created_at=created_at.astimezone(UTC),
-        statement=statement,
-        keyid=keyid,
+def _contended(artifact: ExecutionArtifact) -> UnavailableError:
+    return UnavailableError(
+        f"Task {artifact.task_id} has so many writers at once that {artifact.name!r} could not be stored.",
+        backend="postgres",
+        hint="Try again.",
     )

@@ -70,53 +70,290 @@ SELECT task_id::text FROM task_head
 WHERE task_id::text LIKE %(fragment)s || '%%' OR reverse(task_id::text) LIKE reverse(%(fragment)s) || '%%'
 ORDER BY task_head.task_id DESC LIMIT %(limit)s"""
 
-# --- artifacts -------------------------------------------------------------------------------------------------------
+# --- artifacts: storing ----------------------------------------------------------------------------------------------
 
-ADD_BLOB: Final[LiteralString] = """
-INSERT INTO artifact_blobs (sha256, size, codec, inline_body) VALUES (%(sha256)s, %(size)s, 'raw', %(inline_body)s)
-ON CONFLICT (sha256) DO NOTHING RETURNING true"""
+_WRITE_AGAIN: Final[LiteralString] = """
+ON CONFLICT (sha256) DO UPDATE
+SET condemned_at = NULL, erased_at = NULL, codec = EXCLUDED.codec, inline_body = EXCLUDED.inline_body
+WHERE artifact_blobs.erased_at IS NOT NULL"""
 
-KEEP_BLOB: Final[LiteralString] = """
-UPDATE artifact_blobs SET condemned_at = NULL WHERE sha256 = %s AND condemned_at IS NOT NULL"""
+ADD_BLOB: Final[LiteralString] = f"""
+INSERT INTO artifact_blobs (sha256, size, codec) VALUES (%(output_hash)s, %(size_bytes)s, %(codec)s)
+{_WRITE_AGAIN} RETURNING true"""
 
 ADD_CHUNK: Final[LiteralString] = "INSERT INTO artifact_chunks (sha256, seq, body) VALUES (%s, %s, %s)"
 
-ADD_ARTIFACT: Final[LiteralString] = """
-INSERT INTO execution_artifacts (id, task_id, run_id, attempt, kind, name, parent_id, input_hash, output_hash, tree,
-                                 media_type, size_bytes, created_at, statement, keyid)
-VALUES (%(id)s, %(task_id)s, %(run_id)s, %(attempt)s, %(kind)s, %(name)s, %(parent_id)s, %(input_hash)s,
-        %(output_hash)s, %(tree)s, %(media_type)s, %(size_bytes)s, %(created_at)s, %(statement)s, %(keyid)s)
-ON CONFLICT (id) DO NOTHING RETURNING true"""
-
-ADD_INPUT: Final[LiteralString] = """
-INSERT INTO artifact_inputs (child_id, ordinal, parent_id, role) VALUES (%s, %s, %s, %s)"""
+# One statement, so one journey and one commit. `go` has a row only when everything is as it must be; nothing is
+# written otherwise, and the last SELECT says why. A blob that was marked for erasure is unmarked by the collector.
+ADD_ARTIFACT: Final[LiteralString] = f"""
+WITH found AS (
+    SELECT EXISTS (SELECT FROM execution_artifacts WHERE id = %(id)s::uuid) AS taken,
+           (SELECT coalesce(max(seq), 0) FROM execution_artifacts WHERE task_id = %(task_id)s::uuid) AS last_seq,
+           NOT EXISTS (
+               SELECT FROM unnest(%(ancestor_ids)s::uuid[], %(ancestor_hashes)s::bytea[]) AS w (id, hash)
+               WHERE NOT EXISTS (SELECT FROM execution_artifacts p
+                                 WHERE p.id = w.id AND (w.hash IS NULL OR w.hash = p.output_hash))
+           ) AS known
+), go AS (
+    SELECT FROM found
+    WHERE known AND NOT taken AND (%(seq)s::integer IS NULL OR %(seq)s::integer = last_seq + 1)
+), blob AS (
+    INSERT INTO artifact_blobs (sha256, size, codec, inline_body)
+    SELECT %(output_hash)s::bytea, %(size_bytes)s::bigint, %(codec)s::text, %(inline_body)s::bytea FROM go
+    {_WRITE_AGAIN}
+), added AS (
+    INSERT INTO execution_artifacts (id, task_id, run_id, attempt, kind, name, parent_id, input_hash, output_hash, tree,
+                                     media_type, size_bytes, created_at, statement, keyid, seq, metadata)
+    SELECT %(id)s::uuid, %(task_id)s::uuid, %(run_id)s::text, %(attempt)s::integer, %(kind)s::text, %(name)s::text,
+           %(parent_id)s::uuid, %(input_hash)s::bytea, %(output_hash)s::bytea, %(tree)s::text, %(media_type)s::text,
+           %(size_bytes)s::bigint, %(created_at)s::timestamptz, %(statement)s::bytea, %(keyid)s::bytea,
+           %(seq)s::integer, %(metadata)s::json
+    FROM go RETURNING id
+), edges AS (
+    INSERT INTO artifact_inputs (child_id, ordinal, parent_id, role)
+    SELECT added.id, w.ordinal - 1, w.parent_id, w.role
+    FROM added, unnest(%(input_ids)s::uuid[], %(input_roles)s::text[]) WITH ORDINALITY AS w (parent_id, role, ordinal)
+), version AS (
+    INSERT INTO artifact_versions (task_id, name, version, artifact_id)
+    SELECT %(task_id)s::uuid, %(name)s::text,
+           1 + coalesce((SELECT max(version) FROM artifact_versions
+                         WHERE task_id = %(task_id)s::uuid AND name = %(name)s::text), 0), id
+    FROM added
+), queued AS (
+    INSERT INTO log_pending (artifact_id) SELECT id FROM added
+)
+SELECT taken, last_seq, EXISTS (SELECT FROM added) FROM found"""
 
 KNOWN_ARTIFACTS: Final[LiteralString] = """
 SELECT id::text, encode(output_hash, 'hex') FROM execution_artifacts WHERE id = ANY(%s::uuid[])"""
 
+# --- artifacts: reading ----------------------------------------------------------------------------------------------
+
 _ARTIFACT: Final[LiteralString] = """
 SELECT a.id::text, a.task_id::text, a.run_id, a.attempt, a.kind, a.name, a.parent_id::text,
        encode(a.input_hash, 'hex'), encode(a.output_hash, 'hex'), a.tree, a.media_type, a.size_bytes, a.created_at,
-       a.statement, encode(a.keyid, 'hex'),
+       a.statement, encode(a.keyid, 'hex'), a.seq, a.metadata::text,
        ARRAY(SELECT ARRAY[i.parent_id::text, encode(p.output_hash, 'hex'), i.role]
              FROM artifact_inputs i JOIN execution_artifacts p ON p.id = i.parent_id
              WHERE i.child_id = a.id ORDER BY i.ordinal)
 FROM execution_artifacts a"""
 
-GET_ARTIFACT: Final[LiteralString] = f"{_ARTIFACT} WHERE a.id = %s"
+GET_ARTIFACT: Final[LiteralString] = f"{_ARTIFACT} WHERE a.id = %s::uuid"
 
-ARTIFACTS_OF_TASK: Final[LiteralString] = f"{_ARTIFACT} WHERE a.task_id = %s ORDER BY a.id"
+ARTIFACTS_OF_TASK: Final[LiteralString] = f"{_ARTIFACT} WHERE a.task_id = %s::uuid ORDER BY a.id"
 
 LATEST_ARTIFACTS: Final[LiteralString] = f"""{_ARTIFACT}
 WHERE a.id IN (SELECT DISTINCT ON (name) id FROM execution_artifacts
-               WHERE task_id = %s ORDER BY name, id DESC)
+               WHERE task_id = %s::uuid ORDER BY name, id DESC)
 ORDER BY a.id DESC"""
 
 ARTIFACTS_ABOUT_TREE: Final[LiteralString] = f"""
 {_ARTIFACT} WHERE a.tree = %s AND a.name = %s ORDER BY a.created_at DESC, a.id DESC LIMIT %s"""
 
-READ_BLOB: Final[LiteralString] = """
-SELECT b.sha256, b.inline_body
-FROM execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash WHERE a.id = %s"""
+LAST_SEQ: Final[LiteralString] = "SELECT coalesce(max(seq), 0) FROM execution_artifacts WHERE task_id = %s::uuid"
 
-READ_CHUNKS: Final[LiteralString] = "SELECT body FROM artifact_chunks WHERE sha256 = %s ORDER BY seq"
+LIST_ARTIFACTS: Final[LiteralString] = f"""{_ARTIFACT}
+WHERE (%(task_id)s::uuid IS NULL OR a.task_id = %(task_id)s::uuid)
+  AND (%(kind)s::text IS NULL OR a.kind = %(kind)s::text)
+  AND (%(name)s::text IS NULL OR a.name = %(name)s::text)
+  AND (%(tree)s::text IS NULL OR a.tree = %(tree)s::text)
+  AND (%(since)s::timestamptz IS NULL OR a.created_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR a.created_at < %(until)s::timestamptz)
+  AND (%(after)s::uuid IS NULL OR a.id < %(after)s::uuid)
+ORDER BY a.id DESC LIMIT %(limit)s"""
+
+FIND_ARTIFACTS: Final[LiteralString] = """
+SELECT id::text FROM execution_artifacts
+WHERE id::text LIKE %(fragment)s || '%%' OR reverse(id::text) LIKE reverse(%(fragment)s) || '%%'
+ORDER BY id DESC LIMIT 10"""
+
+READ_BLOB: Final[LiteralString] = """
+SELECT b.sha256, b.size, b.codec, b.inline_body, b.erased_at
+FROM execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash WHERE a.id = %s::uuid"""
+
+READ_CHUNK: Final[LiteralString] = """
+SELECT seq, body FROM artifact_chunks WHERE sha256 = %s AND seq > %s ORDER BY seq LIMIT 1"""
+
+VERSIONS: Final[LiteralString] = """
+SELECT version, artifact_id::text FROM artifact_versions WHERE task_id = %s::uuid AND name = %s ORDER BY version"""
+
+SET_ALIAS: Final[LiteralString] = """
+INSERT INTO artifact_aliases (name, artifact_id) VALUES (%s, %s::uuid)
+ON CONFLICT (name) DO UPDATE SET artifact_id = EXCLUDED.artifact_id, moved_at = now()"""
+
+DROP_ALIAS: Final[LiteralString] = "DELETE FROM artifact_aliases WHERE name = %s"
+
+ALIASES: Final[LiteralString] = "SELECT name, artifact_id::text FROM artifact_aliases ORDER BY name"
+
+# --- artifacts: lineage ----------------------------------------------------------------------------------------------
+
+# UNION keeps each (artifact, depth) once: a diamond costs one row a depth, not one a path, and a cycle ends at the
+# depth limit. The LIMIT inside ends a walk that would meet more than was asked for.
+_ANCESTORS: Final[LiteralString] = """
+WITH RECURSIVE walk (id, depth) AS (
+    SELECT %(id)s::uuid, 0
+    UNION
+    SELECT p.id, w.depth + 1
+    FROM walk w CROSS JOIN LATERAL (
+        SELECT i.parent_id AS id FROM artifact_inputs i WHERE i.child_id = w.id
+        UNION ALL
+        SELECT a.parent_id FROM execution_artifacts a WHERE a.id = w.id AND a.parent_id IS NOT NULL
+    ) p
+    WHERE w.depth < %(max_depth)s
+)"""
+
+_DESCENDANTS: Final[LiteralString] = """
+WITH RECURSIVE walk (id, depth) AS (
+    SELECT %(id)s::uuid, 0
+    UNION
+    SELECT c.id, w.depth + 1
+    FROM walk w CROSS JOIN LATERAL (
+        SELECT i.child_id AS id FROM artifact_inputs i WHERE i.parent_id = w.id
+        UNION ALL
+        SELECT a.id FROM execution_artifacts a WHERE a.parent_id = w.id
+    ) c
+    WHERE w.depth < %(max_depth)s
+)"""
+
+_MET: Final[LiteralString] = """
+, met AS (SELECT id, min(depth) AS depth FROM (SELECT id, depth FROM walk LIMIT %(max_rows)s) w GROUP BY id)
+SELECT a.id::text, a.task_id::text, a.kind, a.name, encode(a.output_hash, 'hex'), m.depth
+FROM met m JOIN execution_artifacts a ON a.id = m.id ORDER BY m.depth, a.id"""
+
+ANCESTORS: Final[LiteralString] = _ANCESTORS + _MET
+
+DESCENDANTS: Final[LiteralString] = _DESCENDANTS + _MET
+
+EDGES: Final[LiteralString] = """
+SELECT child_id::text, parent_id::text, role FROM artifact_inputs
+WHERE child_id = ANY(%(ids)s::uuid[]) AND parent_id = ANY(%(ids)s::uuid[])
+UNION
+SELECT id::text, parent_id::text, 'parent' FROM execution_artifacts
+WHERE id = ANY(%(ids)s::uuid[]) AND parent_id = ANY(%(ids)s::uuid[])
+ORDER BY 1, 2, 3"""
+
+# --- artifacts: keeping and erasing ----------------------------------------------------------------------------------
+
+# Bytes that nothing needs: at least one artifact has them, each was released, and none is of a task on hold.
+_UNNEEDED: Final[LiteralString] = """
+EXISTS (SELECT FROM execution_artifacts a WHERE a.output_hash = b.sha256)
+AND NOT EXISTS (
+    SELECT FROM execution_artifacts a
+    WHERE a.output_hash = b.sha256
+      AND (NOT EXISTS (SELECT FROM artifact_releases r WHERE r.artifact_id = a.id)
+           OR EXISTS (SELECT FROM legal_holds h WHERE h.task_id = a.task_id)))"""
+
+PLACE_HOLD: Final[LiteralString] = """
+INSERT INTO legal_holds (task_id, reason, placed_at) VALUES (%s::uuid, %s, %s) ON CONFLICT (task_id) DO NOTHING"""
+
+LIFT_HOLD: Final[LiteralString] = "DELETE FROM legal_holds WHERE task_id = %s::uuid"
+
+HOLDS: Final[LiteralString] = "SELECT task_id::text, reason, placed_at FROM legal_holds ORDER BY placed_at, task_id"
+
+RELEASE: Final[LiteralString] = """
+INSERT INTO artifact_releases (artifact_id) SELECT unnest(%s::uuid[]) ON CONFLICT (artifact_id) DO NOTHING"""
+
+RELEASED: Final[LiteralString] = "SELECT artifact_id::text FROM artifact_releases WHERE artifact_id = ANY(%s::uuid[])"
+
+UNMARK: Final[LiteralString] = f"""
+UPDATE artifact_blobs b SET condemned_at = NULL
+WHERE condemned_at IS NOT NULL AND erased_at IS NULL AND NOT ({_UNNEEDED})"""
+
+MARK: Final[LiteralString] = f"""
+UPDATE artifact_blobs b SET condemned_at = %(now)s
+WHERE condemned_at IS NULL AND erased_at IS NULL
+  AND sha256 IN (SELECT a.output_hash FROM artifact_releases r JOIN execution_artifacts a ON a.id = r.artifact_id)
+  AND {_UNNEEDED}"""
+
+COUNT_MARKED: Final[LiteralString] = """
+SELECT count(*) FROM artifact_blobs WHERE condemned_at IS NOT NULL AND erased_at IS NULL"""
+
+CONDEMNED: Final[LiteralString] = f"""
+SELECT encode(b.sha256, 'hex'), b.size, b.condemned_at,
+       ARRAY(SELECT ARRAY[a.task_id::text, a.id::text] FROM execution_artifacts a
+             WHERE a.output_hash = b.sha256 ORDER BY a.id)
+FROM artifact_blobs b
+WHERE condemned_at < %(before)s AND erased_at IS NULL AND {_UNNEEDED}
+ORDER BY condemned_at, b.sha256 LIMIT %(limit)s"""
+
+LOCK_UNNEEDED: Final[LiteralString] = f"""
+SELECT b.sha256 FROM artifact_blobs b
+WHERE sha256 = ANY(%(digests)s::bytea[]) AND condemned_at < %(before)s AND erased_at IS NULL AND {_UNNEEDED}
+ORDER BY b.sha256 FOR UPDATE"""
+
+ERASE_BLOBS: Final[LiteralString] = f"""
+UPDATE artifact_blobs b SET erased_at = %(now)s, inline_body = NULL
+WHERE sha256 = ANY(%(digests)s::bytea[]) AND {_UNNEEDED} RETURNING sha256"""
+
+ERASE_CHUNKS: Final[LiteralString] = "DELETE FROM artifact_chunks WHERE sha256 = ANY(%s::bytea[])"
+
+STORED_BYTES: Final[LiteralString] = """
+SELECT pg_total_relation_size('artifact_blobs') + pg_total_relation_size('artifact_chunks')"""
+
+COUNT_KINDS: Final[LiteralString] = (
+    "SELECT kind, count(*), sum(size_bytes)::bigint FROM execution_artifacts GROUP BY kind"
+)
+
+COUNT_BLOBS: Final[LiteralString] = """
+SELECT count(*) FILTER (WHERE erased_at IS NULL), coalesce(sum(size) FILTER (WHERE erased_at IS NULL), 0)::bigint,
+       count(*) FILTER (WHERE condemned_at IS NOT NULL AND erased_at IS NULL),
+       count(*) FILTER (WHERE erased_at IS NOT NULL), (SELECT count(*) FROM legal_holds)
+FROM artifact_blobs"""
+
+# --- the transparency log --------------------------------------------------------------------------------------------
+
+LOG_ORIGIN: Final[LiteralString] = "SELECT origin FROM log_identity"
+
+NAME_LOG: Final[LiteralString] = "INSERT INTO log_identity (origin) VALUES (%s) ON CONFLICT (only_one) DO NOTHING"
+
+LOCK_LOG: Final[LiteralString] = "SELECT pg_advisory_xact_lock(%s)"
+
+LOG_TIP: Final[LiteralString] = """
+SELECT coalesce((SELECT max(log_index) + 1 FROM log_entries), 0),
+       (SELECT note FROM log_checkpoints ORDER BY size DESC LIMIT 1)"""
+
+COUNT_PENDING: Final[LiteralString] = "SELECT count(*) FROM log_pending"
+
+PENDING: Final[LiteralString] = "SELECT artifact_id::text FROM log_pending WHERE artifact_id = ANY(%s::uuid[])"
+
+# By id, which ascends with time: what a statement names is a leaf before it wherever it was stored before it.
+TAKE_PENDING: Final[LiteralString] = """
+WITH taken AS (
+    DELETE FROM log_pending
+    WHERE artifact_id IN (SELECT artifact_id FROM log_pending ORDER BY artifact_id LIMIT %s)
+    RETURNING artifact_id
+)
+SELECT a.id, sha256('\\x00'::bytea || a.statement)
+FROM taken JOIN execution_artifacts a ON a.id = taken.artifact_id ORDER BY a.id"""
+
+ADD_ENTRIES: Final[LiteralString] = """
+INSERT INTO log_entries (log_index, artifact_id, leaf_hash)
+SELECT %s + w.ordinal - 1, w.artifact_id, w.leaf_hash
+FROM unnest(%s::uuid[], %s::bytea[]) WITH ORDINALITY AS w (artifact_id, leaf_hash, ordinal)"""
+
+ADD_SUBTREES: Final[LiteralString] = """
+INSERT INTO log_subtrees (level, number, root) SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])"""
+
+ADD_CHECKPOINT: Final[LiteralString] = "INSERT INTO log_checkpoints (size, note, created_at) VALUES (%s, %s, %s)"
+
+CHECKPOINTS: Final[LiteralString] = "SELECT note FROM log_checkpoints WHERE size > %s ORDER BY size LIMIT %s"
+
+ENTRIES: Final[LiteralString] = """
+SELECT log_index, leaf_hash, artifact_id::text FROM log_entries WHERE artifact_id = ANY(%s::uuid[])"""
+
+LEAVES: Final[LiteralString] = """
+SELECT l.log_index, l.leaf_hash, l.artifact_id::text, a.task_id::text, a.statement
+FROM log_entries l LEFT JOIN execution_artifacts a ON a.id = l.artifact_id
+WHERE l.log_index >= %s ORDER BY l.log_index LIMIT %s"""
+
+LOST_ENTRIES: Final[LiteralString] = """
+SELECT l.log_index, l.leaf_hash, l.artifact_id::text FROM log_entries l
+WHERE NOT EXISTS (SELECT FROM execution_artifacts a WHERE a.id = l.artifact_id) ORDER BY l.log_index LIMIT %s"""
+
+LEAF_HASHES: Final[LiteralString] = """
+SELECT leaf_hash FROM log_entries
+WHERE log_index >= %(first)s AND log_index < %(stop)s ORDER BY log_index"""
+
+SUBTREE_ROOTS: Final[LiteralString] = """
+SELECT root FROM log_subtrees
+WHERE level = %(level)s AND number >= %(first)s AND number < %(stop)s ORDER BY number"""
