@@ -3,29 +3,46 @@
 Rules:
 - Statement first, then artifact and statement in one write: there is never one without the other.
 - An artifact's parent and inputs are recorded before it, so every chain leads back to the task's spec.
+- A statement names its place in its task. When another writer took the place first, the next one is signed instead.
+- What was recorded becomes a leaf of the log when it is sequenced; the signed checkpoint is then kept outside the
+  database, after a proof that it continues the one that is kept there already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
-from councilor.domain.provenance import PAYLOAD_TYPE, Envelope, Producer, Provenance, digest, encode_for_signing
+from councilor.domain.artifact import ArtifactInput, ArtifactKind, Body, ExecutionArtifact
+from councilor.domain.checkpoint import Checkpoint, SignedCheckpoint
+from councilor.domain.metadata import canonical_metadata
+from councilor.domain.provenance import PAYLOAD_TYPE, Envelope, Producer, Provenance, encode_for_signing
 from councilor.domain.provenance import hash_inputs as _hash_inputs
+from councilor.domain.publickey import public_key_of_pem
+from councilor.errors import BrokenChainError, PlaceTakenError
+from councilor.guards.bodies import CHUNK_BYTES, digest_body
+from councilor.pipeline.ledger.proofs import continues
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock, Ids
+from councilor.ports.log import CheckpointShelf, TransparencyLog
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.signer import Signer, Verifier
 
 __all__ = ["Ledger", "TaskLedger"]
 
+MOST_TRIES = 50
+"""Of one record among writers of the same task; each round one of them gets its place."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ledger:
-    """Signs and stores."""
+    """Signs, stores and logs."""
 
     storage: ArtifactStorage
+    log: TransparencyLog
+    shelf: CheckpointShelf
     signer: Signer
     clock: Clock
     ids: Ids
@@ -39,6 +56,38 @@ class Ledger:
         """The same ledger, bound to one run of a task."""
         return TaskLedger(ledger=self, task_id=task_id, run_id=run_id, attempt=attempt)
 
+    async def sequence(self) -> SignedCheckpoint | None:
+        """Make leaves of everything that is waiting, and keep the newest checkpoint outside the database.
+
+        Returns:
+            The newest checkpoint; None while nothing was ever recorded.
+
+        Raises:
+            BrokenChainError: the log does not continue what was published before.
+        """
+        started_s = self.clock.monotonic()
+        head = None
+        while True:
+            newest = await self.log.sequence(self._sign_checkpoint, now=self.clock.now())
+            if newest is None or (head is not None and newest.checkpoint.size == head.checkpoint.size):
+                break
+            head = newest
+        if head is None:
+            return None
+        for published in await self.shelf.newest(head.checkpoint.origin):
+            if not await continues(self.log, published.checkpoint, head.checkpoint):
+                raise BrokenChainError(
+                    f"The log of {head.checkpoint.size} leaves does not continue the published checkpoint of "
+                    f"{published.checkpoint.size}: it was altered, or an older database was put in its place."
+                )
+        await self.shelf.keep(head)
+        self.metrics.histogram("v3.log.sequence", {}, self.clock.monotonic() - started_s)
+        self.metrics.gauge("v3.log.size", {}, head.checkpoint.size)
+        return head
+
+    def _sign_checkpoint(self, checkpoint: Checkpoint) -> SignedCheckpoint:
+        return checkpoint.sign(self.signer.sign, public_key_of_pem(self.signer.public_key_pem()))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskLedger:
@@ -50,12 +99,13 @@ class TaskLedger:
     attempt: int
     _recorded: dict[str, ExecutionArtifact] = field(default_factory=dict, init=False, repr=False)
     """What this object recorded itself; artifacts never change, so they need not be asked for again."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def record(
         self,
         kind: ArtifactKind,
         name: str,
-        body: bytes,
+        body: Body,
         *,
         media_type: str = "application/json",
         tree: str | None = None,
@@ -64,16 +114,21 @@ class TaskLedger:
         producer: str = "councilor",
         sandbox: str | None = None,
         env_hash: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> ExecutionArtifact:
         """Store `body` as an artifact with its signed statement; durable when this returns.
 
         Args:
+            body: bytes, or a file of any size, which is read twice: for its hash and into the store.
             inputs: the artifacts it was made from, each with its role, in a meaningful order.
+            metadata: JSON, at most 16 KiB; signed with the rest.
         """
         ledger = self.ledger
+        canonical_metadata(metadata or {})
         edges = tuple(
             ArtifactInput(artifact_id=item.id, output_hash=item.output_hash, role=role) for item, role in inputs
         )
+        output_hash, size_bytes = await _digest(body)
         provenance = Provenance(
             artifact_id=ledger.ids.new(),
             task_id=self.task_id,
@@ -84,35 +139,36 @@ class TaskLedger:
             parent_id=parent.id if parent else None,
             inputs=edges,
             input_hash=_hash_inputs(edges),
-            output_hash=digest(body),
+            output_hash=output_hash,
             tree=tree,
             media_type=media_type,
             producer=Producer(name=producer, version=ledger.version, sandbox=sandbox, env_hash=env_hash),
             created_at=ledger.clock.now(),
+            seq=1,
+            log_origin=await ledger.log.origin(),
+            metadata=metadata or {},
         )
-        artifact = ExecutionArtifact(
-            id=provenance.artifact_id,
-            task_id=self.task_id,
-            run_id=self.run_id,
-            attempt=self.attempt,
-            kind=kind,
-            name=name,
-            parent_id=provenance.parent_id,
-            inputs=edges,
-            input_hash=provenance.input_hash,
-            output_hash=provenance.output_hash,
-            tree=tree,
-            media_type=media_type,
-            size_bytes=len(body),
-            created_at=provenance.created_at,
-            statement=_sign(ledger.signer, provenance),
-            keyid=ledger.signer.keyid,
-        )
-        await ledger.storage.put(artifact, body)
+        async with self._turn:
+            artifact = await self._store(provenance, size_bytes, body)
         self._recorded[artifact.id] = artifact
-        ledger.metrics.counter("v3.artifact.bytes", {"operation": "put"}, len(body))
+        ledger.metrics.counter("v3.artifact.bytes", {"operation": "put"}, size_bytes)
         ledger.metrics.counter("v3.ledger.statements", {"kind": kind.value})
         return artifact
+
+    async def _store(self, provenance: Provenance, size_bytes: int, body: Body) -> ExecutionArtifact:
+        """Store at the next free place of the task."""
+        ledger = self.ledger
+        last = max((item.seq or 0 for item in self._recorded.values()), default=0)
+        last = last or await ledger.storage.last_seq(self.task_id)
+        for _ in range(MOST_TRIES):
+            artifact = _signed(ledger.signer, replace(provenance, seq=last + 1), size_bytes)
+            try:
+                await ledger.storage.put(artifact, body)
+            except PlaceTakenError as error:
+                last, refused = await ledger.storage.last_seq(self.task_id), error
+            else:
+                return artifact
+        raise refused
 
     async def get(self, artifact_id: str) -> ExecutionArtifact | None:
         """The artifact, or None when there is none."""
@@ -124,7 +180,33 @@ class TaskLedger:
         return next((artifact for artifact in artifacts if artifact.name == name), None)
 
 
-def _sign(signer: Signer, provenance: Provenance) -> bytes:
+async def _digest(body: Body) -> tuple[str, int]:
+    if isinstance(body, bytes) and len(body) < CHUNK_BYTES:
+        return digest_body(body)
+    return await asyncio.to_thread(digest_body, body)
+
+
+def _signed(signer: Signer, provenance: Provenance, size_bytes: int) -> ExecutionArtifact:
     payload = provenance.payload()
     signature = signer.sign(encode_for_signing(payload))
-    return Envelope(payload=payload, payload_type=PAYLOAD_TYPE, keyid=signer.keyid, signature=signature).dump()
+    envelope = Envelope(payload=payload, payload_type=PAYLOAD_TYPE, keyid=signer.keyid, signature=signature)
+    return ExecutionArtifact(
+        id=provenance.artifact_id,
+        task_id=provenance.task_id,
+        run_id=provenance.run_id,
+        attempt=provenance.attempt,
+        kind=provenance.kind,
+        name=provenance.name,
+        parent_id=provenance.parent_id,
+        inputs=provenance.inputs,
+        input_hash=provenance.input_hash,
+        output_hash=provenance.output_hash,
+        tree=provenance.tree,
+        media_type=provenance.media_type,
+        size_bytes=size_bytes,
+        created_at=provenance.created_at,
+        statement=envelope.dump(),
+        keyid=signer.keyid,
+        seq=provenance.seq,
+        metadata=provenance.metadata,
+    )
