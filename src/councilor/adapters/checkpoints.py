@@ -3,8 +3,8 @@
 Rules:
 - A file holds the newest signed note and is replaced whole: written beside it, synced, renamed.
 - A checkpoint never takes the place of a larger one, and never of another one of the same size.
-- The first folder is made when missing. Another one, such as a mounted disk, must be there: an empty folder in its place
-  would look like a log that nobody published.
+- The first folder is made when missing. Another one, such as a mounted disk, must be there: an empty folder in its
+  place would look like a log that nobody published.
 
 Source: C2SP tlog-checkpoint.
 """

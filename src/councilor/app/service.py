@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from councilor import __version__
 from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
@@ -20,7 +19,6 @@ from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
 from councilor.domain.worker import WorkerProfile
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts
-from councilor.pipeline.ledger import Ledger
 from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
@@ -64,15 +62,7 @@ async def open_service(
             linter=tools.linter,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
-            ledger=Ledger(
-                storage=store.artifacts,
-                signer=store.keys.signer(),
-                clock=tools.clock,
-                ids=tools.ids,
-                metrics=tools.metrics,
-                version=__version__,
-                verifier=store.keys,
-            ),
+            ledger=store.ledger(metrics=tools.metrics),
             clock=tools.clock,
             ids=tools.ids,
             metrics=tools.metrics,

@@ -27,6 +27,7 @@ from councilor.errors import InputError
 __all__ = [
     "EMPTY_ROOT",
     "HASH_BYTES",
+    "LARGEST_SIZE",
     "ROWS_PER_BLOCK",
     "Rows",
     "RunningTree",

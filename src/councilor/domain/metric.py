@@ -224,6 +224,12 @@ _ENTRIES = (
         _closed("outcome", ("sent", "failed")),
     ),
     _count("v3.artifact.bytes", "Bytes of artifacts moved.", _OPERATION, unit=Unit.BYTES),
+    Metric(id="v3.log.size", kind=MetricKind.GAUGE, unit=Unit.COUNT, help="Leaves of the transparency log."),
+    _seconds(
+        "v3.log.sequence",
+        "Time to make leaves of what was waiting, sign the tree and publish its checkpoint.",
+        buckets=_CALL_S,
+    ),
     _count("v3.ledger.statements", "Statements signed, by the kind of artifact.", _closed("kind", ArtifactKind)),
     _count("v3.event.appended", "Events stored.", _closed("type", EventType)),
     _count("v3.sandbox.jobs", "Sandboxed jobs, by how they ended.", _SANDBOX, _JOB_OUTCOME),

@@ -85,12 +85,33 @@ class Database(Block):
         return url
 
 
+class CheckpointSettings(Block):
+    """Where signed checkpoints of the log are kept outside the database."""
+
+    every_s: Seconds = Field(description="Seconds between checkpoints while something is recorded.")
+    folders: tuple[Path, ...] = Field(
+        description="Further folders for the newest checkpoint, such as a mounted disk; each must exist."
+    )
+
+    @field_validator("folders")
+    @classmethod
+    def _are_absolute(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in folders:
+            if not folder.expanduser().is_absolute():
+                raise ValueError(f"Input should be absolute paths, and {str(folder)!r} is not one")
+        return tuple(folder.expanduser() for folder in folders)
+
+
 class Storage(Block):
     """Where artifacts and records are kept."""
 
     db_artifacts: bool = Field(
         description="Feature flag: artifacts in the database; false keeps them in memory and publishes nothing."
     )
+    quota_bytes: PositiveInt | None = Field(
+        description="What the bytes of artifacts may take in the database; null: no limit."
+    )
+    checkpoints: CheckpointSettings
     database: Database
 
 
@@ -324,6 +345,11 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Signing keys."""
         return self.data_dir / "keys"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """The newest signed checkpoint of the log."""
+        return self.data_dir / "checkpoints"
 
     @property
     def environments_dir(self) -> Path:

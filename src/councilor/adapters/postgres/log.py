@@ -107,9 +107,7 @@ class DatabaseTransparencyLog:
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(queries.LEAVES, [start, limit])).fetchall()
         return [
-            LogLeaf(
-                entry=LogEntry(index=index, leaf_hash=leaf, artifact_id=id_), task_id=task_id, statement=statement
-            )
+            LogLeaf(entry=LogEntry(index=index, leaf_hash=leaf, artifact_id=id_), task_id=task_id, statement=statement)
             for index, leaf, id_, task_id, statement in rows
         ]
 
