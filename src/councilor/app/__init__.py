@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from councilor.app.audit import audit_export
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
 from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.service import Service, open_service
@@ -18,6 +19,7 @@ __all__ = [
     "Service",
     "Store",
     "Tools",
+    "audit_export",
     "database_state",
     "database_url",
     "embedded_server",

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from councilor.pipeline.ledger.export import export_task
+from councilor.pipeline.ledger.export import ExportSource, export_task
+from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
-from councilor.pipeline.ledger.verification import Finding, Verification, verified_body, verify_task
+from councilor.pipeline.ledger.verification import verified_body, verify_record, verify_task
+from councilor.pipeline.ledger.wholeness import WholeVerification, verify_all
+from councilor.pipeline.ledger.witness import LogWitness
 
-__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "export_task", "verified_body", "verify_task"]
+__all__ = [
+    "ExportSource",
+    "Finding",
+    "Ledger",
+    "LogWitness",
+    "TaskLedger",
+    "Verification",
+    "WholeVerification",
+    "export_task",
+    "verified_body",
+    "verify_all",
+    "verify_record",
+    "verify_task",
+]

@@ -25,6 +25,7 @@ from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
+from councilor.surfaces.cli.verify import verify
 
 __all__ = ["app", "main"]
 
@@ -77,7 +78,7 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
-app.command()(tasks.verify)
+app.command()(verify)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)
