@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from councilor.pipeline.ledger.export import ExportSource, export_task
 from councilor.pipeline.ledger.finding import Finding, Verification
+from councilor.pipeline.ledger.override import record_override
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
 from councilor.pipeline.ledger.verification import verified_body, verify_record, verify_task
 from councilor.pipeline.ledger.wholeness import WholeVerification, verify_all
@@ -18,6 +19,7 @@ __all__ = [
     "Verification",
     "WholeVerification",
     "export_task",
+    "record_override",
     "verified_body",
     "verify_all",
     "verify_record",

@@ -3,7 +3,7 @@
 Rules:
 - For each artifact: its bytes (`.body`), its envelope (`.dsse.json`), what was signed (`.pae`), the raw signature
   (`.sig`), the envelope as a sigstore bundle (`.sigstore.json`); for a verdict also a JWS (`.jws`), signed on export.
-- `checkpoint` is the log's newest signed checkpoint, `log.json` has the proofs that lead to it; `record.json` names all.
+- `checkpoint` is the log's newest signed checkpoint, `log.json` has proofs that lead to it; `record.json` names all.
 - The public key is `key.pem`; where several keys signed, `key-<first 16 digits of its id>.pem` each. Beside each known
   key lies its record (`<id>.key.json`) with its validity and who endorsed it.
 - A file's name is the artifact's, with everything but letters, digits, `_` and `-` as `-`; a name that is taken gets

@@ -21,6 +21,7 @@ from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -79,6 +80,7 @@ app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
 app.command()(verify)
+app.command()(override)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)
