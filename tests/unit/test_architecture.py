@@ -222,6 +222,8 @@ OWN_LIMITS = {
     "KeyFolder": "computes, and reads small local files",
     "ProjectsRunner": "hands on to the runner inside it only",
     "PytestRunner": "runs sandboxed jobs only",
+    "ExportFolder": "reads files of one folder",
+    "PresentedKeys": "computes",
     "PytestServers": "runs sandboxed jobs only, and limits every trial",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",

@@ -54,7 +54,7 @@ def _roots(settings: Settings, keys: Sequence[Path], records: Sequence[KeyRecord
     """Raw public keys that are trusted, and where they came from."""
     if keys:
         return [_public_key(path) for path in keys], "given"
-    local = KeyFolder(settings.keys_dir).keys() if settings.keys_dir.is_dir() else ()
+    local = KeyFolder(settings.keys_dir).records() if settings.keys_dir.is_dir() else ()
     known = {record.keyid for record in records}
     if any(keyid_of(record.public_key) in known for record in local):
         return [record.public_key for record in local], "this machine"

@@ -79,7 +79,22 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         statement_timeout_s=chosen.statement_timeout_s,
     )
     async with pool, DatabaseEventStream(pool) as stream:
-        artifacts, log, shelf = _artifacts(settings, pool)
+        durable, quota_bytes = settings.storage.db_artifacts, settings.storage.quota_bytes
+        artifacts: ArtifactStorage = (
+            DatabaseArtifactStorage(pool, quota_bytes=quota_bytes)
+            if durable
+            else MemoryArtifactStorage(quota_bytes=quota_bytes)
+        )
+        log: TransparencyLog = (
+            MemoryTransparencyLog(artifacts)
+            if isinstance(artifacts, MemoryArtifactStorage)
+            else DatabaseTransparencyLog(pool)
+        )
+        shelf: CheckpointShelf = (
+            FolderCheckpointShelf(settings.checkpoints_dir, settings.storage.checkpoints.folders)
+            if durable
+            else MemoryCheckpointShelf()
+        )
         yield Store(
             settings=settings,
             events=_guarded(stream, "events", clock, metrics),
@@ -90,15 +105,6 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             clock=clock,
             url=url,
         )
-
-
-def _artifacts(settings: Settings, pool: Pool) -> tuple[ArtifactStorage, TransparencyLog, CheckpointShelf]:
-    quota_bytes = settings.storage.quota_bytes
-    if settings.storage.db_artifacts:
-        shelf = FolderCheckpointShelf(settings.checkpoints_dir, settings.storage.checkpoints.folders)
-        return DatabaseArtifactStorage(pool, quota_bytes=quota_bytes), DatabaseTransparencyLog(pool), shelf
-    memory = MemoryArtifactStorage(quota_bytes=quota_bytes)
-    return memory, MemoryTransparencyLog(memory), MemoryCheckpointShelf()
 
 
 def _guarded(adapter: P, port: str, clock: Clock, metrics: MetricsBackend, **methods_s: float) -> P:

@@ -7,6 +7,7 @@ Rules: values are parameters, always; a column list is written once; no statemen
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, LiteralString
 
 # --- migrations ------------------------------------------------------------------------------------------------------
@@ -152,15 +153,20 @@ ARTIFACTS_ABOUT_TREE: Final[LiteralString] = f"""
 
 LAST_SEQ: Final[LiteralString] = "SELECT coalesce(max(seq), 0) FROM execution_artifacts WHERE task_id = %s::uuid"
 
-LIST_ARTIFACTS: Final[LiteralString] = f"""{_ARTIFACT}
-WHERE (%(task_id)s::uuid IS NULL OR a.task_id = %(task_id)s::uuid)
-  AND (%(kind)s::text IS NULL OR a.kind = %(kind)s::text)
-  AND (%(name)s::text IS NULL OR a.name = %(name)s::text)
-  AND (%(tree)s::text IS NULL OR a.tree = %(tree)s::text)
-  AND (%(since)s::timestamptz IS NULL OR a.created_at >= %(since)s::timestamptz)
-  AND (%(until)s::timestamptz IS NULL OR a.created_at < %(until)s::timestamptz)
-  AND (%(after)s::uuid IS NULL OR a.id < %(after)s::uuid)
-ORDER BY a.id DESC LIMIT %(limit)s"""
+LIST_ARTIFACTS: Final[LiteralString] = f"{_ARTIFACT} WHERE true"
+
+# Only the conditions that are asked for: one that allows NULL would hide the index from a prepared statement's plan.
+LIST_CONDITIONS: Final[Mapping[str, LiteralString]] = {
+    "task_id": " AND a.task_id = %(task_id)s::uuid",
+    "kind": " AND a.kind = %(kind)s",
+    "name": " AND a.name = %(name)s",
+    "tree": " AND a.tree = %(tree)s",
+    "since": " AND a.created_at >= %(since)s",
+    "until": " AND a.created_at < %(until)s",
+    "after": " AND a.id < %(after)s::uuid",
+}
+
+LIST_ORDER: Final[LiteralString] = " ORDER BY a.id DESC LIMIT %(limit)s"
 
 FIND_ARTIFACTS: Final[LiteralString] = """
 SELECT id::text FROM execution_artifacts
@@ -170,6 +176,11 @@ ORDER BY id DESC LIMIT 10"""
 READ_BLOB: Final[LiteralString] = """
 SELECT b.sha256, b.size, b.codec, b.inline_body, b.erased_at
 FROM execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash WHERE a.id = %s::uuid"""
+
+FETCH_ARTIFACT: Final[LiteralString] = f"""
+SELECT w.*, b.sha256, b.size, b.codec, b.inline_body, b.erased_at
+FROM ({_ARTIFACT} WHERE a.id = %s::uuid) w, execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash
+WHERE a.id = w.id::uuid"""
 
 READ_CHUNK: Final[LiteralString] = """
 SELECT seq, body FROM artifact_chunks WHERE sha256 = %s AND seq > %s ORDER BY seq LIMIT 1"""

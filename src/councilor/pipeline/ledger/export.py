@@ -140,7 +140,8 @@ def _keys(artifacts: Sequence[ExecutionArtifact], verifier: Verifier) -> Iterato
         pem = verifier.public_key_pem(keyid)
         if pem is not None:
             yield ("key.pem" if len(keyids) == 1 else f"key-{keyid[:16]}.pem"), pem
-    for record in verifier.keys():
+    known = verifier.records()
+    for record in known:
         yield record.keyid + KEY_SUFFIX, record.dump()
 
 

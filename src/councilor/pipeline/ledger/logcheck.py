@@ -94,8 +94,8 @@ async def check_checkpoints(
 
 def signed_by(checkpoint: SignedCheckpoint, verifier: Verifier) -> str | None:
     """The id of the known key that signed a checkpoint; None when none did."""
-    keys = {record.keyid: record.public_key for record in verifier.keys()}
-    return checkpoint.signer_among(keys, verifier.verify)
+    known = verifier.records()
+    return checkpoint.signer_among({record.keyid: record.public_key for record in known}, verifier.verify)
 
 
 async def _continuation_problem(
