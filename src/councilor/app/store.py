@@ -14,6 +14,7 @@ from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock
 from councilor.app.database import database_url
+from councilor.app.keys import open_keys
 from councilor.guards.deadline import with_deadline
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock
@@ -59,7 +60,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield Store(
             events=_guarded(stream, "events", clock, metrics),
             artifacts=_guarded(storage, "artifacts", clock, metrics),
-            keys=KeyFolder(settings.keys_dir),
+            keys=open_keys(settings),
             url=url,
         )
 
