@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from councilor.app.audit import audit_export
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.keys import open_keys
 from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
@@ -26,6 +27,7 @@ __all__ = [
     "find_usable_git",
     "migrate_database",
     "notifiers",
+    "open_keys",
     "open_repositories",
     "open_service",
     "open_store",

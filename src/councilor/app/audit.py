@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.ed25519.presented import PresentedKeys
 from councilor.adapters.exported import ExportFolder
+from councilor.app.keys import open_keys
 from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.domain.publickey import keyid_of, public_key_of_pem
 from councilor.domain.signingkey import KeyRecord
@@ -54,7 +54,7 @@ def _roots(settings: Settings, keys: Sequence[Path], records: Sequence[KeyRecord
     """Raw public keys that are trusted, and where they came from."""
     if keys:
         return [_public_key(path) for path in keys], "given"
-    local = KeyFolder(settings.keys_dir).records() if settings.keys_dir.is_dir() else ()
+    local = open_keys(settings).records() if settings.keys_dir.is_dir() else ()
     known = {record.keyid for record in records}
     if any(keyid_of(record.public_key) in known for record in local):
         return [record.public_key for record in local], "this machine"

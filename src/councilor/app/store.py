@@ -18,6 +18,7 @@ from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.app.database import database_url
+from councilor.app.keys import open_keys
 from councilor.guards.deadline import with_deadline
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
@@ -101,7 +102,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             artifacts=_guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S),
             log=_guarded(log, "log", clock, metrics),
             shelf=_guarded(shelf, "checkpoints", clock, metrics),
-            keys=KeyFolder(settings.keys_dir),
+            keys=open_keys(settings),
             clock=clock,
             url=url,
         )

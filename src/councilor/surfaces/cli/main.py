@@ -22,6 +22,7 @@ from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
+from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -91,6 +92,7 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
+app.add_typer(provenance_app, name="provenance")
 
 
 def main() -> None:
