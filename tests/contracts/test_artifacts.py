@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import math
+import os
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from hashlib import sha256
-from uuid import UUID, uuid4
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
-import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from storing import OTHER_TASK, START, TASK, artifact
 
-from councilor.adapters.memory.artifacts import MemoryArtifactStorage
-from councilor.adapters.postgres.artifacts import CHUNK_BYTES, DatabaseArtifactStorage
+from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.pool import Pool
-from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
-from councilor.errors import CouncilorError, HashMismatchError, InputError, NotFoundError
+from councilor.domain.artifact import ArtifactInput, ArtifactVersion
+from councilor.domain.metadata import canonical_metadata
+from councilor.errors import HashMismatchError, InputError, NotFoundError, PlaceTakenError
+from councilor.guards.bodies import CHUNK_BYTES
 from councilor.ports.artifacts import ArtifactStorage
-
-START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-TASK = str(UUID(int=7))
-
-
-def artifact(number: int, body: bytes, **changes: object) -> ExecutionArtifact:
-    made = ExecutionArtifact(
-        id=str(UUID(int=1000 + number)),
-        task_id=TASK,
-        run_id="run-1",
-        attempt=1,
-        kind=ArtifactKind.REPORT,
-        name=f"report-{number}",
-        parent_id=None,
-        inputs=(),
-        input_hash=sha256(b"[]").hexdigest(),
-        output_hash=sha256(body).hexdigest(),
-        tree=None,
-        media_type="text/plain",
-        size_bytes=len(body),
-        created_at=START + timedelta(seconds=number),
-        statement=b"\x00\xffstatement",
-        keyid=sha256(b"key").hexdigest(),
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[ArtifactStorage]:
-    if request.param == "memory":
-        yield MemoryArtifactStorage()
-    else:
-        async with Pool(request.getfixturevalue("emptied_database_url")) as pool:
-            yield DatabaseArtifactStorage(pool)
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 5])
-async def test_what_was_put_comes_back(store: ArtifactStorage, size: int) -> None:
+async def test_what_was_put_comes_back(artifacts: ArtifactStorage, size: int) -> None:
     body = bytes(range(251)) * (size // 251 + 1)
     body = body[:size]
     spec = artifact(1, b"spec", tree="a" * 40)
@@ -68,45 +39,45 @@ async def test_what_was_put_comes_back(store: ArtifactStorage, size: int) -> Non
         name="Bericht ü 報告 \U0001f600'\"%s\\",
         inputs=(ArtifactInput(artifact_id=spec.id, output_hash=spec.output_hash, role="spec"),) * 1,
     )
-    await store.put(spec, b"spec")
-    assert await store.put(given_, body) == given_.id
-    assert await store.get(given_.id) == given_
-    assert await store.read(given_.id) == body
-    assert await store.of_task(TASK) == [spec, given_]
+    await artifacts.put(spec, b"spec")
+    assert await artifacts.put(given_, body) == given_.id
+    assert await artifacts.get(given_.id) == given_
+    assert await artifacts.read(given_.id) == body
+    assert await artifacts.of_task(TASK) == [spec, given_]
 
 
-async def test_inputs_keep_their_order(store: ArtifactStorage) -> None:
+async def test_inputs_keep_their_order(artifacts: ArtifactStorage) -> None:
     parents = [artifact(number, b"x%d" % number) for number in range(5)]
     for number, parent in enumerate(parents):
-        await store.put(parent, b"x%d" % number)
+        await artifacts.put(parent, b"x%d" % number)
     edges = [ArtifactInput(artifact_id=p.id, output_hash=p.output_hash, role="r") for p in reversed(parents)]
     edges.append(replace(edges[0], role="again"))
     child = artifact(9, b"child", inputs=tuple(edges))
-    await store.put(child, b"child")
-    assert await store.get(child.id) == child
+    await artifacts.put(child, b"child")
+    assert await artifacts.get(child.id) == child
 
 
-async def test_putting_the_same_again_changes_nothing(store: ArtifactStorage) -> None:
+async def test_putting_the_same_again_changes_nothing(artifacts: ArtifactStorage) -> None:
     first = artifact(1, b"body")
     for _ in range(3):
-        assert await store.put(first, b"body") == first.id
-    assert await store.of_task(TASK) == [first]
+        assert await artifacts.put(first, b"body") == first.id
+    assert await artifacts.of_task(TASK) == [first]
 
 
-async def test_a_taken_id_is_refused_and_the_first_artifact_stays(store: ArtifactStorage) -> None:
+async def test_a_taken_id_is_refused_and_the_first_artifact_stays(artifacts: ArtifactStorage) -> None:
     first = artifact(1, b"body")
-    await store.put(first, b"body")
+    await artifacts.put(first, b"body")
     for other, body in [(replace(first, name="other"), b"body"), (artifact(1, b"elsewhere"), b"elsewhere")]:
         with pytest.raises(InputError, match="taken"):
-            await store.put(other, body)
-    assert (await store.get(first.id), await store.read(first.id)) == (first, b"body")
+            await artifacts.put(other, body)
+    assert (await artifacts.get(first.id), await artifacts.read(first.id)) == (first, b"body")
 
 
 @pytest.mark.parametrize("wrong", [b"other", b"", b"bodY"])
-async def test_bytes_that_are_not_what_the_hash_says_are_refused(store: ArtifactStorage, wrong: bytes) -> None:
+async def test_bytes_that_are_not_what_the_hash_says_are_refused(artifacts: ArtifactStorage, wrong: bytes) -> None:
     with pytest.raises(HashMismatchError):
-        await store.put(artifact(1, b"body"), wrong)
-    assert await store.get(artifact(1, b"body").id) is None
+        await artifacts.put(artifact(1, b"body"), wrong)
+    assert await artifacts.get(artifact(1, b"body").id) is None
 
 
 @pytest.mark.parametrize(
@@ -134,52 +105,65 @@ async def test_bytes_that_are_not_what_the_hash_says_are_refused(store: Artifact
         {"inputs": (ArtifactInput(artifact_id=str(UUID(int=5)), output_hash="0" * 64, role="r"),)},
         {"inputs": (ArtifactInput(artifact_id=str(UUID(int=1001)), output_hash="0" * 64, role="self"),)},
         {"inputs": (ArtifactInput(artifact_id=str(UUID(int=5)), output_hash="0" * 64, role="\0"),)},
+        {"seq": 0},
+        {"seq": 2**31},
+        {"size_bytes": -1},
+        {"size_bytes": 2**40 + 1},
     ],
     ids=lambda changes: "-".join(changes),
 )
-async def test_what_a_store_cannot_keep_is_bad_input(store: ArtifactStorage, changes: dict[str, object]) -> None:
+async def test_what_a_store_cannot_keep_is_bad_input(artifacts: ArtifactStorage, changes: dict[str, object]) -> None:
     with pytest.raises(InputError) as caught:
-        await store.put(artifact(1, b"body", **changes), b"body")
+        await artifacts.put(artifact(1, b"body", **changes), b"body")
     assert caught.value.field
-    assert await store.of_task(TASK) == []
+    assert await artifacts.of_task(TASK) == []
 
 
-async def test_an_input_must_have_the_hash_it_is_cited_with(store: ArtifactStorage) -> None:
+async def test_an_input_must_have_the_hash_it_is_cited_with(artifacts: ArtifactStorage) -> None:
     parent = artifact(1, b"parent")
-    await store.put(parent, b"parent")
+    await artifacts.put(parent, b"parent")
     cited = ArtifactInput(artifact_id=parent.id, output_hash=sha256(b"other").hexdigest(), role="r")
     with pytest.raises(InputError, match="unknown"):
-        await store.put(artifact(2, b"child", inputs=(cited,)), b"child")
+        await artifacts.put(artifact(2, b"child", inputs=(cited,)), b"child")
 
 
-async def test_an_input_is_cited_once_in_a_role(store: ArtifactStorage) -> None:
+async def test_an_input_is_cited_once_in_a_role(artifacts: ArtifactStorage) -> None:
     parent = artifact(1, b"parent")
-    await store.put(parent, b"parent")
+    await artifacts.put(parent, b"parent")
     cited = ArtifactInput(artifact_id=parent.id, output_hash=parent.output_hash, role="r")
     with pytest.raises(InputError, match="twice"):
-        await store.put(artifact(2, b"child", inputs=(cited, cited)), b"child")
+        await artifacts.put(artifact(2, b"child", inputs=(cited, cited)), b"child")
 
 
 @pytest.mark.parametrize("unknown", [str(UUID(int=1)), "", "x\0y", "\ud800", "' OR true --"])
-async def test_the_unknown_is_not_found(store: ArtifactStorage, unknown: str) -> None:
-    assert await store.get(unknown) is None
-    assert list(await store.latest_for_task(unknown)) == []
-    assert list(await store.of_task(unknown)) == []
+async def test_the_unknown_is_not_found(artifacts: ArtifactStorage, unknown: str) -> None:
+    assert await artifacts.get(unknown) is None
+    assert list(await artifacts.latest_for_task(unknown)) == []
+    assert list(await artifacts.of_task(unknown)) == []
+    assert list(await artifacts.about_tree(unknown, "name", limit=1)) == []
+    assert list(await artifacts.about_tree("a" * 40, unknown, limit=1)) == []
+    assert list(await artifacts.versions(unknown, "name")) == list(await artifacts.versions(TASK, unknown)) == []
+    assert list(await artifacts.find(unknown)) == [] and await artifacts.last_seq(unknown) == 0
+    assert not await artifacts.released([unknown]) and not await artifacts.lift(unknown)
     with pytest.raises(NotFoundError):
-        await store.read(unknown)
+        await artifacts.read(unknown)
+    with pytest.raises(NotFoundError):
+        await artifacts.set_alias("alias", unknown)
+    with pytest.raises(NotFoundError):
+        await artifacts.release([unknown])
 
 
-async def test_the_latest_of_each_name_comes_newest_first(store: ArtifactStorage) -> None:
+async def test_the_latest_of_each_name_comes_newest_first(artifacts: ArtifactStorage) -> None:
     made = [artifact(number, b"same", name="ab"[number % 2]) for number in range(6)]
     tie = artifact(7, b"same", name="b", created_at=made[-1].created_at)  # the same moment: the larger id is newer
     elsewhere = artifact(8, b"same", task_id=str(UUID(int=8)))
     for item in (*reversed(made), tie, elsewhere):
-        await store.put(item, b"same")
-    assert list(await store.latest_for_task(TASK)) == [tie, made[4]]
-    assert list(await store.of_task(TASK)) == [*made, tie]
+        await artifacts.put(item, b"same")
+    assert list(await artifacts.latest_for_task(TASK)) == [tie, made[4]]
+    assert list(await artifacts.of_task(TASK)) == [*made, tie]
 
 
-async def test_what_is_about_a_tree_is_found_by_name_newest_first_whatever_its_task(store: ArtifactStorage) -> None:
+async def test_what_is_about_a_tree_is_found_by_name_newest_first_whatever_its_task(artifacts: ArtifactStorage) -> None:
     tree, other = "a" * 40, "b" * 40
     kept = [
         artifact(1, b"one", name="tests/base", tree=tree),
@@ -189,144 +173,268 @@ async def test_what_is_about_a_tree_is_found_by_name_newest_first_whatever_its_t
         artifact(5, b"five", name="tests/base"),
     ]
     for item, body in zip(kept, (b"one", b"two", b"three", b"four", b"five"), strict=True):
-        await store.put(item, body)
-    assert list(await store.about_tree(tree, "tests/base", limit=9)) == [kept[1], kept[0]]
-    assert list(await store.about_tree(tree, "tests/base", limit=1)) == [kept[1]]
-    assert list(await store.about_tree("c" * 40, "tests/base", limit=9)) == []
+        await artifacts.put(item, body)
+    assert list(await artifacts.about_tree(tree, "tests/base", limit=9)) == [kept[1], kept[0]]
+    assert list(await artifacts.about_tree(tree, "tests/base", limit=1)) == [kept[1]]
+    assert list(await artifacts.about_tree("c" * 40, "tests/base", limit=9)) == []
 
 
-async def test_concurrent_writers_of_one_artifact_agree(store: ArtifactStorage) -> None:
+async def test_concurrent_writers_of_one_artifact_agree(artifacts: ArtifactStorage) -> None:
     body = b"z" * (CHUNK_BYTES + 10)
     items = [artifact(1, body), artifact(1, body), artifact(2, body), artifact(3, body)]
-    await asyncio.gather(*(store.put(item, body) for item in items))
-    assert await store.of_task(TASK) == items[1:]
-    assert await store.read(items[3].id) == body
+    await asyncio.gather(*(artifacts.put(item, body) for item in items))
+    assert await artifacts.of_task(TASK) == items[1:]
+    assert await artifacts.read(items[3].id) == body
 
 
-# --- only the database --------------------------------------------------------------------------------------------
+# --- places ----------------------------------------------------------------------------------------------------------
 
 
-def execute(url: str, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement)  # type: ignore[call-overload]
-        return list(cursor.fetchall()) if cursor.description else []
+async def test_places_have_no_gaps_and_are_taken_once(artifacts: ArtifactStorage) -> None:
+    first, second = artifact(1, b"x", seq=1), artifact(2, b"x", seq=2)
+    for wrong in (2, 7):
+        with pytest.raises(PlaceTakenError) as caught:
+            await artifacts.put(artifact(1, b"x", seq=wrong), b"x")
+        assert caught.value.field == "seq" and "which is 1" in caught.value.message
+    await artifacts.put(first, b"x")
+    await artifacts.put(second, b"x")
+    for wrong in (1, 2, 4):
+        with pytest.raises(PlaceTakenError, match="which is 3"):
+            await artifacts.put(artifact(3, b"x", seq=wrong), b"x")
+    assert await artifacts.put(first, b"x") == first.id  # the same again is no second writer
+    assert await artifacts.of_task(TASK) == [first, second]
+    assert (await artifacts.last_seq(TASK), await artifacts.last_seq(OTHER_TASK)) == (2, 0)
 
 
-async def test_the_same_bytes_are_stored_once_and_a_refused_put_leaves_none(emptied_database_url: str) -> None:
-    body = b"y" * (2 * CHUNK_BYTES)
-    async with Pool(emptied_database_url) as pool:
-        store = DatabaseArtifactStorage(pool)
-        await asyncio.gather(*(store.put(artifact(number, body), body) for number in range(4)))
-        with pytest.raises(InputError):
-            await store.put(artifact(1, b"other"), b"other")
-    assert execute(emptied_database_url, "SELECT count(*), sum(size) FROM artifact_blobs") == [(1, len(body))]
-    assert execute(emptied_database_url, "SELECT count(*) FROM artifact_chunks") == [(2,)]
+async def test_another_task_has_places_of_its_own_and_none_is_no_place(artifacts: ArtifactStorage) -> None:
+    await artifacts.put(artifact(1, b"x", seq=1), b"x")
+    await artifacts.put(artifact(2, b"x", seq=1, task_id=OTHER_TASK), b"x")
+    await artifacts.put(artifact(3, b"x"), b"x")
+    await artifacts.put(artifact(4, b"x", seq=2), b"x")
+    assert await artifacts.last_seq(TASK) == 2
+
+
+async def test_an_unknown_parent_is_said_before_a_taken_place(artifacts: ArtifactStorage) -> None:
+    with pytest.raises(InputError, match="parent") as caught:
+        await artifacts.put(artifact(1, b"x", seq=5, parent_id=str(UUID(int=5))), b"x")
+    assert not isinstance(caught.value, PlaceTakenError)
+
+
+@pytest.mark.parametrize("size", [3, CHUNK_BYTES + 3])
+async def test_of_concurrent_writers_exactly_one_gets_each_place(artifacts: ArtifactStorage, size: int) -> None:
+    async def write(writer: int) -> int:
+        refused = 0
+        for number in range(3):
+            body = b"%03d" % writer * (size // 3)
+            while True:
+                last = await artifacts.last_seq(TASK)
+                try:
+                    await artifacts.put(artifact(writer * 10 + number, body, name="same", seq=last + 1), body)
+                    break
+                except PlaceTakenError:
+                    refused += 1
+        return refused
+
+    await asyncio.gather(*map(write, range(6 if size < CHUNK_BYTES else 3)))
+    stored = await artifacts.of_task(TASK)
+    assert sorted(item.seq or 0 for item in stored) == list(range(1, len(stored) + 1))
+    assert len(stored) == (18 if size < CHUNK_BYTES else 9)
+    assert [item.version for item in await artifacts.versions(TASK, "same")] == list(range(1, len(stored) + 1))
+
+
+# --- metadata --------------------------------------------------------------------------------------------------------
+
+NESTED_8: Any = {"a": 1}
+for _ in range(7):
+    NESTED_8 = {"a": NESTED_8}
 
 
 @pytest.mark.parametrize(
-    "tamper",
+    ("metadata", "field"),
     [
-        "UPDATE artifact_blobs SET inline_body = 'altered' WHERE inline_body IS NOT NULL",
-        "UPDATE artifact_chunks SET body = set_byte(body, 5, 1) WHERE seq = 1",
-        "DELETE FROM artifact_chunks WHERE seq = 1",
-        "UPDATE artifact_chunks SET seq = 1 - seq + 10",
-        "INSERT INTO artifact_chunks SELECT sha256, 9, body FROM artifact_chunks WHERE seq = 0",
+        ({"a": {"b": math.nan}}, "metadata.a.b"),
+        ({"a": [1, -math.inf]}, "metadata.a[1]"),
+        ({"a": "\ud800"}, "metadata.a"),
+        ({"a\udfff": 1}, "metadata"),
+        ({"a": 2**53}, "metadata.a"),
+        ({"a": -(2**53)}, "metadata.a"),
+        ({"a": float(2**53)}, "metadata.a"),  # would be read back as an integer that no reader may have
+        ({"a": 1e20}, "metadata.a"),
+        ({"a": {"b": "x\0"}}, "metadata.a.b"),
+        ({"a\0": 1}, "metadata"),
+        ({1: "a"}, "metadata"),
+        ({"a": {None: 1}}, "metadata.a"),
+        ({"a": (1, 2)}, "metadata.a"),
+        ({"a": {1, 2}}, "metadata.a"),
+        ({"a": b"bytes"}, "metadata.a"),
+        ({"a": START}, "metadata.a"),
+        ({"a": NESTED_8}, "metadata" + ".a" * 9),
+        ({"a": "x" * 16_384}, "metadata"),
+        ([], "metadata"),
     ],
+    ids=repr,
 )
-async def test_altered_bytes_are_noticed_at_the_next_read(emptied_database_url: str, tamper: str) -> None:
-    small, large = b"small", b"".join(bytes([65 + part]) * CHUNK_BYTES for part in range(2))
-    async with Pool(emptied_database_url) as pool:
-        store = DatabaseArtifactStorage(pool)
-        await store.put(artifact(1, small), small)
-        await store.put(artifact(2, large), large)
-        execute(emptied_database_url, tamper)
-        results = await asyncio.gather(
-            store.read(artifact(1, small).id), store.read(artifact(2, large).id), return_exceptions=True
-        )
-    assert sum(isinstance(result, HashMismatchError) for result in results) == 1
+async def test_metadata_that_cannot_be_kept_is_named(artifacts: ArtifactStorage, metadata: Any, field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        await artifacts.put(artifact(1, b"x", metadata=metadata), b"x")
+    assert caught.value.field == field
+    caught.value.message.encode("utf-8", "surrogatepass")
+    assert await artifacts.of_task(TASK) == []
 
 
-@pytest.mark.parametrize("table", ["execution_artifacts", "artifact_inputs"])
-@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET parent_id = NULL", "TRUNCATE {} CASCADE"])
-async def test_the_database_refuses_changes_of_what_is_recorded(
-    emptied_database_url: str, table: str, change: str
-) -> None:
-    async with Pool(emptied_database_url) as pool:
-        store = DatabaseArtifactStorage(pool)
-        parent = artifact(1, b"parent")
-        edge = ArtifactInput(artifact_id=parent.id, output_hash=parent.output_hash, role="r")
-        child = artifact(2, b"child", parent_id=parent.id, inputs=(edge,))
-        await store.put(parent, b"parent")
-        await store.put(child, b"child")
-        with pytest.raises(psycopg.errors.RestrictViolation, match="immutable"):
-            execute(emptied_database_url, change.format(table))
-        assert await store.of_task(TASK) == [parent, child]
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        NESTED_8,
+        {"a": "x" * (16_384 - 8)},
+        {"\U0001f600 ü \u2028 </script> '; DROP TABLE x; --": ["%s", "\\", '"', "\x01", "\x7f", "\ufffe"]},
+        {"": None, "b": [True, False, [], {}, "", 0, -1, 2**53 - 1, 1 - 2**53, 0.5, -0.0, 1e-7, 5e-324, 1e21, 1e300]},
+    ],
+    ids=len,
+)
+async def test_metadata_comes_back_as_it_was_given(artifacts: ArtifactStorage, metadata: dict[str, Any]) -> None:
+    await artifacts.put(artifact(1, b"x", metadata=metadata), b"x")
+    found = await artifacts.get(artifact(1, b"x").id)
+    assert found is not None and found.metadata == metadata
+    assert canonical_metadata(found.metadata) == canonical_metadata(metadata)
+    assert await artifacts.put(found, b"x") == found.id
 
 
-async def test_referenced_bytes_cannot_be_deleted(emptied_database_url: str) -> None:
-    async with Pool(emptied_database_url) as pool:
-        await DatabaseArtifactStorage(pool).put(artifact(1, b"body"), b"body")
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        execute(emptied_database_url, "DELETE FROM artifact_blobs")
-
-
-async def test_putting_condemned_bytes_again_keeps_them(emptied_database_url: str) -> None:
-    async with Pool(emptied_database_url) as pool:
-        store = DatabaseArtifactStorage(pool)
-        await store.put(artifact(1, b"body"), b"body")
-        execute(emptied_database_url, "UPDATE artifact_blobs SET condemned_at = now()")
-        await store.put(artifact(2, b"body"), b"body")
-    assert execute(emptied_database_url, "SELECT condemned_at FROM artifact_blobs") == [(None,)]
-
-
-NAMES = st.text(max_size=5) | st.sampled_from(["log", "report", "a\0", "\ud800"])
-PUTS = st.tuples(
-    st.integers(0, 5),  # id
-    st.binary(max_size=40) | st.sampled_from([b"same", b"q" * (CHUNK_BYTES + 3)]),
-    NAMES,
-    st.none() | st.integers(0, 5),  # parent
-    st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["a", "b"])), max_size=2),
-    st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(puts=st.lists(PUTS, min_size=1, max_size=8))
-def test_the_database_does_what_the_memory_store_does(emptied_database_url: str, puts: list[tuple]) -> None:  # type: ignore[type-arg]
-    """Every example has its own ids, because examples share the database."""
-    base = uuid4()
-
-    def id_(number: int) -> str:
-        return str(UUID(int=base.int & ~0xFF | number))
-
-    async def compare() -> None:
-        oracle = MemoryArtifactStorage()
-        async with Pool(emptied_database_url, max_connections=1) as pool:
-            store = DatabaseArtifactStorage(pool)
-            for number, body, name, parent, edges, moment in puts:
-                cited = [(await oracle.get(id_(other)), role) for other, role in edges]
-                inputs = tuple(
-                    ArtifactInput(
-                        artifact_id=id_(other), output_hash=(known or artifact(0, b"")).output_hash, role=role
-                    )
-                    for (other, role), (known, _) in zip(edges, cited, strict=True)
-                )
-                item = artifact(
-                    0, body, id=id_(number), task_id=id_(255), name=name, created_at=moment, inputs=inputs,
-                    parent_id=None if parent is None else id_(parent),
-                )  # fmt: skip
-                assert await _outcome(store, item, body) == await _outcome(oracle, item, body)
-            assert list(await store.of_task(id_(255))) == list(await oracle.of_task(id_(255)))
-            assert list(await store.latest_for_task(id_(255))) == list(await oracle.latest_for_task(id_(255)))
-            for item in await oracle.of_task(id_(255)):
-                assert await store.get(item.id) == item
-                assert await store.read(item.id) == await oracle.read(item.id)
-
-    asyncio.run(compare())
-
-
-async def _outcome(store: ArtifactStorage, item: ExecutionArtifact, body: bytes) -> object:
+@given(metadata=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_what_is_kept_as_metadata_has_one_spelling(metadata: dict[str, Any]) -> None:
     try:
-        return await store.put(item, body)
-    except CouncilorError as error:
-        return type(error), error.message
+        spelled = canonical_metadata(metadata)
+    except InputError as error:
+        assert error.field is not None and error.field.startswith("metadata")
+        return
+    assert json.loads(spelled) == metadata
+    assert canonical_metadata(json.loads(spelled)) == spelled
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 5, CHUNK_BYTES, 2 * CHUNK_BYTES + 1])
+async def test_a_file_is_stored_like_its_bytes(artifacts: ArtifactStorage, tmp_path: Path, size: int) -> None:
+    body = os.urandom(size)
+    file = tmp_path / "body"
+    file.write_bytes(body)
+    await artifacts.put(artifact(1, body), file)
+    assert await artifacts.read(artifact(1, body).id) == body
+
+
+@pytest.mark.parametrize("size", [100, 2 * CHUNK_BYTES])
+@pytest.mark.parametrize("change", ["grown", "shorter", "other", "empty"])
+async def test_a_file_that_changed_meanwhile_is_not_stored(
+    artifacts: ArtifactStorage, tmp_path: Path, size: int, change: str
+) -> None:
+    body = os.urandom(size)
+    now = {"grown": body + b"x", "shorter": body[:-1], "other": body[:-1] + bytes([body[-1] ^ 1]), "empty": b""}[change]
+    file = tmp_path / "body"
+    file.write_bytes(now)
+    with pytest.raises(HashMismatchError):
+        await artifacts.put(artifact(1, body), file)
+    assert await artifacts.of_task(TASK) == []
+    assert (await artifacts.stats()).blobs == 0
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "device", "loop"])
+async def test_what_is_no_file_is_bad_input(artifacts: ArtifactStorage, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "body"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "device":
+        path = Path("/dev/zero")
+    with pytest.raises(InputError) as caught:
+        await artifacts.put(artifact(1, b"body"), path)
+    assert caught.value.field == "body" and str(path) in caught.value.message
+    assert await artifacts.of_task(TASK) == []
+
+
+async def test_an_endless_file_is_given_up_where_it_should_have_ended(
+    artifacts: ArtifactStorage, tmp_path: Path
+) -> None:
+    file = tmp_path / "sparse"
+    with file.open("wb") as stream:
+        stream.truncate(2**40)  # a TiB of zeros, which nobody reads in this test's time
+    for body in (b"body", bytes(CHUNK_BYTES + 1)):
+        with pytest.raises(HashMismatchError):
+            await artifacts.put(artifact(1, body), file)
+
+
+# --- versions and aliases --------------------------------------------------------------------------------------------
+
+
+async def test_versions_count_from_one_in_the_order_of_storing(artifacts: ArtifactStorage) -> None:
+    stored = [artifact(number, b"x", name="log") for number in (5, 3, 4)]
+    for item in stored:
+        await artifacts.put(item, b"x")
+    await artifacts.put(artifact(6, b"x", name="other"), b"x")
+    await artifacts.put(artifact(7, b"x", name="log", task_id=OTHER_TASK), b"x")
+    await artifacts.put(stored[0], b"x")  # again: no new version
+    assert list(await artifacts.versions(TASK, "log")) == [
+        ArtifactVersion(task_id=TASK, name="log", version=number, artifact_id=item.id)
+        for number, item in enumerate(stored, 1)
+    ]
+    assert [item.version for item in await artifacts.versions(OTHER_TASK, "log")] == [1]
+
+
+async def test_an_alias_names_one_artifact_until_it_moves_or_goes(artifacts: ArtifactStorage) -> None:
+    first, second = artifact(1, b"x"), artifact(2, b"x")
+    for item in (first, second):
+        await artifacts.put(item, b"x")
+    await artifacts.set_alias("releases/1.0", first.id)
+    await artifacts.set_alias("Best_one-2", first.id)
+    await artifacts.set_alias("releases/1.0", second.id)
+    assert dict(await artifacts.aliases()) == {"Best_one-2": first.id, "releases/1.0": second.id}
+    assert await artifacts.drop_alias("releases/1.0") and not await artifacts.drop_alias("releases/1.0")
+    assert dict(await artifacts.aliases()) == {"Best_one-2": first.id}
+
+
+@pytest.mark.parametrize(
+    "alias", ["", "../etc", "/x", ".", "a b", "a\0", "ü", "\ud800", "x" * 129, "a\n", "-x", "a;b", "a%b"]
+)
+async def test_what_cannot_be_an_alias_is_refused(artifacts: ArtifactStorage, alias: str) -> None:
+    await artifacts.put(artifact(1, b"x"), b"x")
+    with pytest.raises(InputError) as caught:
+        await artifacts.set_alias(alias, artifact(1, b"x").id)
+    assert caught.value.field == "alias" and caught.value.hint()
+    with pytest.raises(InputError):
+        await artifacts.drop_alias(alias)
+
+
+async def test_an_alias_of_nothing_is_refused_and_the_old_one_stays(artifacts: ArtifactStorage) -> None:
+    await artifacts.put(artifact(1, b"x"), b"x")
+    await artifacts.set_alias("a", artifact(1, b"x").id)
+    with pytest.raises(NotFoundError):
+        await artifacts.set_alias("a", artifact(2, b"x").id)
+    assert dict(await artifacts.aliases()) == {"a": artifact(1, b"x").id}
+
+
+# --- two stores of one database, as two processes are ----------------------------------------------------------------
+
+
+async def test_writers_of_one_task_in_two_pools_get_every_place_and_version_once(emptied_database_url: str) -> None:
+    """Each writes without asking for the place first, so that most puts meet another writer's."""
+    async with Pool(emptied_database_url) as one, Pool(emptied_database_url) as two:
+        stores = [DatabaseArtifactStorage(one), DatabaseArtifactStorage(two)]
+        puts = [stores[n % 2].put(artifact(n, b"%d" % n, name="log"), b"%d" % n) for n in range(40)]
+        await asyncio.gather(*puts)
+        assert [item.version for item in await stores[0].versions(TASK, "log")] == list(range(1, 41))
+        puts = [stores[n % 2].put(artifact(100 + n, b"x", seq=1), b"x") for n in range(20)]
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, PlaceTakenError) for outcome in outcomes) == 19

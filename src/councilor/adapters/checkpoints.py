@@ -1,7 +1,8 @@
 """Published checkpoints: one file a log, in folders outside the database.
 
 Rules:
-- A file holds the newest signed note and is replaced whole: written beside it, synced, renamed.
+- A file holds the newest signed note and is replaced whole: written beside it, synced, renamed. What a killed writer
+  left beside it is removed by the next one.
 - A checkpoint never takes the place of a larger one, and never of another one of the same size.
 - The first folder is made when missing. Another one, such as a mounted disk, must be there: an empty folder in its
   place would look like a log that nobody published.
@@ -50,7 +51,7 @@ class FolderCheckpointShelf:
 
     def _newest(self, origin: str) -> Sequence[SignedCheckpoint]:
         with _told_as_unavailable():
-            found = [_read(folder / _name(origin)) for folder in (self._folder, *self._existing())]
+            found = [_read(folder / _name(origin), origin) for folder in (self._folder, *self._existing())]
         return [item for item in found if item is not None]
 
     def _keep(self, checkpoint: SignedCheckpoint) -> None:
@@ -72,12 +73,14 @@ class FolderCheckpointShelf:
 
 def _replace(folder: Path, checkpoint: SignedCheckpoint) -> None:
     path, held = folder / _name(checkpoint.checkpoint.origin), checkpoint.checkpoint
-    with _locked(folder):
-        before = _read(path)
+    with _locked(folder) as lock:
+        before = _read(path, held.origin)
         if before is not None and before.checkpoint.size >= held.size:
             if before.checkpoint.size == held.size and before.checkpoint.root != held.root:
                 raise BrokenChainError(f"{path} holds another root for a log of {held.size} leaves.")
             return
+        for stale in folder.glob(f".{path.name}.*"):
+            stale.unlink()
         descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -86,21 +89,25 @@ def _replace(folder: Path, checkpoint: SignedCheckpoint) -> None:
                 os.fsync(stream.fileno())
             Path(temporary).chmod(0o644)
             Path(temporary).replace(path)
+            os.fsync(lock)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 
 
-def _read(path: Path) -> SignedCheckpoint | None:
+def _read(path: Path, origin: str) -> SignedCheckpoint | None:
     try:
         with path.open("rb") as stream:
             note = stream.read(LARGEST_NOTE_BYTES + 1)
     except FileNotFoundError:
         return None
     try:
-        return SignedCheckpoint.load(note)
+        found = SignedCheckpoint.load(note)
     except BrokenChainError as error:
         raise BrokenChainError(f"{path}: {error.message}") from error
+    if found.checkpoint.origin != origin:
+        raise BrokenChainError(f"{path} holds a checkpoint of {found.checkpoint.origin}, not of {origin}.")
+    return found
 
 
 def _name(origin: str) -> str:
@@ -109,11 +116,11 @@ def _name(origin: str) -> str:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[int]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -23,6 +23,7 @@ from councilor.errors import InputError
 __all__ = ["LARGEST_PAGE", "ArtifactFilter", "ArtifactPage", "read_cursor", "write_cursor"]
 
 LARGEST_PAGE = 1000
+LONGEST_CURSOR = 512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +88,8 @@ def read_cursor(wanted: ArtifactFilter, cursor: str) -> str:
     Raises:
         InputError: it is no cursor, or another query's.
     """
+    if len(cursor) > LONGEST_CURSOR:  # deep nesting would exhaust the parser's stack
+        raise InputError("The cursor is not one that this command gave.", field="cursor")
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))

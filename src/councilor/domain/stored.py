@@ -24,6 +24,7 @@ __all__ = [
     "LARGEST_BODY_BYTES",
     "is_fragment",
     "is_id",
+    "is_text",
     "number_events",
     "require_alias",
     "require_bytes",
@@ -50,6 +51,15 @@ def is_id(text: str) -> bool:
 def is_fragment(text: str) -> bool:
     """Whether a text can be the beginning or the end of an id: 4 to 36 hexadecimal digits or dashes."""
     return _FRAGMENT.fullmatch(text) is not None
+
+
+def is_text(text: str) -> bool:
+    """Whether a store can have a text of 1 to 255 characters; what it cannot have need not be looked for."""
+    try:
+        require_text(text, "text")
+    except InputError:
+        return False
+    return True
 
 
 def require_text(text: str, field: str, *, longest: int = LONGEST_TEXT, shortest: int = 1) -> None:
@@ -91,6 +101,8 @@ def require_hold(hold: LegalHold) -> None:
     if not is_id(hold.task_id):
         raise InputError(f"{hold.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     require_text(hold.reason, "reason", longest=1000)
+    if hold.placed_at.utcoffset() != timedelta(0):
+        raise InputError("placed_at is not in UTC.", field="placed_at")
 
 
 def require_bytes(artifact: ExecutionArtifact, size_bytes: int, digest: str) -> None:

@@ -1,11 +1,13 @@
 """Reading an artifact's bytes on their way into a store: in chunks, each seen once, and refused if they are not what
 the artifact says.
 
-A file that changes while it is read, or is not what was hashed, is found at its end: the store then keeps nothing.
+A file that changes while it is read, or is not what was hashed, is found at its end, one that grew where it should have
+ended: the store then keeps nothing. Only a regular file is read: a pipe or a device need not have an end.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -28,8 +30,10 @@ def checked_chunks(artifact: ExecutionArtifact, body: Body) -> Iterator[bytes]:
     """
     seen, size_bytes = sha256(), 0
     for chunk in _chunks(body):
-        seen.update(chunk)
         size_bytes += len(chunk)
+        if size_bytes > artifact.size_bytes:
+            break
+        seen.update(chunk)
         yield chunk
     require_bytes(artifact, size_bytes, seen.hexdigest())
 
@@ -54,6 +58,8 @@ def _chunks(body: Body) -> Iterator[bytes]:
             yield bytes(view[start : start + CHUNK_BYTES])
         return
     try:
+        if not stat.S_ISREG(body.stat().st_mode):
+            raise InputError(f"{body} is not a regular file.", field="body")
         with body.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -37,7 +38,7 @@ from councilor.domain.artifact import ArtifactVersion, Body, ExecutionArtifact
 from councilor.domain.keeping import CondemnedBlob, LegalHold, StorageStats
 from councilor.domain.lineage import Direction, Lineage
 from councilor.domain.listing import LARGEST_PAGE, ArtifactFilter, ArtifactPage, read_cursor, write_cursor
-from councilor.domain.stored import is_fragment, is_id, require_alias, require_storable
+from councilor.domain.stored import is_fragment, is_id, is_text, require_alias, require_storable
 from councilor.errors import InputError, NotFoundError, PlaceTakenError, ShortageError, UnavailableError
 from councilor.guards.bodies import CHUNK_BYTES, checked_chunks
 
@@ -64,7 +65,7 @@ class DatabaseArtifactStorage:
         self._quota_bytes = quota_bytes
         self._used_bytes = 0
         self._written_bytes = 0
-        self._looked_at = -QUOTA_CHECK_S
+        self._looked_at = -math.inf
 
     # --- storing
 
@@ -103,6 +104,9 @@ class DatabaseArtifactStorage:
             codec = pack(first).codec
             try:
                 async with self._pool.transaction() as connection:
+                    if (known := await _select(connection, queries.GET_ARTIFACT, [artifact.id])) != []:
+                        await asyncio.to_thread(_exhaust, chunks)
+                        return _require_same(artifact, known)
                     cursor = await connection.execute(
                         queries.ADD_BLOB, {"output_hash": digest, "size_bytes": artifact.size_bytes, "codec": codec}
                     )
@@ -125,6 +129,9 @@ class DatabaseArtifactStorage:
         if stale or self._written_bytes > self._quota_bytes // 100:
             async with self._pool.connection() as connection:
                 self._used_bytes = await keeping.stored_bytes(connection)
+                if self._used_bytes + artifact.size_bytes > self._quota_bytes:
+                    # what was erased leaves room inside the tables, which they do not give back
+                    self._used_bytes = await keeping.live_bytes(connection)
             self._written_bytes, self._looked_at = 0, time.monotonic()
         if self._used_bytes + self._written_bytes + artifact.size_bytes > self._quota_bytes:
             raise ShortageError(
@@ -173,6 +180,8 @@ class DatabaseArtifactStorage:
 
     async def about_tree(self, tree: str, name: str, *, limit: int) -> Sequence[ExecutionArtifact]:
         """The newest artifacts of that name about a tree, newest first."""
+        if not (is_text(tree) and is_text(name)):
+            return []
         return await self._select(queries.ARTIFACTS_ABOUT_TREE, [tree, name, limit])
 
     async def of_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
@@ -232,7 +241,7 @@ class DatabaseArtifactStorage:
 
     async def versions(self, task_id: str, name: str) -> Sequence[ArtifactVersion]:
         """Every version of a name in a task, oldest first."""
-        if not is_id(task_id) or "\0" in name:
+        if not is_id(task_id) or not is_text(name):
             return []
         async with self._pool.connection() as connection:
             cursor = await connection.execute(queries.VERSIONS, [task_id, name])
@@ -300,7 +309,9 @@ class DatabaseArtifactStorage:
     async def erase(self, digests: Collection[str], *, before: datetime, now: datetime) -> Collection[str]:
         """Remove bytes that were marked before a moment and are still not needed."""
         async with self._pool.transaction() as connection:
-            return await keeping.erase(connection, digests, before, now)
+            erased = await keeping.erase(connection, digests, before, now)
+        self._looked_at = -math.inf
+        return erased
 
     async def stats(self) -> StorageStats:
         """What the store holds."""
@@ -331,13 +342,17 @@ async def _add(connection: Connection, artifact: ExecutionArtifact, row: Mapping
     if added:
         return
     if taken:
-        if await _select(connection, queries.GET_ARTIFACT, [artifact.id]) != [artifact]:
-            raise InputError(f"The id {artifact.id} is taken by another artifact.", field="id")
+        _require_same(artifact, await _select(connection, queries.GET_ARTIFACT, [artifact.id]))
         return
     await _refuse_unknown_ancestors(connection, artifact)
     raise PlaceTakenError(
         f"Place {artifact.seq} of task {artifact.task_id} is not the next one, which is {last_seq + 1}.", field="seq"
     )
+
+
+def _require_same(artifact: ExecutionArtifact, known: Sequence[ExecutionArtifact]) -> None:
+    if known != [artifact]:
+        raise InputError(f"The id {artifact.id} is taken by another artifact.", field="id")
 
 
 async def _refuse_unknown_ancestors(connection: Connection, artifact: ExecutionArtifact) -> None:

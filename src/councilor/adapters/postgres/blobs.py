@@ -3,7 +3,8 @@
 Rules:
 - Up to 1 MiB they lie in their own row; above it in rows of 1 MiB each, so that nobody ever holds a large value whole.
 - A value is compressed with zstd where that saves a tenth; each chunk is a frame of its own, and is read alone.
-- What is read is never trusted: a frame may not unpack to more than a chunk, and the whole must have its hash.
+- What is read is never trusted: a frame may not unpack to more than a chunk, nor ask for more memory than that, and
+  the whole must have its hash.
 
 Source: RFC 8878 (Zstandard).
 """
@@ -35,6 +36,7 @@ WORTH_COMPRESSING_BYTES = 512
 WORTH_A_THREAD_BYTES = 256 * 1024
 """Below it hashing and compressing take less than handing them to a thread and back."""
 LEVEL = 1
+READING: dict[int, int] = {zstd.DecompressionParameter.window_log_max: CHUNK_BYTES.bit_length() - 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def stream_blob(pool: Pool, blob: Blob, artifact_id: str) -> AsyncGenerato
         HashMismatchError: they were altered.
     """
     if blob.erased_at is not None:
-        raise ErasedError(f"The bytes of artifact {artifact_id} were erased on {blob.erased_at:%Y-%m-%d}.")
+        raise _erased(artifact_id, blob.erased_at)
     seen, size, held = sha256(), 0, b""
     stored = _inline(blob) if blob.inline_body is not None else _chunked(pool, blob)
     async with aclosing(stored):
@@ -108,9 +110,21 @@ async def stream_blob(pool: Pool, blob: Blob, artifact_id: str) -> AsyncGenerato
                 yield held
             held = chunk
     if (size, seen.digest()) != (blob.size, blob.sha256):
+        await _refuse_erased(pool, blob, artifact_id)  # it may have gone between two chunks
         raise HashMismatchError(f"The bytes of artifact {artifact_id} were altered.")
     if held:
         yield held
+
+
+def _erased(artifact_id: str, erased_at: datetime) -> ErasedError:
+    return ErasedError(f"The bytes of artifact {artifact_id} were erased on {erased_at:%Y-%m-%d}.")
+
+
+async def _refuse_erased(pool: Pool, blob: Blob, artifact_id: str) -> None:
+    async with pool.connection() as connection:
+        row = await (await connection.execute(queries.WHEN_ERASED, [blob.sha256])).fetchone()
+    if row is not None and row[0] is not None:
+        raise _erased(artifact_id, row[0])
 
 
 async def _inline(blob: Blob) -> AsyncGenerator[bytes, None]:
@@ -143,7 +157,7 @@ async def _unpacked(data: bytes, codec: str, artifact_id: str) -> bytes:
 
 def _decompress(data: bytes) -> bytes:
     """At most one byte more than a chunk: a frame that would unpack to more is not one of ours."""
-    return zstd.ZstdDecompressor().decompress(data, max_length=CHUNK_BYTES + 1)
+    return zstd.ZstdDecompressor(options=READING).decompress(data, max_length=CHUNK_BYTES + 1)
 
 
 async def _update(seen: sha256, chunk: bytes) -> None:  # type: ignore[valid-type]

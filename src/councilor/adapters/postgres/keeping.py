@@ -19,6 +19,7 @@ __all__ = [
     "hold",
     "holds",
     "lift",
+    "live_bytes",
     "release",
     "released",
     "stats",
@@ -101,6 +102,12 @@ async def erase(connection: Connection, digests: Collection[str], before: dateti
 async def stored_bytes(connection: Connection) -> int:
     """What the bytes take in the database, indexes and dead rows included."""
     row = await (await connection.execute(queries.STORED_BYTES)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def live_bytes(connection: Connection) -> int:
+    """What the bytes alone take; looks at every row."""
+    row = await (await connection.execute(queries.LIVE_BYTES)).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -11,20 +11,16 @@ from councilor.errors import NotFoundError
 
 __all__ = ["walk"]
 
-ROWS_PER_NODE = 8
-"""A node is met once a depth; a walk ends when rows, not nodes, are so many times what was asked for."""
-
 
 async def walk(
     connection: Connection, artifact_id: str, direction: Direction, *, max_depth: int, max_nodes: int
 ) -> Lineage:
     """What an artifact was made from, or what was made from it."""
     require_bounds(max_depth, max_nodes)
-    max_rows = max_nodes * ROWS_PER_NODE + 1
     found: list[LineageNode] = []
     if is_id(artifact_id):
         query = queries.ANCESTORS if direction is Direction.ANCESTORS else queries.DESCENDANTS
-        values = {"id": artifact_id, "max_depth": max_depth + 1, "max_rows": max_rows}
+        values = {"id": artifact_id, "max_depth": max_depth, "max_nodes": max_nodes}
         rows = await (await connection.execute(query, values)).fetchall()
         found = [
             LineageNode(artifact_id=id_, task_id=task, kind=ArtifactKind(kind), name=name, output_hash=sha, depth=depth)
@@ -39,5 +35,5 @@ async def walk(
         direction=direction,
         nodes=nodes,
         edges=[Edge(child_id=child, parent_id=parent, role=role) for child, parent, role in edges],
-        complete=len(nodes) == len(found) and len(found) < max_rows,
+        complete=len(nodes) == len(found),
     )

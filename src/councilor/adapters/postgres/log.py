@@ -3,6 +3,7 @@
 Rules:
 - A put queues its artifact in its own transaction; the sequencer empties the queue in one of its own: entries, the
   roots of subtrees that became complete, and the signed checkpoint are there together, or nothing is.
+- Only the tree that was signed last grows: when its size or root is another one, nothing is added or signed.
 - An advisory lock lets one sequencer work at a time, so indexes have no gaps and no two trees ever compete.
 - A level of the tree is read in one query; no more than 255 hashes of a level are ever needed.
 """
@@ -25,6 +26,7 @@ from councilor.errors import BrokenChainError, InputError, IntegrityError
 __all__ = ["DatabaseTransparencyLog"]
 
 LOCK_KEY = 0x6C6F67  # "log"
+NOTHING_ADDED = "Nothing was added to it. `councilor verify --all` says what is missing; restore a backup."
 T = TypeVar("T")
 
 
@@ -54,6 +56,7 @@ class DatabaseTransparencyLog:
         async with self._pool.transaction() as connection:
             await connection.execute(queries.LOCK_LOG, [LOCK_KEY])
             size, head = await _tip(connection)
+            await _require_tree(connection, size, head)
             rows = await (await connection.execute(queries.TAKE_PENDING, [limit])).fetchall()
             if not rows:
                 return head
@@ -138,6 +141,17 @@ async def _tip(connection: Connection) -> tuple[int, SignedCheckpoint | None]:
     return size, SignedCheckpoint.load(note) if note is not None else None
 
 
+async def _require_tree(connection: Connection, size: int, head: SignedCheckpoint | None) -> None:
+    """Nothing is added to, and so signed on top of, another tree than the one that was signed last."""
+    signed_size = head.checkpoint.size if head else 0
+    if size != signed_size:
+        raise IntegrityError(
+            f"The log has {size} leaves, and its newest checkpoint is of {signed_size}.", hint=NOTHING_ADDED
+        )
+    if head is not None and await _root(connection, size) != head.checkpoint.root:
+        raise IntegrityError(f"The log's first {size} leaves are not those that were signed.", hint=NOTHING_ADDED)
+
+
 async def _read(connection: Connection, rows: Rows) -> Sequence[bytes]:
     query = queries.LEAF_HASHES if rows.level == 0 else queries.SUBTREE_ROOTS
     values = {"level": rows.level, "first": rows.first, "stop": rows.first + rows.count}
@@ -155,10 +169,7 @@ def _whole(compute: Callable[[], T]) -> T:
     try:
         return compute()
     except InputError as error:
-        raise IntegrityError(
-            f"The log has lost rows: {error.message}",
-            hint="Nothing was added to it. `councilor verify --all` says what is missing; restore a backup.",
-        ) from error
+        raise IntegrityError(f"The log has lost rows: {error.message}", hint=NOTHING_ADDED) from error
 
 
 def _loaded(note: bytes) -> SignedCheckpoint | bytes:

@@ -177,10 +177,14 @@ READ_BLOB: Final[LiteralString] = """
 SELECT b.sha256, b.size, b.codec, b.inline_body, b.erased_at
 FROM execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash WHERE a.id = %s::uuid"""
 
+
 FETCH_ARTIFACT: Final[LiteralString] = f"""
 SELECT w.*, b.sha256, b.size, b.codec, b.inline_body, b.erased_at
 FROM ({_ARTIFACT} WHERE a.id = %s::uuid) w, execution_artifacts a JOIN artifact_blobs b ON b.sha256 = a.output_hash
 WHERE a.id = w.id::uuid"""
+
+WHEN_ERASED: Final[LiteralString] = "SELECT erased_at FROM artifact_blobs WHERE sha256 = %s"
+
 
 READ_CHUNK: Final[LiteralString] = """
 SELECT seq, body FROM artifact_chunks WHERE sha256 = %s AND seq > %s ORDER BY seq LIMIT 1"""
@@ -198,42 +202,40 @@ ALIASES: Final[LiteralString] = "SELECT name, artifact_id::text FROM artifact_al
 
 # --- artifacts: lineage ----------------------------------------------------------------------------------------------
 
-# UNION keeps each (artifact, depth) once: a diamond costs one row a depth, not one a path, and a cycle ends at the
-# depth limit. The LIMIT inside ends a walk that would meet more than was asked for.
-_ANCESTORS: Final[LiteralString] = """
-WITH RECURSIVE walk (id, depth) AS (
-    SELECT %(id)s::uuid, 0
-    UNION
-    SELECT p.id, w.depth + 1
+# One row a depth, with the artifacts that are met there first: breadth first, each once, so diamonds cost nothing and a
+# cycle ends. A depth is cut where one artifact more than was asked for is known; that one says that there is more.
+_WALK_BEGINS: Final[LiteralString] = """
+WITH RECURSIVE walk (depth, ids, seen) AS (
+    SELECT 0, ARRAY[%(id)s::uuid], ARRAY[%(id)s::uuid]
+    UNION ALL
+    SELECT w.depth + 1, n.ids, w.seen || n.ids
     FROM walk w CROSS JOIN LATERAL (
-        SELECT i.parent_id AS id FROM artifact_inputs i WHERE i.child_id = w.id
-        UNION ALL
-        SELECT a.parent_id FROM execution_artifacts a WHERE a.id = w.id AND a.parent_id IS NOT NULL
-    ) p
-    WHERE w.depth < %(max_depth)s
-)"""
+        SELECT array_agg(f.id) AS ids FROM (
+            SELECT DISTINCT e.id FROM unnest(w.ids) AS near (id) CROSS JOIN LATERAL ("""
 
-_DESCENDANTS: Final[LiteralString] = """
-WITH RECURSIVE walk (id, depth) AS (
-    SELECT %(id)s::uuid, 0
-    UNION
-    SELECT c.id, w.depth + 1
-    FROM walk w CROSS JOIN LATERAL (
-        SELECT i.child_id AS id FROM artifact_inputs i WHERE i.parent_id = w.id
-        UNION ALL
-        SELECT a.id FROM execution_artifacts a WHERE a.parent_id = w.id
-    ) c
-    WHERE w.depth < %(max_depth)s
-)"""
+_WALK_ENDS: Final[LiteralString] = """
+            ) e
+            WHERE e.id <> ALL (w.seen)
+            ORDER BY e.id LIMIT %(max_nodes)s + 1 - cardinality(w.seen)
+        ) f
+    ) n
+    WHERE w.depth <= %(max_depth)s AND cardinality(w.seen) <= %(max_nodes)s AND n.ids IS NOT NULL
+)
+SELECT a.id::text, a.task_id::text, a.kind, a.name, encode(a.output_hash, 'hex'), w.depth
+FROM walk w CROSS JOIN LATERAL unnest(w.ids) AS met (id) JOIN execution_artifacts a ON a.id = met.id
+ORDER BY w.depth, a.id"""
 
-_MET: Final[LiteralString] = """
-, met AS (SELECT id, min(depth) AS depth FROM (SELECT id, depth FROM walk LIMIT %(max_rows)s) w GROUP BY id)
-SELECT a.id::text, a.task_id::text, a.kind, a.name, encode(a.output_hash, 'hex'), m.depth
-FROM met m JOIN execution_artifacts a ON a.id = m.id ORDER BY m.depth, a.id"""
+ANCESTORS: Final[LiteralString] = f"""{_WALK_BEGINS}
+                SELECT i.parent_id AS id FROM artifact_inputs i WHERE i.child_id = near.id
+                UNION ALL
+                SELECT a.parent_id FROM execution_artifacts a WHERE a.id = near.id AND a.parent_id IS NOT NULL
+{_WALK_ENDS}"""
 
-ANCESTORS: Final[LiteralString] = _ANCESTORS + _MET
-
-DESCENDANTS: Final[LiteralString] = _DESCENDANTS + _MET
+DESCENDANTS: Final[LiteralString] = f"""{_WALK_BEGINS}
+                SELECT i.child_id AS id FROM artifact_inputs i WHERE i.parent_id = near.id
+                UNION ALL
+                SELECT a.id FROM execution_artifacts a WHERE a.parent_id = near.id
+{_WALK_ENDS}"""
 
 EDGES: Final[LiteralString] = """
 SELECT child_id::text, parent_id::text, role FROM artifact_inputs
@@ -301,6 +303,10 @@ ERASE_CHUNKS: Final[LiteralString] = "DELETE FROM artifact_chunks WHERE sha256 =
 STORED_BYTES: Final[LiteralString] = """
 SELECT pg_total_relation_size('artifact_blobs') + pg_total_relation_size('artifact_chunks')"""
 
+LIVE_BYTES: Final[LiteralString] = """
+SELECT (coalesce((SELECT sum(octet_length(inline_body)) FROM artifact_blobs), 0)
+        + coalesce((SELECT sum(octet_length(body)) FROM artifact_chunks), 0))::bigint"""
+
 COUNT_KINDS: Final[LiteralString] = (
     "SELECT kind, count(*), sum(size_bytes)::bigint FROM execution_artifacts GROUP BY kind"
 )
@@ -328,10 +334,12 @@ COUNT_PENDING: Final[LiteralString] = "SELECT count(*) FROM log_pending"
 PENDING: Final[LiteralString] = "SELECT artifact_id::text FROM log_pending WHERE artifact_id = ANY(%s::uuid[])"
 
 # By id, which ascends with time: what a statement names is a leaf before it wherever it was stored before it.
+# What waits and is not there any more goes on waiting: it is a trace of who removed it.
 TAKE_PENDING: Final[LiteralString] = """
 WITH taken AS (
     DELETE FROM log_pending
-    WHERE artifact_id IN (SELECT artifact_id FROM log_pending ORDER BY artifact_id LIMIT %s)
+    WHERE artifact_id IN (SELECT p.artifact_id FROM log_pending p JOIN execution_artifacts a ON a.id = p.artifact_id
+                          ORDER BY p.artifact_id LIMIT %s)
     RETURNING artifact_id
 )
 SELECT a.id, sha256('\\x00'::bytea || a.statement)

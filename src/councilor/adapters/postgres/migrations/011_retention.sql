@@ -55,3 +55,7 @@ END
 $$;
 CREATE TRIGGER immutable_rows BEFORE UPDATE OR DELETE ON artifact_chunks
     FOR EACH ROW EXECUTE FUNCTION refuse_lost_bytes();
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON artifact_blobs
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER immutable_table BEFORE TRUNCATE ON artifact_chunks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
