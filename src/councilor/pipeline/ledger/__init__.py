@@ -1,4 +1,4 @@
-"""The ledger: records artifacts with signed statements, verifies what was recorded, and exports it."""
+"""The ledger: records artifacts with signed statements, verifies what was recorded, exports it, and lets bytes go."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from councilor.pipeline.ledger.export import ExportSource, export_task
 from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.override import record_override
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
+from councilor.pipeline.ledger.retention import Collected, Collector
 from councilor.pipeline.ledger.verification import verified_body, verify_record, verify_task
 from councilor.pipeline.ledger.wholeness import WholeVerification, verify_all
 from councilor.pipeline.ledger.witness import LogWitness
 
 __all__ = [
+    "Collected",
+    "Collector",
     "ExportSource",
     "Finding",
     "Ledger",

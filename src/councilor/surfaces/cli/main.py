@@ -11,6 +11,7 @@ import typer
 from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
+from councilor.surfaces.cli.artifacts import artifacts_app
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
@@ -90,6 +91,7 @@ app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
+app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
 app.add_typer(provenance_app, name="provenance")
