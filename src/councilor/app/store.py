@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from councilor.adapters.ed25519 import KeyFolder
@@ -21,7 +22,7 @@ from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.settings import Settings
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "open_store_at"]
 
 P = TypeVar("P")
 
@@ -44,6 +45,20 @@ class Store:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Open what is kept."""
     url = await database_url(settings)
+    durable = settings.storage.db_artifacts
+    async with open_store_at(url, settings, keys_dir=settings.keys_dir, durable=durable) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_store_at(url: str, settings: Settings, *, keys_dir: Path, durable: bool = True) -> AsyncIterator[Store]:
+    """Open what a database keeps, which need not be the configured one.
+
+    Args:
+        url: of a migrated database; secret.
+        keys_dir: the keys that its statements are checked against.
+        durable: whether artifacts are in it; false keeps them in memory.
+    """
     clock, metrics = SystemClock(), NoMetrics()
     chosen = settings.storage.database
     pool = Pool(
@@ -53,13 +68,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         statement_timeout_s=chosen.statement_timeout_s,
     )
     async with pool, DatabaseEventStream(pool) as stream:
-        storage: ArtifactStorage = (
-            DatabaseArtifactStorage(pool) if settings.storage.db_artifacts else MemoryArtifactStorage()
-        )
+        storage: ArtifactStorage = DatabaseArtifactStorage(pool) if durable else MemoryArtifactStorage()
         yield Store(
             events=_guarded(stream, "events", clock, metrics),
             artifacts=_guarded(storage, "artifacts", clock, metrics),
-            keys=KeyFolder(settings.keys_dir),
+            keys=KeyFolder(keys_dir),
             url=url,
         )
 
