@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from councilor import __version__
@@ -18,7 +19,6 @@ from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.app.database import database_url
-from councilor.app.keys import open_keys
 from councilor.guards.deadline import with_deadline
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
@@ -28,7 +28,7 @@ from councilor.ports.log import CheckpointShelf, TransparencyLog
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.settings import Settings
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "open_store_at"]
 
 P = TypeVar("P")
 
@@ -71,6 +71,28 @@ class Store:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Open what is kept."""
     url = await database_url(settings)
+    async with open_store_at(
+        url,
+        settings,
+        keys_dir=settings.keys_dir,
+        checkpoints_dir=settings.checkpoints_dir,
+        durable=settings.storage.db_artifacts,
+    ) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_store_at(
+    url: str, settings: Settings, *, keys_dir: Path, checkpoints_dir: Path, durable: bool = True
+) -> AsyncIterator[Store]:
+    """Open what a database keeps, which need not be the configured one.
+
+    Args:
+        url: of a migrated database; secret.
+        keys_dir: the keys that its statements are checked against.
+        checkpoints_dir: where its newest checkpoint is kept.
+        durable: whether artifacts are in it; false keeps them in memory.
+    """
     clock, metrics = SystemClock(), NoMetrics()
     chosen = settings.storage.database
     pool = Pool(
@@ -80,7 +102,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         statement_timeout_s=chosen.statement_timeout_s,
     )
     async with pool, DatabaseEventStream(pool) as stream:
-        durable, quota_bytes = settings.storage.db_artifacts, settings.storage.quota_bytes
+        quota_bytes = settings.storage.quota_bytes
         artifacts: ArtifactStorage = (
             DatabaseArtifactStorage(pool, quota_bytes=quota_bytes)
             if durable
@@ -92,7 +114,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             else DatabaseTransparencyLog(pool)
         )
         shelf: CheckpointShelf = (
-            FolderCheckpointShelf(settings.checkpoints_dir, settings.storage.checkpoints.folders)
+            FolderCheckpointShelf(checkpoints_dir, settings.storage.checkpoints.folders)
             if durable
             else MemoryCheckpointShelf()
         )
@@ -102,7 +124,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             artifacts=_guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S),
             log=_guarded(log, "log", clock, metrics),
             shelf=_guarded(shelf, "checkpoints", clock, metrics),
-            keys=open_keys(settings),
+            keys=KeyFolder(keys_dir),
             clock=clock,
             url=url,
         )

@@ -13,14 +13,14 @@ from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.domain.listing import LARGEST_PAGE
 from councilor.domain.log import LogLeaf
 from councilor.domain.merkle import RunningTree, leaf_hash
-from councilor.pipeline.ledger.finding import Finding, Verification
+from councilor.pipeline.ledger.finding import Finding
 from councilor.pipeline.ledger.logcheck import signed_by
 from councilor.pipeline.ledger.verification import verify_record
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.log import TransparencyLog
 from councilor.ports.signer import Verifier
 
-__all__ = ["WholeVerification", "task_ids", "verify_all", "verify_log"]
+__all__ = ["WholeVerification", "missing_leaves", "task_ids", "verify_all", "verify_log"]
 
 MOST_FINDINGS = 1000
 """After so many one knows enough; the rest is not looked at."""
@@ -80,7 +80,7 @@ async def verify_all(
             break
         report = await verify_record(task_id, storage, verifier)
         walk.findings += report.findings
-        walk.findings += await _missing_leaves(report, task_id, storage, log)
+        walk.findings += await missing_leaves(task_id, storage, log)
         tasks += 1
         artifacts += report.artifacts
         erased += report.erased
@@ -204,9 +204,7 @@ def _check_root(walk: _Walk, item: SignedCheckpoint | bytes, origin: str, verifi
     return len(walk.findings) == before
 
 
-async def _missing_leaves(
-    report: Verification, task_id: str, storage: ArtifactStorage, log: TransparencyLog
-) -> Sequence[Finding]:
+async def missing_leaves(task_id: str, storage: ArtifactStorage, log: TransparencyLog) -> Sequence[Finding]:
     """Artifacts of a task whose statement is neither a leaf nor waiting to be one."""
     artifacts = {item.id: item for item in await storage.of_task(task_id)}
     entries, waiting = await log.entries(artifacts), await log.waiting(artifacts)
