@@ -20,6 +20,7 @@ from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.app.database import database_url
 from councilor.guards.deadline import with_deadline
+from councilor.guards.metering import with_metering
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock
@@ -121,7 +122,9 @@ async def open_store_at(
         yield Store(
             settings=settings,
             events=_guarded(stream, "events", clock, metrics),
-            artifacts=_guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S),
+            artifacts=with_metering(
+                _guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S), metrics=metrics
+            ),
             log=_guarded(log, "log", clock, metrics),
             shelf=_guarded(shelf, "checkpoints", clock, metrics),
             keys=KeyFolder(keys_dir),

@@ -255,9 +255,9 @@ _ENTRIES = (
         "v3.port.seconds",
         "Time of one guarded call to a backend, failed ones included.",
         _open("port", 12),
-        _open("method", 12),
+        _open("method", 48),
         buckets=_CALL_S,
-        most_sets=28,
+        most_sets=30,
     ),
     _count(
         "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36

@@ -319,7 +319,8 @@ async def test_a_request_is_signed_and_named_as_the_reason(pipe):
     assert await collector.request(log, "it holds a password") is True
     assert await collector.request(log, "again") is False
     (request,) = [item for item in await pipe.storage.of_task(TASKS[0]) if item.name == REQUEST_NAME]
-    assert json.loads(await pipe.storage.read(request.id))["reason"] == "it holds a password"
+    wish = {"reason": "it holds a password", "requested": [log.id]}
+    assert json.loads(await pipe.storage.read(request.id)) == wish, "it does not say that anything is gone"
     await collector.collect()
     assert await pipe.is_gone(log) and not await pipe.is_gone(other)
     (erasure,) = await pipe.erasures()

@@ -154,7 +154,6 @@ class TaskLedger:
             artifact = await self._store(provenance, size_bytes, body)
         self._recorded[artifact.id] = artifact
         ledger.recorded.set()
-        ledger.metrics.counter("v3.artifact.bytes", {"operation": "put"}, size_bytes)
         ledger.metrics.counter("v3.ledger.statements", {"kind": kind.value})
         return artifact
 

@@ -34,6 +34,7 @@ __all__ = ["ERASURE_NAME", "REQUEST_NAME", "Collected", "Collector"]
 
 ERASURE_NAME = "erasure"
 REQUEST_NAME = "erasure/request"
+"""A person's wish; unlike an erasure it excuses no missing bytes."""
 MOST_BLOBS = 200
 """Erased after one round of statements."""
 MOST_COUNTED = 10_000
@@ -140,7 +141,7 @@ class Collector:
             )
         if await self._storage.released([artifact.id]):
             return False
-        await self._record(artifact.task_id, REQUEST_NAME, {"reason": reason, "artifacts": [artifact.id], "blobs": []})
+        await self._record(artifact.task_id, REQUEST_NAME, {"reason": reason, "requested": [artifact.id]})
         await self._storage.release([artifact.id])
         return True
 
@@ -253,7 +254,7 @@ class Collector:
             body = json.loads(await self._storage.read(artifact.id))
         except (IntegrityError, NotFoundError):  # a request that was altered explains nothing
             return {}
-        return dict.fromkeys(body["artifacts"], f"asked for: {body['reason']}")
+        return dict.fromkeys(body["requested"], f"asked for: {body['reason']}")
 
     async def _record(self, task_id: str, name: str, body: Mapping[str, object]) -> None:
         await self.ledger.of_task(task_id, run_id=task_id).record(

@@ -13,6 +13,7 @@ from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.gate import GateResult
 from councilor.domain.task import TaskHead
 from councilor.domain.verdict import Decision, Verdict
+from councilor.errors import ErasedError
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output, one_line
 
@@ -80,7 +81,12 @@ async def load_judged(store: Store, head: TaskHead) -> Judged:
 
 async def _latest(store: Store, artifacts: tuple[ExecutionArtifact, ...], prefix: str) -> Any:
     named = [item for item in artifacts if item.name.startswith(prefix)]
-    return json.loads(await store.artifacts.read(named[-1].id)) if named else None
+    if not named:
+        return None
+    try:
+        return json.loads(await store.artifacts.read(named[-1].id))
+    except ErasedError:  # claims may go; a verdict never does
+        return None
 
 
 async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
