@@ -276,7 +276,6 @@ def test_an_altered_record_is_named(keys: KeyFolder, time: Time, fields: dict[st
     old = keys.signer().keyid
     time.moment += DAY
     path = keys.public_key_path(keys.rotate(old).keyid).with_suffix(".json")
-    keys.signer()
     altered_record(path, **fields)
     for refused in (lambda: keys.window(old), keys.records, lambda: keys.rotate(path.stem), keys.signer):
         with pytest.raises(IntegrityError) as caught:
