@@ -31,7 +31,7 @@ from councilor.errors import BrokenChainError, BusyError, IntegrityError, NotFou
 
 __all__ = ["KeyFolder"]
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, int, int, int]
 _ROTATE = "councilor provenance keys rotate"
 
 
@@ -263,8 +263,8 @@ def _told() -> Iterator[None]:
 
 
 def _stamp(stat: os.stat_result) -> _Stamp:
-    """What changes when another file takes this one's place."""
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    """What changes when another file takes this one's place, or others may read it."""
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_mode
 
 
 def _end(begin: datetime, valid_for: timedelta | None) -> datetime | None:
