@@ -17,17 +17,20 @@ import pytest
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
+from councilor.adapters.memory.log import MemoryCheckpointShelf, MemoryTransparencyLog
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.events import DatabaseEventStream
+from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import RunMode, Task
-from councilor.pipeline.ledger import Ledger, TaskLedger, export_task
+from councilor.pipeline.ledger import ExportSource, Ledger, TaskLedger, export_task
 from councilor.pipeline.ledger.export import file_stems
 from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.log import TransparencyLog
 from councilor.ports.metrics import NoMetrics
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/howto/verify-with-openssl.md"
@@ -51,10 +54,14 @@ def programs(service_missing: Callable[[str], None]) -> None:
             service_missing(f"{name} is not installed")
 
 
-def ledger_of(storage: ArtifactStorage, keys: KeyFolder, task_id: str) -> TaskLedger:
+def ledger_of(
+    storage: ArtifactStorage, keys: KeyFolder, task_id: str, *, log: TransparencyLog | None = None
+) -> TaskLedger:
     clock = SystemClock()
     ledger = Ledger(
         storage=storage,
+        log=log or MemoryTransparencyLog(storage),  # type: ignore[arg-type]
+        shelf=MemoryCheckpointShelf(),
         signer=keys.signer(),
         clock=clock,
         ids=SystemIds(clock=clock),
@@ -95,7 +102,8 @@ async def test_the_page_does_what_it_says(programs: None, emptied_database_url: 
     task_id = str(uuid.uuid4())
     async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool) as stream:
         await submit(stream, task_id)
-        await record(ledger_of(DatabaseArtifactStorage(pool), KeyFolder(tmp_path / "data" / "keys"), task_id))
+        log = DatabaseTransparencyLog(pool)
+        await record(ledger_of(DatabaseArtifactStorage(pool), KeyFolder(tmp_path / "data" / "keys"), task_id, log=log))
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
@@ -123,16 +131,20 @@ async def test_the_page_does_what_it_says(programs: None, emptied_database_url: 
 
 
 async def exported(storage: ArtifactStorage, keys: KeyFolder, task_id: str) -> dict[str, bytes]:
-    return {name: data async for name, data in export_task(task_id, storage, keys)}
+    files: dict[str, bytes] = {}
+    source = ExportSource(storage=storage, verifier=keys, signer=keys.signer())
+    async for name, data in export_task(task_id, source):
+        files[name] = files.get(name, b"") + data
+    return files
 
 
 async def test_an_export_holds_the_bytes_the_envelope_and_the_key(tmp_path: Path):
     storage, keys, task_id = MemoryArtifactStorage(), KeyFolder(tmp_path), str(uuid.uuid4())
     await record(ledger_of(storage, keys, task_id))
     files = await exported(storage, keys, task_id)
-    suffixes = (".body", ".dsse.json", ".pae", ".sig")
+    suffixes = (".body", ".dsse.json", ".pae", ".sig", ".sigstore.json")
     names = {stem + suffix for stem in ("spec", "log-tests-1", "verdict-1") for suffix in suffixes}
-    assert set(files) == names | {"key.pem"}
+    assert set(files) == names | {"key.pem", f"{keys.signer().keyid}.key.json", "record.json", "verdict-1.jws"}
     assert files["verdict-1.body"] == VERDICT
     assert len(files["verdict-1.sig"]) == 64
     assert json.loads(files["verdict-1.dsse.json"])["payloadType"] == "application/vnd.in-toto+json"

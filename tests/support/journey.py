@@ -23,6 +23,7 @@ from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.memory.events import MemoryEventStream
+from councilor.adapters.memory.log import MemoryCheckpointShelf, MemoryTransparencyLog
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
 from councilor.domain.codec import decode
@@ -268,6 +269,7 @@ async def open_journey(
     )
     if shared is not None and shared.inner is None:
         shared.inner = environments
+    kept = storage or DurableMemory()
     parts = Parts(
         repositories=GitRepositories(clock=clock, metrics=metrics),
         environments=shared or environments,
@@ -279,7 +281,9 @@ async def open_journey(
         workers={"hand": Hand(acts=list(acts or (repair,)))},
         events=events or MemoryEventStream(),
         ledger=Ledger(
-            storage=storage or DurableMemory(),
+            storage=kept,
+            log=MemoryTransparencyLog(kept),
+            shelf=MemoryCheckpointShelf(),
             signer=keys.signer(),
             clock=clock,
             ids=ids,

@@ -212,6 +212,8 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
 
 # Adapters that app/ wires without the deadline guard, and what ends their calls instead.
 OWN_LIMITS = {
+    "ArchiveReader": "reads one local file",
+    "ArchiveWriter": "writes one local file",
     "Bubblewrap": "every job has `Limits.wall_s`",
     "CommandNotifier": "its timeout_s",
     "CommandWorker": "its profile's timeout_s is the job's limit",
@@ -221,14 +223,19 @@ OWN_LIMITS = {
     "GitRepositories": "every git command has a timeout",
     "KeyFolder": "computes, and reads small local files",
     "ProjectsRunner": "hands on to the runner inside it only",
+    "Placing": "a value",
     "PytestRunner": "runs sandboxed jobs only",
+    "ExportFolder": "reads files of one folder",
+    "PresentedKeys": "computes",
     "PytestServers": "runs sandboxed jobs only, and limits every trial",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",
     "Ruff": "runs sandboxed jobs only",
+    "Snapshot": "pg_dump and every statement have limits",
     "SystemClock": "asks the machine",
     "SystemIds": "computes",
     "SystemRandomness": "asks the machine",
+    "Tamper": "a value",
     "VirtualEnvironments": "runs sandboxed jobs only",
     "WebhookNotifier": "its timeout_s, for all tries together",
     "Pool": "connect and statement timeouts; its ports are guarded",

@@ -40,6 +40,9 @@ PROVENANCE = Provenance(
     media_type="application/json",
     producer=Producer(name="councilor", version="0"),
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    seq=3,
+    log_origin="councilor/test",
+    metadata={"tests": 7},
 )
 
 

@@ -8,27 +8,41 @@ Rules:
 
 from __future__ import annotations
 
+from councilor.app.audit import audit_export
+from councilor.app.backup import Backup, Progress, back_up
+from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.keys import open_keys
 from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.restore import Restoration, drill, restore
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, find_usable_git, open_repositories, open_tools, repository_lock
 
 __all__ = [
+    "Backup",
+    "Progress",
+    "Restoration",
     "Service",
     "Store",
     "Tools",
+    "audit_export",
+    "back_up",
+    "check_database",
     "database_state",
     "database_url",
+    "drill",
     "embedded_server",
     "find_usable_git",
     "migrate_database",
     "notifiers",
+    "open_keys",
     "open_repositories",
     "open_service",
     "open_store",
     "open_tools",
     "repository_lock",
+    "restore",
     "send_trial",
     "start_logs",
 ]

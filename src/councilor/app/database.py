@@ -1,7 +1,7 @@
 """Where the database is: the configured server, or the embedded one.
 
 Rules:
-- Only `database_url` and `migrate_database` start the embedded server; asking for its state starts nothing.
+- Asking for its state starts nothing; everything else starts the embedded server when it is down.
 - A URL holds a password: it is handed on, never shown.
 """
 
@@ -15,7 +15,7 @@ from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.settings import Settings
 
-__all__ = ["database_state", "database_url", "embedded_server", "external_url", "migrate_database"]
+__all__ = ["answering_url", "database_state", "database_url", "embedded_server", "external_url", "migrate_database"]
 
 
 async def database_url(settings: Settings) -> str:
@@ -25,14 +25,14 @@ async def database_url(settings: Settings) -> str:
         UnavailableError: no server answers, or it is too old.
         InputError: its schema is newer than this councilor.
     """
-    url = await _answering_url(settings)
+    url = await answering_url(settings)
     await asyncio.to_thread(migrate, url)
     return url
 
 
 async def migrate_database(settings: Settings) -> Sequence[str]:
     """Bring the schema up to date; gives the names of the migrations that were applied."""
-    return await asyncio.to_thread(migrate, await _answering_url(settings))
+    return await asyncio.to_thread(migrate, await answering_url(settings))
 
 
 async def database_state(settings: Settings) -> dict[str, object]:
@@ -60,7 +60,8 @@ def embedded_server(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.database_dir)
 
 
-async def _answering_url(settings: Settings) -> str:
+async def answering_url(settings: Settings) -> str:
+    """The URL of the database as it is, migrated or not; starts the embedded server if it is down."""
     configured = external_url(settings)
     return configured if configured is not None else await asyncio.to_thread(embedded_server(settings).up)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
 from councilor.domain.worker import WorkerProfile
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts
+from councilor.pipeline.ledger.sequencing import sequencing
 from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
@@ -45,7 +46,11 @@ async def open_service(
     """
     from councilor.adapters.dbos import DbosEngine
 
-    async with open_store(settings) as store, open_tools(settings) as tools:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        tools = await stack.enter_async_context(open_tools(settings))
+        ledger = store.ledger(metrics=tools.metrics)
+        await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
         engine = DbosEngine(
             database_url=store.url,
             ids=tools.ids,
@@ -62,7 +67,7 @@ async def open_service(
             linter=tools.linter,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
-            ledger=store.ledger(metrics=tools.metrics),
+            ledger=ledger,
             clock=tools.clock,
             ids=tools.ids,
             metrics=tools.metrics,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from councilor import __version__
@@ -19,6 +20,7 @@ from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.app.database import database_url
 from councilor.guards.deadline import with_deadline
+from councilor.guards.metering import with_metering
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.clock import Clock
@@ -27,7 +29,7 @@ from councilor.ports.log import CheckpointShelf, TransparencyLog
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.settings import Settings
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "open_store_at"]
 
 P = TypeVar("P")
 
@@ -70,6 +72,28 @@ class Store:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Open what is kept."""
     url = await database_url(settings)
+    async with open_store_at(
+        url,
+        settings,
+        keys_dir=settings.keys_dir,
+        checkpoints_dir=settings.checkpoints_dir,
+        durable=settings.storage.db_artifacts,
+    ) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_store_at(
+    url: str, settings: Settings, *, keys_dir: Path, checkpoints_dir: Path, durable: bool = True
+) -> AsyncIterator[Store]:
+    """Open what a database keeps, which need not be the configured one.
+
+    Args:
+        url: of a migrated database; secret.
+        keys_dir: the keys that its statements are checked against.
+        checkpoints_dir: where its newest checkpoint is kept.
+        durable: whether artifacts are in it; false keeps them in memory.
+    """
     clock, metrics = SystemClock(), NoMetrics()
     chosen = settings.storage.database
     pool = Pool(
@@ -79,26 +103,34 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         statement_timeout_s=chosen.statement_timeout_s,
     )
     async with pool, DatabaseEventStream(pool) as stream:
-        artifacts, log, shelf = _artifacts(settings, pool)
+        quota_bytes = settings.storage.quota_bytes
+        artifacts: ArtifactStorage = (
+            DatabaseArtifactStorage(pool, quota_bytes=quota_bytes)
+            if durable
+            else MemoryArtifactStorage(quota_bytes=quota_bytes)
+        )
+        log: TransparencyLog = (
+            MemoryTransparencyLog(artifacts)
+            if isinstance(artifacts, MemoryArtifactStorage)
+            else DatabaseTransparencyLog(pool)
+        )
+        shelf: CheckpointShelf = (
+            FolderCheckpointShelf(checkpoints_dir, settings.storage.checkpoints.folders)
+            if durable
+            else MemoryCheckpointShelf()
+        )
         yield Store(
             settings=settings,
             events=_guarded(stream, "events", clock, metrics),
-            artifacts=_guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S),
+            artifacts=with_metering(
+                _guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S), metrics=metrics
+            ),
             log=_guarded(log, "log", clock, metrics),
             shelf=_guarded(shelf, "checkpoints", clock, metrics),
-            keys=KeyFolder(settings.keys_dir),
+            keys=KeyFolder(keys_dir),
             clock=clock,
             url=url,
         )
-
-
-def _artifacts(settings: Settings, pool: Pool) -> tuple[ArtifactStorage, TransparencyLog, CheckpointShelf]:
-    quota_bytes = settings.storage.quota_bytes
-    if settings.storage.db_artifacts:
-        shelf = FolderCheckpointShelf(settings.checkpoints_dir, settings.storage.checkpoints.folders)
-        return DatabaseArtifactStorage(pool, quota_bytes=quota_bytes), DatabaseTransparencyLog(pool), shelf
-    memory = MemoryArtifactStorage(quota_bytes=quota_bytes)
-    return memory, MemoryTransparencyLog(memory), MemoryCheckpointShelf()
 
 
 def _guarded(adapter: P, port: str, clock: Clock, metrics: MetricsBackend, **methods_s: float) -> P:

@@ -31,7 +31,15 @@ from councilor.ports.repository import Repositories, Repository
 from councilor.ports.sandbox import Limits, Sandbox
 from councilor.settings import Settings
 
-__all__ = ["Tools", "find_usable_git", "open_repositories", "open_tools", "repository_lock"]
+__all__ = [
+    "Tools",
+    "find_usable_git",
+    "open_repositories",
+    "open_tools",
+    "repository_lock",
+    "temporary_dir",
+    "tidy_temporary",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +107,7 @@ class Tools:
     @asynccontextmanager
     async def temporary_run(self) -> AsyncIterator[RunFolder]:
         """Folders of a run that leaves nothing behind."""
-        with TemporaryDirectory(dir=_temporary(self.settings), prefix="inspection-") as root:
+        with TemporaryDirectory(dir=temporary_dir(self.settings), prefix="inspection-") as root:
             folder = RunFolder(root=Path(root))
             folder.scratch.mkdir()
             yield folder
@@ -144,7 +152,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
 @asynccontextmanager
 async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
     """What opens git repositories."""
-    async with _tidy(settings, _temporary(settings)) as scratch:
+    async with tidy_temporary(settings) as scratch:
         yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
 
 
@@ -164,8 +172,14 @@ def repository_lock(settings: Settings) -> RepositoryLock:
     return RepositoryLock(settings.data_dir / "locks", clock=SystemClock())
 
 
-def _temporary(settings: Settings) -> Path:
+def temporary_dir(settings: Settings) -> Path:
+    """Where what no process leaves behind is put, inside `tidy_temporary`."""
     return settings.data_dir / "temporary"
+
+
+def tidy_temporary(settings: Settings) -> AbstractAsyncContextManager[Path]:
+    """Be in the folder of temporary files, and first remove what dead processes left there."""
+    return _tidy(settings, temporary_dir(settings))
 
 
 def _tidy(settings: Settings, folder: Path) -> AbstractAsyncContextManager[Path]:

@@ -37,6 +37,24 @@ class RetentionRule:
     keep_last: int | None = None
     """The newest versions of each name in a task that stay whatever their age; None: age alone decides."""
 
+    @property
+    def lets_go(self) -> bool:
+        """Whether it ever lets bytes go: it has a limit, and its kind is not kept without end."""
+        return self.kind not in ALWAYS_KEPT and (self.max_age is not None or self.keep_last is not None)
+
+    def created_before(self, now: datetime) -> datetime | None:
+        """Only what was created before then may go; None: age does not matter."""
+        return None if self.max_age is None else now - self.max_age
+
+    def __str__(self) -> str:
+        """The rule in words."""
+        limits = []
+        if self.max_age is not None:
+            limits.append(f"older than {self.max_age / timedelta(days=1):g} days")
+        if self.keep_last is not None:
+            limits.append(f"not among the newest {self.keep_last} of its name")
+        return f"{self.kind.value}: {' and '.join(limits) or 'kept'}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LegalHold:

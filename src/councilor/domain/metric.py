@@ -180,7 +180,7 @@ _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
 _GATE = _open("gate", 12)
 _SANDBOX = _open("sandbox", 4)
-_OPERATION = _closed("operation", ("put", "get"))
+_OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
 _STEP_OUTCOME = _closed("outcome", ("finished", "failed", "timed_out", "cancelled"))
 _PORT_ERROR = _closed("error", ("deadline", "unavailable", "integrity", "input", "not_found", "unexpected"))
@@ -223,7 +223,7 @@ _ENTRIES = (
         _open("channel", 2),
         _closed("outcome", ("sent", "failed")),
     ),
-    _count("v3.artifact.bytes", "Bytes of artifacts moved.", _OPERATION, unit=Unit.BYTES),
+    _count("v3.artifact.bytes", "Bytes of artifacts stored, read and erased.", _OPERATION, unit=Unit.BYTES),
     Metric(id="v3.log.size", kind=MetricKind.GAUGE, unit=Unit.COUNT, help="Leaves of the transparency log."),
     _seconds(
         "v3.log.sequence",
@@ -255,9 +255,9 @@ _ENTRIES = (
         "v3.port.seconds",
         "Time of one guarded call to a backend, failed ones included.",
         _open("port", 12),
-        _open("method", 12),
+        _open("method", 48),
         buckets=_CALL_S,
-        most_sets=28,
+        most_sets=30,
     ),
     _count(
         "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36

@@ -23,7 +23,7 @@ from typing import Any
 
 import rfc8785
 
-from councilor.domain.artifact import ArtifactInput, ArtifactKind
+from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
 from councilor.errors import BrokenChainError
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Envelope",
     "Producer",
     "Provenance",
+    "artifact_of_statement",
     "digest",
     "encode_for_signing",
     "hash_inputs",
@@ -187,6 +188,46 @@ class Envelope:
             if statement.get(key) not in known:
                 raise BrokenChainError(f"The statement's {key} is {statement.get(key)!r}, not {known[0]!r}.")
         return statement
+
+
+def artifact_of_statement(statement: bytes, *, size_bytes: int) -> ExecutionArtifact:
+    """The artifact that a statement describes; its size, which no statement names, is given.
+
+    Nothing is verified: that is for who has the key.
+
+    Raises:
+        BrokenChainError: it is no statement about an artifact.
+    """
+    envelope = Envelope.load(statement)
+    content = envelope.statement()
+    try:
+        (subject,) = content["subject"]
+        predicate = content["predicate"]
+        return ExecutionArtifact(
+            id=str(predicate["artifact_id"]),
+            task_id=str(predicate["task_id"]),
+            run_id=str(predicate["run_id"]),
+            attempt=predicate["attempt"],
+            kind=ArtifactKind(predicate["kind"]),
+            name=str(subject["name"]),
+            parent_id=predicate["parent_id"],
+            inputs=tuple(
+                ArtifactInput(artifact_id=item["artifact_id"], output_hash=item["sha256"], role=item["role"])
+                for item in predicate["inputs"]
+            ),
+            input_hash=str(predicate["input_hash"]),
+            output_hash=str(predicate["output_hash"]),
+            tree=predicate["tree"],
+            media_type=str(predicate["media_type"]),
+            size_bytes=size_bytes,
+            created_at=datetime.fromisoformat(predicate["created_at"]),
+            statement=statement,
+            keyid=envelope.keyid,
+            seq=predicate.get("seq"),
+            metadata=predicate.get("metadata", {}),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenChainError(f"The statement does not describe an artifact: {error!r}") from error
 
 
 def _inputs_json(inputs: Sequence[ArtifactInput]) -> Any:

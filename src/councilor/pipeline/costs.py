@@ -20,6 +20,7 @@ from councilor.domain.accounting import account
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.event import Event
 from councilor.domain.task import TaskHead
+from councilor.errors import ErasedError
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
 
@@ -127,6 +128,9 @@ async def _evidence_s(items: Sequence[ExecutionArtifact], artifacts: ArtifactSto
     base = next((item for item in items if item.name == "tests/base"), None)
     if not measured or base is None:
         return sum(measured)
-    baseline = json.loads(await artifacts.read(base.id))
+    try:
+        baseline = json.loads(await artifacts.read(base.id))
+    except ErasedError:
+        return max(measured)  # how much of the others was the base's run is not known any more
     repeated = len(measured) - (0 if baseline.get("reused") else 1)
     return max(0.0, sum(measured) - float(baseline["evidence"]["duration_s"]) * repeated)

@@ -52,6 +52,10 @@ class ArtifactStorage(Protocol):
         """
         ...
 
+    async def fetch(self, artifact_id: str) -> tuple[ExecutionArtifact, bytes]:
+        """The artifact together with its bytes, which are checked; as `get` and `read`, in one journey."""
+        ...
+
     def stream(self, artifact_id: str) -> AsyncGenerator[bytes, None]:
         """Its bytes in chunks of at most 1 MiB, none empty; the last one only after all were checked. As `read`."""
         ...

@@ -6,6 +6,7 @@ repository's objects. Hooks, filters, attributes and fsmonitor of either never r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,13 @@ class Commit:
     hash: str
     tree: str
     subject: str
+    message: str
+    """All of it, the subject and trailers included."""
+
+    def trailer(self, name: str) -> str | None:
+        """The value of its last trailer of that name; None when it has none."""
+        found = re.findall(rf"^{re.escape(name)}: (.*)$", self.message.rstrip().rpartition("\n\n")[2], re.MULTILINE)
+        return found[-1] if found else None
 
 
 class Repository(Protocol):

@@ -33,6 +33,7 @@ from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, Port, ProfileName, Seconds, VariableName, checked_truth
 from councilor.settings.notifying import NotifySettings
+from councilor.settings.retention import RetentionSettings
 
 __all__ = ["Settings", "default_data_dir"]
 
@@ -111,6 +112,7 @@ class Storage(Block):
     quota_bytes: PositiveInt | None = Field(
         description="What the bytes of artifacts may take in the database; null: no limit."
     )
+    retention: RetentionSettings
     checkpoints: CheckpointSettings
     database: Database
 

@@ -92,4 +92,9 @@ def parse_commit(name: str, content: bytes) -> Commit:
     head, _, message = content.partition(b"\n\n")
     subject = message.strip().split(b"\n\n")[0].replace(b"\n", b" ")
     tree = head.split(b"\n", 1)[0].removeprefix(b"tree ")
-    return Commit(hash=name, tree=tree.decode(), subject=subject.decode("utf-8", "replace"))
+    return Commit(
+        hash=name,
+        tree=tree.decode(),
+        subject=subject.decode("utf-8", "replace"),
+        message=message.decode("utf-8", "replace"),
+    )

@@ -105,6 +105,10 @@ class MemoryArtifactStorage:
             raise HashMismatchError(f"The bytes of artifact {artifact_id} were altered.")
         return body
 
+    async def fetch(self, artifact_id: str) -> tuple[ExecutionArtifact, bytes]:
+        """The artifact and its bytes, checked."""
+        return self._require(artifact_id), await self.read(artifact_id)
+
     async def stream(self, artifact_id: str) -> AsyncGenerator[bytes, None]:
         """Its bytes in chunks, after all were checked."""
         body = await self.read(artifact_id)

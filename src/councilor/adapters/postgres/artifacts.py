@@ -15,10 +15,12 @@ import math
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg import errors
+from psycopg.types.numeric import Int4
 
 from councilor.adapters.postgres import keeping, kinship, queries
 from councilor.adapters.postgres.blobs import (
@@ -27,6 +29,7 @@ from councilor.adapters.postgres.blobs import (
     Packed,
     add_chunks,
     pack,
+    read_blob,
     stream_blob,
 )
 from councilor.adapters.postgres.pool import Connection, Pool
@@ -147,24 +150,29 @@ class DatabaseArtifactStorage:
 
     async def read(self, artifact_id: str) -> bytes:
         """Its bytes, checked."""
-        async with aclosing(self.stream(artifact_id)) as chunks:
-            found = [chunk async for chunk in chunks]
-        return found[0] if len(found) == 1 else b"".join(found)
+        return await read_blob(self._pool, Blob(*await self._row(queries.READ_BLOB, artifact_id)), artifact_id)
+
+    async def fetch(self, artifact_id: str) -> tuple[ExecutionArtifact, bytes]:
+        """The artifact and its bytes, checked, in one journey."""
+        row = await self._row(queries.FETCH_ARTIFACT, artifact_id)
+        blob = Blob(*row[-len(fields(Blob)) :])
+        return artifact_of_row(row[: -len(fields(Blob))]), await read_blob(self._pool, blob, artifact_id)
 
     async def stream(self, artifact_id: str) -> AsyncGenerator[bytes, None]:
         """Its bytes in chunks, the last one after all were checked."""
-        row = None
-        if is_id(artifact_id):
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(queries.READ_BLOB, [artifact_id], binary=True)
-                row = await cursor.fetchone()
-        if row is None:
-            raise NotFoundError(f"There is no artifact {artifact_id}.", hint="`councilor artifacts list` shows them.")
-        digest, size, codec, inline_body, erased_at = row
-        blob = Blob(sha256=digest, size=size, codec=codec, inline_body=inline_body, erased_at=erased_at)
+        blob = Blob(*await self._row(queries.READ_BLOB, artifact_id))
         async with aclosing(stream_blob(self._pool, blob, artifact_id)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def _row(self, query: LiteralString, artifact_id: str) -> Sequence[Any]:
+        row = None
+        if is_id(artifact_id):
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(query, [artifact_id], binary=True)).fetchone()
+        if row is None:
+            raise NotFoundError(f"There is no artifact {artifact_id}.", hint="`councilor artifacts list` shows them.")
+        return row
 
     async def latest_for_task(self, task_id: str) -> Sequence[ExecutionArtifact]:
         """The newest artifact of each name, newest first."""
@@ -197,19 +205,20 @@ class DatabaseArtifactStorage:
         if not 1 <= limit <= LARGEST_PAGE:
             raise InputError(f"A page has 1 to {LARGEST_PAGE} artifacts, not {limit}.", field="limit")
         after = None if cursor is None else read_cursor(wanted, cursor)
-        found = await self._select(
-            queries.LIST_ARTIFACTS,
-            {
-                "task_id": wanted.task_id,
-                "kind": wanted.kind.value if wanted.kind else None,
-                "name": wanted.name,
-                "tree": wanted.tree,
-                "since": wanted.since,
-                "until": wanted.until,
-                "after": after,
-                "limit": limit + 1,
-            },
-        )
+        values = {
+            "task_id": wanted.task_id,
+            "kind": wanted.kind.value if wanted.kind else None,
+            "name": wanted.name,
+            "tree": wanted.tree,
+            "since": wanted.since,
+            "until": wanted.until,
+            "after": after,
+        }
+        query = queries.LIST_ARTIFACTS
+        for field, condition in queries.LIST_CONDITIONS.items():
+            if values[field] is not None:
+                query += condition
+        found = await self._select(query + queries.LIST_ORDER, values | {"limit": Int4(limit + 1)})
         items = found[:limit]
         return ArtifactPage(items=items, cursor=write_cursor(wanted, items[-1].id) if len(found) > limit else None)
 
@@ -322,7 +331,7 @@ class DatabaseArtifactStorage:
 async def _select(
     connection: Connection, query: LiteralString, values: Sequence[Any] | Mapping[str, Any]
 ) -> list[ExecutionArtifact]:
-    cursor = await connection.execute(query, values)
+    cursor = await connection.execute(query, values, binary=True)
     return [artifact_of_row(row) for row in await cursor.fetchall()]
 
 

@@ -29,7 +29,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["Blob", "Packed", "add_chunks", "pack", "stream_blob"]
+__all__ = ["Blob", "Packed", "add_chunks", "pack", "read_blob", "stream_blob"]
 
 RAW, ZSTD = "raw", "zstd"
 WORTH_COMPRESSING_BYTES = 512
@@ -47,9 +47,9 @@ class Packed:
     data: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes that the database has, or had."""
+    """Bytes that the database has, or had; the fields are the columns of `queries.READ_BLOB`."""
 
     sha256: bytes
     size: int
@@ -75,6 +75,17 @@ async def add_chunks(connection: Connection, digest: bytes, codec: str, chunks: 
         data = await asyncio.to_thread(zstd.compress, chunk, LEVEL) if codec == ZSTD else chunk
         await connection.execute(queries.ADD_CHUNK, [digest, seq, data])
         seq += 1
+
+
+async def read_blob(pool: Pool, blob: Blob, artifact_id: str) -> bytes:
+    """All the bytes, checked. Errors: those of `stream_blob`."""
+    if blob.inline_body is None or len(blob.inline_body) >= WORTH_A_THREAD_BYTES:
+        async with aclosing(stream_blob(pool, blob, artifact_id)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+    body = await _unpacked(blob.inline_body, blob.codec, artifact_id)
+    if (len(body), sha256(body).digest()) != (blob.size, blob.sha256):
+        raise HashMismatchError(f"The bytes of artifact {artifact_id} were altered.")
+    return body
 
 
 async def stream_blob(pool: Pool, blob: Blob, artifact_id: str) -> AsyncGenerator[bytes, None]:

@@ -8,7 +8,7 @@ Rules:
 - Only processes whose working folder is this data folder are ever signalled, through `pg_ctl`, never with SIGKILL.
 - For root the folder belongs to root and may be passed through; what is inside belongs to the server's user alone.
 
-What it does not do: serve other machines, upgrade data of another major version, or back up.
+What it does not do: serve other machines, or upgrade data of another major version.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ class EmbeddedPostgres:
         self._timeout_s = timeout_s
         self._log = ServerLog(self._folder / "server.log")
 
+    @property
+    def copies(self) -> Path:
+        """Where the programs are copied when the server's account cannot reach them."""
+        return self._folder / f"postgresql-{MAJOR_VERSION}"
+
     def up(self) -> str:
         """Start the server, or join it when it runs; gives the URL of the database `councilor`.
 
@@ -151,7 +156,7 @@ class EmbeddedPostgres:
         return Path("/tmp") / f"councilor-{sha256(os.fsencode(self._folder)).hexdigest()[:16]}"  # noqa: S108
 
     def _programs(self) -> Programs:
-        return find_programs(server_account(), copies=self._folder / f"postgresql-{MAJOR_VERSION}")
+        return find_programs(server_account(), copies=self.copies)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -26,7 +26,7 @@ from councilor.adapters.postgres.pool import connection_string
 from councilor.adapters.postgres.programs import BACKEND
 from councilor.errors import InputError, IntegrityError, UnavailableError
 
-__all__ = ["Migration", "migrate", "packaged_migrations"]
+__all__ = ["Migration", "find_missing", "migrate", "packaged_migrations"]
 
 LOCK_KEY = 0x636F756E63696C  # "council"
 FILE_NAME = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
@@ -82,11 +82,11 @@ def migrate(url: str, *, migrations: Sequence[Migration] | None = None, timeout_
     )
     with translated(deadline_s=timeout_s), psycopg.connect(text, autocommit=True) as connection:
         check_server(connection.info.server_version)
-        if not _missing(known, _applied(connection)):
+        if not find_missing(known, _applied(connection)):
             return []
         connection.execute(queries.LOCK_MIGRATIONS, [LOCK_KEY])  # given back when the connection closes
         connection.execute(queries.CREATE_MIGRATION_LEDGER)
-        missing = _missing(known, _applied(connection))  # another migrator may have been here
+        missing = find_missing(known, _applied(connection))  # another migrator may have been here
         for migration in missing:
             _apply(connection, migration)
         return [migration.name for migration in missing]
@@ -99,8 +99,16 @@ def _applied(connection: SyncConnection) -> Mapping[int, tuple[str, bytes]]:
     return {int(str(number)): (str(name), bytes(digest)) for number, name, digest in rows}  # type: ignore[call-overload]
 
 
-def _missing(known: Sequence[Migration], applied: Mapping[int, tuple[str, bytes]]) -> Sequence[Migration]:
-    """What is still to be applied, after a check of what was."""
+def find_missing(known: Sequence[Migration], applied: Mapping[int, tuple[str, bytes]]) -> Sequence[Migration]:
+    """What is still to be applied, after a check of what was.
+
+    Args:
+        applied: the ledger: number -> name and SHA-256 (32 bytes).
+
+    Raises:
+        IntegrityError: an applied file was edited.
+        InputError: the database is of a newer release.
+    """
     by_number = {migration.number: migration for migration in known}
     for number, (name, digest) in sorted(applied.items()):
         if number not in by_number:

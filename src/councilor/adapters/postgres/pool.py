@@ -2,17 +2,22 @@
 
 Rules:
 - Every connection has a connect timeout, a statement timeout, an application name and the time zone UTC.
-- A connection is checked before it is given out: after a restart of the server nobody gets a dead one.
+- A connection that the server ended, or that was idle for a second, is checked before it is given out: after a restart
+  of the server nobody gets a dead one, and who works without a pause does not pay for it.
 - Outside `transaction` each statement commits by itself.
 - Leaving `connection` or `transaction` with an exception of psycopg raises one of ours.
 """
 
 from __future__ import annotations
 
+import math
+import selectors
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
@@ -23,6 +28,7 @@ from councilor.adapters.postgres.failures import check_server, translated, url_p
 __all__ = ["Connection", "Pool", "connection_string"]
 
 Connection = AsyncConnection[tuple[Any, ...]]
+IDLE_S = 1.0
 
 
 def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s: float, application_name: str) -> str:
@@ -70,6 +76,7 @@ class Pool:
         )
         self._connect_timeout_s = connect_timeout_s
         self._statement_timeout_s = statement_timeout_s
+        self._used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._connection_string,
             min_size=1,
@@ -77,8 +84,20 @@ class Pool:
             open=False,
             timeout=connect_timeout_s,
             kwargs={"autocommit": True},
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
+            reset=self._note_use,
         )
+
+    async def _check(self, connection: Connection) -> None:
+        # a server that ended the connection has said so by now, which makes its socket readable
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection.fileno(), selectors.EVENT_READ)
+            told = selector.select(0)
+        if told or time.monotonic() - self._used_at.get(connection, -math.inf) > IDLE_S:
+            await AsyncConnectionPool.check_connection(connection)
+
+    async def _note_use(self, connection: Connection) -> None:
+        self._used_at[connection] = time.monotonic()
 
     async def open(self) -> None:
         """Connect.

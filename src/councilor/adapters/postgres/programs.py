@@ -6,20 +6,23 @@ Rules:
 - PostgreSQL refuses to run as root; as root it runs as the system user `pgserver`, which is made when missing.
 - Where that user cannot reach the wheel (a virtual environment under /root), the programs are copied once into our own
   folder. No permission of a folder that is not ours is ever changed.
-- Programs get a closed environment (no `PG*` variables), no input and a session of their own.
+- Programs get a closed environment (no `PG*` variables of the caller) and a session of their own.
 
 Source: PostgreSQL 18 manual, 18.1 (the user account) and the references of `initdb` and `pg_ctl`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from councilor.errors import UnavailableError
 
@@ -28,6 +31,7 @@ __all__ = ["BACKEND", "MAJOR_VERSION", "SERVER_USER", "Account", "Programs", "fi
 BACKEND = "postgres"
 MAJOR_VERSION = 18
 SERVER_USER = "pgserver"
+CLOSED_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,11 +64,10 @@ class Programs:
             OSError: it cannot be started.
             subprocess.TimeoutExpired: it did not end within `timeout_s` seconds.
         """
-        account = self.account
-        return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(
             [str(self.folder / name), *arguments],
             cwd=cwd,
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            env=CLOSED_ENVIRONMENT,
             input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -72,10 +75,38 @@ class Programs:
             errors="replace",
             timeout=timeout_s,
             check=False,
-            start_new_session=True,
-            umask=0o077,
-            **({} if account.is_self else {"user": account.uid, "group": account.gid, "extra_groups": []}),
+            **self._apart(),
         )
+
+    async def start(
+        self, name: str, *arguments: str, environment: Mapping[str, str], buffer_bytes: int
+    ) -> asyncio.subprocess.Process:
+        """Start one program with pipes for its input and both its outputs.
+
+        Args:
+            environment: what it needs besides the closed environment; secrets go here, never into `arguments`.
+            buffer_bytes: of its output that wait to be read.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        return await asyncio.create_subprocess_exec(
+            str(self.folder / name),
+            *arguments,
+            cwd="/",
+            env=CLOSED_ENVIRONMENT | dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            limit=buffer_bytes,
+            **self._apart(),
+        )
+
+    def _apart(self) -> dict[str, Any]:
+        """A session of its own, files for its owner only, and the server's account."""
+        account = self.account
+        switch = {} if account.is_self else {"user": account.uid, "group": account.gid, "extra_groups": []}
+        return {"start_new_session": True, "umask": 0o077} | switch
 
 
 def server_account() -> Account:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
+from psycopg.types.numeric import Int4, Int8
+
 from councilor.domain.artifact import ArtifactInput, ArtifactKind, ExecutionArtifact
 from councilor.domain.metadata import canonical_metadata
 
@@ -20,7 +22,8 @@ def row_of_artifact(artifact: ExecutionArtifact) -> dict[str, Any]:
         "id": artifact.id,
         "task_id": artifact.task_id,
         "run_id": artifact.run_id,
-        "attempt": artifact.attempt,
+        # an integer's own size would choose its type, and each choice be a statement of its own to prepare
+        "attempt": Int4(artifact.attempt),
         "kind": artifact.kind.value,
         "name": artifact.name,
         "parent_id": artifact.parent_id,
@@ -28,11 +31,11 @@ def row_of_artifact(artifact: ExecutionArtifact) -> dict[str, Any]:
         "output_hash": bytes.fromhex(artifact.output_hash),
         "tree": artifact.tree,
         "media_type": artifact.media_type,
-        "size_bytes": artifact.size_bytes,
+        "size_bytes": Int8(artifact.size_bytes),
         "created_at": artifact.created_at,
         "statement": artifact.statement,
         "keyid": bytes.fromhex(artifact.keyid),
-        "seq": artifact.seq,
+        "seq": None if artifact.seq is None else Int4(artifact.seq),
         "metadata": canonical_metadata(artifact.metadata).decode(),
         "input_ids": [item.artifact_id for item in artifact.inputs],
         "input_roles": [item.role for item in artifact.inputs],

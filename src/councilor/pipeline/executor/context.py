@@ -122,9 +122,7 @@ class RunContext:
 
     async def read(self, artifact_id: str) -> bytes:
         """An artifact's bytes."""
-        body = await self.parts.ledger.storage.read(artifact_id)
-        self.parts.metrics.counter("v3.artifact.bytes", {"operation": "get"}, len(body))
-        return body
+        return await self.parts.ledger.storage.read(artifact_id)
 
 
 def open_narrator(parts: Parts, run_id: str) -> Narrator:

@@ -156,16 +156,36 @@ async def _verdict(
         return verdict, stored
     context.narrator.note(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
     verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics)
+    waivers = await _record_waivers(context, verdict)
     artifact = await context.ledger.record(
         ArtifactKind.VERDICT,
         name,
         as_json(verdict),
         tree=verdict.tree,
         parent=case_artifact,
-        inputs=[(case_artifact, "case")],
+        inputs=[(case_artifact, "case"), *((waiver, "waiver") for waiver in waivers)],
     )
     _note_verdict(context, verdict, artifact)
     return verdict, artifact
+
+
+async def _record_waivers(context: RunContext, verdict: Verdict) -> list[ExecutionArtifact]:
+    """Each waiver that the verdict rests on, as an artifact of its own with a statement of its own."""
+    recorded = []
+    by_id = {waiver.id: waiver for waiver in context.rules.waivers}
+    for waiver_id in sorted(set(verdict.waivers_used) & set(by_id)):
+        artifact = await context.ledger.find(f"waiver/{waiver_id}")
+        if artifact is None:
+            artifact = await context.ledger.record(
+                ArtifactKind.WAIVER,
+                f"waiver/{waiver_id}",
+                as_json(by_id[waiver_id].model_dump(mode="json")),
+                tree=context.task.base_tree,
+                parent=await context.ledger.find("spec"),
+            )
+            note_stored(context, artifact)
+        recorded.append(artifact)
+    return recorded
 
 
 def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> None:

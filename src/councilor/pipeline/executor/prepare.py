@@ -32,6 +32,7 @@ async def prepare(context: RunContext) -> JsonValue:
             context.task.spec_text.encode(),
             media_type="application/yaml",
             tree=context.task.base_tree,
+            metadata={"base_commit": context.task.base_commit, "spec_id": context.task.spec_id},
         )
         note_stored(context, spec)
         environment = await context.environment()

@@ -3,15 +3,20 @@
 Rules:
 - Only a verdict of `accept` on exactly this tree publishes, only when artifacts are durable, and never a push.
 - The commit names its verdict and the verdict's statement in trailers; the same verdict always makes the same commit.
+- It also carries the oldest signed checkpoint of the log that covers the verdict: whoever has the commit has a witness
+  outside the database.
 """
 
 from __future__ import annotations
 
 from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.domain.provenance import digest
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision, Verdict
+from councilor.errors import IntegrityError
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.ledger.verification import CHECKPOINT_TRAILER, STATEMENT_TRAILER
 
 __all__ = ["publish"]
 
@@ -24,23 +29,36 @@ async def publish(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     if not context.parts.ledger.storage.durable:
         return None
     async with context.narrator.phase(TaskState.PUBLISHING):
+        checkpoint = await _covering(context, artifact)
         return await context.repository.publish(
             tree=verdict.tree,
             base=context.base,
             branch=task.branch,
-            message=_message(context, verdict, artifact),
+            message=_message(context, verdict, artifact, checkpoint),
             author=f"{task.worker} <{task.worker}@localhost>",
         )
 
 
-def _message(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> str:
+async def _covering(context: RunContext, artifact: ExecutionArtifact) -> SignedCheckpoint:
+    """The oldest checkpoint that has the verdict's statement as a leaf; never another one once there is one."""
+    log = context.parts.ledger.log
+    await context.parts.ledger.sequence()
+    entry = (await log.entries([artifact.id])).get(artifact.id)
+    covering = await log.covering(entry.index) if entry is not None else None
+    if covering is None:
+        raise IntegrityError(f"The statement of verdict {artifact.name} is not in the log.")
+    return covering
+
+
+def _message(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact, checkpoint: SignedCheckpoint) -> str:
     task, spec = context.task, context.spec
     criteria = "\n".join(f"- {item.id}: {item.then}" for item in spec.acceptance)
     trailers = {
         "Councilor-Task": task.id,
         "CAWS-Spec": spec.id,
         "CAWS-Verdict-Id": verdict.id,
-        "Provenance-Statement": f"sha256:{digest(artifact.statement)}",
+        STATEMENT_TRAILER: f"sha256:{digest(artifact.statement)}",
+        CHECKPOINT_TRAILER: checkpoint.trailer(),
         "Co-authored-by": "councilor <councilor@localhost>",
     }
     subject = " ".join(task.title.split())

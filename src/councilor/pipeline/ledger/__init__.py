@@ -1,9 +1,32 @@
-"""The ledger: records artifacts with signed statements, verifies what was recorded, and exports it."""
+"""The ledger: records artifacts with signed statements, verifies what was recorded, exports it, and lets bytes go."""
 
 from __future__ import annotations
 
-from councilor.pipeline.ledger.export import export_task
+from councilor.pipeline.ledger.export import ExportSource, export_task
+from councilor.pipeline.ledger.finding import Finding, Verification
+from councilor.pipeline.ledger.override import record_override
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
-from councilor.pipeline.ledger.verification import Finding, Verification, verified_body, verify_task
+from councilor.pipeline.ledger.retention import Collected, Collector
+from councilor.pipeline.ledger.verification import verified_body, verify_record, verify_task
+from councilor.pipeline.ledger.wholeness import WholeVerification, missing_leaves, verify_all, verify_log
+from councilor.pipeline.ledger.witness import LogWitness
 
-__all__ = ["Finding", "Ledger", "TaskLedger", "Verification", "export_task", "verified_body", "verify_task"]
+__all__ = [
+    "Collected",
+    "Collector",
+    "ExportSource",
+    "Finding",
+    "Ledger",
+    "LogWitness",
+    "TaskLedger",
+    "Verification",
+    "WholeVerification",
+    "export_task",
+    "missing_leaves",
+    "record_override",
+    "verified_body",
+    "verify_all",
+    "verify_log",
+    "verify_record",
+    "verify_task",
+]

@@ -51,6 +51,8 @@ class Ledger:
     """councilor's own version, for the producer field."""
     verifier: Verifier | None = None
     """Knows the keys of this store; without it nothing that was recorded before is used again."""
+    recorded: asyncio.Event = field(default_factory=asyncio.Event, compare=False, repr=False)
+    """Set whenever something was recorded that is not in the log yet."""
 
     def of_task(self, task_id: str, *, run_id: str, attempt: int = 1) -> TaskLedger:
         """The same ledger, bound to one run of a task."""
@@ -151,7 +153,7 @@ class TaskLedger:
         async with self._turn:
             artifact = await self._store(provenance, size_bytes, body)
         self._recorded[artifact.id] = artifact
-        ledger.metrics.counter("v3.artifact.bytes", {"operation": "put"}, size_bytes)
+        ledger.recorded.set()
         ledger.metrics.counter("v3.ledger.statements", {"kind": kind.value})
         return artifact
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -18,12 +17,12 @@ from councilor.domain.task import TaskHead
 from councilor.errors import InputError
 from councilor.pipeline.costs import Costs, TaskCosts, add_up, costs_of, group_by, heads_since
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.moments import parse_moment
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
 __all__ = ["report"]
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 COLUMNS = ("rounds", "tokens", "US$", "worker s", "evidence s", "council s", "preparing s", "waiting s", "other s")
 
 
@@ -41,7 +40,7 @@ def report(
     async def body(session: Session) -> ExitCode:
         if as_csv and as_json:
             raise InputError("--csv and --json exclude each other.", field="csv", hint="Choose one.")
-        begin = _moment(since, datetime.now(UTC))
+        begin = parse_moment(since, datetime.now(UTC), field="since")
         async with open_store(session.settings) as store:
             if tasks:
                 ids = dict.fromkeys([await find_task(store.events, task) for task in tasks])
@@ -53,18 +52,6 @@ def report(
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    if found := re.fullmatch(r"([0-9]{1,5})([mhdw])", text):
-        return now - timedelta(**{UNITS[found[2]]: int(found[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"{text!r} is no time.", field="since", hint="For example 24h, 7d, or 2026-01-31 (UTC)."
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show(items: Sequence[TaskCosts], output: Output, *, as_csv: bool) -> None:

@@ -1,4 +1,4 @@
-"""`db up|down|status|migrate`: the database, embedded or external."""
+"""`db up|down|status|migrate`, and `check|backup|restore` from beside: the database, embedded or external."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from councilor.app import database_state, database_url, embedded_server, migrate_database
 from councilor.errors import InputError
 from councilor.settings import Settings
+from councilor.surfaces.cli.backup import backup, check, restore
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute
 
@@ -64,6 +65,11 @@ def migrate(context: typer.Context, as_json: AsJson = False) -> None:
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
+
+
+db_app.command("check")(check)
+db_app.command("backup")(backup)
+db_app.command("restore")(restore)
 
 
 async def _say_state(session: Session) -> ExitCode:

@@ -11,6 +11,7 @@ import typer
 from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
+from councilor.surfaces.cli.artifacts import artifacts_app
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
@@ -21,10 +22,13 @@ from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.override import override
+from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
+from councilor.surfaces.cli.verify import verify
 
 __all__ = ["app", "main"]
 
@@ -77,7 +81,8 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
-app.command()(tasks.verify)
+app.command()(verify)
+app.command()(override)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)
@@ -86,8 +91,10 @@ app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
+app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
+app.add_typer(provenance_app, name="provenance")
 
 
 def main() -> None:

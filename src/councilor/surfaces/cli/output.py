@@ -11,10 +11,11 @@ Rules:
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -50,6 +51,12 @@ def _json_text(data: JsonValue) -> str:
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
     text = json.dumps(data, ensure_ascii=not is_unicode, indent=2)
     return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 class Output:
@@ -98,9 +105,18 @@ class Output:
         if sys.stdout.isatty():
             self.line(data.decode("utf-8", "replace"))
         else:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            _write(data)
+
+    async def raw_stream(self, chunks: AsyncIterator[bytes]) -> None:
+        """As `raw`, for bytes of any size."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace") if sys.stdout.isatty() else None
+        async for chunk in chunks:
+            if decoder:
+                sys.stdout.write(safe(decoder.decode(chunk)))
+            else:
+                _write(chunk)
+        if decoder:
+            sys.stdout.write(safe(decoder.decode(b"", final=True)) + "\n")
 
     def note(self, text: str, *, style: str = "dim") -> None:
         """Print a remark on standard error."""

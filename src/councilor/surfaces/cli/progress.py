@@ -5,14 +5,15 @@ On a terminal one line with a spinner shows what is going on now; elsewhere each
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from councilor.domain.event import Event, EventType
 from councilor.surfaces.cli.output import Output, safe
 
-__all__ = ["show_progress"]
+__all__ = ["counted", "show_progress"]
 
 
 async def show_progress(events: AsyncIterator[Event], output: Output) -> None:
@@ -68,3 +69,15 @@ def describe(event: Event) -> str:
         case _:
             text = ""
     return safe(text).replace("\n", " ")
+
+
+@contextmanager
+def counted(output: Output, description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere; gives what is told how much is done, and of how much."""
+    if output.as_json or not output.notes.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=output.notes, transient=True) as progress:
+        bar = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(bar, completed=min(done, total), total=total)

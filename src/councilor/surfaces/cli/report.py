@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from councilor.app import Store
-from councilor.domain.artifact import ExecutionArtifact
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.gate import GateResult
 from councilor.domain.task import TaskHead
 from councilor.domain.verdict import Decision, Verdict
+from councilor.errors import ErasedError
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output, one_line
 
@@ -31,6 +32,8 @@ class Judged:
     artifacts: tuple[ExecutionArtifact, ...]
     verdict: Verdict | None
     claims: tuple[CheckedClaim, ...]
+    overrides: tuple[dict[str, Any], ...]
+    """What people decided about it since, oldest first; unverified."""
 
     def json(self) -> JsonValue:
         """As JSON data; artifacts without their statements' bytes."""
@@ -51,6 +54,7 @@ class Judged:
             "task": encode(self.head),
             "verdict": encode(self.verdict) if self.verdict else None,
             "claims": [encode(item) for item in self.claims],
+            "overrides": list(self.overrides),
             "artifacts": artifacts,
         }
 
@@ -65,12 +69,24 @@ async def load_judged(store: Store, head: TaskHead) -> Judged:
         artifacts=artifacts,
         verdict=decode(Verdict, verdict) if verdict else None,
         claims=tuple(decode(CheckedClaim, item) for item in claims or ()),
+        overrides=tuple(
+            [
+                json.loads(await store.artifacts.read(item.id))
+                for item in artifacts
+                if item.kind is ArtifactKind.OVERRIDE
+            ]
+        ),
     )
 
 
 async def _latest(store: Store, artifacts: tuple[ExecutionArtifact, ...], prefix: str) -> Any:
     named = [item for item in artifacts if item.name.startswith(prefix)]
-    return json.loads(await store.artifacts.read(named[-1].id)) if named else None
+    if not named:
+        return None
+    try:
+        return json.loads(await store.artifacts.read(named[-1].id))
+    except ErasedError:  # claims may go; a verdict never does
+        return None
 
 
 async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
@@ -100,6 +116,8 @@ def show_why(judged: Judged, output: Output) -> None:
         output.line("There is no verdict yet.")
         return
     _show_decision(verdict, output)
+    for item in judged.overrides:
+        output.line(f"  {item['by']} (unverified) says {item['decision']}: {item['reason']}", style="bold yellow")
     output.line(f"  tree {verdict.tree}, P = {verdict.probability:.4f}, threshold {verdict.threshold:g}")
     output.line(f"  weights {verdict.weights_version}, decided in {verdict.consensus_s * 1000:.1f} ms")
     show_gates(verdict.gates, output)

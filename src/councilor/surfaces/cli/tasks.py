@@ -1,4 +1,4 @@
-"""Commands about tasks that were submitted: list, show, diff, apply, verify, clean."""
+"""Commands about tasks that were submitted: list, show, diff, apply, clean."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
-from councilor.pipeline.ledger import verify_task
 from councilor.ports.events import EventStream
-from councilor.ports.repository import Repositories, Repository
 from councilor.surfaces.cli.exits import ExitCode
-from councilor.surfaces.cli.export import write_export
 from councilor.surfaces.cli.report import load_judged, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
-__all__ = ["apply", "clean", "diff", "list_tasks", "show", "verify"]
+__all__ = ["apply", "clean", "diff", "list_tasks", "show"]
 
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="`last`, a task's id, or its beginning or end.")]
 
@@ -118,38 +115,6 @@ def apply(context: typer.Context, task: TaskId = "last", as_json: AsJson = False
     execute(context, as_json, body)
 
 
-def verify(
-    context: typer.Context,
-    task: TaskId = "last",
-    export: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write artifacts, statements and key to a new folder.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check every signature, hash and link of a task's artifacts, and its published commit."""
-
-    async def body(session: Session) -> ExitCode:
-        async with open_store(session.settings) as store, open_repositories(session.settings) as repositories:
-            head = await _head(store.events, task)
-            published = await _published_in(repositories, head, session)
-            report = await verify_task(head, store.artifacts, store.keys, published)
-            exported = await write_export(store, head.task_id, export) if export else None
-        session.output.result(encode(report) | {"sound": report.sound, "exported_files": exported})
-        for finding in report.findings:
-            session.output.line(f"{finding.name}: {finding.problem}", style="red")
-        verdict = "sound" if report.sound else "NOT sound"
-        session.output.line(
-            f"{verdict}: {report.artifacts} artifacts, {report.statements} signed statements, "
-            f"{len(report.findings)} findings, {len(report.keyids)} key(s)",
-            style="bold green" if report.sound else "bold red",
-        )
-        if exported is not None:
-            session.output.line(f"Wrote {exported} files to {export}.")
-        return ExitCode.ACCEPTED if report.sound else ExitCode.REJECTED
-
-    execute(context, as_json, body)
-
-
 def clean(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Also end runs that could still be resumed.")] = False,
@@ -186,17 +151,6 @@ def clean(
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
-
-
-async def _published_in(repositories: Repositories, head: TaskHead, session: Session) -> Repository | None:
-    """The repository that holds a task's commit; None when there is no commit, or no repository any more."""
-    if head.commit is None:
-        return None
-    try:
-        return await repositories.open(Path(head.repository))
-    except InputError as error:
-        session.output.note(f"The commit {head.commit[:12]} was not checked: {error.message}", style="yellow")
-        return None
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:

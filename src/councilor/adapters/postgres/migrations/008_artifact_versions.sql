@@ -5,6 +5,9 @@ ALTER TABLE execution_artifacts
     ADD COLUMN metadata json NOT NULL DEFAULT '{}';    -- json, not jsonb: what was written is read back exactly
 CREATE UNIQUE INDEX execution_artifacts_place ON execution_artifacts (task_id, seq);
 CREATE INDEX execution_artifacts_kind ON execution_artifacts (kind, id DESC);
+-- people name an artifact by the first or the last digits of its id
+CREATE INDEX execution_artifacts_begins ON execution_artifacts ((id::text) text_pattern_ops);
+CREATE INDEX execution_artifacts_ends ON execution_artifacts (reverse(id::text) text_pattern_ops);
 CREATE INDEX execution_artifacts_output ON execution_artifacts (output_hash);
 -- statements are signed base64 and do not compress: no time is spent on trying
 ALTER TABLE execution_artifacts ALTER COLUMN statement SET STORAGE EXTERNAL;

@@ -1,0 +1,57 @@
+"""Sequencing while work goes on: what was recorded becomes part of the signed, published log within a second or so.
+
+Rules:
+- Nothing is done while nothing is recorded. After each checkpoint there is a pause, so that many statements share one.
+- A backend that does not answer is tried again after the pause. A log that does not continue what was published is an
+  alarm: it is written to the log of events as an error, and whoever needs a checkpoint is refused one.
+- Leaving makes leaves of everything that is still waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from councilor.errors import IntegrityError, UnavailableError
+from councilor.pipeline.ledger.record import Ledger
+
+__all__ = ["sequencing"]
+
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def sequencing(ledger: Ledger, *, every_s: float) -> AsyncIterator[None]:
+    """Sequence what is recorded inside the block.
+
+    Args:
+        every_s: seconds between two checkpoints.
+    """
+    task = asyncio.create_task(_go_on(ledger, every_s), name="sequencing")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await _sequence(ledger)
+
+
+async def _go_on(ledger: Ledger, every_s: float) -> None:
+    while True:
+        await ledger.recorded.wait()
+        ledger.recorded.clear()
+        await _sequence(ledger)
+        await ledger.clock.sleep(every_s)
+
+
+async def _sequence(ledger: Ledger) -> None:
+    try:
+        await ledger.sequence()
+    except IntegrityError as error:
+        _log.error("the transparency log is not sound", extra={"problem": error.message, "hint": error.hint()})
+    except UnavailableError as error:
+        ledger.recorded.set()
+        _log.warning("the transparency log could not be sequenced", extra={"problem": error.message})
