@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ from councilor.errors import UnavailableError
 
 LARGE_BYTES = 8 * 2**20
 """Of a database between two tests, dead rows included; emptying it in the quick way would leave it so large."""
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a script's background job is born deaf to it, and so would be what the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

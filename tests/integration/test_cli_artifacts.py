@@ -378,3 +378,50 @@ def test_a_grace_period_that_makes_no_sense_is_refused(recorded: Recorded) -> No
 def test_times_are_shown_in_utc(recorded: Recorded) -> None:
     made = datetime.fromisoformat(recorded.by_name["spec"]["created_at"])
     assert made.utcoffset() == timedelta(0) and abs(datetime.now(UTC) - made) < timedelta(hours=1)
+
+
+# --- provenance show -------------------------------------------------------------------------------------------------
+
+
+def test_lineage_is_drawn_and_what_came_of_it_is_said(recorded: Recorded) -> None:
+    shown = recorded.councilor("provenance", "show", f"{recorded.task_id}:verdict/1").expect(0).out
+    drawing, words = shown.split("\n\n")
+    assert drawing.startswith("● verdict/1  verdict  ") and drawing.splitlines()[-1].startswith("● spec  spec  ")
+    assert "completed" in words and ": accept, tree " in words and recorded.commit in words
+    assert "no artifact(s) of other tasks" in words
+
+
+def test_lineage_as_json(recorded: Recorded) -> None:
+    command = ("provenance", "show", recorded.id_of("spec"), "--descendants")
+    told = recorded.councilor(*command, "--json").expect(0).data
+    assert told == recorded.councilor(*command, "--format", "json").expect(0).data
+    assert told["lineage"]["direction"] == "descendants" and told["lineage"]["complete"]
+    assert {node["name"] for node in told["lineage"]["nodes"]} >= {"spec", "patch/1", "verdict/1"}
+    assert (told["trace"]["decision"], told["trace"]["commit"]) == ("accept", recorded.commit)
+    one = recorded.councilor(*command, "--depth", "1", "--json").expect(0).data["lineage"]
+    assert {node["depth"] for node in one["nodes"]} == {0, 1} and not one["complete"]
+    assert "cut off" in recorded.councilor(*command, "--depth", "1").expect(0).out
+
+
+def test_lineage_as_pictures(recorded: Recorded, tmp_path: Path) -> None:
+    verdict = recorded.id_of("verdict/1")
+    mermaid = recorded.councilor("provenance", "show", verdict, "--format", "mermaid").expect(0).out
+    assert mermaid.startswith("flowchart BT\n") and "verdict/1<br/>" in mermaid
+    picture = tmp_path / "lineage.svg"
+    command = ("provenance", "show", verdict, "--format", "svg", "--output", picture)
+    assert "Drew " in recorded.councilor(*command).expect(0).out
+    assert picture.read_text().startswith('<svg xmlns="') and "verdict/1" in picture.read_text()
+    assert "exists" in recorded.councilor(*command).expect(2).err
+    assert recorded.councilor(*command, "--force", "--json").expect(0).data["written"] == str(picture)
+    document = tmp_path / "lineage.json"
+    recorded.councilor("provenance", "show", verdict, "--format", "json", "--output", document).expect(0)
+    assert json.loads(document.read_text())["lineage"]["root_id"] == verdict
+
+
+def test_what_cannot_be_drawn_is_refused(recorded: Recorded) -> None:
+    show = ("provenance", "show")
+    assert "no artifact" in recorded.councilor(*show, NOBODY).expect(2).err
+    recorded.councilor(*show, recorded.id_of("spec"), "--depth", "0").expect(2)
+    recorded.councilor(*show, recorded.id_of("spec"), "--format", "png").expect(2)
+    told = recorded.councilor(*show, recorded.id_of("spec"), "--format", "svg", "--json").expect(2).data
+    assert "exclude each other" in told["error"]["message"]

@@ -72,10 +72,14 @@ class Output:
         self._out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
         self.notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
+    def document(self, data: JsonValue) -> str:
+        """The JSON document as `result` prints it."""
+        return _json_text(data) + "\n"
+
     def result(self, data: JsonValue) -> None:
         """Print the JSON document; only when `--json` was given."""
         if self.as_json:
-            sys.stdout.write(_json_text(data) + "\n")
+            sys.stdout.write(self.document(data))
 
     def line(self, text: str, *, style: str = "") -> None:
         """Print one line for a person; nothing with `--json`."""
