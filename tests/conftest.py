@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ from psycopg.sql import SQL, Identifier
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.migrate import migrate
 from councilor.errors import UnavailableError
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a script's background job is born deaf to it, and so would be what the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -63,9 +63,20 @@ async def test_a_stream_has_chunks_of_at_most_a_mebibyte_and_none_is_empty(
     assert len(found) == -(-size // CHUNK_BYTES)
 
 
-async def test_a_stream_of_nothing_is_not_found(artifacts: ArtifactStorage) -> None:
-    with pytest.raises(NotFoundError):
-        await chunks_of(artifacts, artifact(1, b"").id)
+async def test_nothing_is_not_found(artifacts: ArtifactStorage) -> None:
+    for unknown in (artifact(1, b"").id, "", "\0", "\ud800"):
+        for reading in (artifacts.read, artifacts.fetch, lambda id_: chunks_of(artifacts, id_)):
+            with pytest.raises(NotFoundError):
+                await reading(unknown)
+
+
+@pytest.mark.parametrize("size", [0, 5, CHUNK_BYTES, CHUNK_BYTES + 1])
+async def test_an_artifact_is_fetched_with_its_bytes(artifacts: ArtifactStorage, size: int) -> None:
+    parent, body = artifact(1, b"parent"), os.urandom(size)
+    item = artifact(2, body, parent_id=parent.id, inputs=made_from(parent), metadata={"a": [1]}, seq=1)
+    await artifacts.put(parent, b"parent")
+    await artifacts.put(item, body)
+    assert await artifacts.fetch(item.id) == (item, body)
 
 
 # --- the database: stored once, compressed ---------------------------------------------------------------------------
@@ -150,7 +161,7 @@ async def test_a_damaged_frame_is_altered_bytes(
     await database.put(artifact(1, body), body)
     assert execute(emptied_database_url, "SELECT codec FROM artifact_blobs") == [("zstd",)]
     intrude(emptied_database_url, f"UPDATE artifact_blobs SET inline_body = '\\x{FRAMES[frame].hex()}'")
-    for reading in (database.read, lambda id_: chunks_of(database, id_)):
+    for reading in (database.read, database.fetch, lambda id_: chunks_of(database, id_)):
         with pytest.raises(HashMismatchError):
             await reading(artifact(1, body).id)
 
@@ -202,9 +213,10 @@ async def test_altered_bytes_are_noticed_at_the_next_read(
     await database.put(artifact(1, small), small)
     await database.put(artifact(2, large), large)
     intrude(emptied_database_url, tamper)
-    read = [database.read(artifact(1, small).id), database.read(artifact(2, large).id)]
-    results = await asyncio.gather(*read, return_exceptions=True)
-    assert sum(isinstance(result, HashMismatchError) for result in results) == 1
+    for reading in (database.read, database.fetch):
+        read = [reading(artifact(1, small).id), reading(artifact(2, large).id)]
+        results = await asyncio.gather(*read, return_exceptions=True)
+        assert sum(isinstance(result, HashMismatchError) for result in results) == 1
 
 
 async def test_the_last_chunk_is_given_only_after_all_was_checked(

@@ -187,8 +187,8 @@ async def test_a_walk_of_many_thousand_artifacts_is_bounded(emptied_database_url
         await grow(store, [[-1]])
         copy = """
             INSERT INTO execution_artifacts
-            SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, task_id, run_id, attempt, kind, name,
-                a.id,
+            SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+                task_id, run_id, attempt, kind, name, a.id,
                 input_hash, output_hash, tree, media_type, size_bytes, created_at, statement, keyid, NULL, metadata
             FROM execution_artifacts a, generate_series({}, {}) n WHERE a.seq IS NULL AND a.name = 'report-0'
                 AND a.parent_id IS NULL"""

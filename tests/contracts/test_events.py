@@ -266,7 +266,7 @@ async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_da
             while True:
                 await admin.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'follower'"
-                    " AND query LIKE 'LISTEN%%'"
+                    " AND query LIKE 'LISTEN%%' AND datname = current_database()"
                 )
                 cuts.append(1)
                 await asyncio.sleep(0.02)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +85,8 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 
 def test_all_promised_commands_are_there() -> None:
     promised = (
-        "run judge submit list show diff apply verify override clean report notify doctor demo gates spec env db "
-        "config artifacts provenance"
+        "run judge submit list show diff apply verify override clean report notify doctor demo gates spec env "
+        "artifacts provenance db config"
     )
     names = {command[0] for command in commands() if command}
     assert " ".join(sorted(names)) == " ".join(sorted(promised.split(" ")))
@@ -317,10 +319,17 @@ def test_environments(shop: Path, councilor: CommandLine) -> None:
     assert councilor("env", "list", "--json").expect(0).data == []
 
 
-def test_database(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("database")
-    for above in (folder, *folder.parents[:2]):
-        above.chmod(0o711)  # as root the server's own user passes through
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the server's user may pass: pytest's own temporary folders are closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="councilor-db-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_database(open_folder: Path) -> None:
+    folder = open_folder
     own = CommandLine(folder / "data")
     try:
         assert own("db", "status", "--json").expect(4).data["answers"] is False

@@ -220,7 +220,7 @@ async def test_exit_code_and_output_are_reported(bench: Bench) -> None:
 
 
 async def test_a_worker_that_hangs_is_ended(bench: Bench) -> None:
-    report = await bench.shell("echo begun; sleep 60", timeout_s=0.5)
+    report = await bench.shell("echo begun; sleep 60", timeout_s=1.5)
     assert report.outcome is WorkerOutcome.TIMED_OUT
     assert "begun" in report.text
 
@@ -275,7 +275,7 @@ async def test_cancelling_ends_everything_it_started(bench: Bench) -> None:
         await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             await task
     last = beat.read_text()
     await asyncio.sleep(0.3)

@@ -233,11 +233,11 @@ async def test_a_task_whose_time_is_up_fails_and_says_so(tmp_path, shared_enviro
     repository, sleeper = make_repository(tmp_path / "repo"), Sleeper()
     async with open_journey(tmp_path, shared=shared_environment) as journey:
         journey.parts = replace(journey.parts, workers={"hand": sleeper})
-        task = await journey.task(repository, deadline_s=2.0)
+        task = await journey.task(repository, deadline_s=4.0)
         began = time.monotonic()
         with pytest.raises(DeadlineError, match="took longer"):
             await journey.travel(task)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         events = await journey.parts.events.read(task.id)
     assert sleeper.cancelled
     assert events[-1].type is EventType.TASK_FAILED and "work:1" in events[-1].data["error"]

@@ -365,7 +365,7 @@ async def test_a_cancelled_command_is_killed(repository: GitRepository, tmp_path
     with pytest.raises(DeadlineError):
         await command.ask("version")
     task = asyncio.create_task(Git(executable=str(slow), folder=tmp_path).ask("version"))
-    (tmp_path / "pid").unlink()
+    (tmp_path / "pid").unlink(missing_ok=True)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         await asyncio.sleep(0.01)
     task.cancel()

@@ -298,7 +298,8 @@ async def test_edits_that_pass_too_are_named_as_rivals(bench: Bench) -> None:
     assert any("The tests do not tell this change from" in doubt for doubt in report.doubts)
 
 
-async def test_a_fix_without_rivals_is_not_doubted(bench: Bench) -> None:
+async def test_a_fix_without_rivals_is_not_doubted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, parallel=1)  # of trials side by side chance says which ones end before it is enough
     loop = "for count in range(30):\n        assert rate(count) == (5 if count >= 10 else 0)"
     tests = f"from shop import rate\n\n\ndef test_it():\n    {loop}\n"
     await bench.prepare({"shop.py": SHOP, "test_shop.py": tests})

@@ -25,8 +25,8 @@ def sleeping(count: int, seconds: float, name: str = "t") -> str:
 
 
 async def test_a_suite_that_does_not_fit_gives_what_ran_and_names_what_did_not(bench: Bench, tmp_path: Path) -> None:
-    folder = write(tmp_path / "repo", {"tests/test_t.py": sleeping(30, 0.2)})
-    request = bench.request(folder, budget_s=2.0, expected=tuple(f"tests/test_t.py::test_t{n}" for n in range(30)))
+    folder = write(tmp_path / "repo", {"tests/test_t.py": sleeping(30, 0.3)})
+    request = bench.request(folder, budget_s=3.0, expected=tuple(f"tests/test_t.py::test_t{n}" for n in range(30)))
     run = await bench.runner(controls=0).run(request)
     assert run.believable and not run.timed_out, run.log.decode()
     assert (run.partial, run.shortfall) == (True, Shortfall.BUDGET)
@@ -34,7 +34,7 @@ async def test_a_suite_that_does_not_fit_gives_what_ran_and_names_what_did_not(b
     assert len(run.passed) + len(run.unrun) == 30 and not run.passed & set(run.unrun)
     assert Outcome.MISSING not in run.outcomes.values(), "what was not begun is not missing"
     assert f"NOT BEGUN (budget): {len(run.unrun)} tests" in run.log.decode()
-    assert run.duration_s < 6
+    assert run.duration_s < 9  # all thirty take as long
 
 
 async def test_what_matters_comes_first_and_fixtures_still_hold(bench: Bench, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_what_is_left_after_too_many_hanging_tests_is_named(bench: Bench, 
     hanging = "".join(f"def test_h{n}(): time.sleep(60)\n" for n in range(3))
     source = f"import time\ndef test_a(): pass\n{hanging}def test_z(): pass\n"
     folder = write(tmp_path / "repo", {"test_x.py": source})
-    run = await bench.runner(controls=0, restarts=1).run(bench.request(folder, test_timeout_s=0.4, canaries=0))
+    run = await bench.runner(controls=0, restarts=1).run(bench.request(folder, test_timeout_s=1.0, canaries=0))
     assert run.shortfall is Shortfall.HUNG
     assert run.unrun == ("test_x.py::test_h2", "test_x.py::test_z")
     assert run.outcomes["test_x.py::test_h1"] is Outcome.FAILED

@@ -112,7 +112,7 @@ def openssl_accepts(folder: Path, pem: bytes, text: bytes, signature: bytes) -> 
 def test_openssl_verifies_a_checkpoint_and_refuses_an_altered_one(
     signed: SignedCheckpoint, public_key: bytes, tmp_path: Path
 ):
-    """By hand, as the documents say it: the text is all up to the empty line, the signature the last 64 bytes."""
+    """By hand: what is signed is all up to the empty line, the signature is the last 64 bytes of the last line."""
     note = signed.dump()
     text, line = note[: note.index(b"\n\n") + 1], note.decode().splitlines()[-1]
     signature = base64.b64decode(line.rsplit(" ", 1)[1])[4:]

@@ -227,7 +227,7 @@ def test_a_proof_of_any_size_reads_few_rows(size: int, data: st.DataObject):
     for spans in (root_spans(size), inclusion_spans(index, size), consistency_spans(old, size)):
         reads = [rows for span in spans for rows in rows_for(span)]
         for level in {rows.level for rows in reads}:
-            assert sum(rows.count for rows in reads if rows.level == level) <= 510
+            assert sum(rows.count for rows in reads if rows.level == level) <= 511
         for span in spans:
             levels = [rows.level for rows in rows_for(span)]
             assert len(set(levels)) == len(levels)

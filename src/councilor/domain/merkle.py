@@ -7,7 +7,7 @@ Rules:
   else. Row `number` of a level is the root of leaves [number * 256^level, (number + 1) * 256^level).
 - Proofs and roots are planned before they are computed: a proof is a tuple of spans, each span is the root of some
   leaves, `rows_for` says which rows of the store it needs and `fold` makes its hash of them. One span needs at most 255
-  rows of a level; a whole proof at most 510, for its path and the tree's edge are two blocks of rows.
+  rows of a level; a whole proof at most 511, for its path and the tree's edge are two blocks of rows.
 - A verifier never raises, whatever it is given: what is no proof is False.
 
 An inclusion proof does not by itself show the tree's size: where the path to the leaf has the same shape, other sizes

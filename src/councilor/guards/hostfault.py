@@ -1,8 +1,9 @@
 """Faults of the host: what no task can be blamed for, and what a run survives.
 
 Rules:
-- The disk is full or read-only, a limit on memory, processes or open files is reached, or our own database does not
-  answer: the run is interrupted, nothing of the step is remembered, and it can be resumed once that is put right.
+- The disk is full or read-only, a limit on memory, processes or open files is reached, our own database does not
+  answer, or the signing key may not sign any more: the run is interrupted, nothing of the step is remembered, and it
+  can be resumed once that is put right.
 - Every other error is the task's own outcome.
 - The fault may lie behind other errors: causes, contexts and groups are searched.
 
@@ -18,8 +19,8 @@ from councilor.errors import ShortageError, UnavailableError
 
 __all__ = ["find_host_fault"]
 
-STORES = frozenset({"postgres", "dbos"})
-"""Backends without which no run can be told or remembered."""
+STORES = frozenset({"postgres", "dbos", "ed25519"})
+"""Backends without which no run can be told, remembered or signed for."""
 SPACE = "Free some space there, then go on: councilor run --resume last."
 LIMIT = "Raise the limit or end other programs, then go on: councilor run --resume last."
 SHORTAGES = {

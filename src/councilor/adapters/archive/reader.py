@@ -56,7 +56,8 @@ class ArchiveReader:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("rb")
+            # a FIFO would wait for a writer
+            self._file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         except FileNotFoundError as error:
             raise InputError(f"There is no file {path}.", field="file") from error
         except (IsADirectoryError, NotADirectoryError) as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from councilor.errors import BrokenChainError, BusyError, IntegrityError, NotFou
 
 __all__ = ["KeyFolder"]
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, int, int, int]
 _ROTATE = "councilor provenance keys rotate"
 
 
@@ -52,6 +53,7 @@ class KeyFolder:
         self._exchange = KeyExchange(folder)
         self._records = KeyRecords(folder, self.verify)
         self._known: dict[str, Ed25519PublicKey] = {}
+        self._current: _SigningKey | None = None
 
     def signer(self, *, valid_for: timedelta | None = None) -> Ed25519Signer:
         """The signing key, made on first use.
@@ -64,13 +66,11 @@ class KeyFolder:
             UnavailableError: the folder cannot be written, or the key is not valid now.
         """
         with _told():
-            while (found := self._ready_key(valid_for)) is None:
-                pass  # it was rotated in the meantime
-        key, stamp, window = found
-        keyid = keyid_of(raw_public_key(key))
-        self._require_within(window, keyid)
-        # A key's window changes by a rotation only, which changes the stamp too.
-        return Ed25519Signer(key, require_valid=lambda: self._require_current(keyid, stamp, window))
+            while self._current is None or not self._is_current(self._current):
+                self._current = self._ready_key(valid_for)
+        current = self._current
+        self._require_within(current.window, current.keyid)
+        return Ed25519Signer(current.key, require_valid=lambda: self._require_current(current))
 
     def signing_keyid(self) -> str | None:
         """The signing key's id; None when there is no such key yet. Errors: those of `signer`."""
@@ -138,8 +138,8 @@ class KeyFolder:
         key = self._public_key(keyid)
         return None if key is None else public_key_pem(key.public_bytes_raw())
 
-    def _ready_key(self, valid_for: timedelta | None) -> tuple[Ed25519PrivateKey, _Stamp, Window] | None:
-        """The signing key, its stamp and its window, all of one moment; None when it was exchanged between."""
+    def _ready_key(self, valid_for: timedelta | None) -> _SigningKey:
+        """The signing key, made if there is none, its public half in place."""
         path = self._exchange.private_path
         if self._exchange.is_pending() or not path.exists():
             with self._exchange.hold():
@@ -150,9 +150,17 @@ class KeyFolder:
         if not self.public_key_path(keyid).exists():
             with self._exchange.hold():
                 self._exchange.publish(raw_public_key(key))
-        window = self._records.window(keyid) or (None, None)
-        is_same = not self._exchange.is_pending() and path.exists() and _stamp(path.stat()) == stamp
-        return (key, stamp, window) if is_same else None
+        return _SigningKey(key=key, keyid=keyid, stamp=stamp, window=self._records.window(keyid) or (None, None))
+
+    def _is_current(self, key: _SigningKey) -> bool:
+        """Whether the file that a key was read from is there still, and nobody is exchanging it.
+
+        A key's window changes by a rotation only, which puts another file there: then it is right, too.
+        """
+        try:
+            return not self._exchange.is_pending() and _stamp(self._exchange.private_path.stat()) == key.stamp
+        except FileNotFoundError:
+            return False
 
     def _make_first(self, valid_for: timedelta | None) -> None:
         key = Ed25519PrivateKey.generate()
@@ -193,19 +201,19 @@ class KeyFolder:
         except ValueError as error:
             raise IntegrityError(f"The signing key {path} is damaged: {error}") from error
 
-    def _require_current(self, keyid: str, stamp: _Stamp, window: Window) -> None:
+    def _require_current(self, key: _SigningKey) -> None:
         with _told():
             if self._exchange.is_pending():
                 with self._exchange.hold():
                     pass  # when the lock is had, the exchange is over
-            path = self._exchange.private_path
-            if not path.exists() or (_stamp(path.stat()) != stamp and self.signing_keyid() != keyid):
+            # A file that was only touched, or was restored, still holds the same key.
+            if not self._is_current(key) and self.signing_keyid() != key.keyid:
                 raise UnavailableError(
-                    f"Key {keyid[:16]} does not sign any more: it was rotated or taken away.",
+                    f"Key {key.keyid[:16]} does not sign any more: it was rotated or taken away.",
                     backend="ed25519",
-                    hint="Run the command again; what was interrupted goes on with: councilor run --resume last.",
+                    hint="What was interrupted goes on with the new key: councilor run --resume last.",
                 )
-            self._require_within(window, keyid)
+        self._require_within(key.window, key.keyid)
 
     def _require_within(self, window: Window, keyid: str) -> None:
         moment = self._now()
@@ -234,6 +242,17 @@ class KeyFolder:
         return self._known[keyid]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SigningKey:
+    """The signing key as it was read."""
+
+    key: Ed25519PrivateKey
+    keyid: str
+    stamp: _Stamp
+    """Of the file that it was read from."""
+    window: Window
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """What the file system refuses, as our error."""
@@ -244,8 +263,8 @@ def _told() -> Iterator[None]:
 
 
 def _stamp(stat: os.stat_result) -> _Stamp:
-    """What changes when another file takes this one's place."""
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    """What changes when another file takes this one's place, or others may read it."""
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_mode
 
 
 def _end(begin: datetime, valid_for: timedelta | None) -> datetime | None:
@@ -256,5 +275,5 @@ def _clock_behind(keyid: str, moment: datetime, window: Window) -> UnavailableEr
     return UnavailableError(
         f"It is {moment.isoformat()} here, but key {keyid[:16]} is {describe_window(window)}.",
         backend="ed25519",
-        hint="This machine's clock is behind: set it, then try again.",
+        hint="This machine's clock is behind: set it. Where it was ahead before, move signing-key.pem away.",
     )

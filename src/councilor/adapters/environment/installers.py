@@ -45,6 +45,8 @@ _FOR_UV = {
     "cert": "SSL_CERT_FILE",
 }
 _COMMAS = ("UV_FIND_LINKS",)
+_READ_BY_PIP = ("constraint", "build-constraint", "client-cert")
+"""Keys of pip's files that name files for pip itself, and that uv is not told."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -71,7 +73,9 @@ def installer_variables(host_env: Mapping[str, str]) -> dict[str, str]:
 
 def installer_mounts(host_env: Mapping[str, str], variables: Mapping[str, str]) -> tuple[Mount, ...]:
     """What those variables and pip's own files need to be readable."""
-    named = {path for value in variables.values() for path in _local_paths(value)}
+    settings = _pip_settings(host_env)
+    told = (*variables.values(), *(settings[key] for key in _READ_BY_PIP if key in settings))
+    named = {path for value in told for path in _local_paths(value)}
     paths = sorted({*named, *_pip_files(host_env)})
     return tuple(Mount(path=path) for path in paths if path != Path("/") and path.exists())
 

@@ -113,7 +113,15 @@ def connect_abstract(targets: Targets) -> bool:
 
 def connect_socket_file(targets: Targets) -> bool:
     """Connect to a socket whose file is not mounted; a container engine's would give the host away."""
-    return connect_unix(targets["socket_file"])
+    folder, name = os.path.split(targets["socket_file"])
+    try:
+        os.chdir(folder)  # an address ends at about 100 bytes, wherever the file lies
+    except OSError:
+        return connect_unix(targets["socket_file"])
+    try:
+        return connect_unix(name)
+    finally:
+        os.chdir(targets["work"])
 
 
 def connect_unix(address: str) -> bool:

@@ -251,6 +251,14 @@ def test_a_signer_signs_on_when_its_file_is_only_touched(keys: KeyFolder, folder
     assert keys.verify(b"x", signer.sign(b"x"), signer.keyid)
 
 
+def test_a_signer_whose_file_others_may_read_refuses(keys: KeyFolder, folder: Path):
+    signer = keys.signer()
+    (folder / "signing-key.pem").chmod(0o640)
+    for refused in (lambda: signer.sign(b"x"), keys.signer, lambda: keys.rotate(signer.keyid)):
+        with pytest.raises(IntegrityError, match="read by others"):
+            refused()
+
+
 def altered_record(path: Path, **fields: object) -> None:
     record = json.loads(path.read_bytes()) | fields
     path.write_bytes(json.dumps(record, separators=(",", ":"), sort_keys=True).encode())
@@ -276,7 +284,6 @@ def test_an_altered_record_is_named(keys: KeyFolder, time: Time, fields: dict[st
     old = keys.signer().keyid
     time.moment += DAY
     path = keys.public_key_path(keys.rotate(old).keyid).with_suffix(".json")
-    keys.signer()
     altered_record(path, **fields)
     for refused in (lambda: keys.window(old), keys.records, lambda: keys.rotate(path.stem), keys.signer):
         with pytest.raises(IntegrityError) as caught:

@@ -46,7 +46,8 @@ def test_local_places_are_mounted_read_only(tmp_path: Path) -> None:
     (tmp_path / "index" / "simple").mkdir(parents=True)
     (tmp_path / "with space").mkdir()
     config = tmp_path / "pip.conf"
-    config.write_text("[global]\n")
+    (tmp_path / "caps.txt").touch()
+    config.write_text(f"[global]\nconstraint = {tmp_path}/caps.txt\n")
     host = {"PIP_CONFIG_FILE": str(config)}
     variables = {
         "A": f"file://{tmp_path}/index/simple https://x",
@@ -56,7 +57,7 @@ def test_local_places_are_mounted_read_only(tmp_path: Path) -> None:
     }
     mounts = installer_mounts(host, variables)
     found = {mount.path for mount in mounts if mount.path.is_relative_to(tmp_path)}
-    assert found == {config, tmp_path / "index", tmp_path / "with space"}
+    assert found == {config, tmp_path / "caps.txt", tmp_path / "index", tmp_path / "with space"}
     assert not any(mount.writable or mount.path == Path("/") for mount in mounts)
 
 
