@@ -76,8 +76,9 @@ async def restore(settings: Settings, file: Path, *, progress: Progress) -> Rest
             drop_empty = await check_empty(connection)
         await _check_members(archive, progress)
         known = _key_names(settings.keys_dir)
-        placed = await asyncio.to_thread(_put_back, archive, settings.keys_dir, checkpoints_dir(settings))
+        placed: dict[str, Placing] = {}
         try:
+            await asyncio.to_thread(_put_back, archive, settings.keys_dir, checkpoints_dir(settings), placed)
             await _load(settings, url, archive, progress, drop_empty=drop_empty)
         except BaseException:
             _take_away(placed, settings)
@@ -93,7 +94,8 @@ async def drill(settings: Settings, file: Path, *, progress: Progress) -> Restor
         async with throwaway_database(await answering_url(settings)) as url, _temporary_folder(settings) as folder:
             known = _key_names(settings.keys_dir)
             await _load(settings, url, archive, progress, drop_empty=False)
-            placed = await asyncio.to_thread(_put_back, archive, folder / KEYS, folder / CHECKPOINTS)
+            placed: dict[str, Placing] = {}
+            await asyncio.to_thread(_put_back, archive, folder / KEYS, folder / CHECKPOINTS, placed)
             return await _examine(url, settings, archive, placed, known, folder / KEYS, progress, is_drill=True)
 
 
@@ -178,13 +180,12 @@ def _key_names(folder: Path) -> frozenset[str]:
     return frozenset(path.stem for path in folder.glob("*.pem"))
 
 
-def _put_back(archive: ArchiveReader, keys_dir: Path, checkpoints: Path) -> dict[str, Placing]:
-    placed = {}
+def _put_back(archive: ArchiveReader, keys_dir: Path, checkpoints: Path, placed: dict[str, Placing]) -> None:
+    """Put back what is missing; `placed` has what became of each, also when one cannot be written."""
     for below, folder in ((KEYS, keys_dir), (CHECKPOINTS, checkpoints)):
         for member in archive.members_below(below):
             path = folder / member.name.removeprefix(f"{below}/")
             placed[member.name] = put_back(path, archive.read(member.name))
-    return placed
 
 
 def _take_away(placed: dict[str, Placing], settings: Settings) -> None:
