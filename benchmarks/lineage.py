@@ -36,7 +36,7 @@ import psycopg
 from contest.figures import quantile
 from contest.synthetic import SHAPES, Task, load
 
-from councilor.adapters.postgres import queries
+from councilor.adapters.postgres.queries import artifacts as queries
 from councilor.app import Store, embedded_server, open_store
 from councilor.app.database import database_url
 from councilor.domain.lineage import Direction
