@@ -309,7 +309,7 @@ JSON = st.recursive(
 
 
 @given(metadata=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_kept_as_metadata_has_one_spelling(metadata: dict[str, Any]) -> None:
     try:
         spelled = canonical_metadata(metadata)

@@ -165,6 +165,8 @@ class MemoryArtifactStorage:
         ancestors = direction is Direction.ANCESTORS
         depths, level = {artifact_id: 0}, [artifact_id]
         for depth in range(1, max_depth + 2):
+            if not level:
+                break
             met = {end for edge in self._edges() if (end := _other_end(edge, level, ancestors)) is not None}
             level = sorted(met - set(depths))
             depths |= dict.fromkeys(level, depth)
