@@ -21,6 +21,9 @@ from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.migrate import migrate
 from councilor.errors import UnavailableError
 
+LARGE_BYTES = 8 * 2**20
+"""Of a database between two tests, dead rows included; emptying it in the quick way would leave it so large."""
+
 
 def pytest_configure() -> None:
     """Hear Ctrl-C: a script's background job is born deaf to it, and so would be what the tests start and interrupt."""
@@ -43,7 +46,7 @@ def service_missing() -> object:
 @pytest.fixture(scope="session")
 def postgres_url(service_missing: Callable[[str], None]) -> Iterator[str]:
     """A server for the whole session: the one named by V3_TEST_DATABASE_URL, else an embedded one of its own."""
-    if url := os.environ.get("V3_TEST_DATABASE_URL"):
+    if url := os.environ.pop("V3_TEST_DATABASE_URL", None):  # no setting: commands would refuse it
         yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="councilor-test-"))
@@ -101,11 +104,16 @@ def emptied_database_url(_shared_database_url: str) -> Iterator[str]:
     """A migrated database whose tables are empty; ten times quicker than a fresh one."""
     yield _shared_database_url
     with psycopg.connect(_shared_database_url, autocommit=True) as admin:
-        tables = admin.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
+        found = admin.execute(
+            """SELECT tablename, pg_total_relation_size(tablename::regclass) FROM pg_tables
+               WHERE schemaname = 'public' AND tablename <> 'schema_migration'"""
         ).fetchall()
-        admin.execute("SET session_replication_role = replica")  # what is recorded refuses to be truncated
-        admin.execute(SQL("TRUNCATE {}").format(SQL(", ").join(Identifier(name) for (name,) in tables)))
+        tables = [Identifier(name) for name, _ in found]
+        admin.execute("SET session_replication_role = replica")  # what is recorded refuses to be removed
+        if sum(size for _, size in found) > LARGE_BYTES:
+            admin.execute(SQL("TRUNCATE {}").format(SQL(", ").join(tables)))
+        else:  # five times quicker where there is little
+            admin.execute(SQL("; ").join(SQL("DELETE FROM {}").format(table) for table in tables))
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ async def test_erased_bytes_leave_their_record(artifacts: ArtifactStorage, body:
     assert list(await artifacts.condemned(START)) == []  # not before: the grace period is not over
     assert await artifacts.read(item.id) == body
     assert await erase_all(artifacts) == {item.output_hash}
-    for reading in (artifacts.read(item.id), anext(artifacts.stream(item.id))):
+    for reading in (artifacts.read(item.id), artifacts.fetch(item.id), anext(artifacts.stream(item.id))):
         with pytest.raises(ErasedError, match="2026-01-04") as caught:
             await reading
         assert caught.value.hint()

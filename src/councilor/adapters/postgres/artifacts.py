@@ -22,7 +22,7 @@ from typing import Any, LiteralString
 from psycopg import errors
 from psycopg.types.numeric import Int4
 
-from councilor.adapters.postgres import keeping, kinship, queries
+from councilor.adapters.postgres import keeping, kinship
 from councilor.adapters.postgres.blobs import (
     WORTH_A_THREAD_BYTES,
     Blob,
@@ -33,6 +33,7 @@ from councilor.adapters.postgres.blobs import (
     stream_blob,
 )
 from councilor.adapters.postgres.pool import Connection, Pool
+from councilor.adapters.postgres.queries import artifacts as queries
 from councilor.adapters.postgres.rows import artifact_of_row, row_of_artifact
 from councilor.domain.artifact import ArtifactVersion, Body, ExecutionArtifact
 from councilor.domain.keeping import CondemnedBlob, LegalHold, StorageStats

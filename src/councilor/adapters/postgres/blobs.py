@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.pool import Connection, Pool
+from councilor.adapters.postgres.queries import artifacts as queries
 from councilor.errors import ErasedError, HashMismatchError
 from councilor.guards.bodies import CHUNK_BYTES
 

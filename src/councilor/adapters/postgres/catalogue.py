@@ -12,9 +12,9 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Identifier
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.failures import check_server, translated
 from councilor.adapters.postgres.pool import Connection, connection_string
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.domain.backup import AppliedMigration, TableRows
 
 __all__ = ["connect", "count_rows", "list_task_ids", "read_ledger"]

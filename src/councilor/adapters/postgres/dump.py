@@ -19,9 +19,9 @@ from pathlib import Path
 
 from psycopg import IsolationLevel
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.catalogue import connect, count_rows, read_ledger
 from councilor.adapters.postgres.client import Client, check_dumpable, make_client
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.domain.backup import AppliedMigration, TableRows
 
 __all__ = ["Snapshot", "dump", "dump_schema", "open_snapshot"]

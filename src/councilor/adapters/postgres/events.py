@@ -18,9 +18,9 @@ from typing import Any, Self
 
 from psycopg.errors import UniqueViolation
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.listener import EVERY_TASK, Listener
 from councilor.adapters.postgres.pool import Connection, Pool
+from councilor.adapters.postgres.queries import events as queries
 from councilor.domain.codec import json_text
 from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.stored import is_fragment, is_id, number_events

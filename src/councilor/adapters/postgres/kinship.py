@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.pool import Connection
+from councilor.adapters.postgres.queries import artifacts as queries
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.lineage import Direction, Edge, Lineage, LineageNode, require_bounds
 from councilor.domain.stored import is_id

@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.pool import Pool
+from councilor.adapters.postgres.queries import events as queries
 from councilor.errors import UnavailableError
 
 __all__ = ["EVERY_TASK", "Listener"]

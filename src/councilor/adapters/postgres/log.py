@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import uuid4
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.pool import Connection, Pool
+from councilor.adapters.postgres.queries import log as queries
 from councilor.domain.checkpoint import Checkpoint, SignedCheckpoint
 from councilor.domain.log import LogEntry, LogLeaf, LogState
 from councilor.domain.merkle import Rows, completed, fold, root_spans, rows_for, rows_to_complete

@@ -20,10 +20,10 @@ from importlib.resources.abc import Traversable
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.failures import check_server, translated
 from councilor.adapters.postgres.pool import connection_string
 from councilor.adapters.postgres.programs import BACKEND
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.errors import InputError, IntegrityError, UnavailableError
 
 __all__ = ["Migration", "find_missing", "migrate", "packaged_migrations"]

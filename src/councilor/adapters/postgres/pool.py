@@ -83,6 +83,8 @@ class Pool:
             max_size=max_connections,
             open=False,
             timeout=connect_timeout_s,
+            # given up, so that the next caller connects at once: pauses between tries would double for five minutes
+            reconnect_timeout=connect_timeout_s,
             kwargs={"autocommit": True},
             check=self._check,
             reset=self._note_use,

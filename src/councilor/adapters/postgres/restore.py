@@ -21,9 +21,9 @@ from contextlib import aclosing
 
 from psycopg.sql import SQL, Identifier
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.client import Client, RunningProgram
 from councilor.adapters.postgres.pool import Connection
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.errors import InputError
 
 __all__ = ["check_empty", "load_dump", "load_script"]

@@ -22,11 +22,11 @@ import psycopg
 from psycopg import errors
 from psycopg.sql import SQL, Composed, Identifier
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.catalogue import connect, read_ledger
 from councilor.adapters.postgres.client import check_dumpable, make_client
 from councilor.adapters.postgres.dump import dump_schema
 from councilor.adapters.postgres.pool import Connection
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.adapters.postgres.restore import load_script
 
 __all__ = [

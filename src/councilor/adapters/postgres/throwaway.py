@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 from psycopg import conninfo, errors
 from psycopg.sql import SQL, Identifier, Literal
 
-from councilor.adapters.postgres import queries
 from councilor.adapters.postgres.catalogue import connect
 from councilor.adapters.postgres.failures import url_parameters
 from councilor.adapters.postgres.pool import Connection
 from councilor.adapters.postgres.programs import BACKEND
+from councilor.adapters.postgres.queries import schema as queries
 from councilor.errors import UnavailableError
 
 __all__ = ["PREFIX", "throwaway_database"]
