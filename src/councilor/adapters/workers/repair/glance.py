@@ -19,7 +19,7 @@ from pathlib import Path
 from councilor.adapters.workers.repair.candidates import Base
 from councilor.adapters.workers.repair.pool import Pool
 from councilor.domain.evidence import Outcome, TestRun
-from councilor.ports.analyzer import TrialEnd, TrialMode, TrialRequest
+from councilor.ports.analyzer import TrialMode, TrialRequest
 
 __all__ = ["FAILURES", "glance", "glanced_files", "patience_s", "wanted_failures"]
 
@@ -69,8 +69,8 @@ async def glance(pool: Pool, acceptance: Collection[str], *, left_s: float) -> B
     Args:
         left_s: seconds until the deadline.
     Returns:
-        None when this shows nothing to begin with: the suite cannot be kept loaded, no acceptance test fails in it, or
-        a test does not end.
+        The tests until one does not end. None when this shows nothing to begin with: the suite cannot be kept loaded,
+        or no acceptance test was seen to fail.
     """
     nodeids = await pool.collected()
     if not nodeids:
@@ -84,7 +84,7 @@ async def glance(pool: Pool, acceptance: Collection[str], *, left_s: float) -> B
             run = await pool.run(request, known=lambda key: False)
     except TimeoutError:
         return None
-    if run is None or run.mode is not TrialMode.HOT or run.end is not TrialEnd.DONE:
+    if run is None or run.mode is not TrialMode.HOT:
         return None
     failing = [record.nodeid for record in run.records if record.outcome in FAILURES]
     targets = wanted_failures(failing, acceptance)

@@ -4,6 +4,8 @@ Rules:
 - Two fixes are rivals when they make different programs, as far as the text tells: see `domain/mutation/equivalence`.
 - Scores are taken as likelihoods. The chosen fix is doubted when its share among all plausible ones that differ is
   below `SURE`: then the tests do not tell which one is meant.
+- Priors order the edits of one place; which place is wrong they tell less. So a chosen fix that is not `SURE_OF_PLACE`
+  among those that change other statements is doubted, too.
 - It is doubted too when other failing tests execute it and go on failing, and when it removes code: that often passes
   by accident.
 
@@ -23,6 +25,7 @@ __all__ = ["different", "doubts", "is_rivalled", "share"]
 
 SURE = 0.5
 """As likely as all the others together."""
+SURE_OF_PLACE = 0.6
 MAX_NAMED = 3
 
 
@@ -64,7 +67,15 @@ def share(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[T
 
 def is_rivalled(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Callable[[TrialResult], float]) -> bool:
     """Whether rivals alone are a reason to doubt the chosen fix."""
-    return bool(rivals) and share(chosen, rivals, merit) < SURE
+    if not rivals:
+        return False
+    elsewhere = [rival for rival in rivals if not _shares_a_line(chosen.fix, rival.fix)]
+    return share(chosen, rivals, merit) < SURE or share(chosen, elsewhere, merit) < SURE_OF_PLACE
+
+
+def _shares_a_line(left: Fix, right: Fix) -> bool:
+    lines = right.lines
+    return any(numbers & lines.get(path, frozenset()) for path, numbers in left.lines.items())
 
 
 def doubts(

@@ -6,8 +6,9 @@ Rules:
 - A fix that passes every test which reaches it is confirmed by the whole suite at once, while the search goes on.
 - It goes on as long again as it took, within `RIVALS_S`, while there are edits about as likely, to learn how many
   different ones pass the same tests; where none of them is confirmed, until the next one is found. The most promising
-  one is chosen; one that leaves other failing tests failing is
-  less so.
+  one is chosen; one that leaves other failing tests failing is less so.
+- Rivals are looked for in the found fix's own function first, the `NEAREST` there if `RIVALS_S` allows: what else may
+  be wrong is most often near.
 - It ends early when what is left is so unlikely that it would sooner pass by accident than by being right.
 - Time and budget are looked at before every trial, so the search ends at most one trial late. What was tried is saved
   at most every second, so that a killed process goes on where it was.
@@ -22,11 +23,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from math import inf
 
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
-from councilor.adapters.workers.repair.pairs import pairs
+from councilor.adapters.workers.repair.pairs import function_of, pairs
 from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
@@ -40,6 +42,10 @@ MAX_PAIRS = 3000
 MAX_KEPT = 3000
 RIVALS_S = (1.0, 10.0)
 """The least and the most seconds to look for rivals."""
+MAX_NEAR = 150
+"""Edits that are brought into another order when a fix was found."""
+NEAREST = 24
+"""Edits of the found fix's function that are tried however long it takes, within `RIVALS_S`."""
 RIVAL_SHARE = 0.3
 """Share of the found fix's score below which an edit is no rival any more."""
 HOPELESS = 0.004
@@ -76,6 +82,8 @@ class Search:
     _waiting: Iterator[Fix] = field(default_factory=lambda: iter(()))
     _held: list[Fix] = field(default_factory=list)
     _drained: bool = False
+    _near: set[int] = field(default_factory=set)
+    """The edits of the found fix's function that were not tried yet, by identity."""
     _seen: list[Fix] = field(default_factory=list)
     _forms: dict[str, str] = field(default_factory=dict)
     _confirming: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -199,6 +207,7 @@ class Search:
             if fix is None:
                 self._drained = True
                 return
+            self._near.discard(id(fix))
             if self._is_too_unlikely(fix):
                 self._held.append(fix)  # it is tried if what was found is not confirmed
                 return
@@ -246,7 +255,8 @@ class Search:
             return False
         least_s, most_s = RIVALS_S
         took_s = self._started_s - self._found_s
-        return self._found_s - self.remaining_s() > min(most_s, max(least_s, took_s))
+        looked_s = self._found_s - self.remaining_s()
+        return looked_s > most_s or (looked_s > max(least_s, took_s) and not self._near)
 
     def _is_too_unlikely(self, fix: Fix) -> bool:
         """Whether a fix is no rival of the best one found, confirmed or not; those behind it are none either."""
@@ -263,7 +273,9 @@ class Search:
         passes = result.verdict in PASSING
         (self.memory.plausible if passes else self.memory.failed).add(result.fix.digest)
         if passes:
-            self._found_s = self.remaining_s() if self._found_s is None else self._found_s
+            if self._found_s is None:
+                self._found_s = self.remaining_s()
+                self._prefer_near(result.fix)
             if self.chosen is None and not self._confirming.locked():
                 await self._confirm()
         elif self._found_s is None and result.verdict is Verdict.STILL_FAILS:
@@ -271,6 +283,19 @@ class Search:
         if self._saved_s - self.remaining_s() >= SAVED_EVERY_S:
             self._saved_s = self.remaining_s()
             await asyncio.to_thread(self.memory.save)
+
+    def _prefer_near(self, found: Fix) -> None:
+        """Put the edits of a fix's function in front of the others that are likely enough to be its rivals."""
+        fixes = list(reversed(self._held))
+        for fix in islice(self._waiting, MAX_NEAR):
+            fixes.append(fix)
+            if fix.score < RIVAL_SHARE * found.score:
+                break
+        place = (found.mutant.path, function_of(found))
+        near = [fix for fix in fixes if (fix.mutant.path, function_of(fix)) == place]
+        self._near = {id(fix) for fix in near[:NEAREST] if fix.score >= RIVAL_SHARE * found.score}
+        others = [fix for fix in fixes if id(fix) not in {id(each) for each in near}]
+        self._held = [*reversed(others), *reversed(near)]
 
     async def _consider(self, result: TrialResult) -> None:
         """Keep an edit that makes more failing tests pass than the one kept, if it breaks nothing."""
