@@ -44,6 +44,7 @@ RIVALS_S = (1.0, 10.0)
 """The least and the most seconds to look for rivals."""
 MAX_NEAR = 150
 """Edits that are brought into another order when a fix was found."""
+PATIENT = 150
 NEAREST = 24
 """Edits of the found fix's function that are tried however long it takes, within `RIVALS_S`."""
 RIVAL_SHARE = 0.3
@@ -69,13 +70,15 @@ class Search:
     remaining_s: Callable[[], float]
     on_start: Callable[[int, Fix], None]
     patience_s: float = inf
-    """Seconds after which a search that has found nothing ends."""
+    """Seconds after which a search that has found nothing ends; twice as many where the first `PATIENT` trials take so
+    long."""
     results: list[TrialResult] = field(default_factory=list)
     exhausted: bool = False
     """Whether every edit worth trying was tried."""
     partial: TrialResult | None = None
     """The best edit that makes some of the failing tests pass and breaks nothing."""
     _begun: int = 0
+    _before: int = 0
     _started_s: float = 0.0
     _found_s: float | None = None
     _saved_s: float = 0.0
@@ -153,7 +156,7 @@ class Search:
             fixes: single edits, most promising first; taken one at a time.
         """
         self._started_s = self._saved_s = self.remaining_s()
-        self._begun = len(self.results)
+        self._begun = self._before = len(self.results)
         self._waiting = self._in_turn(iter(fixes))
         while not self.has_found and not self._is_over():
             async with asyncio.TaskGroup() as group:
@@ -244,7 +247,9 @@ class Search:
 
     def _gives_up(self) -> bool:
         """Whether what is known of the base does not suffice: for a fix that was found, or to find one in time."""
-        return self._is_open() or (self._found_s is None and self._started_s - self.remaining_s() > self.patience_s)
+        looked_s = self._started_s - self.remaining_s()
+        hurried = self._begun - self._before < PATIENT and looked_s <= 2 * self.patience_s
+        return self._is_open() or (self._found_s is None and looked_s > self.patience_s and not hurried)
 
     def _is_open(self) -> bool:
         return any(result.verdict is Verdict.OPEN for result in self.results)
