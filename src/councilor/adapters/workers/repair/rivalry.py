@@ -21,7 +21,7 @@ from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
 from councilor.domain.mutation import normal_form
 
-__all__ = ["different", "doubts", "is_rivalled", "share"]
+__all__ = ["different", "doubts", "is_rivalled", "share", "shares_a_line"]
 
 SURE = 0.5
 """As likely as all the others together."""
@@ -69,11 +69,12 @@ def is_rivalled(chosen: TrialResult, rivals: Sequence[TrialResult], merit: Calla
     """Whether rivals alone are a reason to doubt the chosen fix."""
     if not rivals:
         return False
-    elsewhere = [rival for rival in rivals if not _shares_a_line(chosen.fix, rival.fix)]
+    elsewhere = [rival for rival in rivals if not shares_a_line(chosen.fix, rival.fix)]
     return share(chosen, rivals, merit) < SURE or share(chosen, elsewhere, merit) < SURE_OF_PLACE
 
 
-def _shares_a_line(left: Fix, right: Fix) -> bool:
+def shares_a_line(left: Fix, right: Fix) -> bool:
+    """Whether two fixes change the same place."""
     lines = right.lines
     return any(numbers & lines.get(path, frozenset()) for path, numbers in left.lines.items())
 

@@ -7,8 +7,8 @@ Rules:
 - It goes on as long again as it took, within `RIVALS_S`, while there are edits about as likely, to learn how many
   different ones pass the same tests; where none of them is confirmed, until the next one is found. The most promising
   one is chosen; one that leaves other failing tests failing is less so.
-- Rivals are looked for in the found fix's own function first, the `NEAREST` there if `RIVALS_S` allows: what else may
-  be wrong is most often near.
+- Rivals are looked for at other places of the found fix's own function first, the `NEAREST` there if `RIVALS_S` allows:
+  what else may be wrong is most often near. Those at its own place come in their order, which says more of them.
 - It ends early when what is left is so unlikely that it would sooner pass by accident than by being right.
 - Time and budget are looked at before every trial, so the search ends at most one trial late. What was tried is saved
   at most every second, so that a killed process goes on where it was.
@@ -29,7 +29,7 @@ from math import inf
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pairs import function_of, pairs
-from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled
+from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled, shares_a_line
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
 from councilor.domain.localization import executing
@@ -46,7 +46,7 @@ MAX_NEAR = 150
 """Edits that are brought into another order when a fix was found."""
 PATIENT = 150
 NEAREST = 24
-"""Edits of the found fix's function that are tried however long it takes, within `RIVALS_S`."""
+"""Edits of other lines of the found fix's function that are tried however long it takes, within `RIVALS_S`."""
 RIVAL_SHARE = 0.3
 """Share of the found fix's score below which an edit is no rival any more."""
 HOPELESS = 0.004
@@ -290,14 +290,14 @@ class Search:
             await asyncio.to_thread(self.memory.save)
 
     def _prefer_near(self, found: Fix) -> None:
-        """Put the edits of a fix's function in front of the others that are likely enough to be its rivals."""
+        """Put the edits of other lines of a fix's function in front of all that are likely enough to be its rivals."""
         fixes = list(reversed(self._held))
         for fix in islice(self._waiting, MAX_NEAR):
             fixes.append(fix)
             if fix.score < RIVAL_SHARE * found.score:
                 break
         place = (found.mutant.path, function_of(found))
-        near = [fix for fix in fixes if (fix.mutant.path, function_of(fix)) == place]
+        near = [fix for fix in fixes if (fix.mutant.path, function_of(fix)) == place and not shares_a_line(fix, found)]
         self._near = {id(fix) for fix in near[:NEAREST] if fix.score >= RIVAL_SHARE * found.score}
         others = [fix for fix in fixes if id(fix) not in {id(each) for each in near}]
         self._held = [*reversed(others), *reversed(near)]
