@@ -20,7 +20,8 @@ ALTER TABLE artifact_blobs
     ADD CHECK (erased_at IS NULL OR inline_body IS NULL);
 -- compressed by us where that pays: the server need not try
 ALTER TABLE artifact_blobs ALTER COLUMN inline_body SET STORAGE EXTERNAL;
-CREATE INDEX artifact_blobs_condemned ON artifact_blobs (condemned_at) WHERE condemned_at IS NOT NULL;
+CREATE INDEX artifact_blobs_condemned ON artifact_blobs (condemned_at, sha256)
+    WHERE condemned_at IS NOT NULL AND erased_at IS NULL;
 CREATE INDEX artifact_blobs_erased ON artifact_blobs (sha256) WHERE erased_at IS NOT NULL;
 
 ALTER TABLE artifact_chunks
