@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.domain.artifact import ArtifactInput, ArtifactKind
@@ -54,6 +57,21 @@ def sign(keys: KeyFolder, payload: bytes) -> Envelope:
         keyid=signer.keyid,
         signature=signer.sign(encode_for_signing(payload)),
     )
+
+
+@given(st.binary(max_size=50), st.text(), st.text(), st.binary(max_size=64))
+def test_an_envelope_is_written_as_rfc_8785_says(payload: bytes, payload_type: str, keyid: str, signature: bytes):
+    written = Envelope(payload=payload, payload_type=payload_type, keyid=keyid, signature=signature).dump()
+
+    assert written == rfc8785.dumps(json.loads(written))
+
+
+def test_every_control_character_of_an_envelope_is_written_as_rfc_8785_says():
+    keyid = "".join(map(chr, range(256))) + "\u2028\ufeff\U0001f600"
+    written = Envelope(payload=b"", payload_type=PAYLOAD_TYPE, keyid=keyid, signature=b"").dump()
+
+    assert json.loads(written)["signatures"] == [{"keyid": keyid, "sig": ""}]
+    assert written == rfc8785.dumps(json.loads(written))
 
 
 def test_the_encoding_is_the_one_of_the_dsse_specification():
