@@ -46,7 +46,7 @@ def service_missing() -> object:
 @pytest.fixture(scope="session")
 def postgres_url(service_missing: Callable[[str], None]) -> Iterator[str]:
     """A server for the whole session: the one named by V3_TEST_DATABASE_URL, else an embedded one of its own."""
-    if url := os.environ.get("V3_TEST_DATABASE_URL"):
+    if url := os.environ.pop("V3_TEST_DATABASE_URL", None):  # no setting: commands would refuse it
         yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="councilor-test-"))

@@ -251,7 +251,7 @@ async def test_a_notification_wakes_a_follower_before_it_would_look(emptied_data
 
 
 async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_database_url: str) -> None:
-    count = 400
+    count = 200
 
     async def produce(stream: EventStream) -> None:
         for i in range(count):
@@ -273,9 +273,9 @@ async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_da
 
     cuts: list[int] = []
     async with (
-        asyncio.timeout(60),
-        Pool(emptied_database_url) as producing,
-        Pool(emptied_database_url, application_name="follower") as following,
+        asyncio.timeout(240),
+        Pool(emptied_database_url, connect_timeout_s=60) as producing,
+        Pool(emptied_database_url, connect_timeout_s=60, application_name="follower") as following,
         DatabaseEventStream(following, poll_s=0.5) as followed,
     ):
         stream = DatabaseEventStream(producing)

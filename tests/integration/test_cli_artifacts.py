@@ -361,6 +361,8 @@ def test_deleted_bytes_go_after_the_grace_period_and_everything_still_works(reco
     assert bodies["erasure"]["artifacts"] == [claims]
     assert bodies["erasure"]["rules"] == {claims: "asked for: it names a customer"}
     assert all(item["log_index"] is not None for item in (_told(recorded, item["id"]) for item in listed))
+    verified = recorded.councilor("verify", recorded.task_id, "--json").expect(0).data
+    assert (verified["sound"], verified["erased"]) == (True, 1)
     shown = recorded.councilor("show", "--why", recorded.task_id).expect(0)
     assert "Council" in shown.out
     recorded.councilor("report", recorded.task_id).expect(0)

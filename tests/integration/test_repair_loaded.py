@@ -14,7 +14,9 @@ from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.sandbox.choose import KINDS
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.repair import RepairWorker
+from councilor.domain.evidence import TestRun
 from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.ports.analyzer import TestRequest, TestRunner
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.worker import Workspace
 
@@ -43,6 +45,19 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(environment=make_environment(make_tools(folder / "tools")), scratch=folder / "scratch")
 
 
+class Watched:
+    """A runner that keeps what it was asked."""
+
+    def __init__(self, inner: TestRunner) -> None:
+        self.inner = inner
+        self.requests: list[TestRequest] = []
+        self.owns = inner.owns
+
+    async def run(self, request: TestRequest) -> TestRun:
+        self.requests.append(request)
+        return await self.inner.run(request)
+
+
 class Repair:
     """One repository, and what the worker made of it."""
 
@@ -64,8 +79,9 @@ class Repair:
         )  # fmt: skip
         await repository.create_workspace(tree, self.workspace.folder)
         sandbox = KINDS["bubblewrap"](scratch=self.bench.scratch, metrics=NoMetrics(), clock=self.clock)
+        self.runner = Watched(self.bench.runner())
         worker = RepairWorker(
-            runner=self.bench.runner(), servers=PytestServers(sandbox=sandbox, clock=self.clock), clock=self.clock,
+            runner=self.runner, servers=PytestServers(sandbox=sandbox, clock=self.clock), clock=self.clock,
             profile=WorkerProfile(name="repair", kind="repair"), parallel=2,
         )  # fmt: skip
         assignment = Assignment(
@@ -94,6 +110,40 @@ async def test_a_bug_in_a_function_is_repaired(repair: Repair) -> None:
     assert "count >= LIMIT" in repair.shop
     assert "could not be kept loaded" not in report.text
     assert leftovers(repair) == []
+
+
+async def test_the_suite_is_run_once_where_a_glance_is_enough(repair: Repair) -> None:
+    report = await repair.run({"shop.py": SHOP, "test_shop.py": TESTS})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert [(request.nodeids, request.per_test_coverage) for request in repair.runner.requests] == [(None, False)]
+
+
+LONG = "# " + "x" * 100 + "\n"
+
+
+async def test_a_fix_that_fails_what_was_not_looked_at_is_measured_again(repair: Repair) -> None:
+    shop = SHOP.replace("count > LIMIT", "count != LIMIT")
+    tests = "from shop import rate\n\ndef test_ten(): assert rate(10) == 5\n"
+    others = TESTS.replace("test_ten", "test_ten_too").replace("def test_few(): assert rate(9) == 0\n", "")
+    other = "def test_known(): assert False\n"
+    report = await repair.run({"shop.py": shop, "test_shop.py": tests, "test_other.py": LONG * 700 + others + other})
+    assert report.outcome is WorkerOutcome.FINISHED
+    assert [request.per_test_coverage for request in repair.runner.requests][:2] == [False, True]
+    assert "`test_other.py::test_known` fails as it did before." in report.text
+
+
+async def test_rivals_are_told_apart_by_tests_that_were_not_looked_at(bench: Bench, tmp_path: Path) -> None:
+    shop = "def least(first, second, third, fourth):\n    return first\n"
+    tests = "from shop import least\n\ndef test_least(): assert least(3, 1, 1, 1) == 1\n"
+    files = {"shop.py": shop, "test_shop.py": tests}
+    unsure = await Repair(bench, tmp_path / "unsure").run(files, "test_shop.py::test_least")
+    assert any("from 2 others that pass them too" in doubt for doubt in unsure.doubts)
+    files["test_other.py"] = LONG * 700 + "from shop import least\n\ndef test_last(): assert least(5, 6, 7, 5) == 5\n"
+    told = Repair(bench, tmp_path / "told")
+    report = await told.run(files, "test_shop.py::test_least")
+    assert (report.doubts, "return fourth" in told.shop) == ((), True)
+    assert [request.per_test_coverage for request in told.runner.requests] == [False]
+    assert report.transcript.count(b"breaks other tests") == 1  # then the chosen one is likely enough
 
 
 async def test_a_bug_of_the_module_is_repaired(repair: Repair) -> None:

@@ -308,6 +308,20 @@ async def test_a_fix_without_rivals_is_not_doubted(tmp_path: Path) -> None:
     assert report.doubts == ()
 
 
+async def test_rivals_are_looked_for_near_the_fix_first(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, parallel=1)
+    far = "def other(count):\n    if count > 50 and count < 90:\n        return count - 1\n    return 1\n\n\n"
+    shop = far + SHOP.replace("100 - rate(count)", "100 - rate(count) * other(count)")
+    await bench.prepare({"shop.py": shop, "test_shop.py": TESTS.replace("rate(10) == 5", "price(10) == 950")})
+    report = await bench.repair("test_shop.py::test_ten")
+    lines = [line.partition(": ") for line in report.transcript.decode().splitlines()]
+    found = next(place for place, (verdict, _, _) in enumerate(lines) if verdict == "plausible")
+    at = [int(label.split(":")[1]) for _, _, label in lines]
+    rate = range(shop.splitlines().index("def rate(count):") + 1, shop.splitlines().index("def price(count):"))
+    assert at[found] in rate and any(line not in rate for line in at[:found])
+    assert at[found + 1 :] and all(line in rate for line in at[found + 1 :][:3])
+
+
 TWO_BUGS = """\
 def low(x):
     return x <= 3

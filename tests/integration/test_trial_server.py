@@ -131,12 +131,16 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    bench: Bench, folder: Path, files: Mapping[str, str] = FILES, kind: str = "bubblewrap"
+    bench: Bench,
+    folder: Path,
+    files: Mapping[str, str] = FILES,
+    kind: str = "bubblewrap",
+    paths: tuple[str, ...] = (),
 ) -> AsyncIterator[Served]:
     clock = SystemClock()
     sandbox = KINDS[kind](scratch=bench.scratch, metrics=NoMetrics(), clock=clock)
     write(folder, files)
-    request = ServerRequest(folder=folder, environment=bench.environment, timeout_s=120.0, collect_s=20.0)
+    request = ServerRequest(folder=folder, environment=bench.environment, timeout_s=120.0, collect_s=20.0, paths=paths)
     async with PytestServers(sandbox=sandbox, clock=clock).serve(request) as server:
         yield Served(server, folder)
 
@@ -183,6 +187,34 @@ async def test_a_trial_stops_where_it_is_told_to(bench: Bench, tmp_path: Path) -
         assert ends(await suite.run("test_ten", "test_few", stop=True)) == ["failed"]
         assert ends(await suite.run("test_few", "test_gone", "test_many")) == ["passed", "missing", "passed"]
         assert ends(await suite.run("test_many", "test_few")) == ["passed", "passed"]  # in the order that was asked for
+
+
+async def test_only_the_named_files_are_loaded(bench: Bench, tmp_path: Path) -> None:
+    files = {**FILES, "test_other.py": "import shop\n\ndef test_other(): assert shop.LIMIT == 10\n"}
+    async with served(bench, tmp_path / "whole", files) as suite:
+        assert (suite.server.tests, len(suite.server.nodeids)) == (10, 10)
+    async with served(bench, tmp_path / "part", files, paths=("test_other.py",)) as suite:
+        assert suite.server.nodeids == ("test_other.py::test_other",)
+        assert ends(await suite.run("test_ten", edit=HOT)) == ["missing"]
+        assert ends(await suite.run("test_ten", edit=WARM)) == ["passed"]  # what is imported anew is found, too
+
+
+async def test_lines_are_measured_where_they_are_asked_for(bench: Bench, tmp_path: Path) -> None:
+    async with served(bench, tmp_path / "repo") as suite:
+        plain = await suite.run("test_many", "test_ten")
+        assert plain is not None and plain.coverage == {}
+        nodeids = ("test_shop.py::test_many", "test_shop.py::test_ten", "test_shop.py::test_gone")
+        request = TrialRequest(
+            files={}, nodeids=nodeids, tests_s=dict.fromkeys(nodeids, 2.0), start_s=10.0, stop_at_first_failure=False,
+            trace=True,
+        )  # fmt: skip
+        run = await suite.server.run(request, known=lambda key: False)
+        assert (run.mode, ends(run)) == (TrialMode.HOT, ["passed", "failed", "missing"])
+        text = (suite.folder / "shop.py").read_text().splitlines()
+        lines = {test.partition("::")[2]: files.get("shop.py", ()) for test, files in run.coverage.items()}
+        five = text.index("        return 5") + 1
+        assert five in lines["test_many"] and five not in lines["test_ten"] and lines["test_gone"] == ()
+        assert "test_shop.py:" in run.records[1].message  # where it failed
 
 
 async def test_equal_code_is_recognised(bench: Bench, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from councilor.adapters.checkpoints import FolderCheckpointShelf
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.events import DatabaseEventStream
+from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.domain.artifact import ArtifactKind
@@ -23,6 +25,7 @@ from councilor.domain.task import RunMode, Task
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
+from councilor.ports.log import CheckpointShelf, TransparencyLog
 from councilor.ports.metrics import NoMetrics
 
 THROWAWAY = "councilor_throwaway_"
@@ -37,17 +40,26 @@ def fill(url: str, data_dir: Path, *, tasks: int = 3, large_bytes: int = 3 * 2**
     async def go() -> Sequence[str]:
         async with Pool(url) as pool:
             storage, events = DatabaseArtifactStorage(pool), DatabaseEventStream(pool)
-            return [await record(storage, events, KeyFolder(data_dir / "keys"), large_bytes) for _ in range(tasks)]
+            log, shelf = DatabaseTransparencyLog(pool), FolderCheckpointShelf(data_dir / "checkpoints")
+            ledger = make_ledger(storage, log, shelf, KeyFolder(data_dir / "keys"))
+            recorded = [await record(ledger, events, large_bytes) for _ in range(tasks)]
+            await ledger.sequence()
+            return recorded
 
     return asyncio.run(go())
 
 
-async def record(storage: ArtifactStorage, events: EventStream, keys: KeyFolder, large_bytes: int = 0) -> str:
-    """Record one completed task; gives its id."""
+def make_ledger(storage: ArtifactStorage, log: TransparencyLog, shelf: CheckpointShelf, keys: KeyFolder) -> Ledger:
+    """A ledger on these, with the machine's clock."""
     clock = SystemClock()
-    ledger = Ledger(
-        storage=storage, signer=keys.signer(), clock=clock, ids=SystemIds(clock=clock), metrics=NoMetrics(), version="9"
-    )
+    return Ledger(
+        storage=storage, log=log, shelf=shelf, signer=keys.signer(), clock=clock, ids=SystemIds(clock=clock),
+        metrics=NoMetrics(), version="9",
+    )  # fmt: skip
+
+
+async def record(ledger: Ledger, events: EventStream, large_bytes: int = 0) -> str:
+    """Record one completed task; gives its id."""
     now, task_id = datetime.now(UTC), ledger.ids.new()
     task = Task(
         id=task_id, repository="/srv/shop", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -97,6 +98,21 @@ def test_nothing_is_left_of_a_failure(nameless: bool, tmp_path: Path, monkeypatc
         writer.add("database.dump", b"other")
         raise RuntimeError
     assert (list(tmp_path.iterdir()), path.read_bytes()) == ([path], before)
+    write(path, replace=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*places: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.delattr(os, "O_TMPFILE")  # FAT has neither
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "backup.tar"
+    write(path)
+    assert read(path) == FILES and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(InputError, match="exists"):
+        write(path)
     write(path, replace=True)
     assert list(tmp_path.iterdir()) == [path]
 

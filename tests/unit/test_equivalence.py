@@ -50,3 +50,22 @@ def test_what_an_exception_says_does_not_count() -> None:
     old = "def f():\n    pass\n"
     first, second, third = (f"def f():\n    raise {text}\n" for text in ("E('a')", "E('b')", "F('a')"))
     assert normal_form(old, first) == normal_form(old, second) != normal_form(old, third)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("a.x = b", "a.y = c", True), ("p = a.tell()", "q = b.tell()", True), ("p = a.x", "a.y = b", True),
+        ("p = a.x", "a.x = b", False), ("p = f(a)", "a.x = b", False), ("p = b", "q = p", False),
+        ("p = b", "p = c", False), ("a = b", "a.x = c", False), ("f(a)", "p = b", False), ("p += 1", "q = b", False),
+        ("p, q = b", "c = d", False),
+    ],
+)  # fmt: skip
+def test_assignments_that_have_nothing_to_do_with_each_other_may_change_places(
+    first: str, second: str, same: bool
+) -> None:
+    one, other = (
+        normal_form("def f():\n    pass\n", f"def f(a, b):\n    {left}\n    {right}\n    return a\n")
+        for left, right in ((first, second), (second, first))
+    )
+    assert (one == other) is same

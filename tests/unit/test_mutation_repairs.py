@@ -74,6 +74,12 @@ MISSING = [
     ("a flag", "def f(a):\n    found = False\n    for x in a:\n        if x > 2:\n            pass\n    return found", "f([3]) and not f([1])"),
     ("a twin's value", "def f(left, right):\n    left_end = left.find('.')\n    return left_end + right_end", "f('a.', 'bc.') == 3"),
     ("a copied statement", "def f(a):\n    a = a.strip()\n    return a\ndef g(b):\n    return b", "g(' x ') == 'x'"),
+    ("the same for another variable", "def f(p):\n    b, a = p\n    b = int(b)\n    return a - b", "f(('3', '5')) == 2"),
+    ("the next item", "def f(p):\n    first = ''\n    if p:\n        second = p[1]\n        return first + second", "f('ab') == 'ab'"),
+    ("what a function of its name gives", "class A:\n    def _get_place(self, key):\n        return key * 2\n    def f(self, key):\n        return place + 1", "A().f(3) == 7"),
+    ("a call that takes what nothing reads", "def shifted(offset, by):\n    return offset + by\ndef f(a, x):\n    offset = a * 10\n    return x", "f(3, 4) == 34"),
+    ("the same for another attribute", "class A:\n    def __init__(self):\n        self.not_full, self.not_empty = [1], [1]\n    def put(self):\n        self.not_full.clear()\n    def get(self):\n        return len(self.not_empty)\n    def take(self):\n        x = 1", "(lambda a: a.take() or a.get())(A()) == 0"),
+    ("an attribute given", "class A:\n    def __init__(self, x):\n        self.x = [x]\n    def all(self):\n        y = 1", "A(2).all() == [2]"),
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from councilor.app.database import answering_url, embedded_server, external_url
 from councilor.app.store import open_store_at
 from councilor.app.tools import tidy_temporary
 from councilor.domain.backup import CHECKPOINTS, DUMP, KEYS, BackupManifest
-from councilor.pipeline.audit import Audit, audit
+from councilor.pipeline.ledger import WholeVerification, verify_all
 from councilor.settings import Settings
 
 __all__ = ["Restoration", "drill", "restore"]
@@ -42,7 +42,7 @@ class Restoration:
 
     drill: bool
     manifest: BackupManifest
-    audit: Audit
+    audit: WholeVerification
     row_findings: tuple[str, ...]
     """Tables that do not hold what the manifest counted."""
     migrated: tuple[str, ...]
@@ -76,8 +76,9 @@ async def restore(settings: Settings, file: Path, *, progress: Progress) -> Rest
             drop_empty = await check_empty(connection)
         await _check_members(archive, progress)
         known = _key_names(settings.keys_dir)
-        placed = await asyncio.to_thread(_put_back, archive, settings.keys_dir, settings.checkpoints_dir)
+        placed: dict[str, Placing] = {}
         try:
+            await asyncio.to_thread(_put_back, archive, settings.keys_dir, settings.checkpoints_dir, placed)
             await _load(settings, url, archive, progress, drop_empty=drop_empty)
         except BaseException:
             _take_away(placed, settings)
@@ -93,7 +94,8 @@ async def drill(settings: Settings, file: Path, *, progress: Progress) -> Restor
         async with throwaway_database(await answering_url(settings)) as url, _temporary_folder(settings) as folder:
             known = _key_names(settings.keys_dir)
             await _load(settings, url, archive, progress, drop_empty=False)
-            placed = await asyncio.to_thread(_put_back, archive, folder / KEYS, folder / CHECKPOINTS)
+            placed: dict[str, Placing] = {}
+            await asyncio.to_thread(_put_back, archive, folder / KEYS, folder / CHECKPOINTS, placed)
             return await _examine(url, settings, archive, placed, known, folder, progress, is_drill=True)
 
 
@@ -151,14 +153,14 @@ async def _examine(
     migrated = await asyncio.to_thread(migrate, url)
     opened = open_store_at(url, settings, keys_dir=folder / KEYS, checkpoints_dir=folder / CHECKPOINTS)
     async with opened as store, aclosing(list_task_ids(url)) as task_ids:
-        audited = await audit(
-            task_ids,
-            events=store.events,
-            storage=store.artifacts,
-            log=store.log,
-            verifier=store.keys,
+        audited = await verify_all(
+            store.artifacts,
+            store.log,
+            store.keys,
             trusted=await store.shelf.newest(await store.log.origin()),
-            note=lambda tasks: progress("verifying tasks", tasks),
+            events=store.events,
+            tasks=task_ids,
+            progress=lambda done, total: progress("verifying", done),
         )
     return Restoration(
         drill=is_drill,
@@ -181,13 +183,12 @@ def _key_names(folder: Path) -> frozenset[str]:
     return frozenset(path.stem for path in folder.glob("*.pem"))
 
 
-def _put_back(archive: ArchiveReader, keys_dir: Path, checkpoints: Path) -> dict[str, Placing]:
-    placed = {}
+def _put_back(archive: ArchiveReader, keys_dir: Path, checkpoints: Path, placed: dict[str, Placing]) -> None:
+    """Put back what is missing; `placed` has what became of each, also when one cannot be written."""
     for below, folder in ((KEYS, keys_dir), (CHECKPOINTS, checkpoints)):
         for member in archive.members_below(below):
             path = folder / member.name.removeprefix(f"{below}/")
             placed[member.name] = put_back(path, archive.read(member.name))
-    return placed
 
 
 def _take_away(placed: dict[str, Placing], settings: Settings) -> None:

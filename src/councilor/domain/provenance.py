@@ -165,7 +165,7 @@ class Envelope:
                 signature=base64.b64decode(signature["sig"], validate=True),
             )
             canonical = envelope.dump()
-        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
             raise BrokenChainError(f"The statement is no DSSE envelope with one signature: {error}") from error
         if canonical != data:
             raise BrokenChainError("The statement's envelope is not written as councilor writes it; it was altered.")
@@ -179,7 +179,7 @@ class Envelope:
         """
         try:
             statement: Any = json.loads(self.payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenChainError("The statement's payload is not JSON.") from error
         if self.payload_type != PAYLOAD_TYPE or not isinstance(statement, dict):
             raise BrokenChainError(f"The payload type {self.payload_type!r} is not {PAYLOAD_TYPE!r}.")

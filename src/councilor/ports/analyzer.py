@@ -130,6 +130,8 @@ class ServerRequest:
     """Seconds until the server is killed."""
     collect_s: float
     """Seconds for the collection of the suite; beyond, it is not kept loaded."""
+    paths: tuple[str, ...] = ()
+    """Test files to load, relative; empty: the whole suite, as the repository's configuration says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +147,8 @@ class TrialRequest:
     start_s: float
     """Seconds that may pass before the first test, where the change has to be imported."""
     stop_at_first_failure: bool = True
+    trace: bool = False
+    """Measure which lines each test executes, and write failures at full length."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +161,8 @@ class TrialRun:
     """The same for changes that compile to the same code; empty where nothing was compiled."""
     records: tuple[TestRecord, ...] = ()
     """In the order of execution; a test that was not begun has none."""
+    coverage: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+    """Test -> path -> 1-based executed lines, where they were asked for."""
     duration_s: float = 0.0
     why: str = ""
     """Why it could not be tried in a quicker way."""
@@ -167,6 +173,8 @@ class TestServer(Protocol):
 
     tests: int
     """How many are collected; 0 when the suite could not be kept loaded."""
+    nodeids: tuple[str, ...]
+    """The collected tests in their order, each once; empty where there are thousands."""
     why: str
     """Why it could not; untrusted text."""
 

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from records import record
+from records import make_ledger, record
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.memory.clock import FakeClock, SequentialIds
 from councilor.adapters.memory.events import MemoryEventStream
+from councilor.adapters.memory.log import MemoryCheckpointShelf, MemoryTransparencyLog
 from councilor.errors import InputError
-from councilor.pipeline.audit import MOST_FINDINGS, Audit, audit
 from councilor.pipeline.canary import Canary, CheckStatus, attempt
-from councilor.pipeline.ledger import Ledger
+from councilor.pipeline.ledger import Ledger, WholeVerification, verify_all
+from councilor.pipeline.ledger.wholeness import MOST_FINDINGS
 from councilor.ports.metrics import NoMetrics
 
 UNKNOWN = "01900000-0000-7000-8000-00000000ffff"
@@ -27,22 +28,22 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.storage, self.events, self.keys = MemoryArtifactStorage(), MemoryEventStream(), KeyFolder(folder)
+        self.log, self.shelf = MemoryTransparencyLog(self.storage), MemoryCheckpointShelf()
         self.tasks: list[str] = []
 
     async def fill(self) -> None:
-        self.tasks = [await record(self.storage, self.events, self.keys) for _ in range(3)]
+        self.tasks = [
+            await record(make_ledger(self.storage, self.log, self.shelf, self.keys), self.events) for _ in range(3)
+        ]
 
-    async def audit(self, *, keys: KeyFolder | None = None, tasks: Sequence[str] | None = None) -> Audit:
-        noted: list[int] = []
-        done = await audit(
-            each(self.tasks if tasks is None else tasks),
+    async def audit(self, *, keys: KeyFolder | None = None, tasks: Sequence[str] | None = None) -> WholeVerification:
+        return await verify_all(
+            self.storage,
+            self.log,
+            keys or self.keys,
             events=self.events,
-            storage=self.storage,
-            verifier=keys or self.keys,
-            note=noted.append,
+            tasks=each(self.tasks if tasks is None else tasks),
         )
-        assert noted == list(range(1, done.tasks + 1))
-        return done
 
 
 async def each(items: Sequence[str]) -> AsyncIterator[str]:
@@ -98,8 +99,9 @@ async def test_artifacts_belong_to_a_task_with_events_and_a_verdict_has_artifact
 def canary(tmp_path: Path) -> Canary:
     keys, storage = KeyFolder(tmp_path / "keys"), MemoryArtifactStorage()
     ledger = Ledger(
-        storage=storage, signer=keys.signer(), clock=FakeClock(), ids=SequentialIds(), metrics=NoMetrics(), version="9"
-    )
+        storage=storage, log=MemoryTransparencyLog(storage), shelf=MemoryCheckpointShelf(), signer=keys.signer(),
+        clock=FakeClock(), ids=SequentialIds(), metrics=NoMetrics(), version="9",
+    )  # fmt: skip
     return Canary(ledger, keys)
 
 

@@ -163,6 +163,26 @@ async def test_a_task_that_has_not_ended_is_left_alone(pipe):
     assert await due_ids(pipe.collector(BY_AGE)) == {running.id}
 
 
+async def test_large_bytes_are_erased_in_small_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(retention, "MOST_ERASED", 3)
+    monkeypatch.setattr(retention, "MOST_ERASED_BYTES", 10)
+    parts = []
+
+    class Counting(MemoryArtifactStorage):
+        async def erase(self, digests, *, before, now):
+            parts.append(len(digests))
+            return await super().erase(digests, before=before, now=now)
+
+    pipe = Pipe(tmp_path, Counting())
+    for number, size in enumerate((1, 1, 1, 1, 9, 11, 1)):
+        await pipe.clock.advance(1)
+        await pipe.record(b"%d" % number * size, name=f"log/{number}")
+    await pipe.pass_days(11)
+    done = await pipe.collector(BY_AGE, grace_days=0).collect()
+    assert (done.erased, done.statements) == (7, 1), "one statement for all parts"
+    assert sum(parts) == 7 and max(parts) <= 3 and len(parts) >= 4
+
+
 async def test_many_pages_are_taken_one_at_a_time(pipe, monkeypatch):
     monkeypatch.setattr(retention, "LARGEST_PAGE", 3)
     monkeypatch.setattr(retention, "MOST_BLOBS", 2)

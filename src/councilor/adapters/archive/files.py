@@ -41,8 +41,8 @@ def collect_files(folder: Path, below: str) -> Iterator[tuple[str, bytes]]:
         OSError: one cannot be read.
     """
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not path.is_file():
-            continue
+        if path.is_symlink() or not path.is_file() or path.name.startswith("."):
+            continue  # what begins with a dot is a lock, or another process's temporary file
         name = f"{below}/{path.relative_to(folder).as_posix()}"
         try:
             size_bytes = path.stat().st_size

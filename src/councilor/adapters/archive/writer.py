@@ -11,6 +11,7 @@ What it does not do: compress. Source: POSIX.1-2017, pax, "ustar Interchange For
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import tarfile
@@ -28,6 +29,8 @@ from councilor.errors import InputError
 __all__ = ["ArchiveWriter"]
 
 BLOCK = tarfile.BLOCKSIZE
+WITHOUT_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems without hard links say, such as FAT."""
 
 
 class ArchiveWriter:
@@ -111,12 +114,18 @@ class ArchiveWriter:
         os.fsync(self._file.fileno())
         size_bytes = self._file.tell()
         self._appear()
+        self._sync_folder()
+        return size_bytes
+
+    def _sync_folder(self) -> None:
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # there is nothing to sync on such a file system
+                raise
         finally:
             os.close(folder)
-        return size_bytes
 
     def _open(self) -> IO[bytes]:
         flag = getattr(os, "O_TMPFILE", 0)
@@ -143,6 +152,12 @@ class ArchiveWriter:
             os.link(self._temporary, self._path)
         except FileExistsError as error:
             raise self._exists() from error
+        except OSError as error:
+            if error.errno not in WITHOUT_LINKS:
+                raise
+            if os.path.lexists(self._path):
+                raise self._exists() from error
+            self._temporary.rename(self._path)
 
     def _exists(self) -> InputError:
         return InputError(f"{self._path} exists.", field="file", hint="Name another file, or pass --force.")

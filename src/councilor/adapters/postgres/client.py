@@ -172,6 +172,8 @@ async def make_client(connection: Connection, *, copies: Path, embedded: bool) -
         InputError: the URL has a parameter that cannot be handed on without showing it.
     """
     parameters = connection.info.get_parameters()
+    for resolved in ("service", "servicefile"):  # their values are parameters by now
+        parameters.pop(resolved, None)
     if parameters.pop("sslpassword", None):
         raise InputError(
             "The database URL has an sslpassword, which cannot be handed to pg_dump.",

@@ -5,7 +5,9 @@ Rules (what is turned into one form):
 - `a > b` and `b < a`, `a >= b` and `b <= a`, the sides of `==` and `!=`;
 - `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`: as for whole numbers;
 - `len(a) > 0`, `len(a) >= 1` and `len(a) != 0`; `a[0:]` and `a[:]`; `a - -1` and `a + 1`;
-- what an exception says: only its type counts.
+- what an exception says: only its type counts;
+- assignments that follow each other, in any order, where none names what another one sets; what calls do besides giving
+  a value is not looked at.
 
 It errs on both sides: floats tell `a <= 5` from `a < 6`, and equal programs may keep different forms.
 """
@@ -13,6 +15,7 @@ It errs on both sides: floats tell `a <= 5` from `a < 6`, and equal programs may
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 
 from councilor.domain.mutation.source import parse
 
@@ -37,6 +40,13 @@ def normal_form(old: str, new: str) -> str:
 
 
 class _Normal(ast.NodeTransformer):
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for name in ("body", "orelse", "finalbody"):
+            if isinstance(block := getattr(node, name, None), list):
+                _put_in_order(block)
+        return node
+
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         self.generic_visit(node)
         match node:
@@ -96,6 +106,52 @@ class _Normal(ast.NodeTransformer):
     def visit_Return(self, node: ast.Return) -> ast.stmt:
         self.generic_visit(node)
         return ast.Return(value=node.value or ast.Constant(value=None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A simple assignment."""
+
+    keys: frozenset[str]
+    """What it sets: `name`, or `name.attribute` and, for who uses the object as a whole, `name.*`."""
+    names: frozenset[str]
+    """All that it names, what it sets included."""
+    text: str
+
+    def is_apart_from(self, other: _Setting) -> bool:
+        """Whether the two may be exchanged."""
+        return not (self.keys & other.names or other.keys & self.names)
+
+
+def _put_in_order(block: list[ast.stmt]) -> None:
+    """Exchange neighbours that may be exchanged until they stand in the order of their text."""
+    settings = [_setting(statement) for statement in block]
+    for last in range(len(block) - 1, 0, -1):
+        for at in range(last):
+            left, right = settings[at], settings[at + 1]
+            if left and right and left.text > right.text and left.is_apart_from(right):
+                block[at : at + 2] = block[at + 1], block[at]
+                settings[at : at + 2] = right, left
+
+
+def _setting(statement: ast.stmt) -> _Setting | None:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            keys = frozenset({name})
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=name), attr=attribute)]):
+            keys = frozenset({f"{name}.{attribute}", f"{name}.*"})
+        case _:
+            return None
+    inside = list(ast.walk(statement))
+    dotted = {id(each.value) for each in inside if isinstance(each, ast.Attribute)}
+    names = {each.id for each in inside if isinstance(each, ast.Name)}
+    names |= {f"{each.id}.*" for each in inside if isinstance(each, ast.Name) and id(each) not in dotted}
+    names |= {
+        f"{each.value.id}.{each.attr}"
+        for each in inside
+        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name)
+    }
+    return _Setting(keys, frozenset(names), ast.dump(statement))
 
 
 def _number(node: ast.expr | None) -> int | None:

@@ -26,6 +26,7 @@ MADE_FROM = (
 """What a result is often made of."""
 MAX_RETURNED = 6
 MAX_COMPUTED = 12
+MAX_KEPT = 8
 MAX_VALUES = 5
 MISSING = 1.3
 """For what the text itself shows to be missing."""
@@ -51,6 +52,8 @@ def results(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
     yield from ((f"return {name}", weight * (1.2 if at_end and not _gives(gap) else 0.9)) for name in level)
     for rank, name in enumerate(list(dict.fromkeys([*unused, *gap.variables]))[:MAX_RETURNED]):
         yield f"return {name}", weight * (1.0 if name in unused else 0.8 - 0.08 * rank)
+    if "self" in gap.facts.parameters:
+        yield from ((f"return self.{name}", weight * share) for name, share in _kept(gap))
     values = (
         ("self", "True", "False", "None", "0") if "self" in gap.facts.parameters else ("True", "False", "None", "0")
     )
@@ -61,6 +64,15 @@ def results(gap: Gap, empty: bool) -> Iterator[tuple[str, float]]:
             yield f"return {gap.source.segment(node.value)}", 0.5 * weight
     if isinstance(function, ast.FunctionDef) and not gap.is_last:
         yield "return", 0.4 * weight
+
+
+def _kept(gap: Gap) -> list[tuple[str, float]]:
+    """Attributes of the class, those named as the function is first, with how likely one is its result."""
+    name = gap.facts.function.name.strip("_")
+    known = gap.source.scopes.attribute_bindings(gap.anchor)
+    named = [each for each in known if name in each or (len(each) > 2 and each.strip("_") in name)]
+    others = [each for each in known if each not in named][:MAX_KEPT]
+    return [*((each, 1.0) for each in named), *((each, 0.45 - 0.03 * rank) for rank, each in enumerate(others))]
 
 
 def _gives(gap: Gap) -> bool:

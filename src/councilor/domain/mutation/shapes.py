@@ -17,7 +17,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from councilor.domain.mutation.callees import named_after, takers
 from councilor.domain.mutation.donors import donors, parted
+from councilor.domain.mutation.echoes import echoes
 from councilor.domain.mutation.gap import Gap
 from councilor.domain.mutation.results import MISSING, computed_nearby, counting, growth, results
 from councilor.domain.mutation.scope import BUILTINS, called
@@ -38,7 +40,7 @@ def shapes(gap: Gap) -> Iterator[tuple[str, float]]:
     empty = isinstance(gap.anchor, ast.Pass)
     yield from chain(
         _definitions(gap), _attributes(gap), _uses(gap), results(gap, empty), growth(gap), counting(gap),
-        _leaving(gap, empty), _settings(gap, empty), _delegation(gap),
+        _leaving(gap, empty), _settings(gap, empty), _delegation(gap), echoes(gap), takers(gap),
     )  # fmt: skip
 
 
@@ -74,12 +76,13 @@ def _values_of(gap: Gap, name: str) -> Iterator[tuple[str, float]]:
     for text in _fitting(gap, name):
         yield text, 1.0
     yield from ((text, 1.0) for text in _analogous(gap, name))
+    yield from ((text, 1.0 - 0.05 * rank) for rank, text in enumerate(named_after(gap, name)))
     for text in _assigned_elsewhere(gap.source, name):
         yield text, 0.9
     yield from ((text, 0.35) for text in computed_nearby(gap))
     if "self" in gap.facts.parameters:
         known = gap.source.scopes.attributes(gap.anchor)
-        yield from ((f"self.{attribute}", 0.8 if attribute in known else 0.5) for attribute in (name, f"_{name}"))
+        yield from ((f"self.{attribute}", 1.0 if attribute in known else 0.5) for attribute in (name, f"_{name}"))
     yield from ((value, 0.6 - 0.05 * rank) for rank, value in enumerate(START_VALUES))
     yield from ((other, 0.5 - 0.05 * rank) for rank, other in enumerate(gap.variables[:MAX_VALUES]))
 

@@ -9,7 +9,7 @@ from councilor.pipeline.ledger.record import Ledger, TaskLedger
 from councilor.pipeline.ledger.retention import Collected, Collector
 from councilor.pipeline.ledger.trace import Trace, trace
 from councilor.pipeline.ledger.verification import verified_body, verify_record, verify_task
-from councilor.pipeline.ledger.wholeness import WholeVerification, missing_leaves, task_ids, verify_all, verify_log
+from councilor.pipeline.ledger.wholeness import WholeVerification, missing_leaves, task_ids, verify_all
 from councilor.pipeline.ledger.witness import LogWitness
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "trace",
     "verified_body",
     "verify_all",
-    "verify_log",
     "verify_record",
     "verify_task",
 ]

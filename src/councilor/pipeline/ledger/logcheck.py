@@ -110,7 +110,9 @@ async def _continuation_problem(
     if old.origin != new.origin:
         return f"it is of the log {old.origin}, not of {new.origin}"
     proof = await witness.consistency(old.size, new.size)
-    if proof is None or not verify_consistency(old.size, old.root, new.size, new.root, proof.hashes):
+    if proof is None:
+        return "the log does not continue it: leaves were altered or removed, or the export has no proof from it"
+    if not verify_consistency(old.size, old.root, new.size, new.root, proof.hashes):
         return "the log does not continue it: leaves were altered or removed"
     return None
 

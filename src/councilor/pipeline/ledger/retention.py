@@ -6,7 +6,7 @@ Rules:
 - Bytes that only released artifacts have are marked, and erased after the grace period.
 - First every task concerned gets a signed statement of the erasure, which becomes a leaf of the log; then bytes go. A
   crash in between leaves a statement too many, and the next collection goes on.
-- Memory does not grow with what is stored: artifacts and bytes are taken page by page.
+- Memory does not grow with the number of tasks: artifacts and bytes are taken page by page, a task's own at once.
 
 It removes no record, no statement and no leaf: chains verify as before.
 """
@@ -14,8 +14,8 @@ It removes no record, no statement and no leaf: chains verify as before.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,8 +35,11 @@ __all__ = ["ERASURE_NAME", "REQUEST_NAME", "Collected", "Collector"]
 ERASURE_NAME = "erasure"
 REQUEST_NAME = "erasure/request"
 """A person's wish; unlike an erasure it excuses no missing bytes."""
-MOST_BLOBS = 200
-"""Erased after one round of statements."""
+MOST_BLOBS = 5000
+"""Announced in one round of statements: the fewer rounds, the fewer statements in each task."""
+MOST_ERASED = 100
+MOST_ERASED_BYTES = 256 * 2**20
+"""What one call erases, so that it ends well before a statement's time limit."""
 MOST_COUNTED = 10_000
 """Marked bytes that a dry run looks at."""
 _TICK = timedelta(microseconds=1)
@@ -97,11 +100,10 @@ class Collector:
         held = {hold.task_id for hold in await self._storage.holds()}
         found = [item for item in artifacts if item.id not in released and item.task_id not in held]
         if rule.keep_last is not None:
-            names = {(item.task_id, item.name) for item in found}
             newest = {
-                version.artifact_id
-                for task_id, name in sorted(names)
-                for version in (await self._storage.versions(task_id, name))[-rule.keep_last :]
+                artifact_id
+                for task_id in sorted({item.task_id for item in found})
+                for artifact_id in _newest(await self._storage.of_task(task_id), rule.keep_last)
             }
             found = [item for item in found if item.id not in newest]
         unfinished = {task_id for task_id in {item.task_id for item in found} if not await self._has_ended(task_id)}
@@ -141,7 +143,8 @@ class Collector:
             )
         if await self._storage.released([artifact.id]):
             return False
-        await self._record(artifact.task_id, REQUEST_NAME, {"reason": reason, "requested": [artifact.id]})
+        artifacts = await self._storage.of_task(artifact.task_id)
+        await self._record(artifact.task_id, REQUEST_NAME, {"reason": reason, "requested": [artifact.id]}, artifacts)
         await self._storage.release([artifact.id])
         return True
 
@@ -199,8 +202,10 @@ class Collector:
         count = size_bytes = statements = 0
         while blobs := await self._storage.condemned(before, limit=MOST_BLOBS):
             statements += await self._announce(blobs)
-            digests = [blob.sha256 for blob in blobs]
-            erased = await self._storage.erase(digests, before=before, now=self.ledger.clock.now())
+            erased: set[str] = set()
+            for slice_ in _slices(blobs):
+                digests = [blob.sha256 for blob in slice_]
+                erased.update(await self._storage.erase(digests, before=before, now=self.ledger.clock.now()))
             count += len(erased)
             gone_bytes = sum(blob.size_bytes for blob in blobs if blob.sha256 in erased)
             size_bytes += gone_bytes
@@ -216,38 +221,30 @@ class Collector:
             for task_id, artifact_id in blob.artifacts:
                 concerned[task_id][artifact_id] = blob.sha256
         for task_id, digests in sorted(concerned.items()):
+            artifacts = await self._storage.of_task(task_id)
             body = {
                 "reason": "retention",
-                "rules": await self._reasons(task_id, sorted(digests)),
+                "rules": await self._reasons([item for item in artifacts if item.id in digests], artifacts),
                 "artifacts": sorted(digests),
                 "blobs": sorted(set(digests.values())),
             }
-            await self._record(task_id, ERASURE_NAME, body)
+            await self._record(task_id, ERASURE_NAME, body, artifacts)
         await self.ledger.sequence()
         return len(concerned)
 
-    async def _reasons(self, task_id: str, artifact_ids: Sequence[str]) -> Mapping[str, str]:
-        """Why each of the artifacts was released: a request, the rule of its kind, or a rule of an earlier time."""
+    async def _reasons(
+        self, released: Sequence[ExecutionArtifact], artifacts: Sequence[ExecutionArtifact]
+    ) -> Mapping[str, str]:
+        """Why each was released: a request among its task's artifacts, the rule of its kind, or an earlier rule."""
         rules = {rule.kind: str(rule) for rule in self.rules if rule.lets_go}
-        requested = await self._requests(task_id)
-        reasons = {}
-        for artifact_id in artifact_ids:
-            artifact = await self._storage.get(artifact_id)
-            by_rule = rules.get(artifact.kind) if artifact else None
-            reasons[artifact_id] = requested.get(artifact_id) or by_rule or "a rule that is not in force any more"
-        return reasons
-
-    async def _requests(self, task_id: str) -> Mapping[str, str]:
-        """Artifact id -> why a person wanted it gone."""
-        wanted, cursor = ArtifactFilter(task_id=task_id, kind=ArtifactKind.ERASURE, name=REQUEST_NAME), None
-        found: dict[str, str] = {}
-        while True:
-            page = await self._storage.list(wanted, cursor=cursor, limit=LARGEST_PAGE)
-            for item in page.items:
-                found |= await self._request_of(item)
-            cursor = page.cursor
-            if cursor is None:
-                return found
+        requested: dict[str, str] = {}
+        for item in artifacts:
+            if (item.kind, item.name) == (ArtifactKind.ERASURE, REQUEST_NAME):
+                requested |= await self._request_of(item)
+        return {
+            item.id: requested.get(item.id) or rules.get(item.kind, "a rule that is not in force any more")
+            for item in released
+        }
 
     async def _request_of(self, artifact: ExecutionArtifact) -> Mapping[str, str]:
         try:
@@ -256,21 +253,36 @@ class Collector:
             return {}
         return dict.fromkeys(body["requested"], f"asked for: {body['reason']}")
 
-    async def _record(self, task_id: str, name: str, body: Mapping[str, object]) -> None:
+    async def _record(
+        self, task_id: str, name: str, body: Mapping[str, object], artifacts: Sequence[ExecutionArtifact]
+    ) -> None:
+        """Record a statement of a task; it follows the task's first spec, where every chain ends."""
         await self.ledger.of_task(task_id, run_id=task_id).record(
             ArtifactKind.ERASURE,
             name,
             json.dumps(body, sort_keys=True).encode(),
-            parent=await self._spec(task_id),
+            parent=next((item for item in artifacts if item.kind is ArtifactKind.SPEC), None),
         )
 
-    async def _spec(self, task_id: str) -> ExecutionArtifact | None:
-        """The task's first spec, where every chain ends."""
-        oldest, cursor = None, None
-        while True:
-            wanted = ArtifactFilter(task_id=task_id, kind=ArtifactKind.SPEC)
-            page = await self._storage.list(wanted, cursor=cursor, limit=LARGEST_PAGE)
-            oldest = page.items[-1] if page.items else oldest
-            cursor = page.cursor
-            if cursor is None:
-                return oldest
+
+def _newest(artifacts: Sequence[ExecutionArtifact], count: int) -> Iterator[str]:
+    """The ids of the newest `count` of each name; `artifacts` are one task's, oldest first."""
+    seen: Counter[str] = Counter()
+    for item in reversed(artifacts):
+        seen[item.name] += 1
+        if seen[item.name] <= count:
+            yield item.id
+
+
+def _slices(blobs: Sequence[CondemnedBlob]) -> Iterator[Sequence[CondemnedBlob]]:
+    """Blobs in their order, as many at a time as one call erases."""
+    part: list[CondemnedBlob] = []
+    size_bytes = 0
+    for blob in blobs:
+        if part and (len(part) == MOST_ERASED or size_bytes + blob.size_bytes > MOST_ERASED_BYTES):
+            yield part
+            part, size_bytes = [], 0
+        part.append(blob)
+        size_bytes += blob.size_bytes
+    if part:
+        yield part

@@ -247,14 +247,26 @@ def _problems_with(
         for field, value in _actual_fields(artifact, body_hash).items()
         if value != signed.get(field)
     ]
-    window = verifier.window(envelope.keyid)
-    if window is not None and (problem := window_problem(artifact.created_at, window)) is not None:
+    if (problem := _time_problem(artifact, envelope.keyid, verifier)) is not None:
         problems.append(problem)
     if artifact.size_bytes != size:
         problems.append(f"size_bytes is {artifact.size_bytes}, but it has {size} bytes")
     if artifact.input_hash != hash_inputs(artifact.inputs):
         problems.append("its input_hash does not follow from its inputs")
     return [*problems, *_chain_problems(artifact, known)]
+
+
+def _time_problem(artifact: ExecutionArtifact, keyid: str, verifier: Verifier) -> str | None:
+    """Whether the time that is named lies outside the key's window.
+
+    A first key's window has no beginning here: nothing was signed before there was a key, and a clock that was set back
+    must not make true statements look forged.
+    """
+    window = verifier.window(keyid)
+    if window is None:
+        return None
+    is_first = all(record.endorsement is None for record in verifier.records() if record.keyid == keyid)
+    return window_problem(artifact.created_at, (None, window[1]) if is_first else window)
 
 
 def _signed_fields(statement: Mapping[str, object]) -> dict[str, object]:

@@ -1,7 +1,14 @@
 """Verifying a whole store: every leaf, every checkpoint, and every task.
 
-The tree is built anew from the stored statements, leaf by leaf, in constant memory. At the size of each checkpoint, the
-database's own and those from outside, its root must be the checkpoint's.
+Rules:
+- The tree is built anew from the stored statements, leaf by leaf, in constant memory. At the size of each checkpoint,
+  the database's own and those from outside, its root must be the checkpoint's.
+- Every artifact of every task, by the steps of `verify_record`; published commits are not looked at, because their
+  repositories may be elsewhere. Every statement is a leaf, or waiting to be one.
+- Where events are at hand: a task that came to a verdict has artifacts, and artifacts belong to a task that has events.
+- Everything is counted, but only the first findings are kept.
+
+It changes nothing. A restore drill rests on it.
 """
 
 from __future__ import annotations
@@ -13,17 +20,19 @@ from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.domain.listing import LARGEST_PAGE
 from councilor.domain.log import LogLeaf
 from councilor.domain.merkle import RunningTree, leaf_hash
-from councilor.pipeline.ledger.finding import Finding
+from councilor.domain.task import TaskHead, TaskState
+from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.logcheck import signed_by
 from councilor.pipeline.ledger.verification import verify_record
 from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.events import EventStream
 from councilor.ports.log import TransparencyLog
 from councilor.ports.signer import Verifier
 
-__all__ = ["WholeVerification", "missing_leaves", "task_ids", "verify_all", "verify_log"]
+__all__ = ["WholeVerification", "missing_leaves", "task_ids", "verify_all"]
 
-MOST_FINDINGS = 1000
-"""After so many one knows enough; the rest is not looked at."""
+MOST_FINDINGS = 100
+WITH_ARTIFACTS = frozenset({TaskState.COMPLETED, TaskState.REJECTED, TaskState.UNDECIDED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,17 +41,21 @@ class WholeVerification:
 
     tasks: int
     artifacts: int
+    statements: int
+    keyids: tuple[str, ...]
     leaves: int
     waiting: int
     erased: int
     own_checkpoints: int
     outside_checkpoints: int
     findings: tuple[Finding, ...]
+    """The first of them."""
+    findings_total: int
 
     @property
     def sound(self) -> bool:
         """Whether everything verified; an empty store is sound unless a checkpoint says that it was not empty."""
-        return not self.findings
+        return self.findings_total == 0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,11 +64,16 @@ class _Walk:
 
     tree: RunningTree
     findings: list[Finding]
+    total: int = 0
     own: int = 0
     outside: int = 0
 
     def add(self, name: str, problem: str, artifact_id: str = "") -> None:
-        self.findings.append(Finding(artifact_id=artifact_id, name=name, problem=problem))
+        self.keep([Finding(artifact_id=artifact_id, name=name, problem=problem)])
+
+    def keep(self, found: Sequence[Finding]) -> None:
+        self.total += len(found)
+        self.findings += found[: max(0, MOST_FINDINGS - len(self.findings))]
 
 
 async def verify_all(
@@ -64,50 +82,58 @@ async def verify_all(
     verifier: Verifier,
     *,
     trusted: Sequence[SignedCheckpoint] = (),
+    events: EventStream | None = None,
+    tasks: AsyncIterator[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, all_: None,
 ) -> WholeVerification:
     """Verify every leaf, checkpoint and task.
 
     Args:
         trusted: checkpoints from outside the database.
+        events: the tasks' streams; None leaves them out.
+        tasks: ids of the tasks to verify; None: of all that have artifacts.
         progress: told of leaves and artifacts that are done, and of how many there are.
     """
     size = (await log.state()).size
     walk = await _walk_log(log, verifier, trusted, lambda done: progress(done, 2 * size))
-    tasks = artifacts = erased = 0
-    async for task_id in task_ids(storage):
-        if len(walk.findings) >= MOST_FINDINGS:
-            break
+    count = artifacts = statements = erased = 0
+    keyids: set[str] = set()
+    async for task_id in tasks or task_ids(storage):
         report = await verify_record(task_id, storage, verifier)
-        walk.findings += report.findings
-        walk.findings += await missing_leaves(task_id, storage, log)
-        tasks += 1
-        artifacts += report.artifacts
-        erased += report.erased
+        walk.keep(report.findings)
+        walk.keep(await missing_leaves(task_id, storage, log))
+        if events is not None:
+            walk.keep(_stream_findings(await events.head(task_id), report))
+        count, artifacts, erased = count + 1, artifacts + report.artifacts, erased + report.erased
+        statements += report.statements
+        keyids |= set(report.keyids)
         progress(size + artifacts, 2 * size)
-    walk.findings += [
-        Finding(
-            artifact_id=entry.artifact_id, name=f"log/{entry.index}", problem="the artifact of this leaf was removed"
-        )
-        for entry in await log.lost()
-    ]
+    for entry in await log.lost():
+        walk.add(f"log/{entry.index}", "the artifact of this leaf was removed", entry.artifact_id)
     return WholeVerification(
-        tasks=tasks,
+        tasks=count,
         artifacts=artifacts,
+        statements=statements,
+        keyids=tuple(sorted(keyids)),
         leaves=walk.tree.size,
         waiting=(await log.state()).pending,
         erased=erased,
         own_checkpoints=walk.own,
         outside_checkpoints=walk.outside,
         findings=tuple(walk.findings),
+        findings_total=walk.total,
     )
 
 
-async def verify_log(
-    log: TransparencyLog, verifier: Verifier, trusted: Sequence[SignedCheckpoint] = ()
-) -> Sequence[Finding]:
-    """What is wrong with the log's leaves and checkpoints."""
-    return (await _walk_log(log, verifier, trusted, lambda done: None)).findings
+def _stream_findings(head: TaskHead | None, report: Verification) -> Sequence[Finding]:
+    """Whether a task's events and its artifacts tell of each other."""
+    if head is None:
+        problem = "the task has artifacts and no events"
+    elif head.state in WITH_ARTIFACTS and not report.artifacts:
+        problem = f"it is {head.state} and has no artifacts"
+    else:
+        return []
+    return [Finding(artifact_id="", name=report.task_id, problem=problem)]
 
 
 async def task_ids(storage: ArtifactStorage) -> AsyncIterator[str]:
@@ -138,8 +164,6 @@ async def _walk_log(
                 walk.own += _check_root(walk, item, origin, verifier, "the database's checkpoint")
             while outside and outside[0].checkpoint.size <= walk.tree.size:
                 walk.outside += _check_root(walk, outside.pop(0), origin, verifier, "the checkpoint")
-        if len(walk.findings) >= MOST_FINDINGS:
-            return walk
         progress(walk.tree.size)
     for item in [*await own.upto(None), *outside]:
         size = item.checkpoint.size if isinstance(item, SignedCheckpoint) else "?"
@@ -194,14 +218,14 @@ def _check_root(walk: _Walk, item: SignedCheckpoint | bytes, origin: str, verifi
         return False
     held = item.checkpoint
     name = f"checkpoint of {held.size} leaves"
-    before = len(walk.findings)
+    before = walk.total
     if signed_by(item, verifier) is None:
         walk.add(name, "it is not signed by a key that is known here")
     elif held.origin != origin:
         walk.add(name, f"it is of the log {held.origin}, not of {origin}")
     elif held.size != walk.tree.size or held.root != walk.tree.root():
         walk.add(name, "the log does not continue it: leaves were altered or removed")
-    return len(walk.findings) == before
+    return walk.total == before
 
 
 async def missing_leaves(task_id: str, storage: ArtifactStorage, log: TransparencyLog) -> Sequence[Finding]:

@@ -120,7 +120,7 @@ def diff(
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             first, second = await find_artifact(store, old), await find_artifact(store, new)
-            compared = await compare_artifacts(store, first, second)
+            compared = await compare_artifacts(store.artifacts, first, second)
         sides = {"a": artifact_json(first), "b": artifact_json(second)}
         session.output.result(sides | compared.json())
         if compared.equal:

@@ -12,9 +12,9 @@ import difflib
 import json
 from dataclasses import dataclass
 
-from councilor.app import Store
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue
+from councilor.ports.artifacts import ArtifactStorage
 
 __all__ = ["Comparison", "compare_artifacts"]
 
@@ -39,7 +39,7 @@ class Comparison:
         return {"equal": self.equal, "diff": self.diff, "obstacle": self.obstacle, "laid_out": self.laid_out}
 
 
-async def compare_artifacts(store: Store, old: ExecutionArtifact, new: ExecutionArtifact) -> Comparison:
+async def compare_artifacts(storage: ArtifactStorage, old: ExecutionArtifact, new: ExecutionArtifact) -> Comparison:
     """Compare the bytes of two artifacts.
 
     Raises:
@@ -49,7 +49,7 @@ async def compare_artifacts(store: Store, old: ExecutionArtifact, new: Execution
         return Comparison(equal=True, diff=None)
     if max(old.size_bytes, new.size_bytes) > LARGEST_BYTES:
         return Comparison(equal=False, diff=None, obstacle=f"more than {LARGEST_BYTES // 2**20} MiB")
-    sides = [_lines(await store.artifacts.read(item.id), item.media_type) for item in (old, new)]
+    sides = [_lines(await storage.read(item.id), item.media_type) for item in (old, new)]
     before, after = sides
     if before is None or after is None:
         return Comparison(equal=False, diff=None, obstacle="not text")

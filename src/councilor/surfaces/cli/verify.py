@@ -116,13 +116,15 @@ async def _verify_export(
 
 async def _verify_all(session: Session, store: Store, trusted: Sequence[SignedCheckpoint]) -> ExitCode:
     with counted(session.output, "verifying") as progress:
-        report = await verify_all(store.artifacts, store.log, store.keys, trusted=trusted, progress=progress)
+        report = await verify_all(
+            store.artifacts, store.log, store.keys, trusted=trusted, events=store.events, progress=progress
+        )
     session.output.result(encode(report) | {"sound": report.sound})
     _say_findings(session, report.findings)
     session.output.line(
         f"{_in_a_word(report.sound)}: {report.tasks} tasks, {report.artifacts} artifacts ({report.erased} erased), "
         f"{report.leaves} leaves ({report.waiting} waiting), {report.own_checkpoints} checkpoints, "
-        f"{report.outside_checkpoints} from outside the database, {len(report.findings)} findings",
+        f"{report.outside_checkpoints} from outside the database, {report.findings_total} findings",
         style="bold green" if report.sound else "bold red",
     )
     return ExitCode.ACCEPTED if report.sound else ExitCode.REJECTED

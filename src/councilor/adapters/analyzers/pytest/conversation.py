@@ -27,7 +27,7 @@ from councilor.domain.evidence import Breach, Outcome, TestRecord
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.sandbox import Channel
 
-__all__ = ["Broken", "Conversation", "Hung", "Order"]
+__all__ = ["Broken", "Conversation", "Hung", "Order", "line_numbers"]
 
 MESSAGE_CHARACTERS = 4000
 LAST_LINE = 1_000_000
@@ -178,7 +178,7 @@ class Conversation:
                         raise Broken(Breach.BAD_NONCE)
                     if "lines" not in message:
                         break
-                    lines.update(_lines(message["lines"]))
+                    lines.update(_believed(message["lines"]))
         except TimeoutError as error:
             raise Hung(nodeid) from error
         record = _record(nodeid, message)
@@ -265,14 +265,22 @@ def _errors(value: object) -> tuple[tuple[str, str], ...]:
     return tuple((where, text[:MESSAGE_CHARACTERS]) for where, text in pairs)
 
 
-def _lines(value: object) -> dict[str, tuple[int, ...]]:
-    """Ranges such as `3,7-9` of each path as line numbers."""
-    if not isinstance(value, dict):
-        raise Broken(Breach.PROTOCOL)
+def _believed(value: object) -> dict[str, tuple[int, ...]]:
     try:
-        return {str(path): tuple(_numbers(str(ranges))) for path, ranges in value.items()}
+        return line_numbers(value)
     except ValueError as error:
         raise Broken(Breach.PROTOCOL) from error
+
+
+def line_numbers(value: object) -> dict[str, tuple[int, ...]]:
+    """Path -> 1-based line numbers, from what a tracer sends: path -> ranges such as `3,7-9`.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(value)
+    return {str(path): tuple(_numbers(str(ranges))) for path, ranges in value.items()}
 
 
 def _numbers(ranges: str) -> list[int]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from councilor.adapters.analyzers.pytest.conductor import VARIABLES
+from councilor.adapters.analyzers.pytest.conversation import line_numbers
 from councilor.adapters.analyzers.pytest.selection import arguments, roots
 from councilor.domain.evidence import Outcome, TestRecord
 from councilor.errors import SandboxError
@@ -110,6 +111,7 @@ class _Server:
         self.ready = asyncio.Event()
         self.leaving = asyncio.Event()
         self.tests = 0
+        self.nodeids: tuple[str, ...] = ()
         self.why = ""
 
     async def hold(self, channel: Channel) -> None:
@@ -122,6 +124,7 @@ class _Server:
             "tools": str(request.environment.tools),
             "roots": roots(request.folder),
             "arguments": arguments(plain),
+            "paths": [str(request.folder / path) for path in request.paths],
             "collect_s": request.collect_s,
         }
         await channel.send(json.dumps(start))
@@ -133,6 +136,7 @@ class _Server:
         if answer is None:
             return  # the end of the job says why
         self.tests, self.why = int(answer.get("ready") or 0), str(answer.get("why", ""))[:500]
+        self.nodeids = tuple(each for each in answer.get("nodeids") or () if isinstance(each, str))
         self._channel = channel
         self.ready.set()
         await self.leaving.wait()
@@ -175,8 +179,16 @@ class _Server:
         if mode not in {TrialMode.HOT, TrialMode.WARM}:
             return TrialRun(mode=mode, end=TrialEnd.NOT_RUN, key=key, why=why)
         records: list[TestRecord] = []
+        coverage: dict[str, dict[str, tuple[int, ...]]] = {}
+
+        def take(message: dict[str, Any]) -> None:
+            record = _record(message)
+            records.append(record)
+            if request.trace:
+                coverage[record.nodeid] = _lines(message)
+
         await channel.send(json.dumps(_go(request)))
-        ended = await _answer(channel, records.append)
+        ended = await _answer(channel, take)
         if ended is None or ended.get("end") == "lost":
             self._end()
             return None
@@ -184,7 +196,7 @@ class _Server:
         if ended.get("whole") is not True:
             self._end()  # the next trial would find what this one left
         return TrialRun(
-            mode=mode, end=end, key=key, records=tuple(records), why=why,
+            mode=mode, end=end, key=key, records=tuple(records), coverage=coverage, why=why,
             duration_s=self._clock.monotonic() - started_s,
         )  # fmt: skip
 
@@ -208,12 +220,13 @@ def _go(request: TrialRequest) -> dict[str, Any]:
     return {
         "go": [(nodeid, request.tests_s[nodeid]) for nodeid in request.nodeids],
         "stop": request.stop_at_first_failure,
+        "trace": request.trace,
         "start_s": request.start_s,
         "total_s": PATIENCE * _longest_s(request),
     }
 
 
-async def _answer(channel: Channel, on_record: Callable[[TestRecord], None]) -> dict[str, Any] | None:
+async def _answer(channel: Channel, on_record: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
     """The next message that is no record; None when the job has hung up."""
     while (line := await channel.receive()) is not None:
         try:
@@ -224,8 +237,15 @@ async def _answer(channel: Channel, on_record: Callable[[TestRecord], None]) -> 
             raise _Nonsense
         if "outcome" not in message:
             return message
-        on_record(_record(message))
+        on_record(message)
     return None
+
+
+def _lines(message: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    try:
+        return line_numbers(message.get("lines", {}))
+    except ValueError as error:
+        raise _Nonsense from error
 
 
 def _record(message: dict[str, Any]) -> TestRecord:

@@ -147,7 +147,7 @@ WITH RECURSIVE walk (depth, ids, seen) AS (
     SELECT w.depth + 1, n.ids, w.seen || n.ids
     FROM walk w CROSS JOIN LATERAL (
         SELECT array_agg(f.id) AS ids FROM (
-            SELECT DISTINCT e.id FROM unnest(w.ids) AS near (id) CROSS JOIN LATERAL ("""
+            SELECT DISTINCT e.id FROM ("""
 
 _WALK_ENDS: Final[LiteralString] = """
             ) e
@@ -158,19 +158,19 @@ _WALK_ENDS: Final[LiteralString] = """
     WHERE w.depth <= %(max_depth)s AND cardinality(w.seen) <= %(max_nodes)s AND n.ids IS NOT NULL
 )
 SELECT a.id::text, a.task_id::text, a.kind, a.name, encode(a.output_hash, 'hex'), w.depth
-FROM walk w CROSS JOIN LATERAL unnest(w.ids) AS met (id) JOIN execution_artifacts a ON a.id = met.id
+FROM walk w JOIN execution_artifacts a ON a.id = ANY (w.ids)
 ORDER BY w.depth, a.id"""
 
 ANCESTORS: Final[LiteralString] = f"""{_WALK_BEGINS}
-                SELECT i.parent_id AS id FROM artifact_inputs i WHERE i.child_id = near.id
+                SELECT i.parent_id AS id FROM artifact_inputs i WHERE i.child_id = ANY (w.ids)
                 UNION ALL
-                SELECT a.parent_id FROM execution_artifacts a WHERE a.id = near.id AND a.parent_id IS NOT NULL
+                SELECT a.parent_id FROM execution_artifacts a WHERE a.id = ANY (w.ids) AND a.parent_id IS NOT NULL
 {_WALK_ENDS}"""
 
 DESCENDANTS: Final[LiteralString] = f"""{_WALK_BEGINS}
-                SELECT i.child_id AS id FROM artifact_inputs i WHERE i.parent_id = near.id
+                SELECT i.child_id AS id FROM artifact_inputs i WHERE i.parent_id = ANY (w.ids)
                 UNION ALL
-                SELECT a.id FROM execution_artifacts a WHERE a.parent_id = near.id
+                SELECT a.id FROM execution_artifacts a WHERE a.parent_id = ANY (w.ids)
 {_WALK_ENDS}"""
 
 EDGES: Final[LiteralString] = """

@@ -33,6 +33,8 @@ class Base:
     """Failing tests that a fix must make pass."""
     others: tuple[str, ...]
     """Other failing tests; they may go on failing."""
+    whole: bool = True
+    """Whether the whole suite was run; else what other tests do is not known."""
 
     @property
     def passing(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from itertools import combinations, pairwise
 from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
 
-__all__ = ["joined", "pairs"]
+__all__ = ["function_of", "joined", "pairs"]
 
 MAX_REPEATED = 60
 MAX_PARTIAL = 4

@@ -49,8 +49,18 @@ class Pool:
         self._orders: asyncio.Queue[_Order] = asyncio.Queue()
         self._alive = count
         self._wide = asyncio.Event()
+        self._nodeids: asyncio.Future[tuple[str, ...]] = asyncio.get_running_loop().create_future()
+        self._found(() if not count else None)
         self.why = ""
         """Why there is no loaded suite, or was none for a time; untrusted text."""
+
+    async def collected(self) -> tuple[str, ...]:
+        """The tests of the first server once it is ready; empty when there is none, or it could not be loaded."""
+        return await asyncio.shield(self._nodeids)
+
+    def _found(self, nodeids: tuple[str, ...] | None) -> None:
+        if nodeids is not None and not self._nodeids.done():
+            self._nodeids.set_result(nodeids)
 
     async def run(self, request: TrialRequest, *, known: Callable[[str], bool]) -> TrialRun | None:
         """Try one change on the next free server; None when it has to be tried in another way."""
@@ -72,11 +82,13 @@ class Pool:
             for _ in range(1 + RESTARTS):
                 async with start() as server:
                     self.why = server.why or self.why
+                    self._found(server.nodeids)
                     await self._serve(server)
         except (SandboxError, OSError) as error:
             self.why = str(error)
         finally:
             self._alive -= 1
+            self._found(())
             while not self._alive and not self._orders.empty():
                 self._orders.get_nowait().reply(None)
 
@@ -95,21 +107,30 @@ class Pool:
 
 @asynccontextmanager
 async def pooled(
-    servers: TestServers | None, workspace: Workspace, tree: str, *, count: int, timeout_s: float, collect_s: float
+    servers: TestServers | None,
+    workspace: Workspace,
+    tree: str,
+    *,
+    count: int,
+    timeout_s: float,
+    collect_s: float,
+    paths: tuple[str, ...] = (),
 ) -> AsyncIterator[Pool]:
     """`count` servers of one tree, gone afterwards; the first is started at once, the others when the pool is widened.
 
     Args:
         timeout_s: seconds until the servers are killed.
         collect_s: seconds for the collection of the suite.
+        paths: test files to load; empty: the whole suite.
     """
 
     @asynccontextmanager
     async def start() -> AsyncIterator[TestServer]:
         async with exported(workspace, tree) as folder:
             request = ServerRequest(
-                folder=folder, environment=workspace.environment, timeout_s=timeout_s, collect_s=collect_s
-            )
+                folder=folder, environment=workspace.environment, timeout_s=timeout_s, collect_s=collect_s,
+                paths=paths,
+            )  # fmt: skip
             async with servers.serve(request) as server:  # type: ignore[union-attr]  # started only if there are any
                 yield server
 

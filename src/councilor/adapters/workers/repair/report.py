@@ -51,7 +51,7 @@ def success_report(
             "## Why it is believed",
             *(f"{quoted(target)} passes now." for target in base.targets[:MAX_LISTED]),
             *_suite(result.run),
-            *(_reached(part) for part in fix.parts),
+            *(_reached(part, base) for part in fix.parts),
             "",
             "## What else was tried",
             _tally(results),
@@ -123,10 +123,11 @@ def diff(old: str, new: str) -> str:
     return "\n".join(list(lines)[2:]).replace("```", "'''")
 
 
-def _reached(part: Fix) -> str:
+def _reached(part: Fix, base: Base) -> str:
+    where = "of the base" if base.whole else "among those that were looked at on the base"
     return (
         f"Line {part.mutant.line} is executed by {_counted(part.suspicion.failed, 'failing test')} and by "
-        f"{_counted(part.suspicion.passed, 'passing test')} of the base (Ochiai {part.suspicion.score:.2f})."
+        f"{_counted(part.suspicion.passed, 'passing test')} {where} (Ochiai {part.suspicion.score:.2f})."
     )
 
 
@@ -179,6 +180,7 @@ _WORDS = (
     (Verdict.BREAKS, "broke another test"),
     (Verdict.LIKELY, "passed every test that reaches the change"),
     (Verdict.PLAUSIBLE, "passed every test that must pass"),
+    (Verdict.OPEN, "left tests failing that had not been run before"),
 )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 from councilor.adapters.workers.repair.candidates import Base, Fix
@@ -33,6 +34,9 @@ __all__ = ["Trial", "TrialResult", "Verdict", "collection_s"]
 MAX_NEIGHBOURS = 200
 MAX_OTHERS = 40
 MIDDLE_STAGE_S = 5.0
+FAILURES = (Outcome.FAILED, Outcome.ERROR)
+LONGEST_TEST_S = 120.0
+"""For a test of which is not known how long it takes."""
 NEIGHBOURS_S = 10.0
 SLACK_S = 0.3
 """Added to three times a test's own duration: what it may compute before it counts as endless."""
@@ -52,6 +56,8 @@ class Verdict(StrEnum):
     LIKELY = "likely"
     """The targets pass, and every test tried that reaches the change; the whole suite was not run."""
     PLAUSIBLE = "plausible"
+    OPEN = "open"
+    """The targets pass, and a test does not of which is not known whether it passed without the fix."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,9 +258,17 @@ class Trial:
         if broken or self._unfixed(run):
             verdict = Verdict.BREAKS if broken else Verdict.STILL_FAILS
             return TrialResult(fix=fix, verdict=verdict, run=run, broken=broken, mode=mode)
+        if not self.base.whole and self._strangers(run):
+            return TrialResult(fix=fix, verdict=Verdict.OPEN, run=run, mode=mode)
         still = _unpassed(run, self.base.others)
         also_fixed = tuple(nodeid for nodeid in self.base.others if nodeid not in still)
         return TrialResult(fix=fix, verdict=Verdict.PLAUSIBLE, run=run, also_fixed=also_fixed, mode=mode)
+
+    def _strangers(self, run: TestRun) -> bool:
+        """Whether anything fails in a run of the whole suite that the base's run does not know."""
+        known = self.base.run.outcomes
+        failing = any(record.outcome in FAILURES and record.nodeid not in known for record in run.records)
+        return failing or bool(run.collection_errors)
 
     async def _run(self, fix: Fix, nodeids: tuple[str, ...] | None, remaining_s: float) -> TestRun:
         async with exported(self.workspace, self.tree) as folder:
@@ -264,14 +278,18 @@ class Trial:
                 TestRequest(
                     folder=folder,
                     environment=self.workspace.environment,
-                    timeout_s=min(max(remaining_s, 1.0), self._run_timeout_s),
-                    test_timeout_s=self._test_timeout_s,
+                    timeout_s=min(max(remaining_s, 1.0), self._run_timeout_s if self._is_timed(nodeids) else inf),
+                    test_timeout_s=self._test_timeout_s if self._is_timed(nodeids) else LONGEST_TEST_S,
                     paths=files_of(nodeids) if nodeids else (),
                     nodeids=nodeids,
                     stop_at_first_failure=nodeids is not None,
                     canaries=0,
                 )
             )
+
+    def _is_timed(self, nodeids: tuple[str, ...] | None) -> bool:
+        """Whether it is known how long these tests take."""
+        return self.base.whole or nodeids is not None
 
     def _unfixed(self, run: TestRun) -> tuple[str, ...]:
         return _unpassed(run, self.base.targets)

@@ -1,7 +1,8 @@
 """The worker that needs no model: it finds one small edit that makes the failing tests pass and breaks no other.
 
 Rules:
-- Localise: one run of the suite on the base with coverage per test; Ochiai over the lines in scope.
+- Localise: by Ochiai over the lines in scope. A glance at the acceptance tests' own files is enough at first
+  (`glance`); where it leads to no fix, the whole suite is run on the base with coverage per test.
 - Try: mutants of the suspected lines, most promising first (`candidates`), each in stages (`trial`), a few at once,
   within budget and deadline (`search`).
 - Offer the most promising plausible fix, and say what speaks against it (`rivalry`): it is written into the workspace,
@@ -19,16 +20,20 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from math import inf
 from pathlib import Path
 
 from councilor.adapters.workers.repair.candidates import Base, Fix, digest, readable, suspects
+from councilor.adapters.workers.repair.glance import FAILURES, glance, glanced_files, patience_s, wanted_failures
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pool import Pool, exported, pooled
 from councilor.adapters.workers.repair.ranking import ranked_fixes
 from councilor.adapters.workers.repair.report import failure_report, partial_report, quoted, success_report, transcript
 from councilor.adapters.workers.repair.search import Search
-from councilor.adapters.workers.repair.trial import Trial, TrialResult
-from councilor.domain.evidence import Outcome, TestRun
+from councilor.adapters.workers.repair.sifting import sift
+from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
+from councilor.domain.evidence import TestRun
 from councilor.domain.failure import read_failure
 from councilor.domain.scope import admits
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerProfile, WorkerReport
@@ -38,7 +43,9 @@ from councilor.ports.worker import Progress, Workspace
 
 __all__ = ["RepairWorker"]
 
-FAILURES = (Outcome.FAILED, Outcome.ERROR)
+FAILED = (Verdict.STILL_FAILS, Verdict.BREAKS)
+ALONE = 40
+"""Trials after a glance on one loaded suite only: most searches end sooner than another one is loaded."""
 COLLECT_S = 300.0
 """Most seconds for collecting the suite; one that takes longer is not kept loaded."""
 Emit = Callable[[Progress], None]
@@ -125,12 +132,41 @@ class _Iteration:
         await asyncio.to_thread(workspace.scratch.mkdir, parents=True, exist_ok=True)
         memory = await asyncio.to_thread(SearchMemory.load, workspace.scratch)
         await self._take_back(memory)
-        left_s = max(self._remaining_s(), 1.0)
-        async with pooled(
-            self._servers, workspace, self._assignment.base_tree, count=self._parallel, timeout_s=left_s,
-            collect_s=min(COLLECT_S, left_s / 2),
-        ) as pool:  # fmt: skip
+        glanced = await self._glanced(memory)
+        if glanced is not None:
+            return glanced
+        async with self._pooled(self._parallel) as pool:
             return await self._repair(memory, pool)
+
+    def _pooled(self, count: int, paths: tuple[str, ...] = ()) -> AbstractAsyncContextManager[Pool]:
+        left_s = max(self._remaining_s(), 1.0)
+        return pooled(
+            self._servers, self._workspace, self._assignment.base_tree, count=count, timeout_s=left_s,
+            collect_s=min(COLLECT_S, left_s / 2), paths=paths,
+        )  # fmt: skip
+
+    async def _glanced(self, memory: SearchMemory) -> tuple[WorkerOutcome, str] | None:
+        """What the failing tests' own files lead to; None when the whole suite has to be measured."""
+        acceptance = self._assignment.acceptance_nodeids
+        if self._servers is None or self._assignment.iteration > 1 or not acceptance:
+            return None
+        entries = await self._workspace.repository.entries(self._assignment.base_tree)
+        tests = [entry.path for entry in entries if entry.path.endswith(".py") and self._runner.owns(entry.path)]
+        paths = await asyncio.to_thread(glanced_files, self._workspace.folder, tests, acceptance)
+        if paths is None:
+            return None
+        self._emit(Progress(phase="localising", line="running the failing tests' files, traced"))
+        async with self._pooled(self._parallel, paths) as pool:
+            base = await glance(pool, acceptance, left_s=self._remaining_s())
+            fixes = await self._fixes(base) if base is not None else None
+            if base is None or fixes is None:
+                return None
+            search = await self._search(base, fixes, memory, pool, patience_s(self._remaining_s()))
+        if search.chosen is None:
+            return None
+        await sift(search, lambda: self._pooled(1), remaining_s=self._remaining_s)
+        await asyncio.to_thread(memory.save)
+        return await self._chosen(base, search, memory)
 
     async def _repair(self, memory: SearchMemory, pool: Pool) -> tuple[WorkerOutcome, str]:
         self._emit(Progress(phase="localising", line="running the suite with coverage per test"))
@@ -145,16 +181,22 @@ class _Iteration:
         if fixes is None:
             return self._gave_up("The failing tests execute no line of a Python file in scope.", base)
         search = await self._search(base, fixes, memory, pool)
-        chosen = search.chosen
-        if chosen is not None:
-            await self._offer(chosen.fix, memory)
-            self.doubts = search.doubts
-            return WorkerOutcome.FINISHED, success_report(base, chosen, self.results, search.rivals) + self._ways()
+        if (found := await self._chosen(base, search, memory)) is not None:
+            return found
         if search.partial is not None:
             await self._offer(search.partial.fix, memory)
             text = partial_report(base, search.partial, search.partly_fixed, self._ending(search))
             return WorkerOutcome.GAVE_UP, text + self._ways()
         return self._gave_up(self._ending(search), base)
+
+    async def _chosen(self, base: Base, search: Search, memory: SearchMemory) -> tuple[WorkerOutcome, str] | None:
+        """Offer what a search has chosen, if it has."""
+        chosen = search.chosen
+        if chosen is None:
+            return None
+        await self._offer(chosen.fix, memory)
+        self.doubts = search.doubts
+        return WorkerOutcome.FINISHED, success_report(base, chosen, self.results, search.rivals) + self._ways()
 
     async def _take_back(self, memory: SearchMemory) -> None:
         """Put the base's files back, and count what stood in their place as offered."""
@@ -179,10 +221,9 @@ class _Iteration:
 
     def _base(self, run: TestRun) -> Base:
         failing = [record.nodeid for record in run.records if record.outcome in FAILURES]
-        wanted = set(self._assignment.acceptance_nodeids)
-        targets = [nodeid for nodeid in failing if nodeid in wanted or nodeid.partition("[")[0] in wanted] or failing
-        others = [nodeid for nodeid in failing if nodeid not in targets]
-        return Base(run=run, targets=tuple(targets), others=tuple(others))
+        targets = wanted_failures(failing, self._assignment.acceptance_nodeids) or tuple(failing)
+        others = tuple(nodeid for nodeid in failing if nodeid not in targets)
+        return Base(run=run, targets=targets, others=others)
 
     async def _fixes(self, base: Base) -> Iterator[Fix] | None:
         """Edits in the order in which they are worth trying; None if the failing tests reach no line in scope."""
@@ -201,15 +242,20 @@ class _Iteration:
         inside, outside = self._assignment.scope_in, self._assignment.scope_out
         return path.endswith(".py") and admits(path, inside=inside, outside=outside) and not self._runner.owns(path)
 
-    async def _search(self, base: Base, fixes: Iterator[Fix], memory: SearchMemory, pool: Pool) -> Search:
+    async def _search(
+        self, base: Base, fixes: Iterator[Fix], memory: SearchMemory, pool: Pool, patience: float = inf
+    ) -> Search:
         def say(begun: int, fix: Fix) -> None:
             self._emit(Progress(phase="trying", done=begun, line=_printable(fix.label)))
+            if begun >= ALONE and not search.has_found:
+                pool.widen()
 
         tree = self._assignment.base_tree
         trial = Trial(runner=self._runner, workspace=self._workspace, tree=tree, base=base, pool=pool)
         search = Search(
             trial=trial, memory=memory, max_candidates=self._max_candidates, parallel=self._parallel,
-            remaining_s=self._remaining_s, on_start=say,
+            remaining_s=self._remaining_s, on_start=say, patience_s=patience,
+            results=[result for result in self.results if result.verdict in FAILED],
         )  # fmt: skip
         self.results = search.results
         try:

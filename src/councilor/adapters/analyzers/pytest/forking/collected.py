@@ -30,16 +30,18 @@ from swap import (  # type: ignore[import-not-found]  # it stands beside this fi
     plan,
 )
 from trial import (  # type: ignore[import-not-found]  # the same
-    Tests,
     Trial,
     items_of,
     own_output,
     own_temporary_folder,
+    tests_of,
 )
 from watch import attempt, end_strays, limits_of  # type: ignore[import-not-found]  # the same
 
 __all__ = ["INVALID", "Collected", "Weighed"]
 
+NAMED_CHARACTERS = 2**18
+"""Tests are told by their names where these are no longer together."""
 INVALID = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -76,8 +78,7 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         hang_up: Callable[[], None],
         weighed: Callable[[dict[str, Any]], Weighed],
     ) -> None:
-        super().__init__(own_arguments=own_arguments, tests=None, send=send)
-        self._folder = folder
+        super().__init__(own_arguments=own_arguments, folder=folder, tests=None, send=send)
         self._orders = receive
         self._forward = forward
         self._hang_up = hang_up
@@ -100,7 +101,14 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         capturing = getattr(session.config.pluginmanager.getplugin("capturemanager"), "_global_capturing", None)
         gc.collect()
         gc.freeze()
-        self._out({"ready": len(items), "threads": threading.active_count(), "errors": len(self._collect_errors)})
+        self._out(
+            {
+                "ready": len(items),
+                "nodeids": list(items) if sum(map(len, items)) <= NAMED_CHARACTERS else [],
+                "threads": threading.active_count(),
+                "errors": len(self._collect_errors),
+            }
+        )
         while True:
             order = self._orders()
             if "go" in order:
@@ -124,7 +132,7 @@ class Collected(Trial):  # type: ignore[misc]  # its module is not on mypy's pat
         return {"mode": "hot", "key": weighed.key, "why": ""}
 
     def _try(self, order: dict[str, Any], items: dict[str, Any], capturing: Any) -> str:
-        tests = Tests([nodeid for nodeid, _ in order["go"]], order["stop"])
+        tests = tests_of(order)
 
         def work(send: Callable[[dict[str, Any]], None]) -> None:
             self._hang_up()

@@ -30,7 +30,7 @@ from typing import Any
 
 HERE = sys.path[0]
 SHARED = str(Path(HERE).parent / "sandboxed")
-OURS = ("collected", "interpreter", "line", "plugins", "recorder", "relay", "swap", "trial", "tree", "watch")
+OURS = ("collected", "interpreter", "line", "plugins", "recorder", "relay", "swap", "tracer", "trial", "tree", "watch")
 
 __all__ = ["main"]
 
@@ -101,7 +101,7 @@ class Server:
             self._parts.watch.end_strays(set())
             return {"ready": 0, "hot": False, "why": _why(answer)}
         self._hot = hot
-        return {"ready": answer["ready"], "hot": True, "why": ""}
+        return {"ready": answer["ready"], "nodeids": answer["nodeids"], "hot": True, "why": ""}
 
     def _be_hot(self, ours: socket.socket, theirs: socket.socket) -> None:
         """The life of the hot child."""
@@ -114,10 +114,10 @@ class Server:
             sys.path[:0] = self._roots
             talk = self._parts.relay.Talk(theirs)
             plugin = self._parts.collected.Collected(
-                own_arguments=len(self._arguments), folder=self._folder, receive=talk.receive, send=talk.send,
-                forward=talk.forward, hang_up=talk.close, weighed=self._weighed,
+                own_arguments=len(self._arguments) + len(self._start["paths"]), folder=self._folder,
+                receive=talk.receive, send=talk.send, forward=talk.forward, hang_up=talk.close, weighed=self._weighed,
             )  # fmt: skip
-            status = self._pytest.main(self._arguments, plugins=[plugin])
+            status = self._pytest.main([*self._arguments, *self._start["paths"]], plugins=[plugin])
             talk.send({"why": f"pytest ended with status {int(status)} before any test"})
         finally:
             leave(1)
@@ -176,7 +176,7 @@ class Server:
 
     def _try_warm(self, order: dict[str, Any]) -> str:
         watch, mine = self._parts.watch, {self._hot.pid} if self._hot else set()
-        tests = self._parts.trial.Tests([nodeid for nodeid, _ in order["go"]], order["stop"])
+        tests = self._parts.trial.tests_of(order)
         paths = dict.fromkeys(nodeid.partition("::")[0] for nodeid in tests.nodeids)
         arguments = [*self._arguments, *(f"{self._folder}/{path}" for path in paths)]
 
@@ -187,7 +187,9 @@ class Server:
             self._parts.trial.own_temporary_folder(order["temporary"])
             self._parts.trial.own_output(None)
             sys.path[:0] = self._roots
-            plugin = self._parts.trial.Trial(own_arguments=len(arguments), tests=tests, send=send)
+            plugin = self._parts.trial.Trial(
+                own_arguments=len(arguments), folder=self._folder, tests=tests, send=send
+            )  # fmt: skip
             self._pytest.main(arguments, plugins=[plugin])
 
         try:

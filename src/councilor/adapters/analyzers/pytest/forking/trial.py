@@ -2,6 +2,7 @@
 
 Rules:
 - Outcomes are judged as in every other run; a test that was not collected is `missing`.
+- Lines are measured only where that is asked for; failures are then written at full length.
 - Where the trial is to stop at the first failure, nothing is torn down any more: the child ends.
 - A child's output goes to nowhere or into capture files of its own, its temporary files into a folder of its own.
 
@@ -18,8 +19,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from recorder import Recorder, silence  # type: ignore[import-not-found]  # it stands in `sandboxed`
+from tracer import line_tracer  # type: ignore[import-not-found]  # the same
 
-__all__ = ["Tests", "Trial", "own_output", "own_temporary_folder"]
+__all__ = ["Tests", "Trial", "own_output", "own_temporary_folder", "tests_of"]
 
 BAD = frozenset({"failed", "error", "missing"})
 
@@ -30,16 +32,27 @@ class Tests(NamedTuple):
     nodeids: list[str]
     stop: bool
     """Stop at the first failure."""
+    trace: bool
+    """Send with each record the lines that its test executed."""
+
+
+def tests_of(order: dict[str, Any]) -> Tests:
+    """The tests of an order to run some."""
+    return Tests([nodeid for nodeid, _ in order["go"]], order["stop"], order["trace"])
 
 
 class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
     """Runs a trial's tests instead of pytest's own loop."""
 
-    def __init__(self, *, own_arguments: int, tests: Tests | None, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, *, own_arguments: int, folder: str, tests: Tests | None, send: Callable[[dict[str, Any]], None]
+    ) -> None:
         super().__init__(send=self._note, receive=dict, own_arguments=own_arguments, trace=None)
+        self._folder = folder
         self._tests = tests
         self._out = send
         self._record: dict[str, Any] = {}
+        self._lines: dict[str, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
@@ -51,20 +64,27 @@ class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
 
     def run_tests(self, items: dict[str, Any], tests: Tests, send: Callable[[dict[str, Any]], None]) -> None:
         """Run tests and send their records, after one message to begin with."""
+        if tests.trace:
+            self._trace = line_tracer(self._folder)
         send({"begin": True})
         for position, nodeid in enumerate(tests.nodeids):
             following = next((items[each] for each in tests.nodeids[position + 1 :] if each in items), None)
             record = {"outcome": "missing", "message": "It was not collected.", "duration_s": 0.0}
             if nodeid in items:
-                _fail_briefly(items[nodeid])
+                if not tests.trace:
+                    _fail_briefly(items[nodeid])
+                self._lines = {}
                 self._run(items[nodeid], following, "")
-                record = self._record
+                record = {**self._record, "lines": self._lines} if tests.trace else self._record
             send({**record, "nodeid": nodeid})
             if tests.stop and record["outcome"] in BAD:
                 return
 
     def _note(self, message: dict[str, Any]) -> None:
-        self._record = message
+        if "lines" in message:
+            self._lines.update(message["lines"])
+        else:
+            self._record = message
 
 
 def _fail_briefly(item: Any) -> None:
