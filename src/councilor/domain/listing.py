@@ -20,7 +20,7 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.stored import is_id, require_text
 from councilor.errors import InputError
 
-__all__ = ["LARGEST_PAGE", "ArtifactFilter", "ArtifactPage", "read_cursor", "write_cursor"]
+__all__ = ["LARGEST_PAGE", "ArtifactFilter", "ArtifactPage", "begin_page", "end_page", "read_cursor", "write_cursor"]
 
 LARGEST_PAGE = 1000
 LONGEST_CURSOR = 512
@@ -74,6 +74,28 @@ class ArtifactPage:
     items: Sequence[ExecutionArtifact]
     cursor: str | None
     """Leads to the next page; None after the last."""
+
+
+def begin_page(wanted: ArtifactFilter, cursor: str | None, limit: int) -> str | None:
+    """The id after which a page begins; None for the first.
+
+    Raises:
+        InputError: the filter, the limit or the cursor is not allowed.
+    """
+    wanted.check()
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise InputError(f"A page has 1 to {LARGEST_PAGE} artifacts, not {limit}.", field="limit")
+    return None if cursor is None else read_cursor(wanted, cursor)
+
+
+def end_page(wanted: ArtifactFilter, found: Sequence[ExecutionArtifact], limit: int) -> ArtifactPage:
+    """A page of what was found.
+
+    Args:
+        found: at least one more than `limit` where there are more.
+    """
+    items = found[:limit]
+    return ArtifactPage(items=items, cursor=write_cursor(wanted, items[-1].id) if len(found) > limit else None)
 
 
 def write_cursor(wanted: ArtifactFilter, last_id: str) -> str:

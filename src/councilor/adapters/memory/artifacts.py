@@ -13,7 +13,7 @@ from hashlib import sha256
 from councilor.domain.artifact import ArtifactKind, ArtifactVersion, Body, ExecutionArtifact
 from councilor.domain.keeping import CondemnedBlob, KindUsage, LegalHold, StorageStats
 from councilor.domain.lineage import PARENT_ROLE, Direction, Edge, Lineage, LineageNode, require_bounds
-from councilor.domain.listing import LARGEST_PAGE, ArtifactFilter, ArtifactPage, read_cursor, write_cursor
+from councilor.domain.listing import ArtifactFilter, ArtifactPage, begin_page, end_page
 from councilor.domain.stored import is_fragment, require_alias, require_hold, require_storable
 from councilor.errors import (
     ErasedError,
@@ -140,14 +140,10 @@ class MemoryArtifactStorage:
     ) -> ArtifactPage:
         """A page of artifacts, newest first."""
         wanted = wanted or ArtifactFilter()
-        wanted.check()
-        if not 1 <= limit <= LARGEST_PAGE:
-            raise InputError(f"A page has 1 to {LARGEST_PAGE} artifacts, not {limit}.", field="limit")
-        after = None if cursor is None else read_cursor(wanted, cursor)
+        after = begin_page(wanted, cursor, limit)
         newest = sorted(self._artifacts.values(), key=lambda item: item.id, reverse=True)
         found = [item for item in newest if wanted.matches(item) and (after is None or item.id < after)]
-        items = found[:limit]
-        return ArtifactPage(items=items, cursor=write_cursor(wanted, items[-1].id) if len(found) > limit else None)
+        return end_page(wanted, found, limit)
 
     async def find(self, fragment: str) -> Sequence[str]:
         """Ids that begin or end with a fragment."""

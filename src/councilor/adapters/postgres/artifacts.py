@@ -38,7 +38,7 @@ from councilor.adapters.postgres.rows import artifact_of_row, row_of_artifact
 from councilor.domain.artifact import ArtifactVersion, Body, ExecutionArtifact
 from councilor.domain.keeping import CondemnedBlob, LegalHold, StorageStats
 from councilor.domain.lineage import Direction, Lineage
-from councilor.domain.listing import LARGEST_PAGE, ArtifactFilter, ArtifactPage, read_cursor, write_cursor
+from councilor.domain.listing import ArtifactFilter, ArtifactPage, begin_page, end_page
 from councilor.domain.stored import is_fragment, is_id, is_text, require_alias, require_storable
 from councilor.errors import InputError, NotFoundError, PlaceTakenError, ShortageError, UnavailableError
 from councilor.guards.bodies import CHUNK_BYTES, checked_chunks
@@ -202,10 +202,7 @@ class DatabaseArtifactStorage:
     ) -> ArtifactPage:
         """A page of artifacts, newest first."""
         wanted = wanted or ArtifactFilter()
-        wanted.check()
-        if not 1 <= limit <= LARGEST_PAGE:
-            raise InputError(f"A page has 1 to {LARGEST_PAGE} artifacts, not {limit}.", field="limit")
-        after = None if cursor is None else read_cursor(wanted, cursor)
+        after = begin_page(wanted, cursor, limit)
         values = {
             "task_id": wanted.task_id,
             "kind": wanted.kind.value if wanted.kind else None,
@@ -220,8 +217,7 @@ class DatabaseArtifactStorage:
             if values[field] is not None:
                 query += condition
         found = await self._select(query + queries.LIST_ORDER, values | {"limit": Int4(limit + 1)})
-        items = found[:limit]
-        return ArtifactPage(items=items, cursor=write_cursor(wanted, items[-1].id) if len(found) > limit else None)
+        return end_page(wanted, found, limit)
 
     async def find(self, fragment: str) -> Sequence[str]:
         """Ids that begin or end with a fragment."""
