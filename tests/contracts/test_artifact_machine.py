@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     multiple,
     rule,
     run_state_machine_as_test,
@@ -59,6 +60,25 @@ class Stores(RuleBasedStateMachine):
         return theirs
 
     # --- storing
+
+    @initialize(target=stored)
+    def begin(self) -> Any:
+        """One artifact with each body, so that there is something to work on."""
+        return multiple(*(self.put_well(number, number, "log", TASK, ()) for number in range(len(BODIES))))
+
+    @rule(
+        target=stored, number=NUMBERS, which=st.integers(0, len(BODIES) - 1), name=st.sampled_from(["log", "report"]),
+        task=TASKS, parents=st.lists(stored, max_size=2, unique=True),
+    )  # fmt: skip
+    def put_well(self, number: int, which: int, name: str, task: str, parents: Sequence[str]) -> Any:
+        """As a well-behaved writer does; still the number may be taken."""
+        cited = [self.cited(IDS.index(parent), altered=False) for parent in parents]
+        item = artifact(
+            number, BODIES[which], task_id=task, name=name, seq=self.runner.run(self.oracle.last_seq(task)) + 1,
+            created_at=self.now, parent_id=cited[0].id if cited else None, inputs=made_from(*cited),
+        )  # fmt: skip
+        said = self.both(lambda store: store.put(item, BODIES[which]))
+        return item.id if said == item.id else multiple()
 
     @rule(
         target=stored, number=NUMBERS, which=st.integers(0, len(BODIES) - 1), wrong=st.booleans(), name=NAMES,
@@ -114,12 +134,17 @@ class Stores(RuleBasedStateMachine):
         before = self.now + timedelta(hours=hours)
         self.both(lambda store: store.erase(digests, before=before, now=self.now))
 
-    @rule(ids=st.lists(stored, min_size=1, max_size=4))
-    def collect(self, ids: list[str]) -> None:
-        """What a collector does: release, mark, erase."""
+    @rule(ids=st.lists(stored, min_size=1, max_size=4), everything=st.booleans(), again=st.booleans())
+    def collect(self, ids: list[str], everything: bool, again: bool) -> None:
+        """What a collector does: release, mark, erase; some of it is then stored again as it was."""
+        if everything:
+            ids = [id_ for id_ in IDS if self.runner.run(self.oracle.get(id_)) is not None]
         self.both(lambda store: store.release(ids))
         self.condemn()
         self.erase(DIGESTS, 1)
+        for id_ in ids if again else ():
+            self.put_again(id_)
+        self.everything_is_alike()
 
     # --- names
 

@@ -160,8 +160,10 @@ async def test_a_killed_server_has_everything_it_acknowledged(short_folder: Path
 # --- connections break -----------------------------------------------------------------------------------------------
 
 
-def break_connections(url: str) -> int:
-    ended = execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'councilor'")
+def break_connections(url: str, *, wait_ms: int = 0) -> int:
+    """End them; by itself the server only begins to."""
+    ending = f"pg_terminate_backend(pid, {wait_ms})"
+    ended = execute(url, f"SELECT {ending} FROM pg_stat_activity WHERE application_name = 'councilor'")
     return len(ended)
 
 
@@ -173,7 +175,7 @@ async def test_a_stream_goes_on_over_a_new_connection(pool: Pool, emptied_databa
     async with aclosing(store.stream(artifact(1, body).id)) as chunks:
         async for chunk in chunks:
             found.append(chunk)
-            assert break_connections(emptied_database_url) > 0
+            assert break_connections(emptied_database_url, wait_ms=5000) > 0
     assert b"".join(found) == body
 
 
