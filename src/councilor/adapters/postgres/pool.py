@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import math
-import selectors
+import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,10 +92,9 @@ class Pool:
 
     async def _check(self, connection: Connection) -> None:
         # a server that ended the connection has said so by now, which makes its socket readable
-        with selectors.DefaultSelector() as selector:
-            selector.register(connection.fileno(), selectors.EVENT_READ)
-            told = selector.select(0)
-        if told or time.monotonic() - self._used_at.get(connection, -math.inf) > IDLE_S:
+        told = select.poll()
+        told.register(connection.fileno(), select.POLLIN)
+        if told.poll(0) or time.monotonic() - self._used_at.get(connection, -math.inf) > IDLE_S:
             await AsyncConnectionPool.check_connection(connection)
 
     async def _note_use(self, connection: Connection) -> None:

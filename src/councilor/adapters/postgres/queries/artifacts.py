@@ -68,8 +68,8 @@ SELECT id::text, encode(output_hash, 'hex') FROM execution_artifacts WHERE id = 
 
 _ARTIFACT: Final[LiteralString] = """
 SELECT a.id::text, a.task_id::text, a.run_id, a.attempt, a.kind, a.name, a.parent_id::text,
-       encode(a.input_hash, 'hex'), encode(a.output_hash, 'hex'), a.tree, a.media_type, a.size_bytes, a.created_at,
-       a.statement, encode(a.keyid, 'hex'), a.seq, a.metadata::text,
+       a.input_hash, a.output_hash, a.tree, a.media_type, a.size_bytes, a.created_at, a.statement, a.keyid, a.seq,
+       a.metadata::text,
        ARRAY(SELECT ARRAY[i.parent_id::text, encode(p.output_hash, 'hex'), i.role]
              FROM artifact_inputs i JOIN execution_artifacts p ON p.id = i.parent_id
              WHERE i.child_id = a.id ORDER BY i.ordinal)
