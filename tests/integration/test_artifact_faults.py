@@ -280,6 +280,18 @@ def small_disk(place: Path, mib: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", place], check=True)
 
 
+async def recovered(url: str) -> None:
+    """Wait for a server that a full disk had stopped and that replays its log: until then it says so, and refuses."""
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                async with Pool(url, max_connections=1):
+                    return
+            except UnavailableError as error:
+                assert error.hint()
+                await asyncio.sleep(0.1)
+
+
 @needs_root
 @pytest.mark.parametrize("left_mib", [2, 12])
 async def test_a_full_disk_refuses_and_works_again_when_there_is_space(short_folder: Path, left_mib: int) -> None:
@@ -298,7 +310,9 @@ async def test_a_full_disk_refuses_and_works_again_when_there_is_space(short_fol
         assert all(error.hint() and error.backend == "postgres" for error in writers.errors)
         assert any("space" in f"{error.message} {error.hint()}" for error in writers.errors), writers.errors
         ballast.unlink()
-        async with Pool(await asyncio.to_thread(server.up), max_connections=4) as pool:
+        url = await asyncio.to_thread(server.up)
+        await recovered(url)
+        async with Pool(url, max_connections=4) as pool:
             store = DatabaseArtifactStorage(pool)
             await writers.check(store)
             nothing_is_half_there(server.url())

@@ -50,7 +50,6 @@ async def open_service(
         store = await stack.enter_async_context(open_store(settings))
         tools = await stack.enter_async_context(open_tools(settings))
         ledger = store.ledger(metrics=tools.metrics)
-        await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
         engine = DbosEngine(
             database_url=store.url,
             ids=tools.ids,
@@ -79,10 +78,10 @@ async def open_service(
         )
         executor = Executor(parts=adapt(parts), engine=engine)
         await executor.start()
-        try:
-            yield Service(store=store, tools=tools, executor=executor)
-        finally:
-            await executor.stop()
+        stack.push_async_callback(executor.stop)
+        # Inside the executor: the engine ends the threads of this loop when it stops, and sequencing needs them.
+        await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
+        yield Service(store=store, tools=tools, executor=executor)
 
 
 def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
