@@ -17,7 +17,7 @@ from journey import BUG, FIX, TOTAL, make_repository
 
 REPAIR = (  # with words that no other test's worker says: equal bytes are stored once, and only go together
     f"sed -i 's/{BUG}/{FIX}/' shop.py; printf '# \\033[31mred\\007\\n' >> shop.py; "
-    "echo Only shop.py was changed, as the tests of artifacts ask."
+    "echo Only shop.py was changed. Coverage is 73.519 %."
 )
 NOBODY = "0190ffff-0000-7000-8000-00000000ffff"
 

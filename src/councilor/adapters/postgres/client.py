@@ -73,6 +73,7 @@ class Client:
             with suppress(ProcessLookupError):
                 if process.returncode is None:
                     process.kill()
+            await running.drain()
             await process.wait()
             await listening
 
@@ -117,12 +118,16 @@ class RunningProgram:
             UnavailableError: it failed; the message has what it said.
         """
         async with self._patience():
-            while await self._stdout.read(PIECE_BYTES):
-                pass  # a full pipe would keep it from ending
+            await self.drain()
             code = await self._process.wait()
         if code != 0:
             await self._silent.wait()
             raise self._failure(code)
+
+    async def drain(self) -> None:
+        """Throw the rest of its output away: unread, it keeps a program from ending, and asyncio from noticing that."""
+        while await self._stdout.read(PIECE_BYTES):
+            pass
 
     async def listen(self) -> None:
         """Keep the last of what it says, until it ends."""

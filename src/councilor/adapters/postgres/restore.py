@@ -82,12 +82,17 @@ async def load_dump(client: Client, pieces: AsyncIterator[bytes], *, drop_empty:
     async with client.run("pg_restore", *options) as reader:
 
         async def feed() -> None:
+            abandoned = False
             try:
                 async for piece in pieces:
                     if not await reader.write(piece):
                         return
+            except asyncio.CancelledError:
+                abandoned = True  # nobody reads what it writes any more, so it would never take the rest
+                raise
             finally:
-                await reader.end_input()  # also of what is not as it should be: it would wait for more
+                if not abandoned:
+                    await reader.end_input()  # also of what is not as it should be: it would wait for more
 
         async def script() -> AsyncGenerator[bytes, None]:
             while piece := await reader.read():
