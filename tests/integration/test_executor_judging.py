@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 import time
@@ -15,6 +16,7 @@ from journey import (
     repair,
 )
 
+from councilor.domain.artifact import ArtifactKind
 from councilor.domain.claim import ClaimStatus
 from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.verdict import Decision
@@ -295,6 +297,11 @@ async def test_the_policy_of_the_base_decides_and_a_waiver_of_the_base_lifts(tra
     verdict = await trip.verdict()
     assert verdict.decision is Decision.ACCEPT and verdict.waivers_used == ("WV-0001",)
     assert gate(verdict, "budget_limit").waived_by == ("WV-0001",)
+    waiver = await trip.storage.get(await trip.artifact_id("waiver/WV-0001"))
+    stored = await trip.storage.get(trip.outcome.verdict_artifact)
+    assert (waiver.kind, waiver.tree) == (ArtifactKind.WAIVER, trip.task.base_tree)
+    assert [item.artifact_id for item in stored.inputs if item.role == "waiver"] == [waiver.id]
+    assert json.loads(await trip.storage.read(waiver.id))["approvers"] == ["ann"]
 
 
 async def test_a_waiver_that_is_not_active_lifts_nothing(travel):
