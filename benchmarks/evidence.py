@@ -195,6 +195,8 @@ def altered(artifact: ExecutionArtifact) -> Iterator[tuple[str, ExecutionArtifac
                 new = old[:-20] + bytes([old[-20] ^ 1]) + old[-19:]
             case datetime():
                 new = old + timedelta(microseconds=1)
+            case dict():
+                new = {**old, "altered": True}
             case tuple():
                 new = old[1:] if old else (next(iter(artifact.inputs), None),)
             case _ if field.name in ("id", "task_id", "run_id", "parent_id"):
@@ -231,7 +233,7 @@ async def tampers(service: Service, trip: Trip) -> Row:
         tried += 1
         found += not await sound(records, {**bodies, item.output_hash: body + b" "})
     figure = f"{found} of {tried} alterations of {len(artifacts)} signed artifacts found"
-    return Row("A7 provenance", "this; pytest tests/unit/test_ledger.py", figure, found == tried)
+    return Row("A7 provenance", "this; make bench-tamper", figure, found == tried)
 
 
 async def persisted(service: Service, trip: Trip) -> Row:
