@@ -55,6 +55,8 @@ from councilor.settings import load_settings
 ROOT = Path(__file__).resolve().parents[1]
 DELIBERATIONS = 1000
 FLAGS = ("coreml", "observability.prometheus", "observability.statsd", "observability.redis")
+INSIDE = re.compile("/(sandboxed|forking)/")
+"""Folders of programs that run in a sandbox, where the modules beside them have no package."""
 OPTIONAL = frozenset({"redis", "prometheus_client", "statsd", "hatchling", "hypothesis", "mypy", "importlinter"})
 """What an installation without extras does not have; a clean installation is tried by `.ci/run`."""
 RULE = re.compile(r"`([A-Z]+-\d+)`")
@@ -308,7 +310,7 @@ def built() -> Row:
             return Row("M0 builds without backends", "hatchling build", done.stderr[-200:], False)
         with zipfile.ZipFile(wheels[0]) as wheel:
             wheel.extractall(Path(folder) / "wheel")
-            names = [name for name in wheel.namelist() if name.endswith(".py") and "/sandboxed/" not in name]
+            names = [name for name in wheel.namelist() if name.endswith(".py") and not INSIDE.search(name)]
         skipped = {"councilor.__main__"}
         modules = {name[:-3].replace("/", ".").removesuffix(".__init__") for name in names} - skipped
         modules = {name for name in modules if not name.startswith("councilor.examples")}
