@@ -27,12 +27,12 @@ from councilor.domain.log import ConsistencyProof, InclusionProof, LogEntry
 from councilor.domain.provenance import artifact_of_statement
 from councilor.domain.signingkey import KeyRecord
 from councilor.errors import ErasedError, HashMismatchError, InputError, NotFoundError
+from councilor.guards.bodies import CHUNK_BYTES
 
 __all__ = ["ExportFolder"]
 
 LARGEST_FILE_BYTES = 64 * 2**20
 """Of everything but a body."""
-CHUNK_BYTES = 2**20
 
 
 class ExportFolder:

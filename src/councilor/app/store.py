@@ -43,7 +43,6 @@ PUT_DEADLINE_S = 3600.0
 class Store:
     """What is kept."""
 
-    settings: Settings
     events: EventStream
     artifacts: ArtifactStorage
     log: TransparencyLog
@@ -120,7 +119,6 @@ async def open_store_at(
             else MemoryCheckpointShelf()
         )
         yield Store(
-            settings=settings,
             events=_guarded(stream, "events", clock, metrics),
             artifacts=with_metering(
                 _guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S), metrics=metrics
