@@ -208,8 +208,8 @@ def delete_a_task(held: Holdings, draw: Draw) -> None:
 def say_that_bytes_were_erased(held: Holdings, draw: Draw) -> None:
     """The bytes are gone, as if retention had removed them; no statement announces it."""
     item = _one(held, draw)
-    assume(held.bodies[item])
     held.bodies[item] = b""
+    held.erased.add(item)
 
 
 # --- the log

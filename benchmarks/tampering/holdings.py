@@ -12,9 +12,9 @@ from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.memory.log import MemoryTransparencyLog
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.checkpoint import SignedCheckpoint
-from councilor.domain.keeping import LegalHold
 from councilor.domain.log import LogEntry
 from councilor.domain.merkle import leaf_hash
+from councilor.errors import ErasedError
 from councilor.pipeline.ledger import task_ids
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.log import TransparencyLog
@@ -30,10 +30,10 @@ class Holdings:
     bodies: dict[str, bytes]
     """By artifact, not by hash: an intruder need not keep what is stored once stored once."""
     erased: set[str]
+    """Artifacts whose bytes are said to have been removed by retention."""
     entries: list[LogEntry]
     checkpoints: list[SignedCheckpoint]
     origin: str
-    holds: dict[str, LegalHold]
 
     def copied(self) -> Holdings:
         """The same, to be tampered with."""
@@ -87,12 +87,14 @@ class _Store(MemoryArtifactStorage):
 
     async def read(self, artifact_id: str) -> bytes:
         """The bytes that lie there; that they are the right ones is for the verifier to find out."""
+        if artifact_id in self._held.erased:
+            raise ErasedError(f"The bytes of artifact {artifact_id} were erased.")
         return self._held.bodies[artifact_id]
 
 
 async def take_over(storage: ArtifactStorage, log: TransparencyLog) -> Holdings:
     """A copy of everything that a store and its log hold."""
-    held = Holdings({}, {}, set(), [], [], await log.origin(), {})
+    held = Holdings({}, {}, set(), [], [], await log.origin())
     async for task_id in task_ids(storage):
         for artifact in await storage.of_task(task_id):
             held.artifacts[artifact.id] = artifact

@@ -133,6 +133,6 @@ async def test_only_what_no_outside_checkpoint_covers_can_vanish(real: Real) -> 
     held.relog(held.entries[:-1])
     assert not await accepted_in_full(held, real.keys, [real.checkpoint])
     assert await accepted_in_full(held, real.keys, []), "without a checkpoint from outside nothing tells of it"
-    empty = Holdings({}, {}, set(), [], [], held.origin, {})
+    empty = Holdings({}, {}, set(), [], [], held.origin)
     assert not await accepted_in_full(empty, real.keys, [real.checkpoint]), "nothing is not sound"
     assert [task async for task in task_ids(empty.store())] == []
