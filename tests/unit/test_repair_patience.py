@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.candidates import Base
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.glance import glanced_files, patience_s, wanted_failures
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.search import Search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from councilor.adapters.workers.repair.candidates import Fix
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled
 from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import TestRun

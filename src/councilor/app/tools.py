@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
@@ -55,6 +56,7 @@ class Tools:
     environments: Environments
     sandbox: Sandbox
     runner: ProjectsRunner
+    servers: PytestServers
     linter: Ruff
     lock: RepositoryLock
 
@@ -75,6 +77,7 @@ class Tools:
             canaries=chosen.canaries,
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
+            strength_s=chosen.strength_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -98,6 +101,7 @@ class Tools:
                 ids=self.ids,
                 metrics=self.metrics,
                 keep_log=keep_log,
+                servers=self.servers,
             )
 
         return Inspector(
@@ -144,6 +148,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
+        servers=PytestServers(sandbox=sandbox, clock=clock),
         linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from councilor.domain.strength import Strength
+
 __all__ = [
     "Breach",
     "Evidence",
@@ -37,6 +39,10 @@ class EvidenceKind(StrEnum):
     """The working spec's `test_command` on the candidate with the base's tests."""
     LINT_BASE = "lint_base"
     LINT_CANDIDATE = "lint_candidate"
+    COVERAGE = "coverage"
+    """What tests execute of the changed lines, on the candidate's source with the base's tests."""
+    MUTATION = "mutation"
+    """What tests notice of small edits there."""
 
 
 class Outcome(StrEnum):
@@ -256,6 +262,8 @@ class EvidenceBundle:
     """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
     lint_base: LintRun | None = None
     lint_candidate: LintRun | None = None
+    strength: Strength | None = None
+    """How strong the tests are at the changed lines."""
 
     def of(self, *kinds: EvidenceKind) -> tuple[str, ...]:
         """The ids of the evidence of these kinds."""

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind, LintRun, TestRun
 from councilor.guards.removal import remove_folder
-from councilor.ports.analyzer import Linter, TestRequest, TestRunner
+from councilor.ports.analyzer import Linter, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
@@ -55,6 +55,8 @@ class EvidenceLimits:
     """How often tests that a verdict rests on are run once more."""
     reuse_age_s: float | None = None
     """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
+    strength_s: float = 0.0
+    """Seconds to measure how strong the tests are at the changed lines; 0: that is left out."""
 
     @property
     def suite_s(self) -> float:
@@ -95,6 +97,8 @@ class Meter:
     metrics: MetricsBackend
     keep_log: KeepLog
     on_record: Callable[[str, str], None] | None = field(default=None)
+    servers: TestServers | None = None
+    """What keeps suites loaded; None: the tests' strength is not measured."""
 
     @property
     def request(self) -> TestRequest:
@@ -144,7 +148,7 @@ class Meter:
     ) -> tuple[TestRun, Evidence]:
         """Do something in an export of a tree, and record it."""
         started, began = self.clock.now(), self.clock.monotonic()
-        folder = await self._export(trees.run_tree)
+        folder = await self.export(trees.run_tree)
         try:
             measured = await run(folder)
             if await self.repository.drift(trees.run_tree, folder):
@@ -175,7 +179,7 @@ class Meter:
         """Lint files of a tree."""
         started, began = self.clock.now(), self.clock.monotonic()
         if paths:
-            folder = await self._export(trees.run_tree)
+            folder = await self.export(trees.run_tree)
             try:
                 run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
             finally:
@@ -198,7 +202,8 @@ class Meter:
         )
         return replace(run, log=b""), evidence
 
-    async def _export(self, tree: str) -> Path:
+    async def export(self, tree: str) -> Path:
+        """A fresh, disposable export of a tree; who asked for it removes it."""
         folder = self.scratch / f"export-{self.ids.new()}"
         folder.mkdir(parents=True)
         await self.repository.export(tree, folder)

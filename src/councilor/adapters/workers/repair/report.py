@@ -11,7 +11,8 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 
-from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.candidates import Base
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import Outcome, TestRun
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from councilor.adapters.workers.repair.candidates import Fix
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
 from councilor.domain.mutation import normal_form
 

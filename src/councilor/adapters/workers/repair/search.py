@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
-from councilor.adapters.workers.repair.candidates import Fix
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pairs import function_of, pairs
 from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled, shares_a_line

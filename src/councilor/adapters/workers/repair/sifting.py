@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from councilor.adapters.workers.repair.candidates import Fix
+from councilor.domain.mutation.fix import Fix
 from councilor.adapters.workers.repair.pool import Pool
 from councilor.adapters.workers.repair.search import Search
 from councilor.domain.evidence import Outcome, TestRun
