@@ -25,6 +25,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
+from councilor.ports.analyzer import Analyzer
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.metrics import MetricsBackend, NoMetrics
@@ -57,7 +58,7 @@ class Tools:
     sandbox: Sandbox
     runner: ProjectsRunner
     servers: PytestServers
-    linter: Ruff
+    analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
     def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
@@ -93,7 +94,7 @@ class Tools:
                 repository=repository,
                 environment=await self.environments.prepare(repository, task.base_tree, install=spec.install),
                 runner=self.runner,
-                linter=self.linter,
+                analyzers=self.analyzers,
                 sandbox=(await self.sandbox.probe()).level.name,
                 scratch=folder.scratch,
                 limits=self.limits(task.tier),
@@ -149,7 +150,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
         servers=PytestServers(sandbox=sandbox, clock=clock),
-        linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
+        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
     )
 

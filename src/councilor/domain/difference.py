@@ -130,8 +130,11 @@ def _by_word(piece: Piece) -> list[Piece]:
             start = piece.start + sum(map(len, after[:j1]))
             found.append(
                 Piece(
-                    start=start, added="".join(after[j1:j2]), removed="".join(before[i1:i2]),
-                    lines=piece.lines, old_lines=piece.old_lines,
+                    start=start,
+                    added="".join(after[j1:j2]),
+                    removed="".join(before[i1:i2]),
+                    lines=piece.lines,
+                    old_lines=piece.old_lines,
                 )  # fmt: skip
             )
     return found

@@ -105,17 +105,18 @@ def taken(branch: Branch, steps: Collection[Step]) -> int:
 
 
 def _branch(node: ast.AST) -> Branch | None:
+    head: ast.expr | ast.pattern
     match node:
         case ast.If(test=head, body=[first, *_]) | ast.While(test=head, body=[first, *_]):
             line = node.lineno
         case ast.For(iter=head, body=[first, *_]) | ast.AsyncFor(iter=head, body=[first, *_]):
             line = node.lineno
-        case ast.match_case(pattern=ast.pattern() as pattern, body=[first, *_]):
-            line, head = pattern.lineno, node.guard or pattern
+        case ast.match_case(pattern=pattern, guard=guard, body=[first, *_]):
+            line, head = pattern.lineno, guard or pattern
         case _:
             return None
-    last = getattr(head, "end_lineno", None) or line
-    body = min(getattr(first, "lineno", line), *(each.lineno for each in getattr(first, "decorator_list", ())), 10**9)
+    last = head.end_lineno or line
+    body = min([first.lineno, *(each.lineno for each in getattr(first, "decorator_list", ()))])
     if body <= last:
         return None
     return Branch(line=line, last=last, body=body, passable=not _is_certain(node))

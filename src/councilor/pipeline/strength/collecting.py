@@ -22,13 +22,12 @@ from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Te
 from councilor.domain.nodeid import file_of
 from councilor.domain.spec import Acceptance
 from councilor.domain.strength import Strength
-from councilor.guards.removal import remove_folder
 from councilor.pipeline.evidence import is_test_module, named_tests
 from councilor.pipeline.measurement import Meter
 from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.strength.change import ChangedSource, changed_sources, new_test_modules
 from councilor.pipeline.strength.covering import covered
-from councilor.pipeline.strength.loaded import Facts, LoadedSuite, loaded
+from councilor.pipeline.strength.loaded import Facts, loaded
 from councilor.pipeline.strength.rivals import find_rivals
 from councilor.pipeline.strength.trying import Witnesses, try_mutants, try_pieces
 
@@ -147,11 +146,8 @@ class _Measurement:
 
     async def _reaching(self, tests: dict[str, float], paths: Sequence[str]) -> dict[str, float]:
         """Those of the tests that may reach the change."""
-        folder = await self.meter.export(self.tree)
-        try:
+        async with self.meter.laid_out(self.tree) as folder:
             reaches = await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
-        finally:
-            await asyncio.to_thread(remove_folder, folder)
         return {nodeid: took_s for nodeid, took_s in tests.items() if reaches(file_of(nodeid))}
 
     async def _own(self, stack: AsyncExitStack, paths: Sequence[str]) -> Witnesses | None:

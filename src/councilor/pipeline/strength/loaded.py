@@ -11,7 +11,6 @@ It decides nothing about a candidate. What it runs is untrusted.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +19,6 @@ from dataclasses import dataclass, field
 from councilor.domain.evidence import Outcome, TestRecord
 from councilor.domain.localization import Coverage
 from councilor.domain.strength import Fate
-from councilor.guards.removal import remove_folder
 from councilor.pipeline.measurement import Meter
 from councilor.ports.analyzer import ServerRequest, TestServer, TestServers, TrialEnd, TrialMode, TrialRequest, TrialRun
 
@@ -84,7 +82,9 @@ class Tried:
 class LoadedSuite:
     """A loaded suite of one tree; see `loaded`."""
 
-    def __init__(self, *, meter: Meter, servers: TestServers, tree: str, paths: Sequence[str], timeout_s: float) -> None:
+    def __init__(
+        self, *, meter: Meter, servers: TestServers, tree: str, paths: Sequence[str], timeout_s: float
+    ) -> None:
         self._meter, self._servers, self._tree = meter, servers, tree
         self._paths, self._timeout_s = tuple(paths), timeout_s
         self._server: TestServer | None = None
@@ -101,9 +101,7 @@ class LoadedSuite:
         """Whether it is lost for good."""
         return self._server is None and self._starts > RESTARTS
 
-    async def trace(
-        self, files: Mapping[str, bytes], nodeids: Sequence[str], paths: Sequence[str]
-    ) -> Facts | None:
+    async def trace(self, files: Mapping[str, bytes], nodeids: Sequence[str], paths: Sequence[str]) -> Facts | None:
         """Run all of these tests with some files changed, and see what they execute in `paths`; None when it failed."""
         limits = {nodeid: TRACED_S + TRACED_FACTOR * self.durations_s.get(nodeid, 0.0) for nodeid in nodeids}
         request = TrialRequest(
@@ -167,8 +165,7 @@ class LoadedSuite:
     async def _ready(self) -> TestServer | None:
         if self._server is None and self._starts <= RESTARTS:
             self._starts += 1
-            folder = await self._meter.export(self._tree)
-            self._stack.push_async_callback(asyncio.to_thread, remove_folder, folder)
+            folder = await self._stack.enter_async_context(self._meter.laid_out(self._tree))
             request = ServerRequest(
                 folder=folder, environment=self._meter.environment, timeout_s=self._timeout_s,
                 collect_s=min(COLLECT_S, self._timeout_s), paths=self._paths,

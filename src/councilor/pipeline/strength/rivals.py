@@ -67,7 +67,7 @@ async def find_rivals(
     if base is None:
         return Rivals()
     failing = tuple(nodeid for nodeid in targets if nodeid in base.records and nodeid not in base.passed)
-    tried, found, forms = 0, [], {_form(edited)}
+    tried, found, forms = 0, list[MutantTrial](), {_form(edited)}
     seen = {facts.key, base.key}
     first_score = 0.0
     for fix in _fixes(edited, base, failing):

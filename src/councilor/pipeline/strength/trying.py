@@ -88,8 +88,12 @@ async def try_pieces(
                 continue  # without it, the code is the same
             found.append(
                 PieceTrial(
-                    path=source.path, lines=piece.lines, text=piece.text, needed=_needed(tried),
-                    killer=tried.killer, by_own=by_own,
+                    path=source.path,
+                    lines=piece.lines,
+                    text=piece.text,
+                    needed=_needed(tried),
+                    killer=tried.killer,
+                    by_own=by_own,
                 )  # fmt: skip
             )
     return tuple(found)
