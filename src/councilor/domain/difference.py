@@ -135,7 +135,7 @@ def _by_word(piece: Piece) -> list[Piece]:
                     removed="".join(before[i1:i2]),
                     lines=piece.lines,
                     old_lines=piece.old_lines,
-                )  # fmt: skip
+                )
             )
     return found
 

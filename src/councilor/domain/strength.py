@@ -6,7 +6,7 @@ Rules:
 - The base's tests count as the visible ones. What only the worker's own new tests notice is counted apart (`by_own`).
 - A piece is needed when some test fails without it. A rival is another small edit of the base's own text that passes
   the same tests.
-- Coverage is that of statements and branches together, as coverage.py counts it.
+- Coverage is the share of changed statements that are executed, or of their branches, whichever is less.
 
 It is measured by processes that load the candidate's code, and a candidate that knows of them may lie. So it may make
 the council more careful, or meet a threshold once the gates on tampering hold; it never shows that a change is right.
@@ -131,10 +131,10 @@ class Strength:
 
     @property
     def coverage(self) -> float | None:
-        """Executed statements and taken branches among all of the changed lines; None where there are none."""
-        whole = self.lines + self.branches
-        done = self.covered + self.covered_by_own + self.branches_taken + self.branches_taken_by_own
-        return done / whole if whole else None
+        """The lesser of the shares of executed statements and taken branches; None where nothing can be executed."""
+        lines = _share(self.covered + self.covered_by_own, self.lines)
+        branches = _share(self.branches_taken + self.branches_taken_by_own, self.branches)
+        return min((share for share in (lines, branches) if share is not None), default=None)
 
     @property
     def score(self) -> float | None:

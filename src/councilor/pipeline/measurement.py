@@ -67,7 +67,8 @@ class EvidenceLimits:
 
     def within(self, remaining_s: float) -> EvidenceLimits:
         """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
-        return replace(self, timeout_s=min(self.timeout_s, max(1.0, remaining_s * DEADLINE_SHARE)))
+        most_s = max(1.0, remaining_s * DEADLINE_SHARE)
+        return replace(self, timeout_s=min(self.timeout_s, most_s), strength_s=min(self.strength_s, most_s))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

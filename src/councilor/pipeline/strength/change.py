@@ -9,13 +9,14 @@ It runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from councilor.domain.change import Candidate, ChangeKind, FileChange
 from councilor.domain.difference import Piece, changed_lines, pieces_of
 from councilor.domain.mutation import Source
+from councilor.domain.mutation.source import FunctionNode
 from councilor.errors import InputError
 
 __all__ = ["ChangedSource", "changed_sources", "function_at", "new_test_modules"]
@@ -51,7 +52,13 @@ class ChangedSource:
         if self.old is None:
             return frozenset()
         touched = {line for piece in self.pieces for line in _touched(piece.old_lines)}
-        return _spans(self.old, touched)
+        names = {function_at(self.new, line) for line in self.lines} - {""}
+        named = {
+            node.lineno
+            for node in self.old.nodes
+            if isinstance(node, FunctionNode) and function_at(self.old, node.lineno) in names
+        }
+        return _spans(self.old, touched | named)
 
 
 def changed_sources(candidate: Candidate, owns: Callable[[str], bool]) -> tuple[ChangedSource, ...]:
@@ -85,11 +92,11 @@ def function_at(source: Source, line: int) -> str:
     return ".".join(scope.name for scope in source.scopes_at(line))
 
 
-def _spans(source: Source, lines: Sequence[int] | frozenset[int] | set[int]) -> frozenset[int]:
+def _spans(source: Source, lines: Collection[int]) -> frozenset[int]:
     """The lines of the outermost functions around some lines, or the lines themselves where there is none."""
     found: set[int] = set()
     for line in lines:
-        functions = [each for each in source.scopes_at(line) if not hasattr(each, "bases")]
+        functions = [each for each in source.scopes_at(line) if isinstance(each, FunctionNode)]
         if functions:
             found |= set(range(functions[0].lineno, (functions[0].end_lineno or functions[0].lineno) + 1))
         else:

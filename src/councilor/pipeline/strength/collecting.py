@@ -35,6 +35,8 @@ __all__ = ["measure_strength"]
 
 TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
 """Shares of the time that is left when each begins; rivals get the rest."""
+TRIALS_PER_S = 5.0
+"""Mutants, and as many rivals, that are tried for each second of the budget: more of both would tell little more."""
 
 
 async def measure_strength(
@@ -102,7 +104,9 @@ class _Measurement:
             own = await self._own(stack, paths)
             self.traced_s = self._elapsed_s
             pieces = await try_pieces(self.sources, base, own, more=self._while(PIECES_SHARE))
-            mutants = await try_mutants(self.sources, base, own, seed=seed, more=self._while(MUTANTS_SHARE))
+            mutants = await try_mutants(
+                self.sources, base, own, seed=seed, most=self._most, more=self._while(MUTANTS_SHARE)
+            )
             strength = replace(
                 covered(self.sources, base.facts, own.facts if own else Facts()),
                 pieces=pieces,
@@ -111,7 +115,7 @@ class _Measurement:
             )
             if base.suite is not None and base.first:
                 rivals = await find_rivals(
-                    self.sources, base.suite, base.facts, base.first, more=self._while(1.0)
+                    self.sources, base.suite, base.facts, base.first, most=self._most, more=self._while(1.0)
                 )  # fmt: skip
                 strength = replace(strength, rivals=rivals.found, rivals_tried=rivals.tried)
             for witnesses in (base, own):
@@ -122,6 +126,10 @@ class _Measurement:
     @property
     def _elapsed_s(self) -> float:
         return self.meter.clock.monotonic() - self.began
+
+    @property
+    def _most(self) -> int:
+        return max(1, round(TRIALS_PER_S * self.meter.limits.strength_s))
 
     def _while(self, share: float) -> Callable[[], bool]:
         until_s = self._elapsed_s + share * (self.meter.limits.strength_s - self._elapsed_s)

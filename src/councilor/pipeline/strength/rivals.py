@@ -27,7 +27,6 @@ from councilor.pipeline.strength.trying import as_trial
 
 __all__ = ["Rivals", "find_rivals"]
 
-MOST_TRIED = 80
 MOST_FOUND = 10
 MOST_CHARACTERS = 2000
 MOST_LINES = 200
@@ -49,11 +48,13 @@ async def find_rivals(
     facts: Facts,
     targets: Sequence[str],
     *,
+    most: int,
     more: Callable[[], bool],
 ) -> Rivals:
     """Look for rivals.
 
     Args:
+        most: how many edits are tried.
         facts: what the tests do on the candidate.
         targets: tests that fail on the base and pass on the candidate.
         more: whether there is time for another one.
@@ -72,7 +73,7 @@ async def find_rivals(
     first_score = 0.0
     for fix in _fixes(edited, base, failing):
         first_score = max(first_score, fix.score)
-        if tried >= MOST_TRIED or len(found) >= MOST_FOUND or not more() or fix.score < HOPELESS * first_score:
+        if tried >= most or len(found) >= MOST_FOUND or not more() or fix.score < HOPELESS * first_score:
             break
         if fix.mutant.size > MOST_CHARACTERS:
             continue

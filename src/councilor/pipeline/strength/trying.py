@@ -23,9 +23,8 @@ from councilor.domain.strength import Fate, MutantTrial, PieceTrial
 from councilor.pipeline.strength.change import ChangedSource, function_at
 from councilor.pipeline.strength.loaded import Facts, LoadedSuite, Tried
 
-__all__ = ["MOST_MUTANTS", "Witnesses", "as_trial", "try_mutants", "try_pieces"]
+__all__ = ["Witnesses", "as_trial", "try_mutants", "try_pieces"]
 
-MOST_MUTANTS = 40
 MOST_IMPORTED = 6
 
 
@@ -48,17 +47,24 @@ class Witnesses:
 
 
 async def try_mutants(
-    sources: Sequence[ChangedSource], base: Witnesses, own: Witnesses | None, *, seed: int, more: Callable[[], bool]
+    sources: Sequence[ChangedSource],
+    base: Witnesses,
+    own: Witnesses | None,
+    *,
+    seed: int,
+    most: int,
+    more: Callable[[], bool],
 ) -> tuple[MutantTrial, ...]:
     """Try a sample of the mutants of the changed lines.
 
     Args:
+        most: how many are tried.
         more: whether there is time for another one.
     """
     found: list[MutantTrial] = []
     imported, seen = 0, {base.facts.key}
     for source, mutant in _mutants(sources, seed):
-        if len(found) >= MOST_MUTANTS or not more():
+        if len(found) >= most or not more():
             break
         if _is_imported(source, mutant):
             imported += 1
@@ -94,7 +100,7 @@ async def try_pieces(
                     needed=_needed(tried),
                     killer=tried.killer,
                     by_own=by_own,
-                )  # fmt: skip
+                )
             )
     return tuple(found)
 
