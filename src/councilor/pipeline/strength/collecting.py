@@ -75,8 +75,6 @@ async def measure_strength(
             (EvidenceKind.MUTATION, seconds - work.traced_s),
         )
     ]
-    for item in items:
-        meter.metrics.histogram("v3.evidence.seconds", {"kind": item.kind.value}, item.duration_s)
     return replace(bundle, evidence=(*bundle.evidence, *items), strength=replace(strength, seconds=seconds))
 
 
