@@ -216,9 +216,9 @@ async def test_a_test_that_fails_on_the_loaded_suite_makes_it_incomplete(measure
 
 
 async def test_a_change_that_ends_the_server_is_untried_and_the_rest_goes_on(measure: Any) -> None:
-    measured = await measure(suite=EDGE, dies=lambda text: "not (n > 10)" in text)
+    measured = await measure(suite=EDGE, dies=lambda text: ">=" in text)
     untried = [each for each in measured.strength.mutants if each.fate is Fate.UNTRIED]
-    assert [each.replacement for each in untried] == ["not (n > 10)"] and len(measured.servers.started) > 1
+    assert [each.replacement for each in untried] == [">="] and len(measured.servers.started) > 1
     assert measured.strength.complete and len(measured.strength.mutants) > 3
 
 

@@ -35,6 +35,8 @@ __all__ = ["measure_strength"]
 
 TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
 """Shares of the time that is left when each begins; rivals get the rest."""
+SPARE_S = 30.0
+"""Seconds that a server may live beyond twice the budget."""
 TRIALS_PER_S = 5.0
 """Mutants, and as many rivals, that are tried for each second of the budget: more of both would tell little more."""
 
@@ -175,7 +177,7 @@ class _Measurement:
         files = sorted({file_of(nodeid) for nodeid in chosen})
         servers = self.meter.servers
         assert servers is not None, "without servers nothing is measured"
-        timeout_s = 2 * self.meter.limits.strength_s + 60.0
+        timeout_s = 2 * self.meter.limits.strength_s + SPARE_S
         suite = await stack.enter_async_context(loaded(self.meter, servers, tree, files, timeout_s=timeout_s))
         suite.durations_s.update(tests)
         facts = await suite.trace({}, chosen, paths)

@@ -30,7 +30,8 @@ SLACK_S, FACTOR = 0.3, 3.0
 """What a test may compute beyond some times what it took: then it counts as endless."""
 TRACED_S, TRACED_FACTOR = 2.0, 10.0
 START_S = 5.0
-COLLECT_S = 30.0
+COLLECT_S = 10.0
+"""The least that a suite may take to be loaded; else a share of the server's life."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +169,7 @@ class LoadedSuite:
             folder = await self._stack.enter_async_context(self._meter.laid_out(self._tree))
             request = ServerRequest(
                 folder=folder, environment=self._meter.environment, timeout_s=self._timeout_s,
-                collect_s=min(COLLECT_S, self._timeout_s), paths=self._paths,
+                collect_s=max(COLLECT_S, self._timeout_s / 4), paths=self._paths,
             )  # fmt: skip
             self._server = await self._stack.enter_async_context(self._servers.serve(request))
             if not self._server.tests:
