@@ -91,7 +91,12 @@ class OpenAIChat:
 
     async def _ask(self, question: Question, problem: list[str]) -> Answer:
         began, attempt = self._clock.monotonic(), 0
-        async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        # A connection is not used twice: one that the server has closed meanwhile would cost a try.
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as session:
             while attempt < MOST_TRIES:
                 attempt += 1
                 try:

@@ -144,9 +144,9 @@ async def test_nobody_listens() -> None:
 
 
 async def test_a_redirect_is_a_refusal() -> None:
-    with serving(then(Reply(status=307, headers={"Location": "http://127.0.0.1:1/"}))) as server:
-        with pytest.raises(UnavailableError, match="redirects are not followed"):
-            await chat(server.endpoint).ask(question())
+    away = Reply(status=307, headers={"Location": "http://127.0.0.1:1/"})
+    with serving(then(away)) as server, pytest.raises(UnavailableError, match="redirects are not followed"):
+        await chat(server.endpoint).ask(question())
 
 
 async def test_the_key_is_never_repeated() -> None:
