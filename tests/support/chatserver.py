@@ -1,7 +1,8 @@
 """A real HTTP server that speaks OpenAI's chat completions, and behaves as well or as badly as it is told.
 
 It checks what a real one checks (method, path, JSON, `model`, `messages`, the key), so a client that speaks
-the protocol wrongly fails here too. Whatever answers is a function of the request, so it can read the prompt as a model does.
+the protocol wrongly fails here too. Whatever answers is a function of the request, so it can read the prompt as a model
+does.
 """
 
 from __future__ import annotations
