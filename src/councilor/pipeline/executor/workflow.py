@@ -209,7 +209,14 @@ class _Journey:
     ) -> JsonValue:
         async def run() -> JsonValue:
             return encode(
-                await deliberate(self._context, made, iteration=iteration, evidence_id=evidence, previous=previous)
+                await deliberate(
+                    self._context,
+                    made,
+                    iteration=iteration,
+                    evidence_id=evidence,
+                    previous=previous,
+                    remaining_s=self._remaining_s(),
+                )
             )
 
         return await self._step(f"deliberate:{iteration}", run)
