@@ -13,12 +13,14 @@ from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.debate import ChallengeRunner, Sitting, convene
 from councilor.pipeline.council.decision import decide, recompute
 from councilor.pipeline.council.deliberation import deliberate, inputs_of
+from councilor.pipeline.council.explanation import Explanation, explain_verdict
 from councilor.pipeline.council.models import ModelJudge, ModelJuror
 from councilor.pipeline.council.replay import Replay, replay
 
 __all__ = [
     "Case",
     "ChallengeRunner",
+    "Explanation",
     "Matter",
     "ModelJudge",
     "ModelJuror",
@@ -28,6 +30,7 @@ __all__ = [
     "convene",
     "decide",
     "deliberate",
+    "explain_verdict",
     "inputs_of",
     "recompute",
     "replay",

@@ -2,7 +2,7 @@
 
 Rules:
 - Every way in which the outstanding models could vote is tried; models are told apart by nothing but their choice, so a
-  count of each choice is enough. The outcome is settled when all ways lead to the same decision for the same reasons.
+  count of each choice is enough. The outcome is settled when all ways lead to the same decision.
 - Where a debate may follow, an acceptance is never settled while a model is outstanding: its vote could bring a test
   that the candidate fails.
 - A veto, and evidence that is missing, settle a case before any model is asked.
@@ -30,13 +30,10 @@ def is_settled(inputs: VerdictInputs, outstanding: int, *, debatable: bool) -> b
     """
     first = None
     for further in _ways(inputs, outstanding):
-        conclusion = decide(replace(inputs, votes=(*inputs.votes, *further)))
-        outcome = (conclusion.decision, conclusion.missing)
-        if debatable and outstanding and conclusion.decision is Decision.ACCEPT:
+        decision = decide(replace(inputs, votes=(*inputs.votes, *further))).decision
+        if first not in (None, decision) or (debatable and outstanding and decision is Decision.ACCEPT):
             return False
-        if first is not None and outcome != first:
-            return False
-        first = outcome
+        first = decision
     return True
 
 
