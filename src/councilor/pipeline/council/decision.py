@@ -45,6 +45,7 @@ HOW_TO = {
     "whole_suite": "whole_suite: the tests that were left out",
     "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
     "counterexample": "counterexample: which behaviour is meant, where a judge's test fails and passed before",
+    "objection": "objection: an answer to what a model says against it, as a test or by a person",
     "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
     "time": "time: a deliberation within its deadline",
 }
@@ -113,6 +114,8 @@ def decide(inputs: VerdictInputs) -> Conclusion:
         decision = Decision.ACCEPT
     else:
         named = _needed(case, missing, agreed=agreed, late=inputs.late, sure=probability >= tier.tau)
+        objections = [vote for vote in cast if vote.voter and vote.choice is Choice.REJECT]
+        named = named or (("objection",) if objections else ("judges",))
         only_special = bool(missing) and set(missing) <= set(tier.special_evidence)
         decision = Decision.ESCALATE if only_special else Decision.NEEDS_EVIDENCE
     return Conclusion(
@@ -150,7 +153,7 @@ def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, s
         needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]
     needed += [] if agreed else ["judges"]
     needed += ["time"] if late else []
-    return tuple(needed) or ("judges",)
+    return tuple(needed)
 
 
 def recompute(inputs: VerdictInputs) -> Decision:
