@@ -209,10 +209,10 @@ class _Call:
         else:
             prefix = self._imported(name)
         call = self._call(prefix, receiver, name, raw, positional)
-        scenario = self._scenario(call, receiver)
+        scenario, subject = self._scenario(call, receiver)
         if step and receiver and self._watch.known(self._first()) is not None:
             self._watch.continued(self._first(), call, self._writer)
-        return scenario, receiver if receiver.isidentifier() else ""
+        return scenario, subject if receiver.isidentifier() else ""
 
     def _first(self) -> object:
         return self._values[self._code.co_varnames[0]]
@@ -240,7 +240,7 @@ class _Call:
     def _making(self, made: object, raw: Any, positional: list[str]) -> tuple[Scenario, str]:
         kind = type(made)
         text = f"{self._writer.name(kind)}({self._arguments(raw, positional, 1)})"
-        scenario = self._scenario(text, "")
+        scenario, _ = self._scenario(text, "")
         self._watch.made(made, text, self._writer)
         return scenario, ""
 
@@ -299,7 +299,8 @@ class _Call:
             except Inexpressible:
                 self._place.optional[name] = ""
 
-    def _scenario(self, call: str, receiver: str) -> Scenario:
+    def _scenario(self, call: str, receiver: str) -> tuple[Scenario, str]:
+        """The scenario, and its name for the receiver."""
         lines = sorted(self._writer.lines.values())
         if len(lines) > MOST_LINES:
             raise Inexpressible("too many lines")
@@ -310,9 +311,9 @@ class _Call:
             setup, final = [*setup, call], receiver
         imports = set(self._writer.imports)
         _refuse_collisions(imports)
-        setup, final = _renumbered(setup, final)
+        *setup, final, subject = _renumbered([*setup, final, receiver])
         place = f"{self._module}:{self._place.qualname}"
-        return Scenario(tuple(sorted(imports)), tuple(setup), final, "recorded", place)
+        return Scenario(tuple(sorted(imports)), tuple(setup), final, "recorded", place), subject
 
 
 class _Nothing:
@@ -360,23 +361,19 @@ def _variable(name: str) -> str:
     return text if text.isidentifier() else "thing"
 
 
-def _renumbered(setup: list[str], call: str) -> tuple[list[str], str]:
-    """The same with variables numbered from 1, the number left out where there is only one."""
+def _renumbered(lines: list[str]) -> list[str]:
+    """The same lines with variables numbered from 1, the number left out where there is only one."""
     names: dict[str, str] = {}
-    for line in setup:
+    for line in lines:
         match = re.match(r"([A-Za-z_]\w*)_(\d+) = ", line)
         if match:
             stem = match.group(1)
             taken = sum(each.rstrip("0123456789") == stem for each in names.values())
             names[f"{stem}_{match.group(2)}"] = f"{stem}{taken + 1}" if taken else stem
     if not names:
-        return setup, call
+        return lines
     pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-
-    def renamed(text: str) -> str:
-        return pattern.sub(lambda match: names[match.group(1)], text)
-
-    return [renamed(line) for line in setup], renamed(call)
+    return [pattern.sub(lambda match: names[match.group(1)], line) for line in lines]
 
 
 def _qualname(code: CodeType) -> str:
