@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Inexpressible", "Line", "Writer", "reference"]
 
-LONGEST, LONGEST_TEXT, DEEPEST, MOST_ITEMS = 1500, 400, 6, 40
+LONGEST, LONGEST_TEXT, DEEPEST, MOST_ITEMS = 4000, 2000, 6, 40
 DATES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone)
 ITERATORS = ("list_iterator", "tuple_iterator", "str_iterator", "str_ascii_iterator", "range_iterator")
 TEST_PART = re.compile(r"(^|[._/])(tests?|testing|conftest|test_\w+|\w+_tests?)($|[./])")

@@ -5,7 +5,8 @@ Rules:
   doubled, reversed; `None` and truth values exchanged; an argument of another recorded call; an optional argument given
   or left out.
 - Constants of the watched code and their neighbours are tried wherever their type fits: bounds are written there.
-- The order is fixed: one change of each part before a second one of any.
+- The order is fixed: one change of each part before a second one of any. After that, several changes at once, drawn with
+  a fixed seed.
 
 It runs nothing. Python 3.9 and later, standard library only.
 """
@@ -13,6 +14,7 @@ It runs nothing. Python 3.9 and later, standard library only.
 from __future__ import annotations
 
 import ast
+import random
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -22,8 +24,9 @@ from scenario import Scenario  # type: ignore[import-not-found]  # it stands bes
 __all__ = ["Mutator", "constants_of", "literal_of", "pool_of"]
 
 LONGEST = 2000
-EACH = 24
+EACH = 48
 """Most changes of one part."""
+AT_ONCE = 3
 NEGATIVE = (ast.USub, ast.UAdd)
 Span = tuple[int, int]
 
@@ -54,12 +57,37 @@ class Mutator:
         columns.insert(0, self._arguments(scenario))
         yield from _in_turn(columns)
 
+    def drawn(self, scenario: Scenario, draw: random.Random) -> Scenario | None:
+        """A scenario with up to `AT_ONCE` parts changed, or None if it has none."""
+        for _ in range(draw.randint(1, AT_ONCE)):
+            lines = [*scenario.setup, scenario.call]
+            index = draw.choice([len(lines) - 1, draw.randrange(len(lines))])
+            parts = [part for part in _parts(lines[index], lambda value: self._varied(value, draw)) if part[2]]
+            if draw.random() < 0.2:
+                more = list(self._arguments(scenario))
+                scenario = draw.choice(more) if more else scenario
+            elif parts:
+                start, end, texts = draw.choice(parts)
+                scenario = next(_spliced(scenario, lines, index, start, end, [draw.choice(texts)]), scenario)
+        return scenario if scenario.source == "mutated" else None
+
     def _changed(self, value: Any) -> list[str]:
         near = [each for each in self._constants if type(each) is type(value) and each != value]
-        texts = [repr(each) for each in _neighbours(value)]
-        texts += [repr(each) for each in near]
+        one, other = [repr(each) for each in _neighbours(value)], [repr(each) for each in near]
+        texts = [each for pair in zip(one, other) for each in pair]  # noqa: B905  # Python 3.9
+        texts += one[len(texts) // 2 :] + other[len(texts) // 2 :]
         if isinstance(value, str):
             texts += [repr(value + each) for each in near] + [repr(each + value) for each in near]
+        return texts
+
+    def _varied(self, value: Any, draw: random.Random) -> list[str]:
+        texts = self._changed(value)
+        if isinstance(value, str) and value:
+            near = [each for each in self._constants if isinstance(each, str)] + [value[draw.randrange(len(value))], "1"]
+            start = draw.randrange(len(value) + 1)
+            end = min(len(value), start + draw.choice((0, 1, 1, 2, len(value) // 4, len(value) // 2)))
+            more = [value[:start] + draw.choice(near) + value[end:] for _ in range(4)]
+            texts += [repr(each) for each in (*more, value[:start] + value[end:], value[:end] + value[start:])]
         return texts
 
     def _arguments(self, scenario: Scenario) -> Iterator[Scenario]:

@@ -2,8 +2,8 @@
 
 Steps:
 1. A child runs the named tests on the candidate and writes down the calls that reach the changed functions.
-2. More inputs are made of them: neighbours, and Hypothesis's.
-3. Each version is loaded in a process of its own, and all inputs are run on the candidate, then on the others.
+2. More inputs are made of them: Hypothesis's, and neighbours of those that reach new lines of the candidate.
+3. Each version is loaded in a process of its own. An input is run on those whose difference the candidate executes.
 4. Of the inputs that tell most apart, the easiest to read are taken, shrunk, and confirmed: run alone, twice, with
    another random seed. What the candidate itself does not always answer alike is dropped.
 
@@ -28,13 +28,13 @@ from typing import Any
 
 HERE = sys.path[0]
 OURS = (
-    "describing", "expressing", "generating", "mutating", "recording", "scenario", "selecting", "shrinking",
-    "versions", "watching",
+    "describing", "exploring", "expressing", "generating", "mutating", "places", "recording", "scenario", "selecting",
+    "shrinking", "versions", "watching",
 )  # fmt: skip
 PYTEST_S = 4.0
 """Seconds beyond their share that starting pytest may take."""
-RECORD_SHARE, GENERATE_SHARE, SCREEN_SHARE = 0.3, 0.1, 0.75
-SEEDS, INPUTS = 160, 700
+RECORD_SHARE, GENERATE_SHARE, EXPLORE_SHARE, SCREEN_SHARE = 0.2, 0.08, 0.5, 0.8
+SEEDS = 160
 
 
 def main() -> None:
@@ -76,19 +76,31 @@ class Program:
         recorded = len(seen)
         self._modules = sorted({each.place.partition(":")[0] for each in (*seen, *made)})
         selecting = self._parts["selecting"]
-        candidate = self._version({})
+        targets = {f"{self._folder}/{path}": names for path, names in self._start["targets"].items()}
+        candidate = self._version({}, targets)
         if not candidate.loaded:
             self._line.send({"end": "the candidate cannot be imported outside its tests"})
             return
-        inputs = self._inputs(candidate, seen, made, optional)
+        places = {name: self._differing(files) for name, files in self._files.items()}
+        inputs = self._inputs(candidate, seen, made, optional, places)
         others = {name: self._version(files) for name, files in self._files.items()}
         comparison = selecting.Comparison(candidate, others, self._start["weights"], self._until_s(1.0))
-        comparison.screen(inputs, self._until_s(SCREEN_SHARE))
+        comparison.screen(inputs, places, self._until_s(SCREEN_SHARE))
         for message in comparison.findings():
             self._line.send(message)
         for each in (candidate, *others.values()):
             each.end()
         self._line.send({"end": "", "recorded": recorded, **comparison.counts()})
+
+    def _differing(self, files: dict[str, Any]) -> frozenset[int] | None:
+        """Lines in which a version differs from the candidate; None where every input has to be run."""
+        found: frozenset[int] = frozenset()
+        for path, content in files.items():
+            lines = self._parts["places"].differing_lines(_read(f"{self._folder}/{path}"), content)
+            if lines is None:
+                return None
+            found |= lines
+        return found
 
     def _until_s(self, share: float) -> float:
         return self._began_s + share * self._budget_s
@@ -132,14 +144,14 @@ class Program:
         sys.meta_path.append(_Apart(start["hypothesis"]))
         recording.conclude(watch, pipe, targets, generate_s=generate_s)
 
-    def _version(self, files: dict[str, Any]) -> Any:
+    def _version(self, files: dict[str, Any], focus: dict[str, list[str]] | None = None) -> Any:
         """A version, loaded while its files are in the folder."""
         kept: dict[str, bytes | None] = {}
         for path, content in files.items():
             kept[path] = _read(f"{self._folder}/{path}")
             _write(f"{self._folder}/{path}", content)
         try:
-            return self._parts["versions"].Version(self._load, time.monotonic() + PYTEST_S)
+            return self._parts["versions"].Version(self._load, time.monotonic() + PYTEST_S, focus)
         finally:
             for path, content in kept.items():
                 _write(f"{self._folder}/{path}", content)
@@ -151,22 +163,19 @@ class Program:
             importlib.import_module(name)
 
     def _inputs(
-        self, candidate: Any, seen: list[Any], made: list[Any], optional: dict[str, dict[str, str]]
+        self,
+        candidate: Any,
+        seen: list[Any],
+        made: list[Any],
+        optional: dict[str, dict[str, str]],
+        places: dict[str, frozenset[int] | None],
     ) -> list[Any]:
-        seeds = self._lifted(candidate, seen[:SEEDS])
         mutating = self._parts["mutating"]
         mutator = mutating.Mutator(mutating.constants_of(self._codes()), mutating.pool_of(seen), optional)
-        streams = [mutator.neighbours(seed) for seed in (seeds or made[:20])]
-        wanted = max(0, INPUTS - len(seeds) - len(made))
-        known = {each.key: each for each in (*seeds, *made)}
-        while streams and len(known) < len(seeds) + len(made) + wanted:
-            for stream in list(streams):
-                found = next(stream, None)
-                if found is None:
-                    streams.remove(stream)
-                else:
-                    known.setdefault(found.key, found)
-        return list(known.values())
+        telling = frozenset(line for lines in places.values() for line in lines or ())
+        explorer = self._parts["exploring"].Explorer(candidate, mutator, telling)
+        explorer.explore([*self._lifted(candidate, seen[:SEEDS]), *made], self._until_s(EXPLORE_SHARE))
+        return list(explorer.ordered)
 
     def _lifted(self, candidate: Any, seeds: list[Any]) -> list[Any]:
         lifted = self._parts["scenario"].lifted

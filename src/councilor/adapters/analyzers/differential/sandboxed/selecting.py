@@ -25,7 +25,9 @@ BASE = "base"
 CRASHES = frozenset(
     {"TypeError", "AttributeError", "NameError", "UnboundLocalError", "IndexError", "KeyError", "RecursionError"}
 )
-CHOSEN, MOST_CRASHES, TRIES = 8, 4, 30
+MOST_CRASHES, TRIES = 4, 30
+CHUNK, PLENTY = 120, 25
+"""How many inputs a version runs at once, and with how many differences it is told apart well enough."""
 
 
 class Comparison:
@@ -39,27 +41,44 @@ class Comparison:
     def __init__(self, candidate: Any, others: dict[str, Any], weights: dict[str, float], until_s: float) -> None:
         self._candidate, self._others, self._weights, self._until_s = candidate, others, weights, until_s
         self._inputs: list[Scenario] = []
-        self._ours: list[Outcome | None] = []
+        self._ours: list[Outcome] = []
         self._told: dict[int, set[str]] = {}
         self._crashing: list[int] = []
         self._compared: dict[str, int] = {}
         self._differing: dict[str, int] = {}
 
-    def screen(self, inputs: list[Scenario], until_s: float) -> None:
-        """Run all inputs on all versions."""
-        ours = self._candidate.outcomes(inputs, min(until_s, time.monotonic() + (until_s - time.monotonic()) / 3))
-        kept = [index for index, outcome in enumerate(ours) if outcome is not None and outcome.kind != "setup"]
-        self._inputs, self._ours = [inputs[index] for index in kept], [ours[index] for index in kept]
-        steady = [index for index, outcome in enumerate(self._ours) if outcome is not None and outcome.told]
-        for name, version in self._others.items():
-            asked = range(len(self._inputs)) if name == BASE else steady
-            theirs = version.outcomes([self._inputs[index] for index in asked], until_s)
-            for index, outcome in zip(asked, theirs):  # noqa: B905  # Python 3.9
-                self._note(name, index, outcome)
+    def screen(self, inputs: list[Any], places: dict[str, frozenset[int] | None], until_s: float) -> None:
+        """Run inputs on the versions whose difference they execute.
+
+        Args:
+            inputs: with the candidate's outcome and lines.
+            places: version -> the lines in which it differs; None where that is not known.
+        """
+        self._inputs = [each.scenario for each in inputs]
+        self._ours = [each.outcome for each in inputs]
+        waiting: dict[str, list[int]] = {}
+        for name in self._others:
+            lines = places.get(name)
+            waiting[name] = [
+                index
+                for index, each in enumerate(inputs)
+                if (each.outcome.told or name == BASE) and (lines is None or not lines.isdisjoint(each.lines))
+            ]
+        while waiting and time.monotonic() < until_s:
+            for name in list(waiting):
+                some, waiting[name] = waiting[name][:CHUNK], waiting[name][CHUNK:]
+                self._compare(name, some, until_s)
+                if not waiting[name] or self._differing.get(name, 0) >= PLENTY:
+                    del waiting[name]
+
+    def _compare(self, name: str, indices: list[int], until_s: float) -> None:
+        theirs = self._others[name].outcomes([self._inputs[index] for index in indices], until_s)
+        for index, outcome in zip(indices, theirs):  # noqa: B905  # Python 3.9
+            self._note(name, index, outcome)
 
     def _note(self, name: str, index: int, outcome: Outcome | None) -> None:
         mine = self._ours[index]
-        if outcome is None or mine is None:
+        if outcome is None:
             return
         self._compared[name] = self._compared.get(name, 0) + 1
         if name == BASE and outcome.kind == "value" and _is_crash(mine):
@@ -105,7 +124,7 @@ class Comparison:
         seen: set[tuple[str, str]] = set()
         for index in sorted(self._crashing, key=lambda each: self._inputs[each].cost)[:TRIES]:
             mine, scenario = self._ours[index], self._inputs[index]
-            if mine is None or (scenario.place, mine.type or mine.kind) in seen:
+            if (scenario.place, mine.type or mine.kind) in seen:
                 continue
             if len(seen) >= MOST_CRASHES or time.monotonic() >= self._until_s:
                 return

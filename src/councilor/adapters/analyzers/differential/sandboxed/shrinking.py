@@ -111,8 +111,8 @@ def _fewer(items: list[str]) -> Iterator[list[str]]:
 
 
 def _shorter_texts(value: str | bytes) -> Iterator[str | bytes]:
-    if value:
-        half = len(value) // 2
-        yield from (value[:0], value[:half], value[half:])
-        for index in range(min(len(value), 24)):
-            yield value[:index] + value[index + 1 :]
+    size = len(value)
+    while size:
+        for start in range(0, len(value), size):
+            yield value[:start] + value[start + size :]
+        size //= 2

@@ -16,6 +16,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -126,10 +127,11 @@ class Version:
     Args:
         load: imports it; runs in the new process.
         until_s: when to give up loading, on the monotonic clock.
+        focus: file -> names of the functions of which executed lines can be told.
     """
 
-    def __init__(self, load: Callable[[], None], until_s: float) -> None:
-        self._pid, self._pipe = fork_into(lambda pipe: _serve(pipe, load))
+    def __init__(self, load: Callable[[], None], until_s: float, focus: dict[str, list[str]] | None = None) -> None:
+        self._pid, self._pipe = fork_into(lambda pipe: _serve(pipe, load, focus or {}))
         self.loaded = self._pipe.receive(until_s) == "ready"
 
     def outcomes(
@@ -144,6 +146,18 @@ class Version:
             self.loaded = False
             return [None] * len(scenarios)
         return [None if each is None else Outcome(*each) for each in answer]
+
+    def traced(self, scenarios: list[Scenario], until_s: float) -> list[tuple[Outcome | None, frozenset[int]]]:
+        """What each scenario comes to, and which lines of the functions in focus it executes."""
+        nothing: tuple[Outcome | None, frozenset[int]] = (None, frozenset())
+        if not self.loaded or not scenarios:
+            return [nothing] * len(scenarios)
+        order = {"trace": scenarios, "left_s": until_s - time.monotonic()}
+        answer = self._pipe.receive(until_s + 2 * PATIENCE * LIMIT_S) if self._pipe.send(order) else None
+        if not isinstance(answer, list) or len(answer) != len(scenarios):
+            self.loaded = False
+            return [nothing] * len(scenarios)
+        return [nothing if each is None else (Outcome(*each[0]), frozenset(each[1])) for each in answer]
 
     def changed(self, scenarios: list[Scenario], until_s: float) -> list[list[int]]:
         """For each scenario, which of its arguments it changes."""
@@ -161,7 +175,7 @@ class Version:
         end(self._pid)
 
 
-def _serve(pipe: Pipe, load: Callable[[], None]) -> None:
+def _serve(pipe: Pipe, load: Callable[[], None], focus: dict[str, list[str]]) -> None:
     silence()
     try:
         load()
@@ -171,10 +185,55 @@ def _serve(pipe: Pipe, load: Callable[[], None]) -> None:
     pipe.send("ready")
     while (order := pipe.receive()) is not None:
         until_s = time.monotonic() + order["left_s"]
-        probing = "probe" in order
-        scenarios = [Scenario(*each) for each in order["probe" if probing else "run"]]
-        work: Callable[[Scenario], Any] = changed_arguments if probing else lambda each: run(each, order["seed"])  # noqa: B023  # used in this round
-        pipe.send(list(_all(scenarios, work, until_s, alone=order.get("alone", False))))
+        kind = next(name for name in ("probe", "trace", "run") if name in order)
+        scenarios = [Scenario(*each) for each in order[kind]]
+        pipe.send(list(_all(scenarios, _work_of(kind, order, focus), until_s, alone=order.get("alone", False))))
+
+
+def _work_of(kind: str, order: dict[str, Any], focus: dict[str, list[str]]) -> Callable[[Scenario], Any]:
+    if kind == "probe":
+        return changed_arguments
+    if kind == "trace":
+        return _Tracing(focus)
+    return lambda each: run(each, order["seed"])
+
+
+class _Tracing:
+    """Runs a scenario, and tells the lines of the functions in focus that ran."""
+
+    tracing = True
+
+    def __init__(self, focus: dict[str, list[str]]) -> None:
+        self._focus = focus
+
+    def __call__(self, scenario: Scenario) -> Any:
+        return _traced(scenario, self._focus)
+
+
+def _traced(scenario: Scenario, focus: dict[str, list[str]]) -> Any:
+    """The outcome, and the lines of the functions in focus that ran."""
+    lines: set[int] = set()
+    wanted = {path: {name.rpartition(".")[2] for name in names} for path, names in focus.items()}
+
+    def at_line(frame: Any, event: str, argument: Any) -> Any:
+        lines.add(frame.f_lineno)
+        return at_line
+
+    def at_call(frame: Any, event: str, argument: Any) -> Any:
+        names = wanted.get(frame.f_code.co_filename)
+        if names is None:
+            return None
+        name = frame.f_code.co_name
+        if "" in names or name in names or name.startswith("<"):
+            return at_line(frame, event, argument)
+        return None
+
+    sys.settrace(at_call)
+    try:
+        outcome = run(scenario)
+    finally:
+        sys.settrace(None)
+    return outcome, sorted(lines)
 
 
 def _all(
@@ -183,26 +242,34 @@ def _all(
     done = lost = slow = 0
     while done < len(scenarios) and lost <= MOST_LOST and slow <= MOST_SLOW and time.monotonic() < until_s:
         some = scenarios[done : done + 1] if alone else scenarios[done:]
-        for each in _in_child(some, work, until_s):
+        for end, result in _in_child(some, work, until_s):
             done += 1
-            lost += isinstance(each, Outcome)
-            slow += each[:1] == ["slow"]
-            yield each
+            lost += end in ("killed", "died")
+            slow += end == "slow"
+            yield result if not end else _lost("died" if end == "died" else "slow", work)
     yield from [None] * (len(scenarios) - done)
 
 
-def _in_child(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float) -> Iterator[Any]:
-    """The results of one child, until it is lost or time is up."""
+def _lost(kind: str, work: Callable[[Scenario], Any]) -> Any:
+    """What stands for the result of a scenario that did not end by itself."""
+    if work is changed_arguments:
+        return []
+    return (Outcome(kind, ""), []) if getattr(work, "tracing", False) else Outcome(kind, "")
+
+
+def _in_child(
+    scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float
+) -> Iterator[tuple[str, Any]]:
+    """The results of one child, until it is lost or time is up; before each, how it was lost, or nothing."""
     pid, pipe = fork_into(lambda out: _work(out, scenarios, work))
     try:
         for _ in scenarios:
-            now_s = time.monotonic()
-            result = pipe.receive(now_s + PATIENCE * LIMIT_S)
-            if result is None:
-                kind = "slow" if time.monotonic() - now_s >= PATIENCE * LIMIT_S else "died"
-                yield Outcome(kind, "")
+            began_s = time.monotonic()
+            result = pipe.receive(began_s + PATIENCE * LIMIT_S)
+            if not isinstance(result, list):
+                yield ("killed" if time.monotonic() - began_s >= PATIENCE * LIMIT_S else "died"), None
                 return
-            yield result
+            yield result[0], result[1]
             if time.monotonic() >= until_s:
                 return
     finally:
@@ -214,16 +281,17 @@ def _work(pipe: Pipe, scenarios: list[Scenario], work: Callable[[Scenario], Any]
     _limit_memory()
     signal.signal(signal.SIGPROF, _stop)
     for scenario in scenarios:
+        how, result = "", None
         try:
             signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
             result = work(scenario)
         except _Slow:
-            result = Outcome("slow", "")
-        except BaseException as error:  # such as KeyboardInterrupt, raised by the code itself
-            result = Outcome("raised", type(error).__name__, type(error).__name__)
+            how = "slow"
+        except BaseException:  # such as KeyboardInterrupt, raised by the code itself
+            how = "died"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        if not pipe.send(result):
+        if not pipe.send([how, result]):
             return
 
 
