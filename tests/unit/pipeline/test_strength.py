@@ -165,7 +165,7 @@ def measure(make: SimpleNamespace, tmp_path: Path) -> Callable[..., Any]:
         meter: Any = SimpleNamespace(
             runner=SimpleNamespace(owns=lambda path: path.startswith("tests/")), servers=servers,
             clock=clock or Clock(),
-            limits=SimpleNamespace(strength_s=8.0), repository=SimpleNamespace(composed=composed), laid_out=laid_out,
+            limits=SimpleNamespace(strength_s=20.0), repository=SimpleNamespace(composed=composed), laid_out=laid_out,
             environment=SimpleNamespace(env_hash="e"), ids=SimpleNamespace(new=lambda: f"S{next(ids)}"), sandbox="none",
         )  # fmt: skip
         given = make.input(make.change("src/a.py", BASE, new))
@@ -234,14 +234,14 @@ async def test_a_suite_that_cannot_be_loaded_is_incomplete(measure: Any) -> None
 
 
 async def test_it_ends_when_its_time_is_over(measure: Any) -> None:
-    found = (await measure(clock=Clock(step_s=0.5))).strength
+    found = (await measure(clock=Clock(step_s=1.0))).strength
     assert len(found.mutants) < 15 and found.seconds >= 4
 
 
 async def test_nothing_is_measured_without_servers_sources_or_time(measure: Any, make: SimpleNamespace) -> None:
     given = make.input(make.change("README.md", "a\n", "b\n"))
     meter: Any = SimpleNamespace(
-        runner=SimpleNamespace(owns=lambda path: False), servers=None, limits=SimpleNamespace(strength_s=8.0)
+        runner=SimpleNamespace(owns=lambda path: False), servers=None, limits=SimpleNamespace(strength_s=20.0)
     )
     assert await measure_strength(meter, given.candidate, given.bundle, ()) is given.bundle
     source = make.input(make.change("src/a.py", BASE, FIXED))
@@ -249,5 +249,5 @@ async def test_nothing_is_measured_without_servers_sources_or_time(measure: Any,
     meter.servers, meter.limits = object(), SimpleNamespace(strength_s=0.0)
     assert await measure_strength(meter, source.candidate, source.bundle, ()) is source.bundle
     compiled = replace(source.bundle, uncompiled=("src/a.pyx",))
-    meter.limits = SimpleNamespace(strength_s=8.0)
+    meter.limits = SimpleNamespace(strength_s=20.0)
     assert await measure_strength(meter, source.candidate, compiled, ()) is compiled
