@@ -167,6 +167,7 @@ def measure(make: SimpleNamespace, tmp_path: Path) -> Callable[..., Any]:
             clock=clock or Clock(),
             limits=SimpleNamespace(strength_s=20.0), repository=SimpleNamespace(composed=composed), laid_out=laid_out,
             environment=SimpleNamespace(env_hash="e"), ids=SimpleNamespace(new=lambda: f"S{next(ids)}"), sandbox="none",
+            on_record=None,
         )  # fmt: skip
         given = make.input(make.change("src/a.py", BASE, new))
         named = [SimpleNamespace(test_nodeids=("tests/test_a.py::test_named",))]

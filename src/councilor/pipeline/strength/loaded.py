@@ -146,6 +146,8 @@ class LoadedSuite:
         if run is not None and run.key:
             seen.add(run.key)
         tried = _judged(run, chosen, whole=whole)
+        if self._meter.on_record is not None:
+            self._meter.on_record("a small edit", tried.fate.value)
         self._kills[tried.killer] += 1
         return tried
 
