@@ -94,6 +94,7 @@ class _Measurement:
     traced_s: float = 0.0
     why: str = ""
     """Why it is not complete."""
+    out_of_time: bool = False
 
     async def measure(self, acceptance: Sequence[Acceptance]) -> Strength:
         seed = int(self.candidate.tree[:8], 16)
@@ -123,7 +124,7 @@ class _Measurement:
             for witnesses in (base, own):
                 if witnesses is not None and witnesses.suite is not None and witnesses.suite.gone:
                     self._fail(witnesses.suite.why)
-        return replace(strength, complete=not self.why, why=self.why)
+        return replace(strength, complete=not self.why, why=self.why, out_of_time=self.out_of_time)
 
     @property
     def _elapsed_s(self) -> float:
@@ -135,7 +136,13 @@ class _Measurement:
 
     def _while(self, share: float) -> Callable[[], bool]:
         until_s = self._elapsed_s + share * (self.meter.limits.strength_s - self._elapsed_s)
-        return lambda: self._elapsed_s < until_s
+
+        def more() -> bool:
+            is_over = self._elapsed_s >= until_s
+            self.out_of_time = self.out_of_time or is_over
+            return not is_over
+
+        return more
 
     def _fail(self, why: str) -> None:
         self.why = self.why or why[:500]
