@@ -231,7 +231,8 @@ async def test_a_server_that_always_dies_is_never_strong(measure: Any) -> None:
 async def test_a_suite_that_cannot_be_loaded_is_incomplete(measure: Any) -> None:
     measured = await measure(dies=lambda text: True, why="importing the code starts threads")
     assert not measured.strength.complete and "threads" in measured.strength.why
-    assert {each.fate for each in measured.strength.mutants} <= {Fate.UNREACHED}
+    assert {each.fate for each in measured.strength.mutants} == {Fate.UNTRIED}
+    assert [piece.needed for piece in measured.strength.pieces] == [None]
 
 
 async def test_it_ends_when_its_time_is_over(measure: Any) -> None:

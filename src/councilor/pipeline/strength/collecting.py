@@ -194,7 +194,7 @@ class _Measurement:
         facts = await suite.trace({}, chosen, paths)
         if facts is None:
             self._fail(suite.why or "the suite could not be run where it is loaded")
-            return Witnesses(suite=None, facts=Facts())
+            return Witnesses(suite=None, facts=Facts(), lost=True)
         unfit = [nodeid for nodeid in chosen if nodeid not in facts.passed]
         if unfit:
             self._fail(f"{unfit[0]} passes in a run of its own and not on the loaded suite (1 of {len(unfit)} such)")

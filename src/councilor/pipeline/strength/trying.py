@@ -38,9 +38,13 @@ class Witnesses:
     facts: Facts
     first: tuple[str, ...] = ()
     """The acceptance tests among them."""
+    lost: bool = False
+    """Whether there are tests that could not be loaded: then they say nothing of any change."""
 
     async def ask(self, files: Mapping[str, bytes], nodeids: Sequence[str], seen: set[str]) -> Tried | None:
         """What these tests say of a change; None for one whose code is among what was seen."""
+        if self.lost:
+            return Tried(fate=Fate.UNTRIED)
         if self.suite is None or not nodeids:
             return Tried(fate=Fate.UNREACHED)
         first = [nodeid for nodeid in self.first if nodeid in set(nodeids)]
