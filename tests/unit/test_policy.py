@@ -72,7 +72,7 @@ root_passthrough: [README.md]
         ({"gates": {"lint": {"thresholds": {"max_new": -1}}}}, "POLICY-8"),
         ({"gates": {"lint": {"thresholds": {"max_new": True}}}}, "POLICY-8"),
         ({"gates": {"security": {"thresholds": {"fail_at": "grave"}}}}, "POLICY-8"),
-        ({"gates": {"coverage_changed_lines": {"thresholds": {"min_branch": 80}}}}, "POLICY-8"),
+        ({"gates": {"coverage_changed_lines": {"thresholds": {"branch_coverage": 101}}}}, "POLICY-8"),
         ({"gates": {"not_empty": {"thresholds": {"max_new": 1}}}}, "POLICY-8"),
     ],
 )

@@ -1,8 +1,8 @@
 """Which thresholds a policy may set for which gate, and what values they take.
 
 Rules:
-- A count is a whole number from 0; a share a number from 0 to 1; a level one of `low`, `medium`, `high`, `critical`, or
-  `never`. Without a value in the policy, the tier's holds.
+- A count is a whole number from 0; a share a number from 0 to 1; a portion the same, or in per cent up to 100; a level
+  one of `low`, `medium`, `high`, `critical`, or `never`. Without a value in the policy, the tier's holds.
 - `god_object` (`warning`, `critical`, in lines) and `todo_detection` (`min_confidence`) are named as in the standard;
   the other names are an extension of ours.
 
@@ -30,6 +30,7 @@ class Measure(StrEnum):
 
     COUNT = "a whole number from 0"
     SHARE = "a number from 0 to 1"
+    PORTION = "a number from 0 to 1, or of per cent up to 100"
     LEVEL = "low, medium, high, critical or never"
 
 
@@ -40,8 +41,8 @@ THRESHOLDS: Mapping[str, Mapping[str, Measure]] = MappingProxyType(
         "lint": {"max_new": Measure.COUNT},
         "types": {"max_new": Measure.COUNT},
         "security": {"fail_at": Measure.LEVEL},
-        "coverage_changed_lines": {"min_line": Measure.SHARE, "min_branch": Measure.SHARE},
-        "mutation_changed_lines": {"min_score": Measure.SHARE},
+        "coverage_changed_lines": {"branch_coverage": Measure.PORTION},
+        "mutation_changed_lines": {"mutation_score": Measure.PORTION},
         "api_diff": {"fail_at": Measure.LEVEL},
         "dependency_diff": {"max_new": Measure.COUNT},
         "todo_detection": {"max_new": Measure.COUNT, "min_confidence": Measure.SHARE},
@@ -71,6 +72,7 @@ def threshold_problems(gate: str, values: Mapping[str, Any]) -> Iterator[tuple[s
 def _fits(measure: Measure, value: object) -> bool:
     if measure is Measure.COUNT:
         return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if measure is Measure.SHARE:
-        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if measure in (Measure.SHARE, Measure.PORTION):
+        most = 1 if measure is Measure.SHARE else 100
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
     return value == NEVER or value in [level.value for level in LEVELS]

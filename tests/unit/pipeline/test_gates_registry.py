@@ -37,6 +37,8 @@ EXPECTED = [
     "lint",
     "types",
     "security",
+    "coverage_changed_lines",
+    "mutation_changed_lines",
     "api_diff",
     "dependency_diff",
     "todo_detection",

@@ -28,6 +28,7 @@ from councilor.pipeline.gates.interface import api_diff
 from councilor.pipeline.gates.lint import lint, types
 from councilor.pipeline.gates.secrets import secrets
 from councilor.pipeline.gates.security import security
+from councilor.pipeline.gates.strength import coverage_changed_lines, mutation_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
 from councilor.pipeline.gates.unfinished import todo_detection
 from councilor.pipeline.gates.weakening import test_weakening
@@ -75,6 +76,8 @@ GATES: tuple[Gate, ...] = (
     Gate(name="lint", check=lint, stages=_MEASURED),
     Gate(name="types", check=types, stages=_MEASURED),
     Gate(name="security", check=security, stages=_MEASURED),
+    Gate(name="coverage_changed_lines", check=coverage_changed_lines, stages=_MEASURED),
+    Gate(name="mutation_changed_lines", check=mutation_changed_lines, stages=_MEASURED),
     Gate(name="api_diff", check=api_diff, stages=_MEASURED),
     Gate(name="dependency_diff", check=dependency_diff, stages=_STATIC),
     Gate(name="todo_detection", check=todo_detection, stages=_STATIC),
