@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ ALLOWING = "detect_secrets.filters.allowlist.is_line_allowlisted"
 MOST_BYTES = 2_000_000
 LONGEST_LINE = 5_000
 MARK_LETTERS = 8
+SHORT = 12
+TOKEN = re.compile(r"[\w+/=.~-]+")
 
 
 def analyze(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -51,9 +54,10 @@ def _scan(folder: str, paths: list[str], key: bytes) -> list[list[Any]]:
         file = Path(folder) / path
         if not _readable(file):
             continue
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         for secret in scan_file(str(file)):
-            value = secret.secret_value or secret.secret_hash
-            found.add((path, secret.line_number, secret.type, _mark(value, key)))
+            line = lines[secret.line_number - 1] if 0 < secret.line_number <= len(lines) else ""
+            found.add((path, secret.line_number, secret.type, _mark(_whole(secret.secret_value or "", line), key)))
     return [list(item) for item in sorted(found)]
 
 
@@ -63,6 +67,12 @@ def _readable(file: Path) -> bool:
         return False
     data = file.read_bytes()
     return b"\0" not in data[:8000] and max(map(len, data.splitlines()), default=0) <= LONGEST_LINE
+
+
+def _whole(value: str, line: str) -> str:
+    """The text that a secret stands in: some patterns give only its beginning."""
+    around = next((run for run in TOKEN.findall(line) if value in run), value) if value else line.strip()
+    return around if len(value) < SHORT else value
 
 
 def _mark(secret: str, key: bytes) -> str:
