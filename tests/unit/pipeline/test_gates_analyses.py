@@ -193,6 +193,7 @@ def test_an_insecure_line_is_refused_in_every_tier(make: SimpleNamespace, line: 
         "token = 'NUMBER'",
         "parser.add_argument('--password', help='the password')",
         "compass = 'north'",
+        "pass_arg = 'environment'",
         "key = 'abcdefgh'",
         "data = yaml.safe_load(text)",
         "numpy.load(path, allow_pickle=False)",

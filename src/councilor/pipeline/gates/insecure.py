@@ -35,7 +35,7 @@ ACCESS = re.compile(
     re.IGNORECASE,
 )
 SECRET = re.compile(
-    r"(?:^|_)(?:pass(?:word|wd|phrase)?|pwd|secret|api_?key|access_?key|private_?key|auth_?key|secret_?key"
+    r"(?:^|_)(?:pass(?:word|wd|phrase)|pass$|pwd|secret|api_?key|access_?key|private_?key|auth_?key|secret_?key"
     r"|(?:auth|access|api|bearer|secret)_?token|credentials?)(?:$|_)",
     re.IGNORECASE,
 )

@@ -4,8 +4,8 @@ Rules:
 - SECURE-1: a new finding of the scanner. It fails from the tier's severity on (low, medium, medium for tiers 1, 2, 3),
   or the policy's `fail_at`; below, it warns. In test code it warns.
 - A finding's severity is the scanner's, lowered to its confidence. Raised are those that are dangerous however unsure
-  (shell commands, SQL made of strings); lowered are audits of what ordinary code does (opening a URL, reading XML), and
-  guesses about passwords, which SECURE-5 decides.
+  (shell commands, SQL made of strings); lowered are audits of what ordinary code does (opening a URL, reading XML,
+  marking HTML), and guesses about passwords, which SECURE-5 decides.
 - SECURE-2: the base can be scanned, and the candidate, or a file of it, cannot.
 - SECURE-3 to SECURE-6: what `insecure` finds: access decided by an assertion, certificates not verified, literals as
   passwords, data made into objects or code. They fail in every tier; in test code they warn.
@@ -30,7 +30,9 @@ from councilor.pipeline.gates.insecure import insecure_lines
 __all__ = ["security"]
 
 RAISED = frozenset({"B602", "B605", "B608", "B609"})
-LOWERED = frozenset({"B105", "B106", "B107", "B310", "B313", "B314", "B315", "B316", "B317", "B318", "B319", "B320"})
+LOWERED = frozenset(
+    {"B105", "B106", "B107", "B310", "B313", "B314", "B315", "B316", "B317", "B318", "B319", "B320", "B704"}
+)
 UNREADABLE = "unreadable"
 REMEDIES = {
     "SECURE-1": "Do it in a safe way, or have a person waive this line.",
