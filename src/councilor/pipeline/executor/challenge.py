@@ -59,7 +59,8 @@ class TestChallenges:
     bundle: EvidenceBundle
     parent: ExecutionArtifact
     """The artifact that challenges follow from: the case."""
-    iteration: int
+    name: str
+    """Of the deliberation: the iteration's number, with `.2` for its second one."""
     remaining_s: float
     count: int = 0
 
@@ -73,7 +74,7 @@ class TestChallenges:
         challenge = replace(challenge, reason=refusal) if refusal else await self._measured(challenge)
         artifact = await self.context.ledger.record(
             ArtifactKind.TEST_REPORT,
-            f"challenge/{self.iteration}/{self.count}",
+            f"challenge/{self.name}/{self.count}",
             as_json(challenge),
             tree=self.tree,
             parent=self.parent,
@@ -87,14 +88,14 @@ class TestChallenges:
             str(PurePosixPath(record.nodeid.partition("::")[0]).parent) for record in self.bundle.base.records
         )
         folder = folders.most_common(1)[0][0] if folders else "."
-        return str(PurePosixPath(folder) / f"test_councilor_challenge_{self.iteration}_{self.count}.py")
+        return str(PurePosixPath(folder) / f"test_councilor_challenge_{self.name.replace('.', '_')}_{self.count}.py")
 
     async def _measured(self, challenge: Challenge) -> Challenge:
         context = self.context
         base_tree = context.task.base_tree
         protected = await context.repository.composed(self.tree, base_tree, context.parts.runner.owns)
         collector = await collector_of(
-            context, self.parent, suffix=f"challenge-{self.iteration}-{self.count}", remaining_s=self.remaining_s
+            context, self.parent, suffix=f"challenge-{self.name}-{self.count}", remaining_s=self.remaining_s
         )
         limits = replace(collector.limits, confirmations=max(AGAIN, collector.limits.confirmations))
         collector = replace(collector, limits=limits)

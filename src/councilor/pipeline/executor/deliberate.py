@@ -26,6 +26,7 @@ from councilor.pipeline.council import Case, Matter, ModelJuror
 from councilor.pipeline.executor.challenge import TestChallenges
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.deepen import deepened
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
@@ -45,6 +46,8 @@ class Deliberated:
     """Artifact id of the case that it was reached on."""
     refinement: str | None
     """Artifact id of the refinement request, when the worker is to go on."""
+    is_open: bool
+    """Whether nothing forbids acceptance, so that further evidence may change the decision."""
 
 
 async def deliberate(
@@ -53,6 +56,7 @@ async def deliberate(
     *,
     iteration: int,
     evidence_id: str | None,
+    added_id: str | None = None,
     previous: Deliberated | None,
     remaining_s: float,
 ) -> Deliberated:
@@ -60,30 +64,42 @@ async def deliberate(
 
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
+        added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
         previous: how the iteration before ended.
         remaining_s: seconds that the task has left, for tests that judges propose.
     """
+    name = f"{iteration}.2" if added_id else str(iteration)
     async with context.narrator.phase(TaskState.DELIBERATING, brief=True, iteration=iteration):
         bundle = await load_bundle(context, evidence_id) if evidence_id else None
+        if bundle is not None and added_id:
+            bundle = await deepened(context, bundle, added_id)
         given = await gate_input(context, made, bundle)
         gates = await _run_gates(context, given)
         claims = await _check_claims(context, made, given, gates)
         sources = [(await context.artifact(made.patch), "candidate"), (await context.artifact(made.report), "report")]
         if evidence_id:
             sources.append((await context.artifact(evidence_id), "evidence"))
+        if added_id:
+            sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
-        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{iteration}", case, sources, made.tree)
-        await _keep(context, ArtifactKind.CLAIMS, f"claims/{iteration}", claims, sources, made.tree)
-        stored = await _stored_verdict(context, case_artifact, iteration)
+        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
+        await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
+        stored = await _stored_verdict(context, case_artifact, name)
         if stored is None:
             models = await _models(context, made)
-            runner = _challenges(context, made, bundle, case_artifact, iteration, remaining_s)
-            stored = await _verdict(context, case, case_artifact, iteration, models, runner)
+            runner = _challenges(context, made, bundle, case_artifact, name, remaining_s)
+            stored = await _verdict(context, case, case_artifact, name, models, runner)
         verdict, artifact, case_artifact = stored
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    return Deliberated(decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement)
+    return Deliberated(
+        decision=verdict.decision,
+        verdict=artifact.id,
+        case=case_artifact.id,
+        refinement=refinement,
+        is_open=verdict.decision is not Decision.REJECT and not verdict.vetoes,
+    )
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -150,6 +166,7 @@ async def _case(
         evidence_s=sum(item.duration_s for item in evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
+        strength=bundle.strength if bundle else None,
         durable=context.parts.ledger.storage.durable,
     )
 
@@ -162,9 +179,9 @@ Reached = tuple[Verdict, ExecutionArtifact, ExecutionArtifact]
 """A verdict, its artifact, and the artifact of its case."""
 
 
-async def _stored_verdict(context: RunContext, case: ExecutionArtifact, iteration: int) -> Reached | None:
+async def _stored_verdict(context: RunContext, case: ExecutionArtifact, name: str) -> Reached | None:
     """The verdict that an interrupted execution has stored already."""
-    stored = await context.ledger.find(f"verdict/{iteration}")
+    stored = await context.ledger.find(f"verdict/{name}")
     if stored is None:
         return None
     verdict = decode(Verdict, json.loads(await context.read(stored.id)))
@@ -200,14 +217,19 @@ def _challenges(
     made: Work,
     bundle: EvidenceBundle | None,
     case: ExecutionArtifact,
-    iteration: int,
+    name: str,
     remaining_s: float,
 ) -> TestChallenges | None:
     """What runs proposed tests; None where none could be proposed."""
     if bundle is None or not context.parts.models:
         return None
     return TestChallenges(
-        context=context, tree=made.tree, bundle=bundle, parent=case, iteration=iteration, remaining_s=remaining_s
+        context=context,
+        tree=made.tree,
+        bundle=bundle,
+        parent=case,
+        name=name,
+        remaining_s=remaining_s,
     )
 
 
@@ -215,12 +237,12 @@ async def _verdict(
     context: RunContext,
     case: Case,
     case_artifact: ExecutionArtifact,
-    iteration: int,
+    name: str,
     models: tuple[ModelJuror, ...],
     runner: TestChallenges | None,
 ) -> Reached:
-    parts, name = context.parts, f"verdict/{iteration}"
-    context.narrator.note(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
+    parts = context.parts
+    context.narrator.note(EventType.COUNCIL_OPENED, iteration=case.iteration, sla_s=parts.sla_s)
     sitting = await council.convene(
         case,
         clock=parts.clock,
@@ -231,10 +253,10 @@ async def _verdict(
         rounds=parts.debate_rounds,
     )
     for number, (before, obsolete) in enumerate(sitting.earlier, start=1):
-        kept = await _keep_case(context, before, case_artifact, case, f"obsolete-case/{iteration}/{number}")
-        await _keep_verdict(context, obsolete, kept, f"obsolete-verdict/{iteration}/{number}")
-    final_case = await _keep_case(context, sitting.case, case_artifact, case, f"case/{iteration}/challenged")
-    artifact = await _keep_verdict(context, sitting.verdict, final_case, name)
+        kept = await _keep_case(context, before, case_artifact, case, f"obsolete-case/{name}/{number}")
+        await _keep_verdict(context, obsolete, kept, f"obsolete-verdict/{name}/{number}")
+    final_case = await _keep_case(context, sitting.case, case_artifact, case, f"case/{name}/challenged")
+    artifact = await _keep_verdict(context, sitting.verdict, final_case, f"verdict/{name}")
     _note_verdict(context, sitting.verdict, artifact)
     return sitting.verdict, artifact, final_case
 
