@@ -38,11 +38,10 @@ class Quoter:
 
     def quote(self, label: str, text: str, *, limit: int) -> str:
         """`text` as a quotation of at most about `limit` characters."""
-        body = clean(text).replace(self.nonce, "[...]")
-        if len(body) > limit:
+        if len(text) > limit:  # cut first: a report may have megabytes
             half = limit // 2
-            left_out = len(body) - 2 * half
-            body = f"{body[:half]}\n[... {left_out} characters are left out here ...]\n{body[-half:]}"
+            text = f"{text[:half]}\n[... {len(text) - 2 * half} characters are left out here ...]\n{text[-half:]}"
+        body = clean(text).replace(self.nonce, "[...]")
         return f"BEGIN {self.nonce} {label}\n{body}\nEND {self.nonce}"
 
 
