@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cases import NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
+from cases import ENOUGH, NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,7 +221,7 @@ def test_models_alone_never_accept(choices: list[Choice], ratio: float, broken: 
     assert not (broken and conclusion.decision is Decision.ACCEPT)
     if conclusion.decision is Decision.ACCEPT:
         best = PRIOR_1.combined([(vote.judge, vote.log_likelihood_ratio) for vote in seats])
-        assert best + PRIOR_1.models.cap >= 2.94
+        assert best + PRIOR_1.models.cap >= ENOUGH
     assert is_settled(with_votes(seats), 0, debatable=True) is not True or decide(with_votes(seats)) is not None
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 __all__ = ["Quoter", "clean"]
 
+INSTEAD = "\N{REPLACEMENT CHARACTER}"
 HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 """Unicode categories of characters that cannot be seen as what they are."""
 
@@ -47,5 +48,9 @@ class Quoter:
 
 def clean(text: str) -> str:
     """Text without characters that hide or reorder anything."""
-    return "".join(char if char in "\n\t" or unicodedata.category(char) not in HIDDEN else "\N{REPLACEMENT CHARACTER}"
-                   for char in text)  # fmt: skip
+    return "\n".join(line if line.isprintable() else _shown(line) for line in text.split("\n"))
+
+
+def _shown(line: str) -> str:
+    kept = (char if char == "\t" or unicodedata.category(char) not in HIDDEN else INSTEAD for char in line)
+    return "".join(kept)
