@@ -24,8 +24,11 @@ from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.weights import probability_of, weights_of
 
-__all__ = ["Conclusion", "decide", "missing_evidence", "recompute"]
+__all__ = ["RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
 
+RULES_VERSION = "1"
+"""Names these rules and the judges' signals; raise it whenever either changes in a release, so that `verdict replay`
+does not take another release's rules for a break of integrity."""
 REJECT_AT = 0.2
 MIN_VOTES = 3
 TAMPERED = frozenset({"EVID-1"})
