@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.reports import ReportingRunner
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
@@ -24,7 +25,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
-from councilor.ports.analyzer import Analyzer
+from councilor.ports.analyzer import Analyzer, TestRunner
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.metrics import MetricsBackend, NoMetrics
@@ -55,7 +56,7 @@ class Tools:
     repositories: Repositories
     environments: Environments
     sandbox: Sandbox
-    runner: ProjectsRunner
+    runner: TestRunner
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -99,6 +100,7 @@ class Tools:
                 ids=self.ids,
                 metrics=self.metrics,
                 keep_log=keep_log,
+                reports=spec.reports,
             )
 
         return Inspector(
@@ -142,8 +144,11 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
         sandbox=sandbox,
-        runner=ProjectsRunner(
-            PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+        runner=ReportingRunner(
+            ProjectsRunner(
+                PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+            ),
+            clock=clock,
         ),
         analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
