@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import ANY
 
 import psycopg
 import pytest
@@ -280,6 +281,41 @@ def test_gates_run(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
     from_stdin = councilor(*full, "--patch", "-", "--static", "--json", stdin=patch.read_bytes()).expect(0).data
     assert from_file["tree"] == from_stdin["tree"] == good["tree"] == git(shop, "rev-parse", "good^{tree}")
     assert (state_of(shop), councilor.tasks, councilor.runs) == (before, tasks, runs)
+
+
+def test_gates_run_for_other_programs(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    bad = ("gates", "run", "-C", shop, "--base", "main", "--spec", "SHOP-1", "--head", "bad")
+    log = json.loads(councilor(*bad, "--format", "sarif").expect(1).out)
+    assert "ACCEPT-1" in {result["ruleId"] for result in log["runs"][0]["results"]}
+    file = tmp_path / "gates.xml"
+    printed = councilor(*bad, "--static", "--format", "junit", "--output", file).expect(0)
+    assert "scope_boundary" in printed.out, "the table is for the log of the job"
+    suite = file.read_text()
+    assert 'name="scope_boundary"' in suite
+    assert "--force" in councilor(*bad, "--static", "--format", "junit", "-o", file).expect(2).err
+    assert file.read_text() == suite
+    both = councilor(*bad, "--static", "--format", "markdown", "-o", file, "--force", "--json").expect(0)
+    assert both.data["passed"] is True
+    assert file.read_text().startswith("### councilor: no gate blocks this change")
+    assert councilor(*bad, "--static", "--format", "json").expect(0).data == both.data | {"gates": ANY}
+    for wrong in (("--format", "sarif", "--json"), ("--output", file)):
+        assert "hint: " in councilor(*bad, *wrong).expect(2).err
+
+
+def test_gates_run_on_what_is_staged(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "repo", {".caws/specs/SHOP-1.yaml": make_spec()})
+    staged = ("gates", "run", "-C", folder, "--staged", "--spec", "SHOP-1")
+    assert "Nothing is staged" in councilor(*staged).expect(0).err
+    assert councilor(*staged, "--json").expect(0).data == {"passed": True, "tree": None, "gates": []}
+    (folder / "shop.py").write_text((folder / "shop.py").read_text().replace(BUG, FIX))
+    (folder / "other.txt").write_text("not staged\n")
+    git(folder, "add", "shop.py")
+    assert councilor(*staged, "--json").expect(0).data["passed"] is True
+    git(folder, "add", "other.txt")
+    assert "SCOPE-1" in councilor(*staged, "--static").expect(1).out
+    assert git(folder, "rev-list", "--count", "HEAD") == "1", "nothing is committed"
+    for wrong in (("--head", "main"), ("--base", "HEAD"), ("--patch", "x")):
+        assert "--staged" in councilor(*staged, *wrong).expect(2).err
 
 
 def test_gates_need_no_database(shop: Path, councilor: CommandLine) -> None:

@@ -135,6 +135,7 @@ def test_every_rule_in_the_code_is_documented_and_every_documented_one_is_used()
     source = ROOT / "src" / "councilor"
     files = [*(source / "domain").glob("*.py"), *(source / "pipeline").rglob("*.py")]
     prefixes = "SPEC|POLICY|WAIVER|PATCH|EMPTY|SCOPE|BUDGET|PATH|FORGE|EVID|BASE|ACCEPT|REVERT|WEAK|LINT|GATE|CLAIM"
+    prefixes += "|REPORT|UNSAT"
     used = {rule for file in files for rule in re.findall(rf'"((?:{prefixes})-\d+)"', file.read_text())}
     documented = re.findall(r"^\| `([A-Z]+-\d+)` \|", (ROOT / "docs/reference/rules.md").read_text(), re.MULTILINE)
     assert sorted(used) == sorted(set(documented))
