@@ -20,6 +20,7 @@ from commandline import CommandLine, hand, state_of
 from journey import BUG, FIX, TOTAL, git, make_repository, make_spec
 from typer.main import get_command
 
+from councilor.domain.spec import load_spec
 from councilor.surfaces.cli.main import app
 
 REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; printf 'I \\033[31mfixed A1.\\007 Only `shop.py` was changed.'"
@@ -323,18 +324,45 @@ def test_gates_need_no_database(shop: Path, councilor: CommandLine) -> None:
     councilor("gates", "run", "-C", shop, "--base", "main", "--head", "good", "--static", env=nowhere).expect(0)
 
 
+def test_spec_explain(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    before = state_of(shop)
+    told = councilor("spec", "explain", "SHOP-1", "-C", shop).expect(0).out
+    for words in ("tier 3", "base_tests", TOTAL, "P >= 0.95", "Nothing is missing"):
+        assert words in told
+    data = councilor("spec", "explain", "SHOP-1", "-C", shop, "--json").expect(0).data
+    assert (data["tier"], data["contradictions"], data["missing"]) == (3, [], [])
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(make_spec(scope={"in": ["shop.py"], "out": ["shop.py"]}))
+    assert "UNSAT-1" in councilor("spec", "explain", wrong, "-C", shop).expect(2).out
+    drafted = councilor("spec", "explain", "Make it better", "-C", shop).expect(0).out
+    assert "missing: no criterion is measured" in drafted
+    assert "hint: " in councilor("spec", "explain", "SHOP-9", "-C", shop).expect(2).err
+    assert state_of(shop) == before
+
+
 # --- specs, environments, database, machine --------------------------------------------------------------------------
 
 
 def test_spec(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "repo")
+    drafted = councilor("spec", "init", "The `total` in shop.py is wrong", "-C", folder).expect(0)
+    spec = load_spec(drafted.out, source="printed")
+    assert (spec.mode.value, spec.scope.in_) == ("fix", ("shop.py", "tests/test_shop.py"))
+    assert "# " in drafted.out
+    assert not (folder / ".caws").exists()
     made = councilor(
-        "spec", "init", "Repair it", "--folder", tmp_path, "--path", "src", "--test", TOTAL, "--json"
+        "spec", "init", "Repair it", "--folder", folder, "--path", "src", "--test", TOTAL, "--write", "--json"
     ).expect(0)
     path = Path(made.data["path"])
-    assert path == tmp_path / ".caws/specs/TASK-1.yaml"
+    assert path == folder / ".caws/specs/TASK-1.yaml"
+    assert path.read_text() == made.data["spec"]
+    assert {guess["field"] for guess in made.data["guesses"]} >= {"mode", "scope", "acceptance"}
     assert "valid" in councilor("spec", "validate", path).expect(0).out
-    assert "exists" in councilor("spec", "init", "Again", "--folder", tmp_path).expect(2).err
-    councilor("spec", "init", "Again", "--folder", tmp_path, "--number", "2").expect(0)
+    again = ("spec", "init", "Again", "-C", folder, "--write")
+    assert "exists" in councilor(*again, "--number", "1").expect(2).err
+    assert councilor(*again, "--json").expect(0).data["id"] == "TASK-2"
+    assert "hint: " in councilor("spec", "init", " ", "-C", folder).expect(2).err
+    assert "hint: " in councilor("spec", "init", "Nowhere", "-C", tmp_path).expect(2).err
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(make_spec(id="x", scope={"in": [], "out": ["a*"]}))
     found = councilor("spec", "validate", path, wrong, "--json").expect(2).data

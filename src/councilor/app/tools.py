@@ -36,6 +36,7 @@ from councilor.settings import Settings
 __all__ = [
     "Tools",
     "find_usable_git",
+    "lay_out",
     "open_repositories",
     "open_tools",
     "repository_lock",
@@ -160,6 +161,15 @@ async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
     """What opens git repositories."""
     async with tidy_temporary(settings) as scratch:
         yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
+
+
+@asynccontextmanager
+async def lay_out(settings: Settings, repository: Repository, tree: str) -> AsyncIterator[Path]:
+    """A tree's files in a folder that goes afterwards; to be used inside `open_repositories`."""
+    with TemporaryDirectory(dir=temporary_dir(settings), prefix="files-") as root:
+        folder = Path(root) / "tree"
+        await repository.export(tree, folder)
+        yield folder
 
 
 async def find_usable_git() -> str:
