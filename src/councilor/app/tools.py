@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.reports import ReportingRunner
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
@@ -58,6 +59,7 @@ class Tools:
     environments: Environments
     sandbox: Sandbox
     runner: TestRunner
+    servers: PytestServers
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -78,6 +80,7 @@ class Tools:
             canaries=chosen.canaries,
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
+            strength_s=chosen.strength_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -102,6 +105,7 @@ class Tools:
                 metrics=self.metrics,
                 keep_log=keep_log,
                 reports=spec.reports,
+                servers=self.servers,
             )
 
         return Inspector(
@@ -151,6 +155,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             ),
             clock=clock,
         ),
+        servers=PytestServers(sandbox=sandbox, clock=clock),
         analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
     )

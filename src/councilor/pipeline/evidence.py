@@ -30,7 +30,7 @@ from councilor.pipeline.steadiness import confirmed, flips, settled
 from councilor.pipeline.suite import fits, gap_between, in_order, joined
 from councilor.ports.analyzer import TestRequest
 
-__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog"]
+__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog", "is_test_module", "named_tests"]
 
 K = EvidenceKind
 FIRST_SHARE = 0.5
@@ -69,7 +69,7 @@ class EvidenceCollector(Meter):
 
         async def run(folder: Path) -> TestRun:
             measured = await self._base_suite(folder, changed, named)
-            return await confirmed(self, folder, measured, _failing(measured, _named(measured, named)))
+            return await confirmed(self, folder, measured, _failing(measured, named_tests(measured, named)))
 
         measured, evidence = await self.tests(K.TESTS_BASE, trees, self.request, run)
         measured, order_dependent = await settled(self, K.TESTS_BASE, trees, measured, (measured,))
@@ -97,7 +97,7 @@ class EvidenceCollector(Meter):
         """Measure everything that the gates need to know about a candidate."""
         protected = await self.repository.composed(candidate.tree, candidate.base_tree, self.runner.owns)
         trees = Trees(tree=candidate.tree, run_tree=protected, base_tree=candidate.base_tree)
-        awaited = _named(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
+        awaited = named_tests(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
         base = await self._confirmed_base(baseline, awaited)
         suite = _Suite(collector=self, candidate=candidate, base=base.run, awaited=awaited)
         run, evidence = await self.tests(K.TESTS_CANDIDATE, trees, suite.request, suite.run)
@@ -229,7 +229,7 @@ class _Suite:
         )
 
 
-def _named(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
+def named_tests(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     """The tests of a run that are named, with or without their parameters."""
     named = set(nodeids)
     return frozenset(nodeid for nodeid in run.outcomes if _is_named(nodeid, named))

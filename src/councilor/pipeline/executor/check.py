@@ -142,6 +142,7 @@ async def collector_of(
         keep_log=keep_log,
         reports=context.spec.reports,
         on_record=_Counter(context=context, phase="testing"),
+        servers=parts.servers,
     )
 
 
