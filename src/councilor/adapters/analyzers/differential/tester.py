@@ -123,3 +123,5 @@ def _order(request: DifferentialRequest) -> str:
 
 def _content(files: Mapping[str, bytes | None]) -> dict[str, Any]:
     return {path: None if text is None else base64.b64encode(text).decode() for path, text in files.items()}
+
+

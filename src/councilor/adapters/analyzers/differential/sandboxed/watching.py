@@ -245,9 +245,7 @@ class _Call:
         return scenario, ""
 
     def _call(self, prefix: str, receiver: str, name: str, raw: Any, positional: list[str]) -> str:
-        if isinstance(raw, property) or (
-            receiver and not callable(raw) and not isinstance(raw, (classmethod, staticmethod))
-        ):
+        if isinstance(raw, property) or (receiver and not callable(raw) and not isinstance(raw, (classmethod, staticmethod))):
             if self._place.code.co_argcount > 1:
                 raise Inexpressible("a setter")
             return prefix
@@ -281,9 +279,7 @@ class _Call:
             if not more and default is not _NONE and (value is default or _equal(value, default)):
                 named = index + skipped >= code.co_posonlyargcount
                 continue
-            by_name = named or (
-                default is not _NONE and not more and index + skipped >= max(code.co_posonlyargcount, 1)
-            )
+            by_name = named or (default is not _NONE and not more and index + skipped >= max(code.co_posonlyargcount, 1))
             parts.append(f"{name}={write(value)}" if by_name else write(value))
         parts += [write(each) for each in more]
         for name in keywords:
