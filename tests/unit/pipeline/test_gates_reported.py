@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from councilor.domain.analysis import AnalysisPair, AnalysisRun, Finding
+from councilor.domain.coverage import Branches, Coverage, FileCoverage
 from councilor.domain.evidence import Breach
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.gate import GateResult
 from councilor.domain.report import Report, ReportFault, ReportForm, ReportTrouble
 from councilor.domain.spec import draft_spec, load_spec
+from councilor.domain.strength import Strength
 from councilor.pipeline.commands import Commands, with_reported
+from councilor.pipeline.gates.strength import coverage_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
 
 JUNIT = "reports/junit.xml"
@@ -110,3 +113,38 @@ def test_findings_are_compared_only_where_both_trees_report_them(make: SimpleNam
     assert both.candidate is not None
     assert (len(both.base.findings), len(both.candidate.findings)) == (1, 2)
     assert with_reported(own, Commands(candidate={"A1": run("p")})) == own
+
+
+SHOP = FileCoverage(covered=(1, 2), uncovered=(3,), branches={2: Branches(taken=1, total=2)})
+
+
+def covered(make: SimpleNamespace, *changes: Any, own: Strength | None = None, **more: Any) -> GateResult:
+    report = Report(coverage=Coverage(files={"shop.js": SHOP}, source="lcov"))
+    run = make.run({}, report=report, **more)
+    return coverage_changed_lines(
+        make.input(*changes, bundle=make.bundle(acceptance={"A1": run}, strength=own), spec=SPEC)
+    )
+
+
+def test_reported_coverage_of_changed_lines_counts(make: SimpleNamespace) -> None:
+    found = covered(make, make.change("shop.js", "", "a\nb\nc\n"))
+    assert found.summary.startswith("2 of 3 changed statements are executed, 1 of 2 branches are taken: 50%")
+    assert rules(found) == ["COVER-1", "COVER-2", "COVER-3"]
+    assert [item.line for item in found.violations[1:]] == [3, 2]
+
+
+def test_a_file_that_was_never_loaded_did_not_run(make: SimpleNamespace) -> None:
+    found = covered(make, make.change("cart.js", None, "a\nb\n"), make.change("notes.md", "", "x\n"))
+    assert found.summary.startswith("0 of 2 changed statements")
+
+
+def test_python_and_tests_are_not_the_reports(make: SimpleNamespace) -> None:
+    changes = (make.change("a.py", "", "x\n"), make.change("tests/a.js", "", "x\n"))
+    assert covered(make, *changes).status.value == "skipped"
+    assert covered(make, make.change("shop.js", "", "a\n"), breaches=(Breach.TREE_CHANGED,)).status.value == "skipped"
+
+
+def test_reported_lines_are_added_to_our_own(make: SimpleNamespace) -> None:
+    own = Strength(lines=10, covered=10, complete=True)
+    found = covered(make, make.change("shop.js", "", "a\n"), make.change("a.py", "", "x\n"), own=own)
+    assert found.summary == "11 of 11 changed statements are executed"
