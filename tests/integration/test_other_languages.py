@@ -53,6 +53,7 @@ def test_the_right_patch_keeps_what_the_base_passes(gates: Callable[..., dict[st
     assert found["base_tests"]["summary"] == "5 of 5 tests that pass on the base pass"
     assert rules(found["base_tests"]) == ["REPORT-8"], "a report of its own is weaker evidence, and said to be"
     assert rules(found["revert_check"]) == ["REVERT-4"]
+    assert found["coverage_changed_lines"]["summary"] == "1 of 1 changed statements are executed"
 
 
 def test_the_wrong_patch_breaks_what_the_base_passes(gates: Callable[..., dict[str, Any]]) -> None:
@@ -80,27 +81,3 @@ def test_a_report_that_the_change_brings_along_is_none(
     spec.write_text((shop / ".caws/specs/PRICE-2.yaml").read_text().replace("reports/junit.xml", "src/junit.xml"))
     found = gates(patch, 1, spec)
     assert "REPORT-2" in rules(found["acceptance"])
-
-
-async def test_its_coverage_is_read(shop: Path, councilor: CommandLine) -> None:
-    from councilor.app import open_tools
-    from councilor.domain.spec import load_spec
-    from councilor.settings import load_settings
-
-    spec = load_spec((shop / ".caws/specs/PRICE-2.yaml").read_text(), source="spec")
-    settings = load_settings(flags={"data_dir": str(councilor.data_dir)})
-    async with open_tools(settings) as tools, tools.temporary_run() as folder:
-        repository = await tools.repositories.open(shop, store=folder.store)
-        base = await repository.resolve("main")
-        environment = await tools.environments.prepare(repository, base.tree)
-        export = folder.scratch / "export"
-        export.mkdir()
-        await repository.export(base.tree, export)
-        run = await tools.runner.command(
-            export, environment, spec.acceptance[0].argv, timeout_s=60.0, reports=spec.reports
-        )
-    assert run.report is not None
-    assert run.report.coverage is not None
-    file = run.report.coverage.files["src/volume.js"]
-    assert 13 in file.covered, "the line that compares"
-    assert len(run.records) == 6

@@ -2,8 +2,8 @@
 
 Rules:
 - A test's id is `file::names`, or only its names where the report tells no file of the tree; names are those of the
-  suites around it, of its class, and its own, joined by ` > `, a repeated one once. Of tests with one id the second is
-  `id #2`, and so on.
+  suites around it, of its class, and its own, joined by ` > `, a repeated one once. What `testsuites` is called is the
+  run's title, and no part of it. Of tests with one id the second is `id #2`, and so on.
 - `failure` is failed, `error` is error, `skipped` (or a status that says so) is skipped; anything else has passed.
 - `flakyFailure` and `flakyError` tell that the test was run again until it passed.
 - The root is `testsuites` or `testsuite`, and a test case has a name.
@@ -61,7 +61,8 @@ class _Reader:
             raise Malformed(f"its root is `{tag[:40]}`, not `testsuites` or `testsuite`")
         self._begun = True
         if tag in ROOTS:
-            self._suites.append((attributes.get("name", ""), attributes.get("file", "")))
+            name = attributes.get("name", "") if tag == "testsuite" else ""
+            self._suites.append((name, attributes.get("file", "")))
         elif tag == "testcase":
             self._begin(attributes)
         elif self._case is not None and tag in ENDS:
