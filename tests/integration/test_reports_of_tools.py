@@ -17,7 +17,7 @@ from councilor.surfaces.cli.formats import GateReport, as_junit, as_sarif
 
 FILES = {
     "shop.py": "import os\n\n\ndef f(x):\n    if x:\n        return 1\n    return 2\n",
-    "test_shop.py": "from shop import f\n\ndef test_f():\n    assert f(1) == 1\n\ndef test_g():\n    assert f(1) == 2\n",
+    "test_shop.py": "from shop import f\n\ndef test_f():\n    assert f(1) == 1\n\ndef test_g():\n    assert f(1) == 2",
 }
 
 

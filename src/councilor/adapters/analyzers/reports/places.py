@@ -20,7 +20,7 @@ def relative(text: str, folder: Path) -> str:
     """The path of the tree that a report's `text` means, at most 1,024 characters."""
     text = text[:LIMIT].replace("\\", "/")
     if text.startswith("file:"):
-        text = "/" + unquote(text.removeprefix("file:").lstrip("/"))
+        text = "/" + unquote(text.removeprefix("file:").lstrip("/"), errors="surrogateescape")
     prefix = f"{folder}/"
     text = posixpath.normpath(text) if text else text
     return text.removeprefix(prefix) if text.startswith(prefix) else text

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from councilor.adapters.analyzers.reports.places import relative
 from councilor.adapters.analyzers.reports.xmlstream import Malformed
@@ -121,7 +122,8 @@ class _Run:
                 base = (self.data.get("originalUriBaseIds") or {}).get(where.get("uriBaseId"), {}).get("uri", "")
                 line = (physical.get("region") or {}).get("startLine", 1)
                 full = uri if not base or ":" in uri.split("/")[0] else f"{base.rstrip('/')}/{uri}"
-                return relative(full, self.folder), line if isinstance(line, int) and line > 0 else 1
+                path = full if full.startswith("file:") else unquote(full, errors="surrogateescape")
+                return relative(path, self.folder), line if isinstance(line, int) and line > 0 else 1
         return "", 1
 
 
