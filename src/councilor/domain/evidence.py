@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from councilor.domain.timing import Timing
+
 __all__ = [
     "Breach",
     "Evidence",
@@ -37,6 +39,8 @@ class EvidenceKind(StrEnum):
     """The working spec's `test_command` on the candidate with the base's tests."""
     LINT_BASE = "lint_base"
     LINT_CANDIDATE = "lint_candidate"
+    TIMING = "timing"
+    """The same test or command timed on base and candidate in turns, for a claim about speed."""
 
 
 class Outcome(StrEnum):
@@ -256,6 +260,8 @@ class EvidenceBundle:
     """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
     lint_base: LintRun | None = None
     lint_candidate: LintRun | None = None
+    timings: tuple[Timing, ...] = ()
+    """What was timed because the report speaks of its speed."""
 
     def of(self, *kinds: EvidenceKind) -> tuple[str, ...]:
         """The ids of the evidence of these kinds."""
