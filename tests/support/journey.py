@@ -277,7 +277,7 @@ async def open_journey(
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
-        linter=Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),
+        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),),
         workers={"hand": Hand(acts=list(acts or (repair,)))},
         events=events or MemoryEventStream(),
         ledger=Ledger(

@@ -63,7 +63,7 @@ async def open_service(
             environments=tools.environments,
             sandbox=tools.sandbox,
             runner=tools.runner,
-            linter=tools.linter,
+            analyzers=tools.analyzers,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
             ledger=ledger,

@@ -24,6 +24,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
+from councilor.ports.analyzer import Analyzer
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.metrics import MetricsBackend, NoMetrics
@@ -55,7 +56,7 @@ class Tools:
     environments: Environments
     sandbox: Sandbox
     runner: ProjectsRunner
-    linter: Ruff
+    analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
     def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
@@ -90,7 +91,7 @@ class Tools:
                 repository=repository,
                 environment=await self.environments.prepare(repository, task.base_tree, install=spec.install),
                 runner=self.runner,
-                linter=self.linter,
+                analyzers=self.analyzers,
                 sandbox=(await self.sandbox.probe()).level.name,
                 scratch=folder.scratch,
                 limits=self.limits(task.tier),
@@ -144,7 +145,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
-        linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
+        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
     )
 

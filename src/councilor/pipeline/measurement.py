@@ -11,14 +11,15 @@ It does not decide what is measured, nor what it means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from councilor.domain.evidence import Breach, Evidence, EvidenceKind, LintRun, TestRun
+from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
 from councilor.guards.removal import remove_folder
-from councilor.ports.analyzer import Linter, TestRequest, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
@@ -85,7 +86,7 @@ class Meter:
     repository: Repository
     environment: Environment
     runner: TestRunner
-    linter: Linter
+    analyzers: Sequence[Analyzer]
     sandbox: str
     """The sandbox's level, for the record."""
     scratch: Path
@@ -144,14 +145,11 @@ class Meter:
     ) -> tuple[TestRun, Evidence]:
         """Do something in an export of a tree, and record it."""
         started, began = self.clock.now(), self.clock.monotonic()
-        folder = await self._export(trees.run_tree)
-        try:
+        async with self.laid_out(trees.run_tree) as folder:
             measured = await run(folder)
             if await self.repository.drift(trees.run_tree, folder):
                 measured = replace(measured, breaches=(*measured.breaches, Breach.TREE_CHANGED))
                 self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
-        finally:
-            await asyncio.to_thread(remove_folder, folder)
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
         evidence = Evidence(
@@ -171,32 +169,14 @@ class Meter:
         )
         return replace(measured, log=b""), evidence
 
-    async def lint(self, kind: EvidenceKind, trees: Trees, paths: list[str]) -> tuple[LintRun, Evidence]:
-        """Lint files of a tree."""
-        started, began = self.clock.now(), self.clock.monotonic()
-        if paths:
-            folder = await self._export(trees.run_tree)
-            try:
-                run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
-            finally:
-                await asyncio.to_thread(remove_folder, folder)
-        else:
-            run = LintRun(findings=(), exit_code=0)
-        evidence = Evidence(
-            id=self.ids.new(),
-            kind=kind,
-            tree=trees.tree,
-            run_tree=trees.run_tree,
-            base_tree=trees.base_tree,
-            command=(self.linter.name, *paths),
-            env_hash=self.environment.env_hash,
-            exit_code=run.exit_code,
-            log=await self.keep_log(kind, run.log, trees.run_tree),
-            started=started,
-            duration_s=self.clock.monotonic() - began,
-            sandbox=self.sandbox,
-        )
-        return replace(run, log=b""), evidence
+    @asynccontextmanager
+    async def laid_out(self, tree: str) -> AsyncIterator[Path]:
+        """An export of a tree, gone afterwards."""
+        folder = await self._export(tree)
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(remove_folder, folder)
 
     async def _export(self, tree: str) -> Path:
         folder = self.scratch / f"export-{self.ids.new()}"

@@ -1,4 +1,4 @@
-"""Tools that measure a tree: test runners and linters. They run in the sandbox and never decide anything."""
+"""Tools that measure a tree: test runners and analysers. They run in the sandbox and never decide anything."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from councilor.domain.evidence import LintRun, TestRecord, TestRun
+from councilor.domain.analysis import AnalysisKind, AnalysisPair
+from councilor.domain.evidence import TestRecord, TestRun
 from councilor.ports.environment import Environment
 
 __all__ = [
-    "Linter",
+    "AnalysisRequest",
+    "Analyzer",
     "ServerRequest",
     "TestRequest",
     "TestRunner",
@@ -200,11 +202,41 @@ class TestServers(Protocol):
         ...
 
 
-class Linter(Protocol):
-    """Runs a linter."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalysisRequest:
+    """Which files to analyse; both folders are shared with other analysers, so nobody may write into them."""
+
+    base: Path
+    """An export of the base tree."""
+    candidate: Path
+    """An export of the candidate's tree, with the base's configuration of every analyser."""
+    base_paths: tuple[str, ...]
+    """The changed files that `Analyzer.reads` and that the base has, relative."""
+    candidate_paths: tuple[str, ...]
+    """Those that the candidate has."""
+    environment: Environment
+    timeout_s: float
+    """Seconds for both trees together."""
+
+
+class Analyzer(Protocol):
+    """A tool that finds faults in code; run in the sandbox, its output read from a machine format."""
 
     name: str
+    kind: AnalysisKind
+    configuration: frozenset[str]
+    """Names of files that configure it; the candidate's tree is laid out with the base's."""
 
-    async def lint(self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float) -> LintRun:
-        """Findings in these files (relative, in `folder`), by the repository's own configuration."""
+    def reads(self, path: str) -> bool:
+        """Whether a changed file is its business."""
+        ...
+
+    async def analyze(self, request: AnalysisRequest) -> AnalysisPair:
+        """What it finds in both trees.
+
+        A tool that could not run gives runs with an `error`, never clean ones.
+
+        Raises:
+            SandboxError: the sandbox itself failed.
+        """
         ...

@@ -7,6 +7,6 @@
 from __future__ import annotations
 
 from councilor.pipeline.claims.checking import check_claims
-from councilor.pipeline.claims.verification import ClaimContext
+from councilor.pipeline.claims.context import ClaimContext
 
 __all__ = ["ClaimContext", "check_claims"]

@@ -13,9 +13,12 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
+from collections.abc import Sequence
 
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.claim import AtomicClaim, CheckedClaim
+from councilor.domain.evidence import EvidenceKind
+from councilor.domain.nodeid import file_of
 from councilor.domain.scope import within
 from councilor.domain.syntax import parse_module
 from councilor.pipeline.claims.context import ClaimContext, Verifier, either, unknown
@@ -85,15 +88,24 @@ def no_new_dependencies(claim: AtomicClaim, context: ClaimContext) -> CheckedCla
         return unknown(claim, "a file that may declare dependencies changed, and cannot be read", ids)
     if found:
         return either(claim, False, f"new: {', '.join(found[:5])}", ids)
-    if strange := _new_modules(changes):
+    ran = context.fresh(EvidenceKind.NEW_TESTS_CANDIDATE)
+    proven = _proven(context) if ran else frozenset()
+    if strange := _new_modules([change for change in changes if change.path not in proven], changes):
         return unknown(claim, f"{strange[0]} is newly imported, and whether it was needed before is not known", ids)
+    ids = (*ids, *(ran if proven else ()))
     return either(claim, True, "no declared dependency is new, and no other module is newly imported", ids)
 
 
-def _new_modules(changes: tuple[FileChange, ...]) -> tuple[str, ...]:
-    """Top names that only the changed files' new versions import, and that are neither Python's nor in a changed path."""
+def _proven(context: ClaimContext) -> frozenset[str]:
+    """New test files of which a test passed in the environment that the base declares: it has what they import."""
+    run = context.bundle.new_on_candidate if context.bundle else None
+    return frozenset(file_of(name) for name in run.passed) if run else frozenset()
+
+
+def _new_modules(doubtful: Sequence[FileChange], changes: Sequence[FileChange]) -> tuple[str, ...]:
+    """Top names that only the new versions of the doubtful files import: not Python's own, and in no changed path."""
     old = {name for change in changes for name in _imports(change.path, change.old)}
-    new = {name for change in changes for name in _imports(change.path, change.new)}
+    new = {name for change in doubtful for name in _imports(change.path, change.new)}
     own = {part.removesuffix(".py") for change in changes for part in change.path.split("/")}
     return tuple(sorted(new - old - own - sys.stdlib_module_names))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from councilor.domain.analysis import AnalysisKind
 from councilor.domain.claim import AtomicClaim, CheckedClaim
 from councilor.pipeline.claims.analyses import fresh_findings
 from councilor.pipeline.claims.context import ClaimContext, either, unknown
@@ -165,7 +166,7 @@ def api_unchanged(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     """No public name or signature changed."""
     diff, ids = _diff(context), context.diff
     changed = _public(diff, context)
-    found = fresh_findings(context, "api")
+    found = fresh_findings(context, AnalysisKind.API)
     ids = (*ids, *found.ids)
     if changed or found.findings:
         reason = changed[0] if changed else found.findings[0].message
@@ -183,7 +184,7 @@ def no_breaking_change(claim: AtomicClaim, context: ClaimContext) -> CheckedClai
         for item in diff.removed
         if item.public and not context.given.owns(item.path) and not _called(diff.new, item.name)
     ]
-    found = fresh_findings(context, "api")
+    found = fresh_findings(context, AnalysisKind.API)
     ids = (*context.diff, *found.ids)
     if gone or found.findings:
         return either(claim, False, f"{gone[0].name} was removed" if gone else found.findings[0].message, ids)

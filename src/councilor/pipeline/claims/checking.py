@@ -5,7 +5,8 @@ from __future__ import annotations
 from councilor.domain.claim import CheckedClaim
 from councilor.pipeline.claims.extraction import extract
 from councilor.pipeline.claims.sentences import split_sentences
-from councilor.pipeline.claims.verification import ClaimContext, verify
+from councilor.pipeline.claims.context import ClaimContext
+from councilor.pipeline.claims.verification import verify
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 
 __all__ = ["check_claims"]

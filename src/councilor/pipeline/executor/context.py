@@ -20,7 +20,7 @@ from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
 from councilor.pipeline.rules import Rules, read_rules
-from councilor.ports.analyzer import Linter, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRunner
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
@@ -41,7 +41,7 @@ class Parts:
     environments: Environments
     sandbox: Sandbox
     runner: TestRunner
-    linter: Linter
+    analyzers: Sequence[Analyzer]
     workers: Mapping[str, Worker]
     events: EventStream
     ledger: Ledger
