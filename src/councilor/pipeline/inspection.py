@@ -6,7 +6,7 @@ The executor and `councilor gates run` put a gate's input together here, so that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from councilor.domain.evidence import EvidenceBundle
@@ -14,6 +14,7 @@ from councilor.domain.gate import GateResult
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import InputError
+from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
@@ -21,7 +22,7 @@ from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Commit, Repository
 
-__all__ = ["Inspector", "put_together"]
+__all__ = ["Inspected", "Inspector", "put_together"]
 
 
 async def put_together(
@@ -67,6 +68,14 @@ async def put_together(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Inspected:
+    """A change, looked at."""
+
+    given: GateInput
+    gates: tuple[GateResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inspector:
     """Runs gates on one repository's changes."""
 
@@ -86,31 +95,35 @@ class Inspector:
         Raises:
             InputError: the spec or the base's policy cannot be read.
         """
+        return (await self.examine(task, tree, static=static)).gates
+
+    async def examine(self, task: Task, tree: str, *, static: bool, report: str = "", always: bool = False) -> Inspected:
+        """What gates look at, and their results; see `inspect`.
+
+        Args:
+            report: what its author says of the change; decides what is measured beyond what gates need.
+            always: measure even though a cheap gate fails.
+        """
         base = await self.repository.resolve(task.base_commit)
         spec = load_spec(task.spec_text, source="the working spec")
-        rules = await read_rules(self.repository, base.tree)
-        patch = await self.repository.diff(base.tree, tree)
-
-        async def run(stage: Stage, bundle: EvidenceBundle | None) -> tuple[GateResult, ...]:
-            given = await put_together(
-                self.repository,
-                task=task,
-                spec=spec,
-                rules=rules,
-                base=base,
-                tree=tree,
-                patch=patch,
-                owns=self.owns,
-                now=self.clock.now(),
-                bundle=bundle,
-            )
-            return run_gates(given, stage=stage, metrics=self.metrics, clock=self.clock)
-
-        cheap = await run(Stage.STATIC, None)
-        if static or any(result.blocks for result in cheap):
-            return cheap
+        given = await put_together(
+            self.repository,
+            task=task,
+            spec=spec,
+            rules=await read_rules(self.repository, base.tree),
+            base=base,
+            tree=tree,
+            patch=await self.repository.diff(base.tree, tree),
+            owns=self.owns,
+            now=self.clock.now(),
+        )
+        cheap = run_gates(given, stage=Stage.STATIC, metrics=self.metrics, clock=self.clock)
+        if static or (not always and any(result.blocks for result in cheap)):
+            return Inspected(given=given, gates=cheap)
         collector = await self.collect(spec, task)
-        candidate = await self.repository.candidate(base, tree)
-        baseline = await collector.baseline(base.tree, candidate.paths, spec.acceptance)
-        bundle = await collector.examine(candidate, baseline, spec.acceptance)
-        return latest(cheap, await run(Stage.EVIDENCE, bundle))
+        baseline = await collector.baseline(base.tree, given.candidate.paths, spec.acceptance)
+        bundle = await collector.examine(given.candidate, baseline, spec.acceptance)
+        bundle = await measure_claims(collector, given.candidate, spec, report, bundle)
+        given = replace(given, bundle=bundle)
+        measured = run_gates(given, stage=Stage.EVIDENCE, metrics=self.metrics, clock=self.clock)
+        return Inspected(given=given, gates=latest(cheap, measured))

@@ -31,9 +31,7 @@ def _diff(context: ClaimContext) -> SymbolDiff:
 def _mentioned(name: str, context: ClaimContext) -> bool:
     """Whether the changed files hold the name's last part at all, on either side."""
     word = name.rsplit(".", 1)[-1].encode()
-    return any(
-        word in (side or b"") for change in context.given.candidate.changes for side in (change.old, change.new)
-    )
+    return any(word in (side or b"") for change in context.given.candidate.changes for side in (change.old, change.new))
 
 
 def _called(symbols: Iterable[Symbol], name: str) -> list[Symbol]:
@@ -126,9 +124,7 @@ def _parameter(claim: AtomicClaim, context: ClaimContext, *, gains: bool) -> Che
         pairs = [(old, new) for old, new in pairs if new in meant]
         if not pairs:
             return unknown(claim, f"{claim.value} is no function that both sides have", ids)
-    changed = [
-        new for old, new in pairs if (name in new.parameters, name in old.parameters) == (gains, not gains)
-    ]
+    changed = [new for old, new in pairs if (name in new.parameters, name in old.parameters) == (gains, not gains)]
     if changed:
         return either(claim, True, f"{changed[0].name} {'gained' if gains else 'lost'} {name}", ids)
     if claim.value is None:
@@ -188,4 +184,6 @@ def no_breaking_change(claim: AtomicClaim, context: ClaimContext) -> CheckedClai
     ids = (*context.diff, *found.ids)
     if gone or found.findings:
         return either(claim, False, f"{gone[0].name} was removed" if gone else found.findings[0].message, ids)
-    return unknown(claim, "no public name was taken away; whether behaviour others rely on changed is not measured", ids)
+    return unknown(
+        claim, "no public name was taken away; whether behaviour others rely on changed is not measured", ids
+    )

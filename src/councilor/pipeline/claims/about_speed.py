@@ -22,7 +22,9 @@ from councilor.pipeline.claims.context import ClaimContext, say, unknown
 __all__ = ["faster"]
 
 LEAST = 1.05
-REMEDY = "a benchmark decides it: `non_functional.performance: {command: ...}` in the spec, or a test named in the report"
+REMEDY = (
+    "a benchmark decides it: `non_functional.performance: {command: ...}` in the spec, or a test named in the report"
+)
 
 
 def faster(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:

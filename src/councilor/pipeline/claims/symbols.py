@@ -73,9 +73,7 @@ class SymbolDiff:
     def kept(self) -> tuple[tuple[Symbol, Symbol], ...]:
         """In both versions of a file: before, after."""
         before = {(item.path, item.name): item for item in self.old}
-        return tuple(
-            (before[item.path, item.name], item) for item in self.new if (item.path, item.name) in before
-        )
+        return tuple((before[item.path, item.name], item) for item in self.new if (item.path, item.name) in before)
 
 
 def _is_public(part: str) -> bool:
