@@ -26,6 +26,6 @@ async def measure_claims(
     """
     runs = [run for run in (bundle.candidate, bundle.new_on_candidate) if run is not None]
     tests = sorted({bare(name) for run in runs for name in run.passed})
-    wishes = wishes_of(claims_in(report, candidate), spec, tests)
+    wishes = wishes_of(claims_in(report), spec, tests)
     bundle = await analyze_whole(collector, candidate, wishes.whole, bundle)
     return await time_candidate(collector, candidate, wishes.timed, bundle)
