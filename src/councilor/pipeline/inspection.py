@@ -97,7 +97,9 @@ class Inspector:
         """
         return (await self.examine(task, tree, static=static)).gates
 
-    async def examine(self, task: Task, tree: str, *, static: bool, report: str = "", always: bool = False) -> Inspected:
+    async def examine(
+        self, task: Task, tree: str, *, static: bool, report: str = "", always: bool = False
+    ) -> Inspected:
         """What gates look at, and their results; see `inspect`.
 
         Args:

@@ -2,8 +2,9 @@
 
 Rules:
 - Nothing is timed unless a report speaks of speed and says, or its working spec says, what to time: a named test, or
-  `non_functional.performance` with a `command` or a `test` (or a list of such).
-- Test code, and every file that the command names, is the base's where the base has it: an edited benchmark cannot help.
+  `non_functional.performance` with a `command` or a `test`, and the names that this is `about` (or a list of such).
+- Test code, and every file that the command names, is the base's where the base has it: an edited benchmark is
+  no help.
 - The order within a round alternates. At least `LEAST_ROUNDS` of each or nothing is said.
 - A round that fails, or a tracked file that changes meanwhile, ends it: then nothing is said either.
 
@@ -42,6 +43,8 @@ class Timed:
 
     nodeid: str = ""
     argv: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
+    """Names whose speed this is, as a report may say them; empty: of whatever a report does not name."""
 
     @property
     def subject(self) -> str:
@@ -59,14 +62,15 @@ def timed_of_spec(spec: WorkingSpec) -> tuple[Timed, ...]:
 def _timed(item: object) -> Timed | None:
     if not isinstance(item, Mapping):
         return None
-    test, command = item.get("test"), item.get("command")
+    test, command, names = item.get("test"), item.get("command"), item.get("about", ())
+    about = tuple(str(name) for name in ((names,) if isinstance(names, str) else names)) if names else ()
     if isinstance(test, str) and "::" in test and not test.startswith("-"):
-        return Timed(nodeid=test)
+        return Timed(nodeid=test, about=about)
     try:
         argv = tuple(shlex.split(command)) if isinstance(command, str) else ()
     except ValueError:
         return None
-    return Timed(argv=argv) if argv else None
+    return Timed(argv=argv, about=about) if argv else None
 
 
 async def time_candidate(

@@ -24,7 +24,7 @@ from councilor.domain.syntax import parse_module
 from councilor.pipeline.claims.context import ClaimContext, Verifier, either, unknown
 from councilor.pipeline.claims.dependencies import new_dependencies
 
-__all__ = ["file_changed", "no_new_dependencies", "only_touched", "renamed_file"]
+__all__ = ["file_changed", "no_new_dependencies", "only_touched", "renamed_file", "untouched"]
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 
@@ -33,7 +33,7 @@ def only_touched(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     """Nothing but the named files and folders changed."""
     paths, ids = context.given.candidate.paths, context.diff
     covered: set[str] = set()
-    for name in (claim.value or "").split("\n"):
+    for name in claim.subject.split(", "):
         exact = {path for path in paths if within(path, name)}
         ending = {path for path in paths if path.endswith(f"/{name}")}
         if not exact and len(ending) > 1:
@@ -42,6 +42,17 @@ def only_touched(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     others = [path for path in paths if path not in covered]
     reason = f"also changed: {', '.join(others[:5])}" if others else f"{len(paths)} changed files, all named"
     return either(claim, not others, reason, ids, critical=True)
+
+
+def untouched(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
+    """A file, or everything in a folder, is as it was."""
+    name, ids = claim.subject, context.diff
+    paths = context.given.candidate.paths
+    if exact := [path for path in paths if within(path, name)]:
+        return either(claim, False, f"{exact[0]} is changed", ids)
+    if ending := [path for path in paths if path.endswith(f"/{name.rstrip('/')}")]:
+        return unknown(claim, f"{name!r} may mean {ending[0]}, which is changed", ids)
+    return either(claim, True, f"{name} is not among the {len(paths)} changed files", ids)
 
 
 def _meant(name: str, context: ClaimContext) -> list[FileChange]:

@@ -9,16 +9,19 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from councilor.domain.analysis import AnalysisKind
 from councilor.domain.claim import AtomicClaim, CheckedClaim
+from councilor.pipeline.claims.about_files import renamed_file
 from councilor.pipeline.claims.analyses import fresh_findings
 from councilor.pipeline.claims.context import ClaimContext, either, unknown
 from councilor.pipeline.claims.symbols import Symbol, SymbolDiff, diff_symbols
 
-__all__ = ["added", "added_parameter", "api_unchanged", "no_breaking_change", "removed", "removed_parameter", "renamed"]
+__all__ = ["added", "added_parameter", "no_api_change", "no_breaking_change", "removed", "removed_parameter", "renamed"]
 
+FILE = re.compile(r"/|\.(?:pyi?|md|rst|toml|txt|ya?ml|json|cfg|ini)$")
 OPAQUE = (".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".rs", ".go", ".js", ".jsx", ".ts", ".tsx", ".java", ".so")
 """Sources whose names we do not read."""
 CALLABLE = frozenset({"function", "method"})
@@ -89,7 +92,23 @@ def removed(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
 
 
 def renamed(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
-    """One name is gone and another is new, of the same kind."""
+    """One name is gone and another is new, of the same kind; a file, where the names are files'."""
+    if FILE.search(claim.subject) or FILE.search(claim.value or ""):
+        return renamed_file(claim, context)
+    return _parameter_renamed(claim, context) or _symbol_renamed(claim, context)
+
+
+def _parameter_renamed(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim | None:
+    """Supported when a function both sides have lost the one parameter and gained the other; else nothing is said."""
+    old, new = claim.subject, claim.value or ""
+    for before, after in _diff(context).kept:
+        if old in before.parameters and new not in before.parameters:
+            if new in after.parameters and old not in after.parameters:
+                return either(claim, True, f"a parameter of {after.name} was renamed", context.diff)
+    return None
+
+
+def _symbol_renamed(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     diff, old, new, ids = _diff(context), claim.subject, claim.value or "", context.diff
     gone, come = _called(diff.removed, old), _called(diff.added, new)
     reason = f"{old} is {'gone' if gone else 'not gone'}, {new} is {'new' if come else 'not new'}"
@@ -127,10 +146,11 @@ def _parameter(claim: AtomicClaim, context: ClaimContext, *, gains: bool) -> Che
     changed = [new for old, new in pairs if (name in new.parameters, name in old.parameters) == (gains, not gains)]
     if changed:
         return either(claim, True, f"{changed[0].name} {'gained' if gains else 'lost'} {name}", ids)
-    if claim.value is None:
+    if claim.value is None and _mentioned(name, context):
         return unknown(claim, f"no function both sides have {'gained' if gains else 'lost'} {name}", ids)
     has = any(name in new.parameters for _, new in pairs)
-    return either(claim, False, f"{claim.value} {'has' if has else 'does not have'} {name}, as before", ids)
+    told = f"{claim.value} {'has' if has else 'does not have'} {name}, as before"
+    return either(claim, False, told if claim.value else f"{name} does not occur in the changed files", ids)
 
 
 def _public(diff: SymbolDiff, context: ClaimContext) -> list[str]:
@@ -158,7 +178,7 @@ def _unreadable(diff: SymbolDiff, context: ClaimContext) -> str:
     return f"the names in {opaque[0]} are not read" if opaque else ""
 
 
-def api_unchanged(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
+def no_api_change(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     """No public name or signature changed."""
     diff, ids = _diff(context), context.diff
     changed = _public(diff, context)

@@ -13,33 +13,34 @@ from __future__ import annotations
 
 from councilor.domain.claim import AtomicClaim, CheckedClaim
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome
-from councilor.pipeline.claims.about_names import api_unchanged
+from councilor.pipeline.claims.about_names import no_api_change
 from councilor.pipeline.claims.complexity import Shape, shapes
 from councilor.pipeline.claims.context import ClaimContext, either, unknown
 
-__all__ = ["complexity", "growth", "refactor_only"]
+__all__ = ["complexity", "behaviour_unchanged"]
 
 K = EvidenceKind
 
 
 def complexity(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
-    """A function's complexity fell, or is a number; the value is that number, or `lower`."""
+    """A function's complexity is a number, fell, or grows so with the input."""
+    if claim.method == "growth":
+        return _growth(claim, context)
     ids, found = context.diff, _of(claim.subject, context)
     if not found:
         return unknown(claim, "no changed function that it may be about can be read on both sides", ids)
     old = sum(pair[0].cyclomatic for pair in found if pair[0])
     new = sum(pair[1].cyclomatic for pair in found if pair[1])
     told = f"cyclomatic complexity {old} before, {new} now"
-    value = claim.value or "lower"
-    fits = new < old if value == "lower" else len(found) == 1 and str(new) == value
+    fits = new < old if claim.value is None else len(found) == 1 and str(new) == claim.value
     if fits:
         return unknown(claim, f"consistent with it: {told}", ids)
-    if claim.method == "cyclomatic" and claim.subject:
+    if claim.subject and len(found) == 1:
         return either(claim, False, told, ids)
     return unknown(claim, f"not consistent with it, and no proof against it: {told}", ids)
 
 
-def growth(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
+def _growth(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     """Time or space grows so with the input: never decided."""
     found = _of(claim.subject, context)
     if not found:
@@ -64,7 +65,7 @@ def _of(name: str, context: ClaimContext) -> list[tuple[Shape | None, Shape | No
     return found
 
 
-def refactor_only(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
+def behaviour_unchanged(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     """Behaviour is what it was."""
     bundle, ids = context.bundle, context.fresh(K.TESTS_BASE, K.TESTS_CANDIDATE)
     if bundle is None or not ids:
@@ -74,7 +75,7 @@ def refactor_only(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     if flipped := _flipped(bundle):
         before, after = bundle.base.outcome(flipped[0]), bundle.candidate.outcome(flipped[0])
         return either(claim, False, f"{flipped[0]} {before.value} before and {after.value} now", ids)
-    names = api_unchanged(claim, context)
+    names = no_api_change(claim, context)
     if names.status.value == "contradicted":
         return either(claim, False, names.reason, (*ids, *names.evidence_ids))
     return unknown(

@@ -29,9 +29,9 @@ def fixes(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     ids = context.fresh(K.TESTS_CANDIDATE, K.NEW_TESTS_CANDIDATE, K.ACCEPTANCE)
     if result is None or result.status is GateStatus.SKIPPED or not ids:
         return unknown(claim, "no acceptance criterion was measured on this tree", ids)
-    criterion = claim.value if claim.value and re.fullmatch(r"A\d+", claim.value) else None
-    if claim.value and criterion is None and not _mentions(spec, claim.value):
-        return unknown(claim, f"the spec does not say that it is about {claim.value}", ids)
+    criterion = claim.subject if re.fullmatch(r"A\d+", claim.subject) else None
+    if claim.subject and criterion is None and not _mentions(spec, claim.subject):
+        return unknown(claim, f"the spec does not say that it is about {claim.subject}", ids)
     measured = [item.id for item in spec.acceptance if item.test_nodeids or item.test_command]
     about = [criterion] if criterion else measured
     if criterion and criterion not in {item.id for item in spec.acceptance}:
@@ -49,7 +49,7 @@ def _met(
         return either(claim, False, f"{', '.join(unmet)} unmet", ids, critical=True)
     if unsure := [name for name in about if _is_about(result, name, warnings=True)]:
         return unknown(claim, f"{unsure[0]} is an open question: {result.summary}", ids)
-    if claim.value is None and not demonstrating_tests(context.given):
+    if not claim.subject and not demonstrating_tests(context.given):
         return unknown(claim, f"{', '.join(about)} met, and no test shows that it was not met before", ids)
     return either(claim, True, f"{', '.join(about)} met", ids)
 

@@ -25,7 +25,10 @@ __all__ = ["Reading", "extract", "read"]
 
 TITLES = frozenset({"tests_added", "faster", "added", "removed", "secure"})
 """Predicates that a heading names as a subject rather than says."""
-PRONOUN = re.compile(r"^(?:\W*(?:and|also|so|thus) )?(?:it|this|that|they|these)\b(?! (?:change|fix|patch|pr|commit|branch))", re.IGNORECASE)
+PRONOUN = re.compile(
+    r"^(?:\W*(?:and|also|so|thus) )?(?:it|this|that|they|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
+    re.IGNORECASE,
+)
 BARE = re.compile(r"^[\w -]{2,30}$")
 """A label beside a tick: a few words."""
 LABELS = {
@@ -96,7 +99,9 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
     same = [other for other in found.values() if other.predicate == claim.predicate]
     if key in found or any(_less(claim, other) for other in same):
         return
-    if claim.predicate == "test_passes" and any(other.predicate == "tests_pass" and not claim.subject for other in found.values()):
+    if claim.predicate == "test_passes" and any(
+        other.predicate == "tests_pass" and not claim.subject for other in found.values()
+    ):
         return
     for other in [item for item in same if _less(item, claim)]:
         del found[other.predicate, other.subject, other.value or ""]
@@ -105,11 +110,23 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
 
 def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
     """Whether `claim` says no more than `other` does: what is not said agrees with anything."""
-    if claim.predicate in ("tests_pass", "coverage", "faster", "complexity", "tests_added", "fix_tested", "only_touched"):
+    if claim.predicate in (
+        "tests_pass",
+        "coverage",
+        "faster",
+        "complexity",
+        "tests_added",
+        "fix_tested",
+        "only_touched",
+    ):
         subjects = not claim.subject or claim.subject == other.subject or claim.subject in ("some", "line")
         if claim.predicate in ("tests_added",) and claim.subject:
             return claim.subject == other.subject
-        return subjects and (not claim.value or claim.value == other.value or claim.predicate in ("tests_pass", "tests_added", "complexity"))
+        return subjects and (
+            not claim.value
+            or claim.value == other.value
+            or claim.predicate in ("tests_pass", "tests_added", "complexity")
+        )
     if claim.predicate in ("lint_clean", "types_clean", "secure", "builds", "behaviour_unchanged", "fixes"):
         return not claim.subject
     return claim.predicate in ("added", "removed") and claim.subject == other.subject
@@ -127,7 +144,11 @@ def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Name
                 continue
             predicate, method = form.predicate, form.method
             if predicate in ("added", "removed") and value == "parameter":
-                predicate, method, value = f"{predicate}_parameter", f"{predicate}_parameter", _function(match, part, named)
+                predicate, method, value = (
+                    f"{predicate}_parameter",
+                    f"{predicate}_parameter",
+                    _function(match, part, named),
+                )
             yield AtomicClaim(
                 id="C0",
                 text=sentence.text,
@@ -159,7 +180,9 @@ def _antecedents(before: Named) -> list[str]:
 
 def _function(match: re.Match[str], part: str, named: Named) -> str:
     """The function that a parameter is said to belong to; empty when the sentence names none or several."""
-    after = re.match(r"(?: \w+){0,3}? (?:to|on|of|in|for|from) (?:the )?(?:\w+ )?(⟦S\d+⟧)(?!(?:,| and) ⟦)", part[match.end() :])
+    after = re.match(
+        r"(?: \w+){0,3}? (?:to|on|of|in|for|from) (?:the )?(?:\w+ )?(⟦S\d+⟧)(?!(?:,| and) ⟦)", part[match.end() :]
+    )
     names: tuple[Name, ...] = named.of(after[1]) if after else ()
     return names[0].text if names else ""
 

@@ -22,7 +22,9 @@ EMPHASIS = re.compile(
 )
 """Stars and underscores of Markdown; the group is what is a name of Python instead, and stays."""
 ISSUE_LINK = re.compile(r"\[[^\[\]]{0,20}?#?(\d{1,7})\]\([^()\s]{0,200}/issues?/\d{1,9}[^()\s]{0,40}\)")
-PULL_LINK = re.compile(r"\[[^\[\]]{0,20}?#?(\d{1,7})\]\([^()\s]{0,200}/(?:pull|pulls|merge_requests)/\d{1,9}[^()\s]{0,40}\)")
+PULL_LINK = re.compile(
+    r"\[[^\[\]]{0,20}?#?(\d{1,7})\]\([^()\s]{0,200}/(?:pull|pulls|merge_requests)/\d{1,9}[^()\s]{0,40}\)"
+)
 LINK = re.compile(r"\[([^\[\]]{1,200})\](?:\([^()\s]{0,400}\)|\[[^\[\]]{0,200}\])")
 ISSUE_ROLE = re.compile(r":(?:issue|gh|bug|ticket):`#?(\d{1,9})`")
 PULL_ROLE = re.compile(r":(?:pr|pull|pull-request|mr):`#?(\d{1,9})`")
@@ -32,7 +34,9 @@ PULL_REFERENCE = re.compile(r"`(?:pull|pr|pull request) #?(\d{1,9})`_{1,2}", re.
 REFERENCE = re.compile(r"`([^`<>]{1,200}?)(?:\s?<[^`<>]{1,300}>)?`_{1,2}(?!\w)")
 DOUBLED = re.compile(r"``([^`]{1,300})``")
 SINGLE_QUOTED = re.compile(r"(?<![\w`])'([A-Za-z_][\w.]{1,80}(?:\(\))?)'(?![\w`])")
-QUOTED = re.compile("\"[^\"`]{1,400}\"|\N{LEFT DOUBLE QUOTATION MARK}[^\N{RIGHT DOUBLE QUOTATION MARK}]{1,400}\N{RIGHT DOUBLE QUOTATION MARK}|~~[^~]{1,400}~~")
+QUOTED = re.compile(
+    '"[^"`]{1,400}"|\N{LEFT DOUBLE QUOTATION MARK}[^\N{RIGHT DOUBLE QUOTATION MARK}]{1,400}\N{RIGHT DOUBLE QUOTATION MARK}|~~[^~]{1,400}~~'
+)
 ITALIC = re.compile(r"(?<![\w*`])\*([^\s*`](?:[^*`]{0,200}[^\s*`])?)\*(?![\w*])")
 ESCAPED = re.compile(r"\\([_*#\[\]<>`-])")
 NAME = re.compile(r"[@~]?[A-Za-z_][\w.]{0,120}(?:\(\))?")

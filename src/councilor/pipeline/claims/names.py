@@ -18,7 +18,9 @@ from dataclasses import dataclass
 __all__ = ["Name", "Named", "find_names", "listed", "token"]
 
 OPEN, CLOSE = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}", "\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}"
-SUFFIXES = r"(?:py|pyi|pyx|toml|cfg|ini|txt|md|rst|ya?ml|json|js|ts|tsx|css|html|lock|sh|c|h|cpp|rs|go|typed|csv|xml|svg)"
+SUFFIXES = (
+    r"(?:py|pyi|pyx|toml|cfg|ini|txt|md|rst|ya?ml|json|js|ts|tsx|css|html|lock|sh|c|h|cpp|rs|go|typed|csv|xml|svg)"
+)
 PLAIN = re.compile(
     r"(?P<tick>`[^`]{1,300}`)"
     r"|(?P<node>(?<![\w/])[\w./-]{1,200}\.py::[\w:]{1,200}(?:\[[^\]\s]{1,100}\])?)"
@@ -34,18 +36,24 @@ PLAIN = re.compile(
 PROPER = frozenset(
     "github gitlab pypi macos javascript typescript readme readthedocs openssl sqlite postgresql mysql cpython pypy "
     "numpy ios devops latex oauth ipv4 ipv6 youtube bitbucket stackoverflow circleci jetbrains vscode wasm webassembly "
-    "mongodb graphql opentelemetry autoscaling kubernetes freebsd openbsd i.e e.g readme.md changelog.md".split()
+    "mongodb graphql opentelemetry autoscaling kubernetes freebsd openbsd i.e e.g".split()
 )
 PROGRAM = re.compile(
     r"`(?:ruff|flake8|pylint|eslint|pycodestyle|pyflakes|mypy|pyright|pytype|tsc|bandit|semgrep|pip-audit|safety|snyk"
-    r"|codeql|trivy|detect-secrets|gitleaks|pytest|tox|nox|unittest|black|isort|pre-commit)(?: [^`]{0,200})?`",
+    r"|codeql|trivy|detect-secrets|gitleaks|pytest|tox|nox|unittest|black|isort|pre-commit"
+    r"|(?:python3? -m|docker|hatch|poetry|uv|npm run) build|make (?:build|test|lint|check))(?: [^`]{0,200})?`",
     re.IGNORECASE,
 )
 """A command of a tool in back-ticks: its words are read as if they were prose."""
 DOMAIN = re.compile(r"\.(?:com|org|io|net|dev|edu)\b", re.IGNORECASE)
 CAPITAL_INSIDE = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
-FOLDER_OR_FILE = re.compile(rf"\.?/?(?:[\w.@-]+/)+[\w.@-]*|[\w.-]*\w\.{SUFFIXES}|\.[a-z][\w.-]+|py\.typed", re.IGNORECASE)
-SYMBOL = re.compile(r"[@~]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]")
+FOLDER_OR_FILE = re.compile(
+    rf"\.?/?(?:[\w.@-]+/)+[\w.@-]*|[\w.-]*\w\.{SUFFIXES}|\.[a-z][\w.-]+|py\.typed|Makefile|Dockerfile|LICENSE|NOTICE|Justfile|Procfile",
+    re.IGNORECASE,
+)
+SYMBOL = re.compile(
+    r"[@~]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]"
+)
 NODE = re.compile(r"[\w./-]+\.py::\S{1,200}")
 
 

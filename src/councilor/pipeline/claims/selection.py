@@ -41,7 +41,7 @@ HEDGE = re.compile(
     r"|suspect|fairly sure|pretty sure|not sure|unsure|as far as|afaik|iirc|in theory|ideally|theoretically|potentially"
     r"|possibly|partial(?:ly)?|partly|mostly|most of|nearly|almost|roughly speaking|in most cases|usually|generally|often"
     r"|sometimes|more or less|in principle|supposedly|reportedly|if i'm|not entirely|can be expected|tends? to|aims? to"
-    r"|helps? to|attempt(?:s|ed|ing)?|tried|tries|trying|some of)\b",
+    r"|helps? to|attempt(?:s|ed|ing)?|tried|tries|trying|some of|consider(?:ed|ing|s)?|contemplated|thought about|decided against)\b",
     I,
 )
 PLAN = re.compile(
@@ -56,11 +56,14 @@ CONDITION = re.compile(
     r"\b(?:if|unless|once|whenever|provided(?: that)?|assuming|as long as|as soon as|in case|only when|when|until|where possible)\b",
     I,
 )
-EXCEPTION = re.compile(r"\b(?:except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding|but (?:one|two|three|\d+|`)|minus)\b", I)
+EXCEPTION = re.compile(
+    r"\b(?:except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding|but (?:one|two|three|\d+|`)|minus)\b",
+    I,
+)
 BEFORE = re.compile(
     r"\b(?:previously|formerly|used to|in the past|originally|at first|initially|until now|so far|so far,|earlier|beforehand"
     r"|before (?:my|this|the|that|these|your) \w+|prior to|on (?:main|master|the base|base)|in (?:the )?(?:old|previous|last|earlier)"
-    r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in \d+\.\d+(?:\.\d+)?"
+    r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in (?:version |release |v)\d+\.\d+(?:\.\d+)?"
     r"|had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
     I,
 )
@@ -69,17 +72,27 @@ NOT = (
     r"|couldn't|won't|unable"
 )
 NEGATION_BEFORE = re.compile(
-    rf"\b{NOT}|neither|nor|no|none|without|failed to|fails? to|lacks?|lacking|forgot|instead of|rather than|far from)\b", I
+    rf"\b{NOT}|neither|nor|no|none|without|failed to|fails? to|lacks?|lacking|forgot|instead of|rather than|far from)\b",
+    I,
 )
 NEGATION_AFTER = re.compile(rf"\b{NOT}|neither)\b", I)
 CLAUSE = re.compile(r"\b(?:which|that|because|when|so|to|without|instead|rather|if|as)\b", I)
 """Where what stands after a statement is about something else."""
-PARTS = re.compile(r"\s*(?:;|\s[-\u2013\u2014]{1,2}\s|,? but\b|, (?:while|whereas|although|though|however|yet|which|who|where|so that|because|since)\b)\s*")
+PARTS = re.compile(
+    r"\s*(?:;|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas|although|though|however|yet|which|who|where|so that|because|since)\b)\s*",
+    I,
+)
 SEGMENTS = re.compile(r",\s|\band\b(?! (?:A\d|#))|[():]")
 FOREIGN = {
-    "de": frozenset("der die das und ist nicht ein eine mit alle sind wurde wurden auch auf den dem für wird keine neue jetzt es laufen durch bestehen von im zu".split()),
-    "fr": frozenset("le la les et est une des du un tous toutes avec pas sont cette ce dans pour sur été aucun aucune".split()),
-    "es": frozenset("el los las y es una un con todos todas están pasan no hay se ha nuevas nueva para por del han".split()),
+    "de": frozenset(
+        "der die das und ist nicht ein eine mit alle sind wurde wurden auch auf den dem für wird keine neue jetzt es laufen durch bestehen von im zu".split()
+    ),
+    "fr": frozenset(
+        "le la les et est une des du un tous toutes avec pas sont cette ce dans pour sur été aucun aucune".split()
+    ),
+    "es": frozenset(
+        "el los las y es una un con todos todas están pasan no hay se ha nuevas nueva para por del han".split()
+    ),
     "it": frozenset("il lo gli e è una un con tutti tutte sono passano nessuna nuova del della che per".split()),
     "pt": frozenset("o os as e é uma um com todos todas estão passam não nova novas foi foram do da dos".split()),
     "nl": frozenset("de het een en is met alle niet zijn wordt werden geen nieuwe van voor".split()),

@@ -17,22 +17,28 @@ from types import MappingProxyType
 from councilor.domain.analysis import AnalysisKind
 from councilor.domain.change import ChangeKind
 from councilor.domain.claim import AtomicClaim, CheckedClaim
-from councilor.pipeline.claims.about_files import file_changed, no_new_dependencies, only_touched, renamed_file
+from councilor.pipeline.claims.about_files import (
+    file_changed,
+    no_new_dependencies,
+    only_touched,
+    renamed_file,
+    untouched,
+)
 from councilor.pipeline.claims.about_names import (
     added,
     added_parameter,
-    api_unchanged,
+    no_api_change,
     no_breaking_change,
     removed,
     removed_parameter,
     renamed,
 )
-from councilor.pipeline.claims.about_shape import complexity, growth, refactor_only
+from councilor.pipeline.claims.about_shape import behaviour_unchanged, complexity
 from councilor.pipeline.claims.about_speed import faster
 from councilor.pipeline.claims.about_strength import coverage
 from councilor.pipeline.claims.about_task import fixes
 from councilor.pipeline.claims.about_tests import fix_tested, test_passes, tests_added, tests_pass
-from councilor.pipeline.claims.about_tools import builds, clean, secure
+from councilor.pipeline.claims.about_tools import builds, clean, imports, secure
 from councilor.pipeline.claims.context import ClaimContext, Verifier, unknown
 
 __all__ = ["VERIFIERS", "ClaimContext", "verify"]
@@ -58,9 +64,10 @@ VERIFIERS: Mapping[str, Verifier] = MappingProxyType(
         "renamed": renamed,
         "added_parameter": added_parameter,
         "removed_parameter": removed_parameter,
-        "api_unchanged": api_unchanged,
+        "no_api_change": no_api_change,
         "no_breaking_change": no_breaking_change,
         "only_touched": only_touched,
+        "untouched": untouched,
         "added_file": file_changed(ChangeKind.ADDED),
         "removed_file": file_changed(ChangeKind.DELETED),
         "changed_file": file_changed(ChangeKind.MODIFIED),
@@ -71,10 +78,10 @@ VERIFIERS: Mapping[str, Verifier] = MappingProxyType(
         "no_secrets": clean(AnalysisKind.SECRETS),
         "secure": secure,
         "builds": builds,
+        "imports": imports,
         "faster": faster,
         "complexity": complexity,
-        "growth": growth,
-        "refactor_only": refactor_only,
+        "behaviour_unchanged": behaviour_unchanged,
         "fixes": fixes,
     }
 )

@@ -40,7 +40,7 @@ def wishes_of(claims: Collection[AtomicClaim], spec: WorkingSpec, tests: Collect
     for claim in claims:
         if claim.predicate == "faster":
             named = [name for name in tests if claim.subject and (name == claim.subject or _ends(name, claim.subject))]
-            timed += [Timed(nodeid=named[0])] if len(named) == 1 else () if claim.subject else timed_of_spec(spec)
+            timed += [Timed(nodeid=named[0])] if len(named) == 1 else timed_of_spec(spec)
     whole = [WHOLE[claim.predicate] for claim in claims if claim.predicate in WHOLE and claim.value != "new"]
     return Wishes(timed=tuple(dict.fromkeys(timed)), whole=tuple(dict.fromkeys(whole)))
 

@@ -37,7 +37,13 @@ def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     groups = match.groupdict()
     what = (groups.get("what") or "").casefold()
     files = [name.text for name in named.of(groups.get("file") or "") if name.kind == "F"]
-    subject = "branch" if "branch" in what else "changed_lines" if re.search(r"chang|new|diff|patch|touched", what) else "line"
+    subject = (
+        "branch"
+        if "branch" in what
+        else "changed_lines"
+        if re.search(r"chang|new|diff|patch|touched", what)
+        else "line"
+    )
     value = f"{float(groups['n']):g}" if groups.get("n") else "100"
     yield files[0] if files else subject, f">={value}" if groups.get("more") else value
 
@@ -56,7 +62,9 @@ def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
 
 def _times(match: re.Match[str]) -> str:
     word = match["n"].strip().casefold()
-    value = {"twice": "2", "double": "2", "thrice": "3", "half": "2", "a third of": "3", "a quarter of": "4"}.get(word, number(word) or word)
+    value = {"twice": "2", "double": "2", "thrice": "3", "half": "2", "a third of": "3", "a quarter of": "4"}.get(
+        word, number(word) or word
+    )
     top = match.groupdict().get("m")
     return f"{float(value):g}" + (f"-{float(top):g}" if top else "")
 
@@ -109,42 +117,149 @@ LIKE = rf"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has
 
 FIGURE_FORMS: tuple[Form, ...] = (
     # Coverage
-    _cover(rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"),
+    _cover(
+        rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"
+    ),
     _cover(rf"(?P<file>{token('F')}) (?:is|are) (?:now )?(?:fully|completely|entirely) covered"),
-    _cover(rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"),
-    _cover(rf"\b{WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace("(?P<what>(?:changed", "(?P<lines>(?:changed")),
-    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?P<what>(?:branch|line|statement|test|code|unit test|patch|diff)[- ])?(?:and \w+ )?(?:test |code )?coverage\b(?! (?:of|for|on) (?:the )?(?:changed|new|{token('F')}))"),
+    _cover(
+        rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
+    ),
+    _cover(
+        rf"\b{WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
+            "(?P<what>(?:changed", "(?P<lines>(?:changed"
+        )
+    ),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?P<what>(?:branch|line|statement|test|code|unit test|patch|diff)[- ])?(?:and \w+ )?(?:test |code )?coverage\b(?! (?:of|for|on) (?:the )?(?:changed|new|{token('F')}))"
+    ),
     _cover(rf"\b(?P<n>{FIGURE}){PERCENT} (?:\w+ )?coverage (?:of|for|on) (?P<file>{token('F')})"),
-    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?(?:coverage )?(?:of|on|for) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code))(?: (?:is|are))?(?: covered)?"),
-    _cover(rf"\b(?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:is|are) (?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} covered"),
-    _cover(r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?(?:coverage )?(?:of|on|for) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code))(?: (?:is|are))?(?: covered)?"
+    ),
+    _cover(
+        rf"\b(?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:is|are) (?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} covered"
+    ),
+    _cover(
+        r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
+    ),
     _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
     # Speed
     _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
-    _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b", _times, "ratio"),
+    _perf(
+        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b",
+        _times,
+        "ratio",
+    ),
     _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<n>twice|thrice) as fast", _times, "ratio"),
-    _perf(rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times)", _times, "ratio"),
-    _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput)", _percent, "percent"),
-    _perf(rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}", _percent, "percent"),
-    _perf(rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}", _percent, "percent"),
-    _perf(rf"{SUBJECT} (?:now )?(?:needs|takes|requires|uses) {ROUGHLY}(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time", _times, "time"),
-    _perf(rf"(?:{SUBJECT} (?:now )?(?:needs|takes|requires|uses) )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} less (?:\w+ )?time", _less, "time"),
-    _perf(rf"\b(?:reduc|cut|lower|decreas|shorten)(?:es|ed|s|ing|ting|ted)? (?:the )?(?:run ?time|execution time|running time|time|latency|duration)(?: (?:of|for|in) (?:the )?{SUBJECT})? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}", _less, "time"),
-    _perf(rf"\b(?:run ?time|execution time|running time|latency)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:\w+ ){{0,2}}(?:fell|dropped|decreased|went down|down|reduced|cut) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}", _less, "time"),
+    _perf(
+        rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times)",
+        _times,
+        "ratio",
+    ),
+    _perf(
+        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput)",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:now )?(?:needs|takes|requires|uses) {ROUGHLY}(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time",
+        _times,
+        "time",
+    ),
+    _perf(
+        rf"(?:{SUBJECT} (?:now )?(?:needs|takes|requires|uses) )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} less (?:\w+ )?time",
+        _less,
+        "time",
+    ),
+    _perf(
+        rf"\b(?:reduc|cut|lower|decreas|shorten)(?:es|ed|s|ing|ting|ted)? (?:the )?(?:run ?time|execution time|running time|time|latency|duration)(?: (?:of|for|in) (?:the )?{SUBJECT})? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _less,
+        "time",
+    ),
+    _perf(
+        rf"\b(?:run ?time|execution time|running time|latency)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:\w+ ){{0,2}}(?:fell|dropped|decreased|went down|down|reduced|cut) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _less,
+        "time",
+    ),
     _perf(rf"\bhalv(?:es|ed) the (?:run ?time|time|latency)(?: of {SUBJECT})?", _half, "time"),
     _perf(rf"(?:{SUBJECT} [^;⟦]{{0,40}})?\bin half the time", _half, "time"),
-    _perf(rf"{SUBJECT} (?:now )?(?:takes|needs|runs in|took|finishes in|completes in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')} (?:instead of|rather than|down from|\(was|, was|\(previously|, down from|where it (?:took|was)) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?", _quotient, "times"),
-    _perf(rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?:went|fell|dropped|down|reduced|cut|improved|decreased|goes|sped up)(?: down)? from {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}", _quotient, "times"),
-    _perf(rf"{SUBJECT} (?:(?:is|are|was|were|runs?|got|gets|became|has become) )(?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b", _none, "ratio"),
-    _perf(rf"\b(?:is|are|runs?|got|gets|became|has become) (?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b", _none, "ratio"),
+    _perf(
+        rf"{SUBJECT} (?:now )?(?:takes|needs|runs in|took|finishes in|completes in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')},? (?:instead of|rather than|down from|\(was|, was|\(previously|, down from|where it (?:took|was)) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?",
+        _quotient,
+        "times",
+    ),
+    _perf(
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?:went|fell|dropped|down|reduced|cut|improved|decreased|goes|sped up)(?: down)? from {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:(?:is|are|was|were|runs?|got|gets|became|has become) )(?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:is|are|runs?|got|gets|became|has become) (?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
+        _none,
+        "ratio",
+    ),
     _perf(rf"\b(?:sped|speeds?) up (?:the )?{SUBJECT}", _none, "ratio"),
     _perf(r"^(?:\w+: )?(?:sped|speeds?) up\b", _none, "ratio"),
-    _perf(r"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){0,3}(?:performance|speed)\b(?! (?:test|benchmark|monitor))", _none, "ratio"),
+    _perf(
+        r"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){0,3}(?:performance|speed)\b(?! (?:test|benchmark|monitor))",
+        _none,
+        "ratio",
+    ),
     _perf(r"\bperformance (?:improvements?|speed-?ups?|boosts?)\b(?! (?:test|benchmark))", _none, "ratio"),
     # Complexity
-    form("complexity", rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})? (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b", _shape, kind=ClaimKind.TECHNICAL, verifiability=Verifiability.INDIRECT, method="cyclomatic"),
-    form("complexity", rf"{SUBJECT}[^;⟦]{{0,40}}\bcyclomatic complexity (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b", _shape, kind=ClaimKind.TECHNICAL, verifiability=Verifiability.INDIRECT, method="cyclomatic"),
-    form("complexity", rf"\b(?:reduc|lower|decreas|cut)(?:es|ed|s)? (?:the )?cyclomatic complexity(?: of (?:the )?{SUBJECT})?(?! (?:of [^;]{{0,40}} )?(?:from|to|by))", _shape, kind=ClaimKind.TECHNICAL, verifiability=Verifiability.INDIRECT, method="cyclomatic"),
-    form("complexity", rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?P<from>from )?O\([^()]{{1,30}}\) {ARROW} (?P<n>O\([^()]{{1,30}}\))", _shape, kind=ClaimKind.TECHNICAL, verifiability=Verifiability.UNVERIFIABLE, method="growth"),
-    form("complexity", rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)", _shape, kind=ClaimKind.TECHNICAL, verifiability=Verifiability.UNVERIFIABLE, method="growth"),
+    form(
+        "complexity",
+        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})? (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"{SUBJECT}[^;⟦]{{0,40}}\bcyclomatic complexity (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"\b(?:reduc|lower|decreas|cut)(?:es|ed|s)? (?:the )?cyclomatic complexity(?: of (?:the )?{SUBJECT})?(?! (?:of [^;]{{0,40}} )?(?:from|to|by))",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?P<from>from )?O\([^()]{{1,30}}\) {ARROW} (?P<n>O\([^()]{{1,30}}\))",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.UNVERIFIABLE,
+        method="growth",
+    ),
+    form(
+        "complexity",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.UNVERIFIABLE,
+        method="growth",
+    ),
 )
