@@ -1,4 +1,4 @@
-"""Labelled sentences for `make bench-claims`: what a person says that each sentence claims, and what becomes of it.
+"""Labelled sentences for `make bench-claims`: what each claims, by reading it, and what becomes of the claim.
 
 `labels.md` has the rules, `dev.yaml` and `held_out.yaml` the two halves, `sources.yaml` the source distributions that
 referred sentences are cut from, `facts.yaml` the change that the reports speak of. `labelled` reads them, `matching`

@@ -5,7 +5,7 @@ Rules:
 - A figure that one side lacks is a difference; so is a subject.
 - A list of paths is a set.
 
-The rules for people are in labels.md; this is the same in code.
+The rules in words are in labels.md; this is the same in code.
 """
 
 from __future__ import annotations
@@ -47,15 +47,17 @@ NEEDS: dict[str, tuple[Fact, ...]] = {
 OF_THE_DIFF: frozenset[Fact] = frozenset({"symbols", "paths", "dependencies", "complexity"})
 """Facts read off the two trees; any other is measured, and makes a claim `stale` when measured on another tree only."""
 
-_MARKUP = re.compile(r"`+|\[[^\]]*\]\([^)]*\)$|\(\)$|^@|^:[a-z:]+:")
+_MARKUP = re.compile(r"^:[a-z:]+:|`+|\(\)(?=`*$)|^`*@")
+_FIGURE = re.compile(r"(>=|<=|)\s*(\d+(?:\.\d+)?)\s*(?:%|x|percent)?")
 _ENDS = (".", "/", "::")
 
 
 def normalise(text: str) -> str:
     """A subject or a value in the form that labels have."""
     bare = _MARKUP.sub("", text.strip()).strip()
-    bare = bare.removeprefix("./").replace("\N{MULTIPLICATION SIGN}", "")
-    number = re.fullmatch(r"(>=|<=|)\s*(\d+(?:\.\d+)?)\s*(?:%|x|percent)?", bare)
+    bare = bare.removeprefix("./").removesuffix("/").replace("\N{MULTIPLICATION SIGN}", "x")
+    part, _, whole = bare.partition("/")
+    number = _FIGURE.fullmatch(part if part == whole else bare)
     return f"{number[1]}{float(number[2]):g}" if number else bare
 
 
@@ -85,7 +87,8 @@ def _value(claim: Expected) -> str:
 
 
 def _subjects(claim: Expected) -> list[str]:
-    return sorted(normalise(part) for part in claim.subject.split(","))
+    parts = [normalise(part) for part in claim.subject.split(",")]
+    return sorted(parts, key=lambda part: part[::-1])  # by the end, which is what two ways to name a path share
 
 
 def _same_subject(left: list[str], right: list[str]) -> bool:
