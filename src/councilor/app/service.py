@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.notices import notifiers
@@ -63,6 +62,7 @@ async def open_service(
             environments=tools.environments,
             sandbox=tools.sandbox,
             runner=tools.runner,
+            servers=tools.servers,
             analyzers=tools.analyzers,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
@@ -86,8 +86,7 @@ async def open_service(
 
 def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "repair":
-        servers = PytestServers(sandbox=tools.sandbox, clock=tools.clock)
-        return RepairWorker(runner=tools.runner, servers=servers, clock=tools.clock, profile=profile)
+        return RepairWorker(runner=tools.runner, servers=tools.servers, clock=tools.clock, profile=profile)
     return CommandWorker(
         profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
@@ -56,6 +57,7 @@ class Tools:
     environments: Environments
     sandbox: Sandbox
     runner: ProjectsRunner
+    servers: PytestServers
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -76,6 +78,7 @@ class Tools:
             canaries=chosen.canaries,
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
+            strength_s=chosen.strength_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -99,6 +102,7 @@ class Tools:
                 ids=self.ids,
                 metrics=self.metrics,
                 keep_log=keep_log,
+                servers=self.servers,
             )
 
         return Inspector(
@@ -145,6 +149,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
+        servers=PytestServers(sandbox=sandbox, clock=clock),
         analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
     )

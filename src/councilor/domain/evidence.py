@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun
+from councilor.domain.strength import Strength
 from councilor.domain.timing import Timing
 
 __all__ = [
@@ -53,6 +54,10 @@ class EvidenceKind(StrEnum):
     API_CANDIDATE = "api_candidate"
     IMPORTS_BASE = "imports_base"
     IMPORTS_CANDIDATE = "imports_candidate"
+    COVERAGE = "coverage"
+    """What tests execute of the changed lines, on the candidate's source with the base's tests."""
+    MUTATION = "mutation"
+    """What tests notice of small edits there."""
 
     @classmethod
     def of_analysis(cls, kind: AnalysisKind) -> tuple[EvidenceKind, EvidenceKind]:
@@ -262,6 +267,8 @@ class EvidenceBundle:
     """What of the suite was not compared; None when it was compared whole."""
     uncompiled: tuple[str, ...] = ()
     """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
+    strength: Strength | None = None
+    """How strong the tests are at the changed lines."""
     analyses: Mapping[str, AnalysisPair] = field(default_factory=dict)
     """`AnalysisKind` -> what its tools found in the base and in the candidate."""
     timings: tuple[Timing, ...] = ()

@@ -29,7 +29,7 @@ from councilor.pipeline.steadiness import confirmed, flips, settled
 from councilor.pipeline.suite import fits, gap_between, in_order, joined
 from councilor.ports.analyzer import TestRequest
 
-__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog"]
+__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog", "is_test_module", "named_tests"]
 
 K = EvidenceKind
 FIRST_SHARE = 0.5
@@ -68,7 +68,7 @@ class EvidenceCollector(Meter):
 
         async def run(folder: Path) -> TestRun:
             measured = await self._base_suite(folder, changed, named)
-            return await confirmed(self, folder, measured, _failing(measured, _named(measured, named)))
+            return await confirmed(self, folder, measured, _failing(measured, named_tests(measured, named)))
 
         measured, evidence = await self.tests(K.TESTS_BASE, trees, self.request, run)
         measured, order_dependent = await settled(self, K.TESTS_BASE, trees, measured, (measured,))
@@ -96,7 +96,7 @@ class EvidenceCollector(Meter):
         """Measure everything that the gates need to know about a candidate."""
         protected = await self.repository.composed(candidate.tree, candidate.base_tree, self.runner.owns)
         trees = Trees(tree=candidate.tree, run_tree=protected, base_tree=candidate.base_tree)
-        awaited = _named(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
+        awaited = named_tests(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
         base = await self._confirmed_base(baseline, awaited)
         suite = _Suite(collector=self, candidate=candidate, base=base.run, awaited=awaited)
         run, evidence = await self.tests(K.TESTS_CANDIDATE, trees, suite.request, suite.run)
@@ -156,7 +156,7 @@ class EvidenceCollector(Meter):
         paths = tuple(
             change.path
             for change in candidate.changes
-            if change.kind is not ChangeKind.DELETED and change.path.endswith(".py") and _is_test_module(change.path)
+            if change.kind is not ChangeKind.DELETED and change.path.endswith(".py") and is_test_module(change.path)
         )
         if not paths:
             return None, None
@@ -186,7 +186,7 @@ class EvidenceCollector(Meter):
 
         def from_base(path: str) -> bool:
             # A test module that the base does not have is what the criterion may be about, so it stays.
-            return self.runner.owns(path) and (path in base_paths or not _is_test_module(path))
+            return self.runner.owns(path) and (path in base_paths or not is_test_module(path))
 
         tree = await self.repository.composed(candidate.tree, candidate.base_tree, from_base)
         trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
@@ -246,7 +246,7 @@ class _Suite:
         )
 
 
-def _named(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
+def named_tests(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     """The tests of a run that are named, with or without their parameters."""
     named = set(nodeids)
     return frozenset(nodeid for nodeid in run.outcomes if _is_named(nodeid, named))
@@ -264,6 +264,7 @@ def _failing(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     return frozenset(nodeid for nodeid in nodeids if outcomes.get(nodeid) in bad)
 
 
-def _is_test_module(path: str) -> bool:
+def is_test_module(path: str) -> bool:
+    """Whether a file is collected as tests by its name."""
     name = PurePosixPath(path).name
     return name.startswith("test_") or name.endswith("_test.py")

@@ -18,6 +18,7 @@ from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
+from councilor.pipeline.strength import measure_strength
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Commit, Repository
@@ -90,7 +91,8 @@ class Inspector:
         """The results of every gate on the change from the task's base to `tree`.
 
         Args:
-            static: leave out the gates that need a test run; they are left out too when a cheap gate fails.
+            static: leave out the gates that need a test run; they are left out too when a cheap gate fails. How strong
+                the tests are is measured last, once nothing refuses the change.
 
         Raises:
             InputError: the spec or the base's policy cannot be read.
@@ -104,7 +106,7 @@ class Inspector:
 
         Args:
             report: what its author says of the change; decides what is measured beyond what gates need.
-            always: measure even though a cheap gate fails.
+            always: measure everything even though a gate fails.
         """
         base = await self.repository.resolve(task.base_commit)
         spec = load_spec(task.spec_text, source="the working spec")
@@ -123,9 +125,18 @@ class Inspector:
         if static or (not always and any(result.blocks for result in cheap)):
             return Inspected(given=given, gates=cheap)
         collector = await self.collect(spec, task)
-        baseline = await collector.baseline(base.tree, given.candidate.paths, spec.acceptance)
-        bundle = await collector.examine(given.candidate, baseline, spec.acceptance)
-        bundle = await measure_claims(collector, given.candidate, spec, report, bundle)
-        given = replace(given, bundle=bundle)
-        measured = run_gates(given, stage=Stage.EVIDENCE, metrics=self.metrics, clock=self.clock)
-        return Inspected(given=given, gates=latest(cheap, measured))
+        candidate = given.candidate
+        baseline = await collector.baseline(base.tree, candidate.paths, spec.acceptance)
+        bundle = await collector.examine(candidate, baseline, spec.acceptance)
+        bundle = await measure_claims(collector, candidate, spec, report, bundle)
+
+        def judged(bundle: EvidenceBundle) -> Inspected:
+            known = replace(given, bundle=bundle)
+            measured = run_gates(known, stage=Stage.EVIDENCE, metrics=self.metrics, clock=self.clock)
+            return Inspected(given=known, gates=latest(cheap, measured))
+
+        found = judged(bundle)
+        if not always and any(result.blocks for result in found.gates):
+            return found
+        deeper = await measure_strength(collector, candidate, bundle, spec.acceptance)
+        return found if deeper is bundle else judged(deeper)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
 from councilor.guards.removal import remove_folder
-from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
@@ -56,6 +56,8 @@ class EvidenceLimits:
     """How often tests that a verdict rests on are run once more."""
     reuse_age_s: float | None = None
     """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
+    strength_s: float = 0.0
+    """Seconds to measure how strong the tests are at the changed lines; 0: that is left out."""
 
     @property
     def suite_s(self) -> float:
@@ -65,7 +67,8 @@ class EvidenceLimits:
 
     def within(self, remaining_s: float) -> EvidenceLimits:
         """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
-        return replace(self, timeout_s=min(self.timeout_s, max(1.0, remaining_s * DEADLINE_SHARE)))
+        most_s = max(1.0, remaining_s * DEADLINE_SHARE)
+        return replace(self, timeout_s=min(self.timeout_s, most_s), strength_s=min(self.strength_s, most_s))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +99,8 @@ class Meter:
     metrics: MetricsBackend
     keep_log: KeepLog
     on_record: Callable[[str, str], None] | None = field(default=None)
+    servers: TestServers | None = None
+    """What keeps suites loaded; None: the tests' strength is not measured."""
 
     @property
     def request(self) -> TestRequest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -151,6 +151,8 @@ class TrialRequest:
     stop_at_first_failure: bool = True
     trace: bool = False
     """Measure which lines each test executes, and write failures at full length."""
+    traced: tuple[str, ...] = ()
+    """Measure these files only, relative, and with them the steps from line to line; empty: lines of all files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +167,8 @@ class TrialRun:
     """In the order of execution; a test that was not begun has none."""
     coverage: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
     """Test -> path -> 1-based executed lines, where they were asked for."""
+    steps: Mapping[str, Collection[tuple[int, int]]] = field(default_factory=dict)
+    """Path -> the steps that the tests took from line to line, where files were named; negative: in or out of code."""
     duration_s: float = 0.0
     why: str = ""
     """Why it could not be tried in a quicker way."""

@@ -14,6 +14,7 @@ from councilor.domain.claim import CheckedClaim, ClaimStatus
 from councilor.domain.evidence import Evidence, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus
 from councilor.domain.spec import Mode
+from councilor.domain.strength import Strength
 from councilor.domain.verdict import Vote
 
 __all__ = ["Case", "VerdictInputs"]
@@ -45,6 +46,8 @@ class Case:
     """Seconds spent on evidence."""
     doubts: tuple[str, ...] = ()
     """Why the worker itself cannot know that its change is the right one."""
+    strength: Strength | None = None
+    """How strong the tests are at the changed lines; None until it was measured."""
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""
@@ -91,9 +94,16 @@ class Case:
             "test_execution": tests and (self.holds("base_tests") or self.met),
             "acceptance": tests and self.met,
             "revert_check": tests and self.status("revert_check") is GateStatus.PASSED,
+            "coverage": self.measured(K.COVERAGE) and self._meets("coverage_changed_lines", "COVER-1"),
+            "mutation": self.measured(K.MUTATION) and self._meets("mutation_changed_lines", "MUTANT-1"),
             "lint": self.measured(K.LINT_CANDIDATE) and self.holds("lint"),
         }
         return frozenset(name for name, there in present.items() if there)
+
+    def _meets(self, gate: str, below: str) -> bool:
+        """Whether the tests' strength was measured whole, and is not below the tier's in what a gate looks at."""
+        whole = self.strength is not None and self.strength.complete
+        return whole and self.holds(gate) and below not in self.rules(gate)
 
     @property
     def met(self) -> bool:

@@ -38,7 +38,7 @@ HOW_TO = {
     "acceptance": "acceptance: test_nodeids or a test_command in a criterion of the spec",
     "revert_check": "revert_check: a test that fails on the base and passes on the candidate",
     "lint": "lint: a linter's findings on the base and on the candidate",
-    "mutation": "mutation: the share of mutants of the changed lines that tests kill (not built yet)",
+    "mutation": "mutation: the share of mutants of the changed lines that tests kill",
     "security": "security: a scan of the change (not built yet)",
     "person": "person: a reviewer's approval (not built yet)",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",

@@ -144,6 +144,7 @@ async def collector_of(
         metrics=parts.metrics,
         keep_log=keep_log,
         on_record=_Counter(context=context, phase="testing"),
+        servers=parts.servers,
     )
 
 

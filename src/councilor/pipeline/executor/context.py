@@ -20,7 +20,7 @@ from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
 from councilor.pipeline.rules import Rules, read_rules
-from councilor.ports.analyzer import Analyzer, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
@@ -53,6 +53,8 @@ class Parts:
     """What evidence may cost, by tier."""
     sla_s: float
     """Seconds within which the council must decide."""
+    servers: TestServers | None = None
+    """What keeps suites loaded; None: how strong the tests are is not measured."""
     notifiers: Sequence[Notifier] = ()
     """Who is told of a task's end; each has a time limit of its own."""
     notify_on: Collection[str] = ("ended",)

@@ -24,6 +24,7 @@ from councilor.pipeline.claims import ClaimContext, check_claims
 from councilor.pipeline.council import Case
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.deepen import deepened
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
@@ -43,33 +44,53 @@ class Deliberated:
     """Artifact id of the case that it was reached on."""
     refinement: str | None
     """Artifact id of the refinement request, when the worker is to go on."""
+    is_open: bool
+    """Whether nothing forbids acceptance, so that further evidence may change the decision."""
 
 
 async def deliberate(
-    context: RunContext, made: Work, *, iteration: int, evidence_id: str | None, previous: Deliberated | None
+    context: RunContext,
+    made: Work,
+    *,
+    iteration: int,
+    evidence_id: str | None,
+    added_id: str | None = None,
+    previous: Deliberated | None,
 ) -> Deliberated:
     """Reach a verdict on a candidate.
 
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
+        added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
         previous: how the iteration before ended.
     """
+    name = f"{iteration}.2" if added_id else str(iteration)
     async with context.narrator.phase(TaskState.DELIBERATING, brief=True, iteration=iteration):
         bundle = await load_bundle(context, evidence_id) if evidence_id else None
+        if bundle is not None and added_id:
+            bundle = await deepened(context, bundle, added_id)
         given = await gate_input(context, made, bundle)
         gates = await _run_gates(context, given)
         claims = await _check_claims(context, made, given, gates)
         sources = [(await context.artifact(made.patch), "candidate"), (await context.artifact(made.report), "report")]
         if evidence_id:
             sources.append((await context.artifact(evidence_id), "evidence"))
+        if added_id:
+            sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
-        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{iteration}", case, sources, made.tree)
-        await _keep(context, ArtifactKind.CLAIMS, f"claims/{iteration}", claims, sources, made.tree)
-        verdict, artifact = await _verdict(context, case, case_artifact, iteration)
+        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
+        await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
+        verdict, artifact = await _verdict(context, case, case_artifact, name)
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    return Deliberated(decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement)
+    return Deliberated(
+        decision=verdict.decision,
+        verdict=artifact.id,
+        case=case_artifact.id,
+        refinement=refinement,
+        is_open=verdict.decision is not Decision.REJECT and not verdict.vetoes,
+    )
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -136,6 +157,7 @@ async def _case(
         evidence_s=sum(item.duration_s for item in evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
+        strength=bundle.strength if bundle else None,
         durable=context.parts.ledger.storage.durable,
     )
 
@@ -145,16 +167,16 @@ async def _load_case(context: RunContext, previous: Deliberated) -> Case:
 
 
 async def _verdict(
-    context: RunContext, case: Case, case_artifact: ExecutionArtifact, iteration: int
+    context: RunContext, case: Case, case_artifact: ExecutionArtifact, round_name: str
 ) -> tuple[Verdict, ExecutionArtifact]:
-    parts, name = context.parts, f"verdict/{iteration}"
+    parts, name = context.parts, f"verdict/{round_name}"
     stored = await context.ledger.find(name)
     if stored is not None:
         verdict = decode(Verdict, json.loads(await context.read(stored.id)))
         if not await context.narrator.has_said(EventType.VERDICT_REACHED, artifact_id=stored.id):
             _note_verdict(context, verdict, stored)
         return verdict, stored
-    context.narrator.note(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
+    context.narrator.note(EventType.COUNCIL_OPENED, iteration=case.iteration, sla_s=parts.sla_s)
     verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics)
     waivers = await _record_waivers(context, verdict)
     artifact = await context.ledger.record(
