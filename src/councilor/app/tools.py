@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.pytest.trials import PytestServers
-from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.app.analyzers import choose_analyzers
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
@@ -150,7 +150,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
         servers=PytestServers(sandbox=sandbox, clock=clock),
-        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
+        analyzers=choose_analyzers(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )
 
