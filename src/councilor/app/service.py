@@ -13,6 +13,7 @@ from pathlib import Path
 
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
+from councilor.app.judges import model_judges
 from councilor.app.notices import notifiers
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
@@ -73,6 +74,9 @@ async def open_service(
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             sla_s=settings.council.sla_s,
+            models=model_judges(settings, clock=tools.clock, randomness=tools.randomness),
+            debate_rounds=settings.council.debate_rounds,
+            author_models={name: worker.model for name, worker in settings.workers.items() if worker.model},
             notifiers=notifiers(settings),
             notify_on=settings.notify.reasons,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from councilor.domain.challenge import Challenge
 from councilor.domain.claim import CheckedClaim, ClaimStatus
 from councilor.domain.evidence import Evidence, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus
@@ -51,6 +52,8 @@ class Case:
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""
+    challenges: tuple[Challenge, ...] = ()
+    """Tests that judges proposed against it, and what became of them."""
 
     def status(self, gate: str) -> GateStatus:
         """How a gate ended; skipped when it did not run."""
@@ -76,6 +79,11 @@ class Case:
     def contradicted(self) -> tuple[CheckedClaim, ...]:
         """Claims that the evidence contradicts."""
         return tuple(item for item in self.claims if item.status is ClaimStatus.CONTRADICTED)
+
+    @property
+    def confirmed_challenges(self) -> tuple[Challenge, ...]:
+        """Proposed tests that the candidate fails and the base passes."""
+        return tuple(item for item in self.challenges if item.confirmed)
 
     @property
     def critical_claims(self) -> tuple[CheckedClaim, ...]:

@@ -229,7 +229,13 @@ class _Journey:
         async def run() -> JsonValue:
             return encode(
                 await deliberate(
-                    self._context, made, iteration=iteration, evidence_id=evidence, added_id=added, previous=previous
+                    self._context,
+                    made,
+                    iteration=iteration,
+                    evidence_id=evidence,
+                    added_id=added,
+                    previous=previous,
+                    remaining_s=self._remaining_s(),
                 )
             )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from councilor.domain.change import Candidate, ChangeKind, FileChange
-from councilor.domain.difference import Piece, changed_lines, pieces_of
+from councilor.domain.piece import Piece, changed_lines, pieces_of
 from councilor.domain.mutation import Source
 from councilor.domain.mutation.source import FunctionNode
 from councilor.errors import InputError

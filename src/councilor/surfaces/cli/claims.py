@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import Store, open_store, open_tools
-from councilor.domain.artifact import ArtifactKind
+from councilor.app import open_store, open_tools
 from councilor.domain.claim import CheckedSentence, ClaimStatus
-from councilor.domain.codec import encode
+from councilor.domain.codec import JsonValue, encode
 from councilor.domain.task import RunMode
-from councilor.errors import InputError, NotFoundError
+from councilor.errors import InputError
 from councilor.pipeline.claims import ClaimContext, check_report
-from councilor.pipeline.inquiry import recall
+from councilor.pipeline.inquiry import Recalled, recall
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.output import Output, one_line
@@ -32,14 +31,17 @@ STYLES = {ClaimStatus.SUPPORTED: "green", ClaimStatus.CONTRADICTED: "bold red", 
 def claims(
     context: typer.Context,
     report: Annotated[
-        Path | None, typer.Argument(help="The report; `-` reads standard input. With --task: the worker's own, if none.")
+        Path | None,
+        typer.Argument(help="The report; `-` reads standard input. With --task: the worker's own, if none."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="A task's id, or `last`: check against its stored evidence.")] = None,
     base: Annotated[str, typer.Option(help="Without --task: the commit that the change starts from.")] = "HEAD~1",
     head: Annotated[str, typer.Option(help="Without --task: the changed commit.")] = "HEAD",
     spec: Annotated[str | None, typer.Option(help="Without --task: a spec's id or file; else one is drafted.")] = None,
     repo: Annotated[Path, typer.Option("--repo", "-C", help="Without --task: a folder of the repository.")] = Path(),
-    static: Annotated[bool, typer.Option("--static", help="Without --task: measure nothing, look at the change only.")] = False,
+    static: Annotated[
+        bool, typer.Option("--static", help="Without --task: measure nothing, look at the change only.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check what a report says: each sentence a claim or not, and what the evidence says of it."""
@@ -49,9 +51,8 @@ def claims(
             text = await _read(report)
             known = await _measure(session, text, base=base, head=head, spec=spec, repo=repo, static=static)
         else:
-            async with open_store(session.settings) as store:
-                known, own = await _recall(session, store, task)
-            text = await _read(report) if report is not None else own
+            recalled = await _recall(session, task)
+            known, text = recalled.context, await _read(report) if report is not None else recalled.report
         sentences = check_report(text, known)
         session.output.result(_document(sentences, known))
         _show(sentences, session.output)
@@ -108,28 +109,21 @@ async def _measure(
     return ClaimContext(given=found.given, gates=found.gates)
 
 
-async def _recall(session: Session, store: Store, fragment: str) -> tuple[ClaimContext, str]:
-    """What is stored of a task, and its worker's report."""
-    task_id = await find_task(store.events, fragment)
-    head = await store.events.head(task_id)
-    if head is None:
-        raise NotFoundError(f"There is no task {task_id}.")
-    artifacts = await store.artifacts.latest_for_task(task_id)
-    reports = [item for item in artifacts if item.kind is ArtifactKind.REPORT]
-    own = (await store.artifacts.read(reports[-1].id)).decode("utf-8", "replace") if reports else ""
-    async with open_tools(session.settings) as tools:
-        known = await recall(
-            task_id,
+async def _recall(session: Session, task: str) -> Recalled:
+    """What is stored of a task."""
+    async with open_store(session.settings) as store, open_tools(session.settings) as tools:
+        return await recall(
+            await find_task(store.events, task),
             events=store.events,
             artifacts=store.artifacts,
             repositories=tools.repositories,
             runs_dir=session.settings.runs_dir,
             owns=tools.runner.owns,
+            clock=tools.clock,
         )
-    return known, own
 
 
-def _document(sentences: tuple[CheckedSentence, ...], known: ClaimContext) -> dict[str, object]:
+def _document(sentences: tuple[CheckedSentence, ...], known: ClaimContext) -> JsonValue:
     counts = [status.value for item in sentences for status in item.statuses]
     return {
         "tree": known.given.candidate.tree,

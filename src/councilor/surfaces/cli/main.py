@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
+from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
@@ -28,6 +29,7 @@ from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
+from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -81,6 +83,7 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
+app.command()(claims)
 app.command()(verify)
 app.command()(override)
 app.command()(tasks.clean)
@@ -95,6 +98,7 @@ app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
 app.add_typer(provenance_app, name="provenance")
+app.add_typer(verdict_app, name="verdict")
 
 
 def main() -> None:

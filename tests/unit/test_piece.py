@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from councilor.domain.difference import changed_lines, pieces_of
+from councilor.domain.piece import changed_lines, pieces_of
 
 BASE = """\
 import os
