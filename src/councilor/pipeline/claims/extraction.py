@@ -119,6 +119,8 @@ def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
         "fix_tested",
         "only_touched",
     ):
+        if claim.predicate == "faster" and not claim.subject and other.subject:
+            return True
         subjects = not claim.subject or claim.subject == other.subject or claim.subject in ("some", "line")
         if claim.predicate in ("tests_added",) and claim.subject:
             return claim.subject == other.subject

@@ -21,6 +21,7 @@ EMPHASIS = re.compile(
     r"((?<![^\W_])__[a-z][a-z0-9_]*?__(?=[./:(]|\Z)|(?<=[/.:])__[a-z][a-z0-9_]*?__|(?<=[^\W_])__(?=[^\W_]))|__|\*\*"
 )
 """Stars and underscores of Markdown; the group is what is a name of Python instead, and stays."""
+ISSUE_ADDRESS = re.compile(r"\bhttps?://[^\s()<>]{1,120}/issues/(\d{1,9})\b")
 ISSUE_LINK = re.compile(r"\[[^\[\]]{0,20}?#?(\d{1,7})\]\([^()\s]{0,200}/issues?/\d{1,9}[^()\s]{0,40}\)")
 PULL_LINK = re.compile(
     r"\[[^\[\]]{0,20}?#?(\d{1,7})\]\([^()\s]{0,200}/(?:pull|pulls|merge_requests)/\d{1,9}[^()\s]{0,40}\)"
@@ -39,6 +40,10 @@ QUOTED = re.compile(
 )
 ITALIC = re.compile(r"(?<![\w*`])\*([^\s*`](?:[^*`]{0,200}[^\s*`])?)\*(?![\w*])")
 ESCAPED = re.compile(r"\\([_*#\[\]<>`-])")
+ARROW = re.compile("^[^\u2192]{0,60} \u2192 (?:clean|ok|pass|passed|green|[0-9]+ (?:errors?|issues?|findings?))\\b")
+"""An arrow between a check and its result."""
+TICK = re.compile("[\u2705\u2714\u2713\u2611]\ufe0f? ?")
+"""A tick inside of a sentence says nothing that its words do not say."""
 NAME = re.compile(r"[@~]?[A-Za-z_][\w.]{0,120}(?:\(\))?")
 
 
@@ -47,6 +52,7 @@ def plain(text: str) -> str:
     for pattern, words in (
         (ISSUE_LINK, r"issue #\1"),
         (PULL_LINK, r"PR #\1"),
+        (ISSUE_ADDRESS, r"issue #\1"),
         (ISSUE_ROLE, r"issue #\1"),
         (PULL_ROLE, r"PR #\1"),
         (ISSUE_REFERENCE, r"issue #\1"),
@@ -69,6 +75,8 @@ def _label(label: str) -> str:
 
 
 def _prose(text: str) -> str:
+    text = TICK.sub("", text)
+    text = text.replace(" \u2192 ", ": ") if ARROW.search(text) else text
     text = ESCAPED.sub(r"\1", EMPHASIS.sub(r"\1", text))
     text = ITALIC.sub(r"\1", text)
     text = SINGLE_QUOTED.sub(lambda found: f"`{found[1]}`" if _is_named(found[1]) else found[0], text)

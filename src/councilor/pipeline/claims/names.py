@@ -45,6 +45,12 @@ PROGRAM = re.compile(
     re.IGNORECASE,
 )
 """A command of a tool in back-ticks: its words are read as if they were prose."""
+OUTPUT = re.compile(
+    r"`=* ?(?:\d+ (?:passed|failed|tests?|errors?|warnings?)|no issues found|success: no issues|all checks passed|ok\b"
+    r"|found (?:no|0) |\d+ error)",
+    re.IGNORECASE,
+)
+"""What a tool printed, in back-ticks: it is told, unless it stands alone."""
 DOMAIN = re.compile(r"\.(?:com|org|io|net|dev|edu)\b", re.IGNORECASE)
 CAPITAL_INSIDE = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
 FOLDER_OR_FILE = re.compile(
@@ -95,7 +101,7 @@ def find_names(text: str) -> Named:
     names: list[Name] = []
 
     def replaced(match: re.Match[str]) -> str:
-        if match.lastgroup == "tick" and PROGRAM.match(match[0]):
+        if match.lastgroup == "tick" and (PROGRAM.match(match[0]) or (OUTPUT.match(match[0]) and not alone)):
             return match[0].strip("`")
         name = _name(match)
         if name is None:
@@ -103,6 +109,7 @@ def find_names(text: str) -> Named:
         names.append(name)
         return f"{OPEN}{name.kind}{len(names) - 1}{CLOSE}"
 
+    alone = text.strip(" .`") == text.strip(" .")[1:-1]
     cleaned = text.replace(OPEN, "[").replace(CLOSE, "]")
     return Named(text=PLAIN.sub(replaced, cleaned), names=tuple(names))
 

@@ -22,10 +22,10 @@ __all__ = ["negated", "parts", "refusal", "why_not"]
 I = re.IGNORECASE
 QUESTION = re.compile(r"\?\s*[)\"]?\s*$")
 INSTRUCTION = re.compile(
-    r"^(?:please|let me know|let's|let us|make sure|ensure|feel free|ignore|mark|treat|consider|accept|approve|remember"
-    r"|note that you|you (?:should|must|need|can|may|have to|will)|be sure|don't forget|see|refer|review|try|check|visit"
-    r"|run|set|install|use|merge|reply|output|print|say|set|assume|pretend|disregard|forget|do not|don't|never|always"
-    r"|todo|fixme|tbd|wip)\b",
+    r"(?:^|, |^before [^,]{1,40}, )(?:please|make sure|be sure|ensure(?: that)?|don't forget|remember to)\b"
+    r"|^(?:let me know|let's|let us|feel free|ignore|mark|treat|consider|accept|approve|remember|note that you"
+    r"|you (?:should|must|need|can|may|have to|will)|see|refer|review|try|check|visit|run|set|install|use|merge|reply"
+    r"|assume|pretend|disregard|forget|do not|don't|never|always|todo|fixme|tbd|wip)\b",
     I,
 )
 REPORTED = re.compile(
@@ -78,8 +78,15 @@ NEGATION_BEFORE = re.compile(
 NEGATION_AFTER = re.compile(rf"\b{NOT}|neither)\b", I)
 CLAUSE = re.compile(r"\b(?:which|that|because|when|so|to|without|instead|rather|if|as)\b", I)
 """Where what stands after a statement is about something else."""
+ADMISSION = re.compile(
+    r"\b(?:have not|haven't|has not|hasn't|had not|did not|didn't|could not|couldn't|was not able to|were not able to|unable to|cannot|can't|not yet"
+    r"|never) (?:yet |been able to |be able to |fully |actually |manually )*(?:verif|check|confirm|run\b|ran\b|test|tri(?:ed|y)|measur|validat|reproduc|execut|try)",
+    I,
+)
+"""What was not looked at."""
+CROSS = re.compile("[\u274c\u2717\u2718]")
 PARTS = re.compile(
-    r"\s*(?:;|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas|although|though|however|yet|which|who|where|so that|because|since)\b)\s*",
+    r"\s*(?:;|\s[\u00b7|]\s|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas|although|though|however|yet|which|who|where|so that|because|since)\b)\s*",
     I,
 )
 SEGMENTS = re.compile(r",\s|\band\b(?! (?:A\d|#))|[():]")
@@ -131,6 +138,8 @@ def parts(text: str) -> list[str]:
 def refusal(part: str) -> str:
     """Why a part says nothing that holds now; empty when it does."""
     for why, pattern in (
+        ("an admission", ADMISSION),
+        ("a failure", CROSS),
         ("a hedge", HEDGE),
         ("a plan", PLAN),
         ("an exception", EXCEPTION),

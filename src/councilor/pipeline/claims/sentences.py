@@ -171,6 +171,9 @@ def _sentence(report: str, start: int, stop: int, part: Part) -> Sentence | None
     while words and (words[0] in DONE or words[0] in NOT_DONE):
         mark = Mark.DONE if words[0] in DONE else Mark.NOT_DONE
         words = words[2:] if words[:2] == ["[", "]"] else words[1:]
+    if len(words) > 1 and words[-1] in DONE | NOT_DONE:
+        mark = Mark.DONE if words[-1] in DONE else Mark.NOT_DONE
+        words = words[:-1]
     text = " ".join(words)
     if part is Part.ROW:
         mark, text = _row(text)

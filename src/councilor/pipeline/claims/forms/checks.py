@@ -21,9 +21,9 @@ OTHERS = rf"(?:(?:,| and|, and|/| \+| &) (?:{LINTERS}|{CHECKERS}|{SCANNERS}|pyte
 """More tools that are said to do the same."""
 CLEAN = (
     r"(?:(?:is|are|was|were|now|still|also|comes? back|runs?|ran|stays?|remains?|both|all) ){0,4}"
-    r"(?:clean(?:ly)?|pass(?:es|ed|ing)?|green|happy|ok|succeeds?|satisfied|quiet|silent"
-    r"|(?:report|find|found|show|give|raise|flag|produce|emit|complain|detect)(?:s|ed)? (?:about )?(?:no|nothing|zero|0|without)\b(?: new| remaining)?(?: \w+){0,2}"
-    r"|without (?:any )?(?:errors?|warnings?|findings?|complaints?|issues?)|error-free|free of (?:errors|warnings)|shows? 0 \w+)"
+    r"(?:all checks passed|success|(?:no|0) issues found|clean(?:ly)?|pass(?:es|ed|ing)?|green|happy|ok|succeeds?|satisfied|quiet|silent"
+    r"|(?:report|find|found|show|give|raise|flag|produce|emit|complain|detect|has|have|had|print|say)(?:s|ed)? (?:about )?(?:no|nothing|zero|0|without)\b(?: new| remaining)?(?: \w+){0,2}"
+    r"|without (?:any )?(?:new )?(?:errors?|warnings?|findings?|complaints?|issues?)|error-free|free of (?:errors|warnings)|shows? 0 \w+)"
 )
 FINDINGS = r"(?:errors?|findings?|warnings?|issues?|problems?|violations?|complaints?|offen[cs]es?|failures?)\b"
 ZERO = r"(?:no|zero|0|without(?: any)?)"
@@ -49,9 +49,16 @@ def _secret(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     yield "secrets", ""
 
 
+def _any_module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield "", ""
+
+
 def _module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     for name in named.of(match["s"]):
-        word = name.text.split()[-1].removesuffix("()")
+        words = name.text.split()
+        word = words[-1].removesuffix("()")
+        if len(words) == 4 and words[0] == "from":
+            word = f"{words[1]}.{words[3]}"
         spoken = "import" in match[0].casefold() if name.kind == "S" else "import " in name.text
         if spoken:
             yield word.strip("\"'"), ""
@@ -122,6 +129,40 @@ CHECK_FORMS: tuple[Form, ...] = (
     *_lint("types_clean", CHECKERS, TYPES, r"(?:type|typing|type[- ]check(?:er|ing)?)"),
     form("types_clean", r"\b(?:all |the )?types (?:now |still )?check\b", _tool, kind=ClaimKind.TECHNICAL),
     form("types_clean", rf"\bcomplian(?:ce|t) with (?P<tool>{CHECKERS})\b", _tool, kind=ClaimKind.TECHNICAL),
+    form(
+        "lint_clean",
+        rf"\b(?:pass(?:es|ed|ing)?|satisf(?:y|ies|ied)) (?:all )?(?:the )?{LINT}",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "lint_clean",
+        rf"\b(?:pass(?:es|ed|ing)?|satisf(?:y|ies|ied)) (?:(?:pytest|tests|{CHECKERS}|{SCANNERS}|black|isort){ARGUMENTS}(?:,| and|, and) ){{0,3}}(?P<tool>{LINTERS})\b",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "types_clean",
+        rf"\b(?:pass(?:es|ed|ing)?|satisf(?:y|ies|ied)) (?:(?:pytest|tests|{LINTERS}|{SCANNERS}|black|isort){ARGUMENTS}(?:,| and|, and) ){{0,3}}(?P<tool>{CHECKERS})\b",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form("types_clean", r"\bpass(?:es|ed)? (?:the )?type[- ]?check(?:s|ing|er)?\b", _tool, kind=ClaimKind.TECHNICAL),
+    form("lint_clean", rf"\b(?:lint|(?P<tool>{LINTERS}))-(?:free|clean)\b", _tool, kind=ClaimKind.TECHNICAL),
+    form(
+        "types_clean",
+        rf"\b(?:code|it|module|package|project|everything|change|all) (?:now |still |also )?type-?checks\b",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "types_clean",
+        rf"\btype-?checks (?:cleanly )?(?:under|with|in) (?P<tool>{CHECKERS})\b",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form("lint_clean", rf"\bmakes? (?P<tool>{LINTERS}) (?:happy|pass)\b", _tool, kind=ClaimKind.TECHNICAL),
+    form("types_clean", rf"\bmakes? (?P<tool>{CHECKERS}) (?:happy|pass)\b", _tool, kind=ClaimKind.TECHNICAL),
     # Security
     form(
         "secure",
@@ -142,14 +183,14 @@ CHECK_FORMS: tuple[Form, ...] = (
     ),
     form(
         "secure",
-        r"\b(?:no|zero|without(?: any)?) (?:new |hard-?coded |leaked |committed )*(?:secrets|credentials|api keys|passwords|tokens)\b(?: or \w+)?(?: (?:were|are|was|have been|has been|in|leaked|added|committed|found)\b)?",
+        r"\b(?:no|zero|without(?: any)?|not (?:contain|include|leak|add|expose|introduce)(?: any)?|doesn't (?:contain|include|leak|add|expose|introduce)(?: any)?) (?:new |hard-?coded |leaked |committed )*(?:secrets|credentials|api keys|passwords|tokens)\b(?: or \w+)?(?: (?:were|are|was|have been|has been|in|leaked|added|committed|found)\b)?",
         _secret,
         kind=ClaimKind.SECURITY,
         negative=True,
     ),
     form(
         "secure",
-        r"\b(?:introduc(?:es|ed|ing) |there are |has |have )?(?:no|zero|without(?: any)?|does not introduce (?:any )?|doesn't introduce (?:any )?|did not introduce (?:any )?|not introduce (?:any )?) ?(?:new |known |additional )*(?:security )(?:issues?|vulnerabilit(?:y|ies)|findings?|problems?|holes?|flaws?|risks?|regressions?)\b",
+        r"\b(?:introduc(?:es|ed|ing) |there are |has |have )?(?:no|zero|without(?: any)?|does not introduce (?:any )?|doesn't introduce (?:any )?|did not introduce (?:any )?|not introduce (?:any )?) ?(?:new |known |additional )*(?:security )(?:issues?|vulnerabilit(?:y|ies)|findings?|problems?|holes?|flaws?|risks?|regressions?)\b(?: (?:were |was |are )?(?:found|reported|detected) by (?P<what>bandit|semgrep|pip-audit|safety|snyk|codeql|trivy))?",
         _secure,
         kind=ClaimKind.SECURITY,
         negative=True,
@@ -181,6 +222,13 @@ CHECK_FORMS: tuple[Form, ...] = (
         _secure,
         method="fixed",
         kind=ClaimKind.SECURITY,
+    ),
+    form(
+        "secure",
+        r"\bsecrets?(?: scan| check|s)?: (?:clean|none|no|0|ok|pass(?:ed|es)?)\b",
+        _secret,
+        kind=ClaimKind.SECURITY,
+        negative=True,
     ),
     # Building and importing
     form(
@@ -215,6 +263,20 @@ CHECK_FORMS: tuple[Form, ...] = (
         "imports",
         rf"\bimport(?:s|ing)? (?:of )?(?P<s>{token('S')}) (?:now |still )?(?:works|succeeds|is fine|without errors?)",
         _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        r"\b(?:it|module|package|everything|code) (?:now |still |also )?(?:imports (?:fine|cleanly|without errors?|again)|can be imported|is importable)\b",
+        _any_module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "builds",
+        r"\b(?:wheel|package|sdist|image|docs|documentation) (?:can|could) be built\b",
+        _built,
         kind=ClaimKind.TECHNICAL,
         negative=True,
     ),
@@ -264,6 +326,18 @@ CHECK_FORMS: tuple[Form, ...] = (
         "behaviour_unchanged",
         rf"\b(?:keep|keeps|kept|preserv(?:e[sd]?|ing)|retain(?:s|ed)?) (?:the )?(?:existing |same |current |old )?{BEHAVIOUR}(?: of (?:the )?(?P<s>{listed('S')}))?",
         _symbols,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"(?P<s>{listed('S')}) (?:is|are|remains?|stays?) (?:functionally|semantically|behaviou?rally) (?:unchanged|equivalent|identical|the same)",
+        _symbols,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\b{BEHAVIOUR}[- ]preserving\b|\bno (?:\w+ )?{BEHAVIOUR} changes?\b",
+        negative=True,
         kind=ClaimKind.TECHNICAL,
     ),
     # Criteria and issues

@@ -25,13 +25,13 @@ ADJECTIVE = (
     r"|top-level|module-level|default|required|extra|additional|further|outdated|stale|superfluous|duplicate[d]?|pure"
     r"|boolean|string|global|shared|common|following|two|three|four)"
 )
-THING = rf"(?:(?:an?|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND} )?(?:called |named )?"
+THING = rf"(?:(?:an?|one|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND}[:,]? )?(?:called |named )?"
 AFTER = (
     rf"(?=(?: (?:{ADJECTIVE} )?{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or|by|because"
     r"|is|are|was|were|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
     r"|\s[-\u2013\u2014])"
 )
-ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?)"
+ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
 REMOVE = r"(?<!to )(?:remov(?:e|es|ed|ing)|delet(?:e|es|ed|ing)|drop(?:s|ped|ping)?|got rid of|get rid of)"
 RENAME = r"(?<!to )(?:renam(?:e|es|ed|ing))"
 BEEN = r"(?:is|are|was|were|has been|have been|being|is being|are being|got)"
@@ -39,6 +39,18 @@ TOUCH = r"(?:touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
 TOUCHED = r"(?:touched|changed|modified|edited|updated|altered)"
 DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages|libraries)\b"
 PARAMETERS = re.compile(r"\b(?:parameter|param|argument|arg|kwarg|keyword)s?\b", re.IGNORECASE)
+BESIDE = r"(?:parameter|argument|option|flag|keyword argument|method|function|attribute|class)"
+COMMON = frozenset(
+    (
+        "a an the and or of for to in on with from that which this new old more some any all another each other keyword"
+        " positional optional required named helper utility command line cli config configuration default extra missing"
+        " type types docstring support test tests unused private public internal static abstract custom generic special"
+        " additional redundant deprecated second first third single main core base parent child same own its their using"
+        " as called named by is are was were common useful convenience factory wrapper callback lambda magic dunder data"
+        " context instance member constructor async sync iterator generator property decorator class function method"
+    ).split()
+)
+"""Words beside a kind that only describe it."""
 ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
 """What stands before a name that is not what a passive sentence is about."""
 LISTED = re.compile(
@@ -84,6 +96,12 @@ def _kind(match: re.Match[str]) -> str:
     return ""
 
 
+def _word(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """A bare word that stands directly beside what it is."""
+    if match["word"].casefold() not in COMMON:
+        yield match["word"], _kind(match)
+
+
 def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Names that there are now, before or behind their kind."""
     for name in named.of(match["s"] or match["t"]):
@@ -127,11 +145,15 @@ NO_API = (
     r"\b(?:public |external |existing |exported )?(?:api|interface)s? (?:is |are |was |were |has |have |remains? |stays? |stayed |been |kept |left )*(?:completely |fully |entirely |exactly )?(?:unchanged|the same|untouched|intact|identical|not (?:been )?changed|not (?:been )?affected|unaffected|stable)\b",
     r"\b(?:did not|didn't|does not|doesn't|not) (?:change|alter|modify|touch|affect|break) (?:the |any |our )?(?:public |existing |external )?(?:api|interface|signatures?)s?\b",
     r"\b(?:keep|keeps|kept|leave|leaves|left|preserve[sd]?|retain(?:s|ed)?) (?:the )?(?:public |existing )?(?:api|interface|signatures?)s?(?: (?:\w+ )?(?:unchanged|intact|as (?:it|is)|the same|stable|untouched))?",
-    r"\bneither\b[^;]{0,60}\bnor (?:new )?public (?:functions|names|classes|methods)\b",
+    r"\b(?:public |existing )(?:api|interface)s? (?:stays?|remains?|is|are) as (?:it|they) (?:is|was|are|were)\b",
+    r"\bnone of the public (?:names|signatures|functions|interfaces?|apis?) (?:was |were |has been |have been |has |have )?(?:changed|touched|affected)\b",
+    r"\bnothing (?:was |has been |is )?(?:added|removed|changed)\b[^;]{0,40}\b(?:public )?api\b",
+    r"\bno (?:breaking|incompatible) (?:public )?api changes?\b",
+    r"\bno (?:public )?(?:names|functions|symbols|signatures)(?: or \w+)? (?:were |have been |was )?(?:added, removed or )?(?:changed|touched)\b",
 )
 COMPATIBLE = (
     r"\bbreaking changes: (?:none|no|0|zero|nothing)\b",
-    r"\bno (?:breaking|backwards?[- ]incompatible|incompatible) (?:api )?changes?\b",
+    r"\bno (?:breaking|backwards?[- ]incompatible|incompatible) changes?\b",
     r"\b(?:is|are|remains?|stays?|fully|completely|100 ?%) (?:fully |completely |100 ?% )?backwards?[- ]compatible\b",
     r"\b(?:does not|doesn't|did not|didn't) break (?:any )?(?:backwards?[- ]compatibility|existing (?:code|callers|users))\b",
 )
@@ -167,6 +189,48 @@ CODE_FORMS: tuple[Form, ...] = (
         bears=("an exception",),
         negative=True,
     ),
+    form(
+        "removed",
+        rf"\b(?:there is|there are|has|have) no(?:t any)? (?:longer|more) (?:an? |any )?(?:{KIND} )?(?P<s>{listed('S')})",
+        _named("removed"),
+        negative=True,
+    ),
+    form(
+        "removed",
+        rf"(?P<s>{listed('S')})(?: {KIND})? (?:no longer exists?|(?:does not|doesn't|do not|don't) exist any ?more|(?:is|are) no more)\b",
+        _named("removed"),
+        negative=True,
+    ),
+    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", _named("added")),
+    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", _named("added")),
+    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", _named("added_file")),
+    form(
+        "added_file",
+        rf"\b(?:new files?|files? (?:added|created)|(?:added|created) files?): (?P<s>{listed('F')})",
+        _named("added_file"),
+    ),
+    form(
+        "removed_file",
+        rf"\b(?:files? (?:removed|deleted)|(?:removed|deleted) files?): (?P<s>{listed('F')})",
+        _named("removed_file"),
+    ),
+    form(
+        "added",
+        rf"\b(?:got|gets|has) (?:an? )(?:{ADJECTIVE} ){{0,2}}(?P<s>{listed('S')}) (?:parameter|argument|option|flag|keyword argument)\b",
+        _named("added"),
+    ),
+    form(
+        "added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}", _word
+    ),
+    form("added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word),
+    form(
+        "removed",
+        rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}",
+        _word,
+    ),
+    form(
+        "removed", rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word
+    ),
     *_either("removed", REMOVE, passive=r"(?:removed|deleted|dropped|gone)"),
     form(
         "renamed",
@@ -179,6 +243,11 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "renamed",
         rf"\b{RENAME} (?:the )?(?:function|method|class|module|package|parameter|argument|attribute|option) (?:from )?(?P<old>[a-z_]\w{{1,60}}) to (?P<new>[a-z_]\w{{1,60}})\b",
+        _words,
+    ),
+    form(
+        "renamed",
+        rf"\b{RENAME} (?!it\b|them\b|this\b|the\b|to\b|from\b)(?P<old>[a-z_]\w{{1,60}}) to (?!the\b|an?\b|match\b|be\b)(?P<new>[a-z_]\w{{1,60}})\b",
         _words,
     ),
     form(
@@ -199,7 +268,7 @@ CODE_FORMS: tuple[Form, ...] = (
     ),
     form(
         "only_touched",
-        rf"\b{TOUCH} only (?:the )?(?:files? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
+        rf"\b{TOUCH} only (?:the )?(?:(?:\w+ )?files?[,:]? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
         _all,
     ),
     form(
@@ -226,8 +295,42 @@ CODE_FORMS: tuple[Form, ...] = (
         bears=("an exception",),
     ),
     form(
+        "only_touched", rf"\b{TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')}) (?:only|and nothing else|alone)\b", _all
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:besides|apart from|other than|except(?: for)?) (?P<s>{listed('F')}),? (?:nothing|no (?:other )?files?)(?: else)? (?:was |were |has been |is )?{TOUCHED}",
+        _all,
+        negative=True,
+        bears=("an exception",),
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:everything|all files?|files|code|nothing) outside(?: of)? (?:the )?(?P<s>{listed('F')})(?: director(?:y|ies)| folder)? (?:is|are|was|were|has been|stays?|remains?) (?:left )?(?:untouched|unchanged|unmodified|not {TOUCHED}|{TOUCHED})",
+        _all,
+        negative=True,
+    ),
+    form(
         "untouched",
-        rf"(?P<s>{listed('F')})(?: itself| file| director(?:y|ies))? (?:is|are|was|were|remains?|stays?|has been|have been) (?:left |kept |completely |entirely )*(?:untouched|unchanged|unmodified|not (?:been )?{TOUCHED}|as (?:it was|is|they were))\b",
+        rf"\bneither (?P<s>{listed('F')})(?: nor [^;]{{1,60}}?)? (?:was|were|is|are|has been|have been) {TOUCHED}\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\bnor (?P<s>{listed('F')}) (?:was|were|is|are|has been|have been) {TOUCHED}\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\b(?:without|neither|not|didn't|never)\b[^;]{{1,80}}? (?:or|nor|and) (?:to )?{TOUCH} (?:the )?(?P<s>{listed('F')})",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"(?<!outside )(?<!outside of )(?<!outside the )(?P<s>{listed('F')})(?: itself| file| director(?:y|ies))? (?:is|are|was|were|isn't|wasn't|weren't|hasn't been|haven't been|remains?|stays?|has been|have been) (?:left |kept |completely |entirely )*(?:untouched|unchanged|unmodified|not (?:been )?{TOUCHED}|the same|as (?:it was|is|they were)|(?<=n't ){TOUCHED}|(?<=n't been ){TOUCHED})\b",
         each(),
         negative=True,
     ),
@@ -275,17 +378,12 @@ CODE_FORMS: tuple[Form, ...] = (
     ),
     form(
         "no_new_dependencies",
-        r"\b(?:new |added |additional )dependenc(?:y|ies): (?:none|no|0|zero|nothing)\b",
+        r"\b(?:new |added |additional )dependenc(?:y|ies): (?:none|no|0|zero|nothing)\b|\bdependencies: (?:none (?:added|new)|unchanged|no changes?|no new)\b",
         negative=True,
     ),
     form(
         "no_new_dependencies",
         r"\bdependenc(?:y|ies)(?: list| set| footprint)? (?:is|are|was|were|remains?|stays?|stayed) (?:unchanged|the same|untouched)\b",
-    ),
-    form(
-        "no_new_dependencies",
-        r"\b(?:uses?|using|needs?|relies on|depends on|requires?|with) (?:only |nothing but )?(?:the )?(?:python )?(?:standard library|stdlib)(?: modules)? ?(?:only|alone|exclusively)?\b(?<=only|lone|vely)|\bonly (?:uses?|needs?|depends on|relies on) (?:the )?(?:python )?(?:standard library|stdlib)\b|\b(?:uses?|using) only (?:the )?(?:python )?(?:standard library|stdlib)\b|\bnothing (?:but|beyond|outside) the standard library\b",
-        negative=True,
     ),
     *(form("no_api_change", pattern, negative=True) for pattern in NO_API),
     *(form("no_breaking_change", pattern, negative=True) for pattern in COMPATIBLE),

@@ -18,24 +18,26 @@ __all__ = ["FIGURE_FORMS"]
 FIGURE = r"\d{1,4}(?:\.\d{1,4})?"
 PERCENT = r" ?(?:%|percent\b|per cent\b)"
 MORE = r"(?:over|above|more than|at least|greater than|no less than|exceeds|exceeding|>=?|\N{GREATER-THAN OR EQUAL TO})"
-ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\N{ALMOST EQUAL TO}|by|up to|a|an|now|exactly|at) ?){0,3}"
+ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\N{ALMOST EQUAL TO}|by|a|an|now|exactly|at) ?){0,3}"
 ARROW = "(?:to|->|=>|\N{RIGHTWARDS ARROW})"
 SUBJECT = rf"(?:(?P<s>{token('ST')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)?)"
 WORDS = r"(?:two|three|four|five|six|seven|eight|nine|ten|twenty)"
 FASTER = r"(?:faster|quicker|speedier)"
+OF = rf"(?: (?:for|of|in|on) (?:the )?(?P<of>{token('ST')}))?"
+"""What a speed-up is of, said behind it."""
 SPEED = r"(?:speed[- ]?ups?|performance (?:speed[- ]?up|improvement|boost|gain|increase)s?|acceleration)"
 UNIT = r"(?P<{0}>ns|us|\N{{MICRO SIGN}}s|\N{{GREEK SMALL LETTER MU}}s|ms|milliseconds?|s|sec(?:onds)?|min(?:utes)?)\b"
 UNITS = {"n": 1e-9, "u": 1e-6, "\N{MICRO SIGN}": 1e-6, "\N{GREEK SMALL LETTER MU}": 1e-6, "s": 1.0}
 
 
 def _first(match: re.Match[str], named: Named) -> str:
-    names = named.of(match.groupdict().get("s") or "")
+    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "")
     return names[0].text if names else ""
 
 
 def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     groups = match.groupdict()
-    what = (groups.get("what") or "").casefold()
+    what = f"{groups.get('what') or ''} {groups.get('lines') or ''}".casefold()
     files = [name.text for name in named.of(groups.get("file") or "") if name.kind == "F"]
     subject = (
         "branch"
@@ -46,6 +48,11 @@ def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     )
     value = f"{float(groups['n']):g}" if groups.get("n") else "100"
     yield files[0] if files else subject, f">={value}" if groups.get("more") else value
+
+
+def _two(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield "line", f"{float(match['n']):g}"
+    yield "branch", f"{float(match['m']):g}"
 
 
 def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
@@ -94,12 +101,17 @@ def _none(match: re.Match[str]) -> str:
     return ""
 
 
+def _factor(match: re.Match[str]) -> str:
+    """The figure, where the words say that it is a factor."""
+    return _times(match) if re.search(r"factor|x|times|fold", match[0][-40:], re.IGNORECASE) else ""
+
+
 def _half(match: re.Match[str]) -> str:
     return "2"
 
 
 def _shape(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield _first(match, named), (match.groupdict().get("n") or "").replace(" ", "")
+    yield _first(match, named), match.groupdict().get("n") or ""
 
 
 def _perf(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> Form:
@@ -112,11 +124,17 @@ def _cover(pattern: str) -> Form:
 
 WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?(?:and branch )?)"
 LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
-IS = r"(?:is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
+IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
 LIKE = rf"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){{0,4}}"
 
 FIGURE_FORMS: tuple[Form, ...] = (
     # Coverage
+    form(
+        "coverage",
+        rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
+        _two,
+        kind=ClaimKind.TECHNICAL,
+    ),
     _cover(
         rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"
     ),
@@ -143,26 +161,29 @@ FIGURE_FORMS: tuple[Form, ...] = (
         r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
     ),
     _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
+    ),
     # Speed
     _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
     _perf(
-        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b",
+        rf"(?:{SUBJECT} {LIKE})?(?P<most>up to )?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b{OF}",
         _times,
         "ratio",
     ),
     _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<n>twice|thrice) as fast", _times, "ratio"),
     _perf(
-        rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times)",
+        rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times){OF}",
         _times,
         "ratio",
     ),
     _perf(
-        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput)",
+        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput){OF}",
         _percent,
         "percent",
     ),
     _perf(
-        rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}",
+        rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}{OF}",
         _percent,
         "percent",
     ),
@@ -221,6 +242,23 @@ FIGURE_FORMS: tuple[Form, ...] = (
         "ratio",
     ),
     _perf(r"\bperformance (?:improvements?|speed-?ups?|boosts?)\b(?! (?:test|benchmark))", _none, "ratio"),
+    _perf(
+        rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? (?:by a factor of )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS})(?: ?x| times|-fold|(?<=of [\d.]))?(?= ?$|[.,;:)]| compared)",
+        _factor,
+        "ratio",
+    ),
+    _perf(rf"(?:{SUBJECT} {LIKE})?{FASTER} by a factor of {ROUGHLY}(?P<n>{FIGURE}|{WORDS})\b{OF}", _times, "ratio"),
+    _perf(
+        rf"\b(?:cuts?|reduced?s?) the (?:run ?time|time|latency|duration)(?: of {SUBJECT})? (?:in half|by half)",
+        _half,
+        "time",
+    ),
+    _perf(rf"{SUBJECT}? ?(?:now )?takes (?:only )?half as long", _half, "time"),
+    _perf(
+        rf"{SUBJECT}: {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
     # Complexity
     form(
         "complexity",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from councilor.domain.claim import ClaimKind, Verifiability
 from councilor.pipeline.claims.names import Named
 
-__all__ = ["IGNORE", "NUMBERS", "Form", "Reader", "each", "form", "gap", "number", "nothing"]
+__all__ = ["IGNORE", "NUMBERS", "WORDS", "Form", "Reader", "each", "form", "gap", "number", "nothing"]
 
 IGNORE = re.IGNORECASE
 NUMBERS = {
@@ -24,7 +24,14 @@ NUMBERS = {
     for value, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
     )
-} | {"a": "1", "an": "1", "a single": "1", "twenty": "20", "a couple of": "2", "a dozen": "12", "both": "2"}
+} | {"a single": "1", "seventeen": "17", "eighteen": "18", "nineteen": "19", "a dozen": "12", "both": "2"}
+WORDS = (
+    r"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?"
+    r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    r"|nineteen)"
+)
+"""Numbers as words, from two on."""
+TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 
 Reader = Callable[[re.Match[str], Named], Iterator[tuple[str, str]]]
 """What was matched, in which sentence -> subjects with values."""
@@ -96,4 +103,7 @@ def number(word: str | None) -> str:
     if not word:
         return ""
     word = word.strip().casefold()
+    ten, _, one = word.replace(" ", "-").partition("-")
+    if ten in TENS and (not one or len(NUMBERS.get(one, "12")) == 1):
+        return str(TENS[ten] + int(NUMBERS.get(one, "0")))
     return NUMBERS.get(word, word if re.fullmatch(r"\d+(?:\.\d+)?", word) else "")

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 
 from councilor.domain.claim import ClaimKind, Verifiability
-from councilor.pipeline.claims.forms.form import Form, each, form, number
+from councilor.pipeline.claims.forms.form import WORDS, Form, each, form, number
 from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["TEST_FORMS"]
 
 ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
-PASSING = rf"{ADVERB}(?:pass(?:es|ed|ing)?|green|succeed(?:s|ed)?|succeeding)\b"
+PASSING = (
+    rf"{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b"
+)
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |acceptance )"
 COUNT = (
     r"(?:a couple of|a single|a dozen|a few|several|some|many|more|various|\d{1,5}|an?|one|two|three|four|five|six|seven"
@@ -50,11 +52,18 @@ def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Tests that come with something that is added or covered."""
+    if match[0].casefold().startswith("cover") or ADDED.search(match.string[: match.start()]):
+        yield "", ""
+
+
 def _tested(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     names = named.of(match.groupdict().get("s") or "")
     yield (names[0].text if names else ""), ""
 
 
+ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
 IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
 COVERS = (
     rf"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
@@ -64,7 +73,7 @@ TEST_FORMS: tuple[Form, ...] = (
     # Passing
     form(
         "tests_pass",
-        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |two |three |four |five |six |seven |eight |nine |ten )?(?:of the |of our )?(?P<which>new |existing )?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
+        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |{WORDS} )?(?:of the |of our )?(?P<which>new |existing )?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
         _total,
     ),
     form(
@@ -80,7 +89,7 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
+        rf"(?<!of the )(?<!of all )(?<!of )(?<!of our )(?<![\d/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
         _some,
     ),
     form(
@@ -135,6 +144,25 @@ TEST_FORMS: tuple[Form, ...] = (
         _total,
     ),
     form("tests_pass", r"(?:^|\b)tests?: (?:all )?(?:pass(?:ed|ing)?|green|ok)\b"),
+    form(
+        "tests_pass",
+        rf"\bsuite \((?:all |of )?(?P<n>\d{{1,6}}|{WORDS}) tests?\) {PASSING}",
+        _total,
+    ),
+    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6}) tests?\b", _some),
+    form("tests_pass", r"\b(?:pytest|suite|test run|tests)[^;]{0,40}?[ :](?P<n>\d{1,6}) passed\b", _some),
+    form(
+        "tests_pass",
+        rf"(?<![\d/.])(?P<n>\d{{1,6}}|{WORDS}) (?:\w+ )?tests?,? (?:and )?all (?:of them )?{PASSING}",
+        _total,
+    ),
+    form("tests_pass", rf"\bsuite {PASSING} \(?(?:with )?(?:all )?(?P<n>\d{{1,6}}|{WORDS}) tests\b", _total),
+    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) passing tests\b", _some),
+    form(
+        "tests_pass",
+        r"(?<=\btest)s?\b[^;]{0,40}[,;] ?none (?:of (?:them|the tests) )?(?:of which )?fail(?:s|ed)?\b",
+        negative=True,
+    ),
     # One test
     form("test_passes", rf"(?P<s>{listed('TF')})(?: test| tests)? {PASSING}", each()),
     form(
@@ -177,8 +205,23 @@ TEST_FORMS: tuple[Form, ...] = (
         rf"(?:^|\bwith |\bplus |\band |: )(?P<n>\d{{1,4}}|one|two|three|four|five|six|seven|eight|nine|ten) (?:new|additional|more|extra|further) (?:[\w-]+ ){{0,2}}?{TESTS}\b",
         _added,
     ),
+    form(
+        "tests_added",
+        r"\b(?:cover(?:s|ed)? (?:it|them|this|that)|with|(?:along|together) with|plus|and|including) (?:an? |the |its |their |two |some )"
+        r"?(?:new |corresponding |matching |accompanying |own |unit |regression ){0,2}(?P<n>)tests?(?= ?$|[.,;:)])",
+        _with,
+    ),
     form("tests_added", r"\badd(?:s|ed)? (?:full |complete |extra )?test coverage for\b"),
+    form("tests_added", rf"(?:^|\b)(?:new tests?|tests? added|added tests?): (?P<s>{listed('TS')})", _added),
     # The fix is tested
+    form(
+        "fix_tested",
+        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
+        each(),
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+        negative=True,
+    ),
     form(
         "fix_tested",
         rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:also |indeed )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
@@ -203,7 +246,7 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "fix_tested",
-        rf"\brevert(?:ing|ed)\b[^;]{{0,60}}\b(?:makes|causes|lets|breaks) (?:the )?(?:test )?(?:(?P<s>{token('TS')})|(?:new |regression )*tests?)(?: to)?(?: test)? ?(?:fail)?",
+        rf"\b(?:revert|stash|undo|remov|tak|dropp|disabl|comment)ing\b[^;]{{0,60}}\b(?:makes|causes|lets|breaks) (?:the )?(?:test )?(?:(?P<s>{token('TS')})|(?:new |regression )*tests?)(?: to)?(?: test)? ?(?:fail)?",
         _tested,
         kind=ClaimKind.PROCEDURAL,
         bears=TOLD,
@@ -226,6 +269,14 @@ TEST_FORMS: tuple[Form, ...] = (
     form(
         "fix_tested",
         rf"^(?:now |then |also |all )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+        negative=True,
+    ),
+    form(
+        "fix_tested",
+        rf"\b(?:if|when|once) (?:I|you|we|one) (?:revert|undo|stash|remove|take out|take back)s? (?:the |my |this )?(?:fix|change|patch|commit),? (?:the )?(?:test )?(?P<s>{token('TS')}|(?:new )?tests?) {FAILS}",
+        _tested,
         kind=ClaimKind.PROCEDURAL,
         bears=TOLD,
         negative=True,
