@@ -3,7 +3,7 @@
 Rules (what is turned into one form):
 - `not a == b` and `a != b`, `not (a and b)` and `not a or not b`, `not not a` in a condition and `a`;
 - `a > b` and `b < a`, `a >= b` and `b <= a`, the sides of `==` and `!=`;
-- `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`: as for whole numbers;
+- `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`, `a + 1 <= b` and `a < b`: as for whole numbers;
 - `len(a) > 0`, `len(a) >= 1` and `len(a) != 0`; `a[0:]` and `a[:]`; `a - -1` and `a + 1`;
 - what an exception says: only its type counts;
 - assignments that follow each other, in any order, where none names what another one sets; what calls do besides giving
@@ -76,11 +76,22 @@ class _Normal(ast.NodeTransformer):
             left, op, right = right, MIRRORED[type(op)](), left
         if isinstance(op, ast.LtE):
             left, op, right = _strict(left, right)
+        if isinstance(op, ast.Lt):
+            left, right = self._shifted(left, right)
         if isinstance(op, ast.Lt) and _number(left) == 0 and _is_length(right):
             left, op, right = right, ast.NotEq(), ast.Constant(value=0)
         if isinstance(op, ast.Eq | ast.NotEq) and ast.dump(left) > ast.dump(right):
             left, right = right, left
         return ast.Compare(left=left, ops=[op], comparators=[right])
+
+    def _shifted(self, left: ast.expr, right: ast.expr) -> tuple[ast.expr, ast.expr]:
+        """Two sides of which the left one ends in no number."""
+        match left:
+            case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=int(value))):
+                if (number := _number(right)) is not None:
+                    return inner, ast.Constant(value=number - value)
+                return inner, self.visit_BinOp(ast.BinOp(left=right, op=ast.Add(), right=ast.Constant(value=-value)))
+        return left, right
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)

@@ -5,6 +5,7 @@ Rules:
 - A mutant is tried on the tests that execute its lines; a piece on those that execute the functions around the change,
   for what a piece removes has no lines.
 - What runs while a file is imported makes every trial load the file anew; of such mutants `MOST_IMPORTED` are tried.
+- A survivor that means the same as the candidate, as far as both texts tell, is no mutant.
 - Each phase ends when its time is over; what is left then is not among the results.
 """
 
@@ -70,9 +71,10 @@ async def try_mutants(
             imported += 1
             if imported > MOST_IMPORTED:
                 continue
-        files = {source.path: source.new.encoded(mutant.apply(source.new.text))}
+        text = mutant.apply(source.new.text)
+        files = {source.path: source.new.encoded(text)}
         tried, by_own = await _ask_both(base, own, files, partial(_reaching, source, mutant), seen)
-        if tried is not None:
+        if tried is not None and (tried.fate is not Fate.SURVIVED or not source.means_the_same(text)):
             found.append(as_trial(mutant, function_at(source.new, mutant.line), tried, by_own=by_own))
     return tuple(found)
 
