@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from councilor.domain.analysis import AnalysisKind, AnalysisPair
+from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun
 from councilor.domain.report import Report
 from councilor.domain.strength import Strength
+from councilor.domain.timing import Timing
 
 __all__ = [
     "RUN_KINDS",
@@ -40,6 +41,10 @@ class EvidenceKind(StrEnum):
     """The working spec's `test_command` on the candidate with the base's tests."""
     LINT_BASE = "lint_base"
     LINT_CANDIDATE = "lint_candidate"
+    TIMING = "timing"
+    """The same test or command timed on base and candidate in turns, for a claim about speed."""
+    WHOLE = "whole"
+    """An analyser on all of the candidate's files, for a claim about all of them."""
     TYPES_BASE = "types_base"
     TYPES_CANDIDATE = "types_candidate"
     SECURITY_BASE = "security_base"
@@ -272,6 +277,10 @@ class EvidenceBundle:
     """How strong the tests are at the changed lines."""
     analyses: Mapping[str, AnalysisPair] = field(default_factory=dict)
     """`AnalysisKind` -> what its tools found in the base and in the candidate."""
+    timings: tuple[Timing, ...] = ()
+    """What was timed because the report speaks of its speed."""
+    whole: Mapping[str, AnalysisRun] = field(default_factory=dict)
+    """`AnalysisKind` -> what its tools found in the candidate's whole tree, because the report speaks of all of it."""
 
     def analysis(self, kind: AnalysisKind) -> AnalysisPair:
         """What the tools of one kind found; an empty pair when none was run."""

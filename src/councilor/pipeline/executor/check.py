@@ -14,6 +14,7 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind
 from councilor.domain.task import TaskState
+from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import Baseline, EvidenceCollector
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
@@ -86,6 +87,8 @@ async def examine(
     async with context.narrator.heartbeats():
         collector = await collector_of(context, patch, suffix=str(iteration), remaining_s=remaining_s)
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
+        report = (await context.read(made.report)).decode("utf-8", "replace")
+        bundle = await measure_claims(collector, candidate, context.spec, report, bundle)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         f"evidence/{iteration}",

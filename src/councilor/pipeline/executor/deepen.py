@@ -21,15 +21,19 @@ from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.strength import measure_strength
 
-__all__ = ["deepen", "deepened"]
+__all__ = ["Addition", "deepen", "deepened"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Addition:
+class Addition:
     """What was added to a candidate's evidence."""
 
     evidence: tuple[Evidence, ...]
     strength: Strength | None
+
+    def on(self, bundle: EvidenceBundle) -> EvidenceBundle:
+        """The evidence with what was added."""
+        return replace(bundle, evidence=(*bundle.evidence, *self.evidence), strength=self.strength)
 
 
 async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id: str, remaining_s: float) -> JsonValue:
@@ -45,7 +49,7 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
     artifact = await context.ledger.record(
         ArtifactKind.COVERAGE,
         f"strength/{iteration}",
-        as_json(_Addition(evidence=more.evidence[len(bundle.evidence) :], strength=more.strength)),
+        as_json(Addition(evidence=more.evidence[len(bundle.evidence) :], strength=more.strength)),
         tree=made.tree,
         parent=before,
         inputs=[(before, "evidence")],
@@ -58,5 +62,4 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
 
 async def deepened(context: RunContext, bundle: EvidenceBundle, added_id: str) -> EvidenceBundle:
     """A candidate's evidence with what `deepen` added."""
-    added = decode(_Addition, json.loads(await context.read(added_id)))
-    return replace(bundle, evidence=(*bundle.evidence, *added.evidence), strength=added.strength)
+    return decode(Addition, json.loads(await context.read(added_id))).on(bundle)
