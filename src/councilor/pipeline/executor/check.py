@@ -20,6 +20,7 @@ from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
+from councilor.pipeline.questions import measure_answers
 from councilor.ports.worker import Progress
 
 __all__ = ["as_json", "collector_of", "examine", "gate_input", "inspect", "load_bundle"]
@@ -86,6 +87,7 @@ async def examine(
     async with context.narrator.heartbeats():
         collector = await collector_of(context, patch, suffix=str(iteration), remaining_s=remaining_s)
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
+        bundle = await measure_answers(collector, candidate, bundle, context.task.answers)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         f"evidence/{iteration}",
@@ -142,6 +144,7 @@ async def collector_of(
         keep_log=keep_log,
         on_record=_Counter(context=context, phase="testing"),
         servers=parts.servers,
+        tester=parts.tester,
     )
 
 
