@@ -27,7 +27,7 @@ __all__ = ["Alternative", "Answer", "AnswerKind", "Answered", "Question", "choos
 WEIGHT = {"rival": 3.0, "piece": 2.0, "mutant": 1.0, BASE: 0.5}
 MOST = 3
 LONGEST_ANSWER = 2000
-LONGEST_SHOWN = 200
+LONGEST_SHOWN = 80
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -143,7 +143,9 @@ def parse_answer(text: str, *, by: str, verified: bool = False) -> Answer:
     if said.startswith("raises:"):
         name = said.removeprefix("raises:").strip()
         if not NAME.fullmatch(name):
-            raise InputError(f"{quoted(name)} is no name of an exception.", field="expect", hint="As in raises:ValueError")
+            raise InputError(
+                f"{quoted(name)} is no name of an exception.", field="expect", hint="As in raises:ValueError"
+            )
         return Answer(kind=AnswerKind.RAISES, value=name, by=by, verified=verified)
     try:
         if len(said) > LONGEST_ANSWER:

@@ -105,6 +105,7 @@ class Case:
             "coverage": self.measured(K.COVERAGE) and self._meets("coverage_changed_lines", "COVER-1"),
             "mutation": self.measured(K.MUTATION) and self._meets("mutation_changed_lines", "MUTANT-1"),
             "lint": self.measured(K.LINT_CANDIDATE) and self.holds("lint"),
+            "answers": self.measured(K.ANSWERS) and self.status("answers") is GateStatus.PASSED,
         }
         return frozenset(name for name, there in present.items() if there)
 

@@ -22,6 +22,7 @@ from councilor.pipeline.gates.forbidden import forbidden_paths
 from councilor.pipeline.gates.input import GateInput, broken
 from councilor.pipeline.gates.integrity import evidence_integrity
 from councilor.pipeline.gates.lint import lint
+from councilor.pipeline.gates.questions import answers, differential
 from councilor.pipeline.gates.strength import coverage_changed_lines, mutation_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
 from councilor.pipeline.gates.weakening import test_weakening
@@ -62,11 +63,13 @@ GATES: tuple[Gate, ...] = (
     Gate(name="evidence_integrity", check=evidence_integrity, stages=_STATIC | _MEASURED),
     Gate(name="base_tests", check=base_tests, stages=_MEASURED),
     Gate(name="acceptance", check=acceptance, stages=_MEASURED),
+    Gate(name="answers", check=answers, stages=_MEASURED),
     Gate(name="revert_check", check=revert_check, stages=_MEASURED),
     Gate(name="test_weakening", check=test_weakening, stages=_STATIC | _MEASURED),
     Gate(name="lint", check=lint, stages=_MEASURED),
     Gate(name="coverage_changed_lines", check=coverage_changed_lines, stages=_MEASURED),
     Gate(name="mutation_changed_lines", check=mutation_changed_lines, stages=_MEASURED),
+    Gate(name="differential", check=differential, stages=_MEASURED),
 )
 """Every gate in the order of its results."""
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from councilor.pipeline.questions.answering import measure_answers
 from councilor.pipeline.questions.differing import measure_differences
-from councilor.pipeline.questions.rejudging import draft_rejudgement
+from councilor.pipeline.questions.rejudging import QUESTIONS, draft_rejudgement, find_question, stored_questions
 from councilor.pipeline.questions.settling import settle_strength
 
-__all__ = ["draft_rejudgement", "measure_answers", "measure_differences", "settle_strength"]
+__all__ = [
+    "QUESTIONS",
+    "draft_rejudgement",
+    "find_question",
+    "measure_answers",
+    "measure_differences",
+    "settle_strength",
+    "stored_questions",
+]

@@ -27,9 +27,7 @@ AnswerTests = dict[str, str]
 def answer_tests(answered: Sequence[Answered], bundle: EvidenceBundle, describer: str) -> AnswerTests:
     """The tests of some answers."""
     known = [record.nodeid for record in bundle.base.records]
-    return {
-        answer_path(number, known): answer_test(each, describer) for number, each in enumerate(answered, 1)
-    }
+    return {answer_path(number, known): answer_test(each, describer) for number, each in enumerate(answered, 1)}
 
 
 async def measure_answers(
@@ -51,7 +49,10 @@ async def measure_answers(
 
     measured, evidence = await meter.tests(EvidenceKind.ANSWERS, trees, request, run)
     return replace(
-        bundle, evidence=(*bundle.evidence, evidence), answers=measured, answered=tuple(zip(tests, answered, strict=True))
+        bundle,
+        evidence=(*bundle.evidence, evidence),
+        answers=measured,
+        answered=tuple(zip(tests, answered, strict=True)),
     )
 
 

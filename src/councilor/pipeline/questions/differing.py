@@ -220,5 +220,3 @@ def _entry(source: Source, line: int) -> str:
         if isinstance(scope, FunctionNode):
             return ".".join(names)
     return ""
-
-

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from councilor.domain.change import Candidate
+from councilor.domain.difference import BASE
 from councilor.domain.evidence import EvidenceBundle
-from councilor.domain.question import BASE
 from councilor.domain.strength import Fate, MutantTrial
 from councilor.pipeline.measurement import Meter
 from councilor.pipeline.questions.answering import added_file, answer_tests

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from councilor.domain.change import Candidate, ChangeKind, FileChange
-from councilor.domain.piece import Piece, changed_lines, pieces_of
 from councilor.domain.mutation import Source
 from councilor.domain.mutation.source import FunctionNode
+from councilor.domain.piece import Piece, changed_lines, pieces_of
 from councilor.errors import InputError
 
 __all__ = ["ChangedSource", "changed_sources", "function_at", "new_test_modules"]
