@@ -2,7 +2,8 @@
 
 Rules:
 - The best question tells the candidate from the most weight of alternatives: rivals (other edits of the base) count
-  more than the candidate without a piece, that more than mutants of it, and the base itself least. Of equals the one that reads best; never by chance.
+  more than the candidate without a piece, that more than mutants of it, and the base itself least. Of equals the one
+  that reads best; never by chance.
 - A call on which only the wording of an exception differs counts for less.
 - An answer is `candidate`, `alternative`, a Python literal, or `raises:NAME`. A literal is parsed, never evaluated.
 - Outcomes and calls come from code that may be hostile: they are shown on one line, cut, with what cannot be printed

@@ -81,7 +81,7 @@ class Task:
     follows: str | None = None
     """The task whose candidate is judged again, now that a question is answered."""
     patch: str | None = None
-    """Artifact id of the difference that makes `candidate_tree` of the base, where a task's own candidate is judged again."""
+    """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
 
     @property
     def branch(self) -> str:

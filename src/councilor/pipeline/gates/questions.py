@@ -49,7 +49,8 @@ def _broken_answer(run: TestRun, path: str, answered: Answered) -> Iterator[Viol
             "ANSWER-3", Severity.HIGH, message, "Make the function give the same each time.", path=question.path
         )
     elif outcome is not Outcome.PASSED:
-        message = f"{call} must be {wanted}, as {answered.answer.by} answered, and the candidate's is {_said(question.candidate)}"
+        ours = _said(question.candidate)
+        message = f"{call} must be {wanted}, as {answered.answer.by} answered, and the candidate's is {ours}"
         remedy = f"Make {call} come to {wanted}."
         yield broken("ANSWER-1", Severity.CRITICAL, message, remedy, path=question.path)
 

@@ -1,8 +1,8 @@
 """What a call came to, as one text that is the same for equal values: what two versions of a program are compared by.
 
 Rules:
-- Plain values are written as Python literals; members of sets and keys of dictionaries in a fixed order, floats by their
-  repr. Iterators are run for at most `ITEMS` items.
+- Plain values are written as Python literals; members of sets and keys of dictionaries in a fixed order, floats by
+  their repr. Iterators are run for at most `ITEMS` items.
 - An object is written by its own repr where it has one, with addresses taken out, else by its class and attributes.
 - A text is cut at `LONGEST` characters and then ends with a hash of the whole, so that cut texts still tell apart.
 

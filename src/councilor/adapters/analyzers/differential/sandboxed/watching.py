@@ -1,8 +1,8 @@
 """Which calls of a file's functions happen while tests run, written down as scenarios.
 
 Rules:
-- Watched are the functions and methods of the changed files. A call from outside such a file is an entry; it counts when
-  it reaches one of the targets. A direct call of a target counts, too.
+- Watched are the functions and methods of the changed files. A call from outside such a file is an entry; it counts
+  when it reaches one of the targets. A direct call of a target counts, too.
 - Arguments are written at the moment of the call, before the code can change them.
 - Making an object, and the entries on it that follow, are kept as lines that make it again: the first `MOST_STEPS`.
 - At most `MOST_KEPT` different calls of one function, and `MOST_TRIED` attempts to write one.
@@ -143,10 +143,10 @@ class Watch:
             self._keep(place, written.scenario, written.subject, result)
         plain = isinstance(result, (type, str, bytes, int, float, tuple, list, dict, set, frozenset, type(None)))
         exact = type(result).__module__ in ("builtins", "types", "functools", "itertools")
-        if not self._stack and not exact and (not plain or type(result).__module__ != "builtins"):
-            if id(result) not in self._objects or self._objects[id(result)][0] is not result:
-                with suppress(Inexpressible):
-                    self.made(result, written.call, written.writer)
+        own = not exact and (not plain or type(result).__module__ != "builtins")
+        if not self._stack and own and self.known(result) is None:
+            with suppress(Inexpressible):
+                self.made(result, written.call, written.writer)
 
     def _keep(self, place: Place, scenario: Scenario, receiver: str, result: Any) -> None:
         if result is None and receiver and scenario.call != receiver:
@@ -351,7 +351,7 @@ class _Call:
         if len(lines) > MOST_LINES:
             raise Inexpressible("too many lines")
         setup, final = [line.text for line in lines], call
-        if (any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call)) or call.startswith(("del ", "setattr(")):
+        if _is_statement(call) or call.startswith("setattr("):
             setup, final = [*setup, call], receiver
         imports = set(self._writer.imports)
         _refuse_collisions(imports)
