@@ -23,6 +23,7 @@ from planting.source import SourceFile
 from acceptance.attacks import HOLES_APART, HOLES_INSIDE, LIES, OVERSCOPE, UNSTEADY
 from acceptance.cases import Arm, Base, Case, Kind, Shape, apply_all
 from acceptance.functions import places
+from acceptance.lies import Facts, is_false
 from acceptance.tampers import tampered
 from acceptance.texts import patched, planted, visible_files
 
