@@ -3,7 +3,7 @@
 What is measured:
 - One process with the service open, as `councilor run` has it: the embedded database (durable: fsync on), the durable
   engine, the real sandbox. Each task goes from `submit` to its commit; its environment was built before.
-- Own time = wall time - time inside `worker.run` - time inside `runner.run`, `runner.command` and `linter.lint`.
+- Own time = wall time - time inside `worker.run` - time inside `runner.run`, `runner.command` and `Analyzer.analyze`.
   Everything else is ours and counts: git, exports and drift checks, events, artifacts and signatures, gates, claims,
   council, engine, finding the environment again.
 - The table divides own time by the port it was spent in (inner calls are taken out of outer ones); `the rest` is our
@@ -42,7 +42,7 @@ from councilor.ports.worker import Progress, Workspace
 from councilor.settings import load_settings
 
 TASKS, QUICK_TASKS, WARM_UP = 100, 15, 2
-NOT_OURS = frozenset({"worker", "tests", "lint"})
+NOT_OURS = frozenset({"worker", "tests", "analysers"})
 AIM_MS = 400.0
 
 FILES = {
@@ -147,7 +147,7 @@ def timed_parts(parts: Parts, watch: Stopwatch) -> Parts:
         environments=Timed(parts.environments, watch, "environment"),
         sandbox=Timed(parts.sandbox, watch, "sandbox probe"),
         runner=Timed(parts.runner, watch, "tests"),
-        linter=Timed(parts.linter, watch, "lint"),
+        analyzers=[Timed(analyzer, watch, "analysers") for analyzer in parts.analyzers],
         workers={"editor": Timed(Editor(), watch, "worker")},
         events=Timed(parts.events, watch, "events"),
         ledger=replace(parts.ledger, storage=Timed(parts.ledger.storage, watch, "artifacts")),

@@ -25,6 +25,7 @@ __all__ = [
     "SandboxError",
     "ShortageError",
     "UnavailableError",
+    "UnusableAnswerError",
 ]
 
 
@@ -117,6 +118,12 @@ class DeadlineError(UnavailableError):
     def __init__(self, message: str | None = None, *, backend: str, deadline_s: float, hint: str | None = None) -> None:
         super().__init__(message, backend=backend, hint=hint)
         self.deadline_s = deadline_s
+
+
+class UnusableAnswerError(UnavailableError):
+    """A backend answered, but not what it was asked for."""
+
+    default_hint = "Look at what it answers; for a model, see docs/howto/model-judges.md."
 
 
 class SandboxError(UnavailableError):

@@ -86,7 +86,7 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit list show diff apply verify override clean report notify doctor demo gates spec env "
-        "artifacts provenance db config"
+        "artifacts provenance db config verdict"
     )
     names = {command[0] for command in commands() if command}
     assert " ".join(sorted(names)) == " ".join(sorted(promised.split(" ")))

@@ -65,7 +65,7 @@ async def open_collector(folder, shared_environment, files):
                 repository=opened,
                 environment=await parts.environments.prepare(opened, tree),
                 runner=parts.runner,
-                linter=parts.linter,
+                analyzers=parts.analyzers,
                 sandbox="bubblewrap",
                 scratch=folder,
                 limits=limits(3),

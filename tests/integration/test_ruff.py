@@ -11,7 +11,8 @@ from analysis import make_environment, write
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.sandbox.bubblewrap import Bubblewrap
 from councilor.adapters.system import SystemClock
-from councilor.domain.evidence import LintRun
+from councilor.domain.analysis import AnalysisRun
+from councilor.ports.analyzer import AnalysisRequest
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import NoMetrics
 
@@ -31,8 +32,13 @@ def ruff(tmp_path: Path) -> Ruff:
     return Ruff(sandbox=Bubblewrap(scratch=scratch, metrics=NoMetrics(), clock=clock), clock=clock, scratch=scratch)
 
 
-async def lint(ruff: Ruff, environment: Environment, folder: Path, *paths: str) -> LintRun:
-    return await ruff.lint(folder, environment, paths, timeout_s=30.0)
+async def lint(ruff: Ruff, environment: Environment, folder: Path, *paths: str) -> AnalysisRun:
+    request = AnalysisRequest(
+        base=folder, candidate=folder, base_paths=(), candidate_paths=paths, environment=environment, timeout_s=60.0
+    )
+    run = (await ruff.analyze(request)).candidate
+    assert run is not None
+    return run
 
 
 async def test_findings_carry_path_line_and_rule(ruff: Ruff, environment: Environment, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 
 from councilor import __version__
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.environment import VirtualEnvironments
@@ -191,7 +192,11 @@ class Trip:
         return decode(Verdict, yaml.safe_load(await self.storage.read(self.outcome.verdict_artifact)))
 
     async def case(self, iteration: int = 1) -> Case:
-        return decode(Case, yaml.safe_load(await self.artifact(f"case/{iteration}")))
+        return await self.case_of(str(iteration))
+
+    async def case_of(self, name: str) -> Case:
+        """The case of one deliberation: `1`, or `1.2` for the second of an iteration."""
+        return decode(Case, yaml.safe_load(await self.artifact(f"case/{name}")))
 
     def of(self, *types: EventType) -> list[Event]:
         return [event for event in self.events if event.type in types]
@@ -254,8 +259,13 @@ async def open_journey(
     events: EventStream | None = None,
     storage: ArtifactStorage | None = None,
     metrics: MetricsBackend | None = None,
+    strength_s: float = 0.0,
 ) -> AsyncIterator[Journey]:
-    """A pipeline with a worker that performs `acts`, its files below `folder`."""
+    """A pipeline with a worker that performs `acts`, its files below `folder`.
+
+    Args:
+        strength_s: seconds to see how strong the tests are; 0: that is left out, for it takes a second.
+    """
     clock, metrics = SystemClock(), metrics or NoMetrics()
     ids, randomness = SystemIds(clock=clock), SystemRandomness()
     keys = KeyFolder(folder / "keys")
@@ -277,7 +287,7 @@ async def open_journey(
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
-        linter=Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),
+        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),),
         workers={"hand": Hand(acts=list(acts or (repair,)))},
         events=events or MemoryEventStream(),
         ledger=Ledger(
@@ -295,7 +305,8 @@ async def open_journey(
         ids=ids,
         metrics=metrics,
         runs_dir=folder / "runs",
-        limits=limits,
+        limits=lambda tier: replace(limits(tier), strength_s=strength_s),
         sla_s=5.0,
+        servers=PytestServers(sandbox=sandbox, clock=clock) if strength_s else None,
     )
     yield Journey(parts=parts, engine=engine or MemoryEngine(), keys=keys)

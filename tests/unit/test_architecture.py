@@ -225,6 +225,7 @@ OWN_LIMITS = {
     "ProjectsRunner": "hands on to the runner inside it only",
     "Placing": "a value",
     "PytestRunner": "runs sandboxed jobs only",
+    "OpenAIChat": "each question's timeout_s, for all tries together",
     "ExportFolder": "reads files of one folder",
     "PresentedKeys": "computes",
     "PytestServers": "runs sandboxed jobs only, and limits every trial",

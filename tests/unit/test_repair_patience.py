@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.candidates import Base
 from councilor.adapters.workers.repair.glance import glanced_files, patience_s, wanted_failures
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.search import Search
@@ -17,6 +17,7 @@ from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import TestRun
 from councilor.domain.localization import Suspicion
 from councilor.domain.mutation import Source, mutants
+from councilor.domain.mutation.fix import Fix
 
 TEXT = "def f(a):\n    return a\n"
 SOURCE = Source(path="a.py", text=TEXT)

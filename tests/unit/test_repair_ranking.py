@@ -6,13 +6,13 @@ from itertools import islice, pairwise
 
 import pytest
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.pairs import joined, pairs
-from councilor.adapters.workers.repair.ranking import PRIORS, ranked_fixes
 from councilor.domain.failure import Failure
 from councilor.domain.localization import Suspicion
 from councilor.domain.mutation import OPERATORS, Source, mutants
 from councilor.domain.mutation.checking import Checker
+from councilor.domain.mutation.fix import Fix
+from councilor.domain.mutation.ranking import PRIORS, ranked_fixes
 
 TEXT = """\
 class A:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled
 from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import TestRun
 from councilor.domain.localization import Suspicion
 from councilor.domain.mutation import Mutant, Source, mutants
+from councilor.domain.mutation.fix import Fix
 
 TEXT = "def f(a):\n    if not a > 1:\n        return 0\n    return a < 9\n"
 SOURCE = Source(path="a.py", text=TEXT)

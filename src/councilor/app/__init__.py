@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from councilor.app.audit import audit_export
+from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
@@ -36,6 +36,7 @@ __all__ = [
     "find_usable_git",
     "migrate_database",
     "notifiers",
+    "open_export",
     "open_keys",
     "open_repositories",
     "open_service",

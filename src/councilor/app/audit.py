@@ -17,12 +17,21 @@ from councilor.errors import BrokenChainError, InputError
 from councilor.pipeline.ledger import Verification, verify_record
 from councilor.settings import Settings
 
-__all__ = ["audit_export"]
+__all__ = ["audit_export", "open_export"]
 
 LARGEST_PEM_BYTES = 4096
 
 Trust = Literal["given", "this machine", "export"]
 """Where the trusted keys came from."""
+
+
+def open_export(folder: Path) -> ExportFolder:
+    """An exported record, unverified.
+
+    Raises:
+        InputError: the folder is no export.
+    """
+    return ExportFolder(folder)
 
 
 async def audit_export(

@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
+from councilor.app.judges import model_judges
 from councilor.app.notices import notifiers
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
@@ -63,7 +63,8 @@ async def open_service(
             environments=tools.environments,
             sandbox=tools.sandbox,
             runner=tools.runner,
-            linter=tools.linter,
+            servers=tools.servers,
+            analyzers=tools.analyzers,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
             ledger=ledger,
@@ -73,6 +74,9 @@ async def open_service(
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             sla_s=settings.council.sla_s,
+            models=model_judges(settings, clock=tools.clock, randomness=tools.randomness),
+            debate_rounds=settings.council.debate_rounds,
+            author_models={name: worker.model for name, worker in settings.workers.items() if worker.model},
             notifiers=notifiers(settings),
             notify_on=settings.notify.reasons,
         )
@@ -86,8 +90,7 @@ async def open_service(
 
 def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "repair":
-        servers = PytestServers(sandbox=tools.sandbox, clock=tools.clock)
-        return RepairWorker(runner=tools.runner, servers=servers, clock=tools.clock, profile=profile)
+        return RepairWorker(runner=tools.runner, servers=tools.servers, clock=tools.clock, profile=profile)
     return CommandWorker(
         profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
+from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
@@ -24,6 +25,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
+from councilor.ports.analyzer import Analyzer
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.metrics import MetricsBackend, NoMetrics
@@ -55,7 +57,8 @@ class Tools:
     environments: Environments
     sandbox: Sandbox
     runner: ProjectsRunner
-    linter: Ruff
+    servers: PytestServers
+    analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
     def hold(self, root: Path, *, wait: bool) -> AbstractAsyncContextManager[None]:
@@ -75,6 +78,7 @@ class Tools:
             canaries=chosen.canaries,
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
+            strength_s=chosen.strength_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -90,7 +94,7 @@ class Tools:
                 repository=repository,
                 environment=await self.environments.prepare(repository, task.base_tree, install=spec.install),
                 runner=self.runner,
-                linter=self.linter,
+                analyzers=self.analyzers,
                 sandbox=(await self.sandbox.probe()).level.name,
                 scratch=folder.scratch,
                 limits=self.limits(task.tier),
@@ -98,6 +102,7 @@ class Tools:
                 ids=self.ids,
                 metrics=self.metrics,
                 keep_log=keep_log,
+                servers=self.servers,
             )
 
         return Inspector(
@@ -144,7 +149,8 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
-        linter=Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
+        servers=PytestServers(sandbox=sandbox, clock=clock),
+        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
         lock=repository_lock(settings),
     )
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from councilor.domain.analysis import AnalysisKind, AnalysisPair
+from councilor.domain.strength import Strength
+
 __all__ = [
+    "RUN_KINDS",
     "Breach",
     "Evidence",
     "EvidenceBundle",
     "EvidenceKind",
     "Gap",
-    "LintFinding",
-    "LintRun",
     "Outcome",
     "Shortfall",
     "TestRecord",
@@ -37,6 +39,35 @@ class EvidenceKind(StrEnum):
     """The working spec's `test_command` on the candidate with the base's tests."""
     LINT_BASE = "lint_base"
     LINT_CANDIDATE = "lint_candidate"
+    TYPES_BASE = "types_base"
+    TYPES_CANDIDATE = "types_candidate"
+    SECURITY_BASE = "security_base"
+    SECURITY_CANDIDATE = "security_candidate"
+    SECRETS_BASE = "secrets_base"
+    SECRETS_CANDIDATE = "secrets_candidate"
+    API_BASE = "api_base"
+    API_CANDIDATE = "api_candidate"
+    IMPORTS_BASE = "imports_base"
+    IMPORTS_CANDIDATE = "imports_candidate"
+    COVERAGE = "coverage"
+    """What tests execute of the changed lines, on the candidate's source with the base's tests."""
+    MUTATION = "mutation"
+    """What tests notice of small edits there."""
+
+    @classmethod
+    def of_analysis(cls, kind: AnalysisKind) -> tuple[EvidenceKind, EvidenceKind]:
+        """An analysis of the base and of the candidate."""
+        return cls(f"{kind.value}_base"), cls(f"{kind.value}_candidate")
+
+
+RUN_KINDS = (
+    EvidenceKind.TESTS_BASE,
+    EvidenceKind.TESTS_CANDIDATE,
+    EvidenceKind.NEW_TESTS_CANDIDATE,
+    EvidenceKind.NEW_TESTS_BASE,
+    EvidenceKind.ACCEPTANCE,
+)
+"""Those that run tests or commands; the others are what tools found in the code."""
 
 
 class Outcome(StrEnum):
@@ -183,29 +214,6 @@ class Gap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LintFinding:
-    """One finding of a linter."""
-
-    path: str
-    line: int
-    rule: str
-    """The tool's own code, such as `F401`."""
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LintRun:
-    """What a linter found."""
-
-    findings: tuple[LintFinding, ...]
-    exit_code: int | None = None
-    log: bytes = b""
-    duration_s: float = 0.0
-    error: str = ""
-    """Why nothing could be measured (then there are no findings); empty for a run that can be used."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
     """The record of one measurement; its log and details are artifacts."""
 
@@ -254,8 +262,14 @@ class EvidenceBundle:
     """What of the suite was not compared; None when it was compared whole."""
     uncompiled: tuple[str, ...] = ()
     """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
-    lint_base: LintRun | None = None
-    lint_candidate: LintRun | None = None
+    strength: Strength | None = None
+    """How strong the tests are at the changed lines."""
+    analyses: Mapping[str, AnalysisPair] = field(default_factory=dict)
+    """`AnalysisKind` -> what its tools found in the base and in the candidate."""
+
+    def analysis(self, kind: AnalysisKind) -> AnalysisPair:
+        """What the tools of one kind found; an empty pair when none was run."""
+        return self.analyses.get(kind.value, AnalysisPair())
 
     def of(self, *kinds: EvidenceKind) -> tuple[str, ...]:
         """The ids of the evidence of these kinds."""

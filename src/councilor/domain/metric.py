@@ -24,7 +24,7 @@ from types import MappingProxyType
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.claim import ClaimStatus
 from councilor.domain.event import EventType
-from councilor.domain.evidence import Breach, EvidenceKind, Outcome
+from councilor.domain.evidence import RUN_KINDS, Breach, Outcome
 from councilor.domain.gate import GateStatus
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Choice, Decision, Judge
@@ -178,7 +178,7 @@ _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
-_GATE = _open("gate", 12)
+_GATE = _open("gate", 14)
 _SANDBOX = _open("sandbox", 4)
 _OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
@@ -199,8 +199,8 @@ _ENTRIES = (
     ),
     _seconds(
         "v3.evidence.seconds",
-        "Time of one measurement of a tree.",
-        _closed("kind", EvidenceKind),
+        "Time of one run on a tree: tests, or a criterion's command.",
+        _closed("kind", RUN_KINDS),
         buckets=(0.1, 1.0, 10.0, 60.0, 300.0, 1800.0),
     ),
     _count("v3.evidence.tests", "Test records of believable and void runs.", _closed("outcome", Outcome)),

@@ -28,9 +28,9 @@ class TierRules:
     flaky_tests: int
     """How many tests may be known-flaky."""
     branch_coverage: float
-    """Share of the changed lines' branches, 0 to 1; not measured yet."""
+    """Share of the changed lines and of their branches that tests execute, 0 to 1."""
     mutation_score: float
-    """Share of the changed lines' mutants killed, 0 to 1; not measured yet."""
+    """Share of the changed lines' mutants that tests kill, 0 to 1."""
     further_evidence: int
     """Independent kinds of evidence needed beyond the base's tests."""
     special_evidence: tuple[str, ...]

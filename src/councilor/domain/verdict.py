@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from councilor.domain.challenge import Challenge
 from councilor.domain.gate import GateResult, Violation
 
 __all__ = ["Choice", "Decision", "Judge", "Verdict", "Vote"]
@@ -49,6 +50,15 @@ class Vote:
     violations: tuple[Violation, ...] = ()
     evidence_ids: tuple[str, ...] = ()
     latency_ms: float = 0.0
+    voter: str = ""
+    """Name of the model's profile that voted; empty for the seat's own deterministic judge."""
+    tokens: int = 0
+    """What a model's opinion took, as far as its server tells."""
+
+    @property
+    def who(self) -> str:
+        """Whose vote it is, in words: the seat, and the model's profile where one voted."""
+        return f"{self.judge.value}/{self.voter}" if self.voter else self.judge.value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,3 +98,9 @@ class Verdict:
     """Version of the judges' counts that weighed the votes."""
     durable: bool = True
     """False when artifacts live in memory only; then nothing is published."""
+    challenges: tuple[Challenge, ...] = ()
+    """Tests that judges proposed against the candidate, and what became of them."""
+    deliberations: int = 1
+    """How many times the council met: once more after each challenge that was confirmed."""
+    total_s: float = 0.0
+    """Seconds from complete evidence to this verdict with debate and earlier deliberations."""

@@ -36,6 +36,8 @@ class WorkerProfile:
     model_hosts: tuple[str, ...] = ()
     """`host:port` it may reach through the allow-list proxy; none means no network at all."""
     timeout_s: float = 1800.0
+    model: str | None = None
+    """The model that it works with, where somebody says so; judges of the same family are recused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -119,12 +119,13 @@ async def _read_events(events: EventStream, task_id: str) -> Sequence[Event]:
 
 
 async def _evidence_s(items: Sequence[ExecutionArtifact], artifacts: ArtifactStorage) -> float:
-    measured = []
+    by_iteration: dict[int, float] = {}
     for item in items:
         if item.name.startswith("verdict/"):
             verdict = json.loads(await artifacts.read(item.id))
-            if verdict["evidence_ids"]:
-                measured.append(float(verdict["evidence_s"]))
+            if verdict["evidence_ids"]:  # a second verdict of an iteration counts what the first one did, and more
+                by_iteration[verdict["iteration"]] = float(verdict["evidence_s"])
+    measured = list(by_iteration.values())
     base = next((item for item in items if item.name == "tests/base"), None)
     if not measured or base is None:
         return sum(measured)

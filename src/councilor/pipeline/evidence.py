@@ -5,7 +5,7 @@ Rules:
   tests run apart, on the candidate's source and on the base's (the revert check).
 - A suite that does not fit into its time is run in part (`suite.py`), and what is missing is told.
 - What a verdict rests on is run more than once, and what changed is run again in its place (`steadiness.py`).
-- The linter reads the base's configuration.
+- Analysers read the base's configuration (`analysis.py`).
 
 It does not judge: gates read what it measured.
 """
@@ -18,20 +18,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from councilor.domain.change import Candidate, ChangeKind
-from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, LintRun, Outcome, Shortfall, TestRun
+from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, Shortfall, TestRun
 from councilor.domain.layout import is_native_source
 from councilor.domain.nodeid import bare
 from councilor.domain.spec import Acceptance
+from councilor.pipeline.analysis import analyze
 from councilor.pipeline.measurement import EvidenceLimits, KeepLog, Meter, Trees
 from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.steadiness import confirmed, flips, settled
 from councilor.pipeline.suite import fits, gap_between, in_order, joined
 from councilor.ports.analyzer import TestRequest
 
-__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog"]
+__all__ = ["Baseline", "EvidenceCollector", "EvidenceLimits", "KeepLog", "is_test_module", "named_tests"]
 
 K = EvidenceKind
-LINT_CONFIGURATION = frozenset({"pyproject.toml", "ruff.toml", ".ruff.toml"})
 FIRST_SHARE = 0.5
 """Share of the budget in which the base's tests run in their own order."""
 
@@ -68,7 +68,7 @@ class EvidenceCollector(Meter):
 
         async def run(folder: Path) -> TestRun:
             measured = await self._base_suite(folder, changed, named)
-            return await confirmed(self, folder, measured, _failing(measured, _named(measured, named)))
+            return await confirmed(self, folder, measured, _failing(measured, named_tests(measured, named)))
 
         measured, evidence = await self.tests(K.TESTS_BASE, trees, self.request, run)
         measured, order_dependent = await settled(self, K.TESTS_BASE, trees, measured, (measured,))
@@ -96,7 +96,7 @@ class EvidenceCollector(Meter):
         """Measure everything that the gates need to know about a candidate."""
         protected = await self.repository.composed(candidate.tree, candidate.base_tree, self.runner.owns)
         trees = Trees(tree=candidate.tree, run_tree=protected, base_tree=candidate.base_tree)
-        awaited = _named(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
+        awaited = named_tests(baseline.run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
         base = await self._confirmed_base(baseline, awaited)
         suite = _Suite(collector=self, candidate=candidate, base=base.run, awaited=awaited)
         run, evidence = await self.tests(K.TESTS_CANDIDATE, trees, suite.request, suite.run)
@@ -106,7 +106,8 @@ class EvidenceCollector(Meter):
         shown = any(nodeid in run.passed and nodeid not in base.run.passed for nodeid in awaited)
         new_on_candidate, new_on_base = await self._new_tests(candidate, items, confirm=not shown)
         commands = await self._acceptance_commands(candidate, acceptance, items)
-        lint_base, lint_candidate = await self._lint(candidate, items)
+        analyses, analysed = await analyze(self, candidate)
+        items += analysed
         return EvidenceBundle(
             evidence=tuple(items),
             base=base.run,
@@ -119,8 +120,7 @@ class EvidenceCollector(Meter):
             base_flaky=base.flaky,
             gap=gap_between(base.run, run, reaches=suite.reaches, budget_s=self.limits.suite_s),
             uncompiled=self._uncompiled(candidate),
-            lint_base=lint_base,
-            lint_candidate=lint_candidate,
+            analyses=analyses,
         )
 
     def _uncompiled(self, candidate: Candidate) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class EvidenceCollector(Meter):
         paths = tuple(
             change.path
             for change in candidate.changes
-            if change.kind is not ChangeKind.DELETED and change.path.endswith(".py") and _is_test_module(change.path)
+            if change.kind is not ChangeKind.DELETED and change.path.endswith(".py") and is_test_module(change.path)
         )
         if not paths:
             return None, None
@@ -186,7 +186,7 @@ class EvidenceCollector(Meter):
 
         def from_base(path: str) -> bool:
             # A test module that the base does not have is what the criterion may be about, so it stays.
-            return self.runner.owns(path) and (path in base_paths or not _is_test_module(path))
+            return self.runner.owns(path) and (path in base_paths or not is_test_module(path))
 
         tree = await self.repository.composed(candidate.tree, candidate.base_tree, from_base)
         trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
@@ -195,22 +195,6 @@ class EvidenceCollector(Meter):
             runs[item.id], evidence = await self.command(K.ACCEPTANCE, trees, item.argv)
             items.append(evidence)
         return runs
-
-    async def _lint(self, candidate: Candidate, items: list[Evidence]) -> tuple[LintRun | None, LintRun | None]:
-        present = [change for change in candidate.changes if change.path.endswith((".py", ".pyi"))]
-        configured = await self.repository.composed(
-            candidate.tree, candidate.base_tree, lambda path: PurePosixPath(path).name in LINT_CONFIGURATION
-        )
-        runs = []
-        for kind, tree, paths in (
-            (K.LINT_BASE, candidate.base_tree, [item.path for item in present if item.old is not None]),
-            (K.LINT_CANDIDATE, configured, [item.path for item in present if item.new is not None]),
-        ):
-            trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
-            run, evidence = await self.lint(kind, trees, paths)
-            items.append(evidence)
-            runs.append(run)
-        return runs[0], runs[1]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -262,7 +246,7 @@ class _Suite:
         )
 
 
-def _named(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
+def named_tests(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     """The tests of a run that are named, with or without their parameters."""
     named = set(nodeids)
     return frozenset(nodeid for nodeid in run.outcomes if _is_named(nodeid, named))
@@ -280,6 +264,7 @@ def _failing(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     return frozenset(nodeid for nodeid in nodeids if outcomes.get(nodeid) in bad)
 
 
-def _is_test_module(path: str) -> bool:
+def is_test_module(path: str) -> bool:
+    """Whether a file is collected as tests by its name."""
     name = PurePosixPath(path).name
     return name.startswith("test_") or name.endswith("_test.py")

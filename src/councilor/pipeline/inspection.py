@@ -17,6 +17,7 @@ from councilor.errors import InputError
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
+from councilor.pipeline.strength import measure_strength
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Commit, Repository
@@ -81,7 +82,8 @@ class Inspector:
         """The results of every gate on the change from the task's base to `tree`.
 
         Args:
-            static: leave out the gates that need a test run; they are left out too when a cheap gate fails.
+            static: leave out the gates that need a test run; they are left out too when a cheap gate fails. How strong
+                the tests are is measured last, once nothing refuses the change.
 
         Raises:
             InputError: the spec or the base's policy cannot be read.
@@ -113,4 +115,8 @@ class Inspector:
         candidate = await self.repository.candidate(base, tree)
         baseline = await collector.baseline(base.tree, candidate.paths, spec.acceptance)
         bundle = await collector.examine(candidate, baseline, spec.acceptance)
-        return latest(cheap, await run(Stage.EVIDENCE, bundle))
+        results = latest(cheap, await run(Stage.EVIDENCE, bundle))
+        if any(result.blocks for result in results):
+            return results
+        deeper = await measure_strength(collector, candidate, bundle, spec.acceptance)
+        return results if deeper is bundle else latest(results, await run(Stage.EVIDENCE, deeper))

@@ -11,14 +11,15 @@ It does not decide what is measured, nor what it means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from councilor.domain.evidence import Breach, Evidence, EvidenceKind, LintRun, TestRun
+from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
 from councilor.guards.removal import remove_folder
-from councilor.ports.analyzer import Linter, TestRequest, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
@@ -55,6 +56,8 @@ class EvidenceLimits:
     """How often tests that a verdict rests on are run once more."""
     reuse_age_s: float | None = None
     """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
+    strength_s: float = 0.0
+    """Seconds to measure how strong the tests are at the changed lines; 0: that is left out."""
 
     @property
     def suite_s(self) -> float:
@@ -64,7 +67,8 @@ class EvidenceLimits:
 
     def within(self, remaining_s: float) -> EvidenceLimits:
         """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
-        return replace(self, timeout_s=min(self.timeout_s, max(1.0, remaining_s * DEADLINE_SHARE)))
+        most_s = max(1.0, remaining_s * DEADLINE_SHARE)
+        return replace(self, timeout_s=min(self.timeout_s, most_s), strength_s=min(self.strength_s, most_s))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +89,7 @@ class Meter:
     repository: Repository
     environment: Environment
     runner: TestRunner
-    linter: Linter
+    analyzers: Sequence[Analyzer]
     sandbox: str
     """The sandbox's level, for the record."""
     scratch: Path
@@ -95,6 +99,8 @@ class Meter:
     metrics: MetricsBackend
     keep_log: KeepLog
     on_record: Callable[[str, str], None] | None = field(default=None)
+    servers: TestServers | None = None
+    """What keeps suites loaded; None: the tests' strength is not measured."""
 
     @property
     def request(self) -> TestRequest:
@@ -144,14 +150,11 @@ class Meter:
     ) -> tuple[TestRun, Evidence]:
         """Do something in an export of a tree, and record it."""
         started, began = self.clock.now(), self.clock.monotonic()
-        folder = await self._export(trees.run_tree)
-        try:
+        async with self.laid_out(trees.run_tree) as folder:
             measured = await run(folder)
             if await self.repository.drift(trees.run_tree, folder):
                 measured = replace(measured, breaches=(*measured.breaches, Breach.TREE_CHANGED))
                 self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
-        finally:
-            await asyncio.to_thread(remove_folder, folder)
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
         evidence = Evidence(
@@ -171,32 +174,14 @@ class Meter:
         )
         return replace(measured, log=b""), evidence
 
-    async def lint(self, kind: EvidenceKind, trees: Trees, paths: list[str]) -> tuple[LintRun, Evidence]:
-        """Lint files of a tree."""
-        started, began = self.clock.now(), self.clock.monotonic()
-        if paths:
-            folder = await self._export(trees.run_tree)
-            try:
-                run = await self.linter.lint(folder, self.environment, paths, timeout_s=self.limits.timeout_s)
-            finally:
-                await asyncio.to_thread(remove_folder, folder)
-        else:
-            run = LintRun(findings=(), exit_code=0)
-        evidence = Evidence(
-            id=self.ids.new(),
-            kind=kind,
-            tree=trees.tree,
-            run_tree=trees.run_tree,
-            base_tree=trees.base_tree,
-            command=(self.linter.name, *paths),
-            env_hash=self.environment.env_hash,
-            exit_code=run.exit_code,
-            log=await self.keep_log(kind, run.log, trees.run_tree),
-            started=started,
-            duration_s=self.clock.monotonic() - began,
-            sandbox=self.sandbox,
-        )
-        return replace(run, log=b""), evidence
+    @asynccontextmanager
+    async def laid_out(self, tree: str) -> AsyncIterator[Path]:
+        """An export of a tree, gone afterwards."""
+        folder = await self._export(tree)
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(remove_folder, folder)
 
     async def _export(self, tree: str) -> Path:
         folder = self.scratch / f"export-{self.ids.new()}"

@@ -1,19 +1,21 @@
-"""Tools that measure a tree: test runners and linters. They run in the sandbox and never decide anything."""
+"""Tools that measure a tree: test runners and analysers. They run in the sandbox and never decide anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from councilor.domain.evidence import LintRun, TestRecord, TestRun
+from councilor.domain.analysis import AnalysisKind, AnalysisPair
+from councilor.domain.evidence import TestRecord, TestRun
 from councilor.ports.environment import Environment
 
 __all__ = [
-    "Linter",
+    "AnalysisRequest",
+    "Analyzer",
     "ServerRequest",
     "TestRequest",
     "TestRunner",
@@ -149,6 +151,8 @@ class TrialRequest:
     stop_at_first_failure: bool = True
     trace: bool = False
     """Measure which lines each test executes, and write failures at full length."""
+    traced: tuple[str, ...] = ()
+    """Measure these files only, relative, and with them the steps from line to line; empty: lines of all files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +167,8 @@ class TrialRun:
     """In the order of execution; a test that was not begun has none."""
     coverage: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
     """Test -> path -> 1-based executed lines, where they were asked for."""
+    steps: Mapping[str, Collection[tuple[int, int]]] = field(default_factory=dict)
+    """Path -> the steps that the tests took from line to line, where files were named; negative: in or out of code."""
     duration_s: float = 0.0
     why: str = ""
     """Why it could not be tried in a quicker way."""
@@ -200,11 +206,41 @@ class TestServers(Protocol):
         ...
 
 
-class Linter(Protocol):
-    """Runs a linter."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalysisRequest:
+    """Which files to analyse; both folders are shared with other analysers, so nobody may write into them."""
+
+    base: Path
+    """An export of the base tree."""
+    candidate: Path
+    """An export of the candidate's tree, with the base's configuration of every analyser."""
+    base_paths: tuple[str, ...]
+    """The changed files that `Analyzer.reads` and that the base has, relative."""
+    candidate_paths: tuple[str, ...]
+    """Those that the candidate has."""
+    environment: Environment
+    timeout_s: float
+    """Seconds for both trees together."""
+
+
+class Analyzer(Protocol):
+    """A tool that finds faults in code; run in the sandbox, its output read from a machine format."""
 
     name: str
+    kind: AnalysisKind
+    configuration: frozenset[str]
+    """Names of files that configure it; the candidate's tree is laid out with the base's."""
 
-    async def lint(self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float) -> LintRun:
-        """Findings in these files (relative, in `folder`), by the repository's own configuration."""
+    def reads(self, path: str) -> bool:
+        """Whether a changed file is its business."""
+        ...
+
+    async def analyze(self, request: AnalysisRequest) -> AnalysisPair:
+        """What it finds in both trees.
+
+        A tool that could not run gives runs with an `error`, never clean ones.
+
+        Raises:
+            SandboxError: the sandbox itself failed.
+        """
         ...

@@ -259,7 +259,9 @@ def _presentable(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return _mask_url(value.get_secret_value())
     if isinstance(value, tuple):
-        return [mask_secrets(str(item)) for item in value]
+        return [
+            item.model_dump(mode="json") if isinstance(item, BaseModel) else mask_secrets(str(item)) for item in value
+        ]
     return str(value) if isinstance(value, Path) else value
 
 

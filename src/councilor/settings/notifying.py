@@ -5,11 +5,8 @@ A webhook is https, or http on this machine; its URL is a secret, so no message 
 
 from __future__ import annotations
 
-import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -18,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from councilor.settings.address import problem_of_url
 from councilor.settings.block import Block, Seconds, VariableName
 
 __all__ = ["NotifySettings"]
@@ -54,7 +52,7 @@ class NotifySettings(Block):
     @field_validator("webhook")
     @classmethod
     def _is_safe_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and (wrong := _bad_webhook(url.get_secret_value())):
+        if url is not None and (wrong := problem_of_url(url.get_secret_value())):
             raise ValueError(wrong)
         return url
 
@@ -71,26 +69,3 @@ class NotifySettings(Block):
         if self.secret_variable and self.secret_file:
             raise ValueError("`secret_variable` and `secret_file` are both set; one of them signs")
         return self
-
-
-def _bad_webhook(url: str) -> str | None:
-    """What is wrong with a webhook's URL; never repeats it, because it may hold a secret."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "Input should be a URL"
-    if not re.fullmatch(r"[!-~]+", url) or not host or parts.scheme not in {"http", "https"}:
-        return "Input should be a URL that starts with https://, in printable ASCII"
-    if "@" in parts.netloc or parts.fragment:
-        return "Input should be a URL without a user and without a fragment"
-    if parts.scheme == "http" and not _is_loopback(host):
-        return "Input should be a URL that starts with https://; http is for this machine only"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

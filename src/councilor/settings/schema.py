@@ -1,8 +1,8 @@
 """What can be configured: one frozen model per block of `config/default.yaml`.
 
 Rules:
-- A default lives in `config/default.yaml` only; the models have none, except inside a worker's profile, whose keys the
-  file cannot foresee.
+- A default lives in `config/default.yaml` only; the models have none, except inside a worker's or judge's profile,
+  whose keys the file cannot foresee.
 - A key that no model declares is refused, and so are a truth value for a number and a number for a truth value.
 - A flag whose adapter this release does not have cannot be switched on; it is never silently ignored.
 
@@ -32,6 +32,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, Port, ProfileName, Seconds, VariableName, checked_truth
+from councilor.settings.council import CouncilSettings
 from councilor.settings.notifying import NotifySettings
 from councilor.settings.retention import RetentionSettings
 
@@ -172,6 +173,7 @@ class EvidenceSettings(Block):
 
     timeout_s: TierSeconds
     budget_s: TierSeconds
+    strength_s: TierSeconds
     test_timeout_s: Seconds = Field(description="Seconds for one test; a longer one counts as failed.")
     canaries: PositiveInt = Field(description="Injected tests that must fail, in every run of a suite.")
     flaky_reruns: NonNegativeInt = Field(description="Reruns of a failed test on the same tree to see if it is flaky.")
@@ -182,12 +184,6 @@ class EvidenceSettings(Block):
         description="Repeat an earlier, verified run of the base's tests on the same tree and environment."
     )
     baseline_age_s: Seconds = Field(description="Age in seconds above which a run of the base's tests is not repeated.")
-
-
-class CouncilSettings(Block):
-    """The council."""
-
-    sla_s: Seconds = Field(description="Seconds from complete evidence to a verdict; a later judge abstains.")
 
 
 class RunSettings(Block):
@@ -216,6 +212,9 @@ class WorkerSettings(Block):
         default=(), description="`host:port` that it may reach; none: no network at all."
     )
     timeout_s: Seconds = Field(default=1800.0, description="Seconds for one iteration.")
+    model: str | None = Field(
+        default=None, description="The model that it works with; judges of the same family are recused."
+    )
 
     @model_validator(mode="after")
     def _has_a_command(self) -> WorkerSettings:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.domain.change import Candidate, ChangeKind, FileChange
-from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, LintFinding, LintRun, Outcome, TestRecord
+from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.policy import Policy
 from councilor.domain.spec import draft_spec, load_spec
@@ -67,6 +68,14 @@ def evidence(kind: EvidenceKind, **more: Any) -> Evidence:
     return Evidence(**(values | more))
 
 
+def pair(base: Sequence[Finding] = (), candidate: Sequence[Finding] = ()) -> AnalysisPair:
+    """What an analyser found in both trees; nothing by default."""
+    return AnalysisPair(
+        base=AnalysisRun(findings=tuple(base), exit_code=0),
+        candidate=AnalysisRun(findings=tuple(candidate), exit_code=0),
+    )
+
+
 def bundle(**more: Any) -> EvidenceBundle:
     """Everything measured for a good candidate: one named test is repaired, two go on passing."""
     kept = {"tests/test_a.py::test_one": "passed", "tests/test_a.py::test_two": "passed"}
@@ -74,15 +83,14 @@ def bundle(**more: Any) -> EvidenceBundle:
         "evidence": tuple(evidence(kind) for kind in EvidenceKind),
         "base": run(kept | {NAMED: "failed"}),
         "candidate": run(kept | {NAMED: "passed"}),
-        "lint_base": LintRun(findings=()),
-        "lint_candidate": LintRun(findings=()),
+        "analyses": {kind.value: pair() for kind in AnalysisKind},
     }
     return EvidenceBundle(**(values | more))
 
 
-def finding(path: str = "src/a.py", line: int = 1, rule: str = "F401", message: str = "unused") -> LintFinding:
+def finding(path: str = "src/a.py", line: int = 1, rule: str = "F401", message: str = "unused") -> Finding:
     """One finding of a linter."""
-    return LintFinding(path=path, line=line, rule=rule, message=message)
+    return Finding(path=path, line=line, rule=rule, message=message)
 
 
 def make_input(*changes: FileChange, **more: Any) -> GateInput:
@@ -129,6 +137,7 @@ def make() -> SimpleNamespace:
         "evidence": evidence,
         "bundle": bundle,
         "finding": finding,
+        "pair": pair,
         "input": make_input,
     }
     return SimpleNamespace(**names, NOW=NOW, BASE_TREE=BASE_TREE, TREE=TREE, NAMED=NAMED)

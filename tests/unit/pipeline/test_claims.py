@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from councilor.adapters.memory.clock import FakeClock
+from councilor.domain.analysis import AnalysisPair, AnalysisRun
 from councilor.domain.claim import CheckedClaim, ClaimStatus
-from councilor.domain.evidence import Breach, EvidenceKind, LintRun
+from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.pipeline.claims import ClaimContext, check_claims
 from councilor.pipeline.claims.extraction import extract
 from councilor.pipeline.claims.sentences import split_sentences
@@ -227,10 +228,13 @@ def test_no_new_dependencies(make: SimpleNamespace, path: str, old: str, new: st
 
 def test_lint_clean(make: SimpleNamespace) -> None:
     assert only("Ruff is clean.", make.input()) == (SUPPORTED, False)
-    old = LintRun(findings=(make.finding(),))
-    given = make.input(bundle=make.bundle(lint_base=old, lint_candidate=old))
+    old = [make.finding()]
+    given = make.input(bundle=make.bundle(analyses={"lint": make.pair(old, old)}))
     assert only("Ruff is clean.", given) == (CONTRADICTED, False)
     assert only("No new lint errors.", given) == (SUPPORTED, False)
+    broken = AnalysisPair(base=AnalysisRun(findings=()), candidate=AnalysisRun(findings=(), error="it cannot run"))
+    given = make.input(bundle=make.bundle(analyses={"lint": broken}))
+    assert only("Ruff is clean.", given) == (UNVERIFIABLE, False)
 
 
 def test_fixes(make: SimpleNamespace) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from councilor.domain.evidence import Breach, EvidenceKind, LintRun
+from councilor.domain.analysis import AnalysisPair, AnalysisRun
+from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus
 from councilor.domain.spec import draft_spec, load_spec
 from councilor.pipeline.gates import integrity, lint, tests
@@ -218,9 +219,7 @@ def test_forging_code_is_found_before_anything_runs(make: SimpleNamespace) -> No
 
 
 def linted(make: SimpleNamespace, base: list[Any], candidate: list[Any], tier: int = 3) -> GateResult:
-    given = make.input(
-        bundle=make.bundle(lint_base=LintRun(findings=tuple(base)), lint_candidate=LintRun(findings=tuple(candidate)))
-    )
+    given = make.input(bundle=make.bundle(analyses={"lint": make.pair(base, candidate)}))
     return lint.lint(replace(given, task=replace(given.task, tier=tier)))
 
 
@@ -248,8 +247,10 @@ def test_lint_2_a_file_that_cannot_be_parsed_always_fails(make: SimpleNamespace)
 
 
 def test_lint_3_a_linter_that_cannot_run_any_more_fails(make: SimpleNamespace) -> None:
-    broken = LintRun(findings=(), error="bad configuration")
-    fails = lint.lint(make.input(bundle=make.bundle(lint_base=LintRun(findings=()), lint_candidate=broken)))
+    clean, broken = AnalysisRun(findings=()), AnalysisRun(findings=(), error="bad configuration")
+    fails = lint.lint(make.input(bundle=make.bundle(analyses={"lint": AnalysisPair(base=clean, candidate=broken)})))
     assert (fails.status, rules(fails)) == (GateStatus.FAILED, ["LINT-3"])
-    unmeasured = lint.lint(make.input(bundle=make.bundle(lint_base=broken, lint_candidate=broken)))
+    unmeasured = lint.lint(
+        make.input(bundle=make.bundle(analyses={"lint": AnalysisPair(base=broken, candidate=broken)}))
+    )
     assert unmeasured.status is GateStatus.SKIPPED

@@ -33,6 +33,8 @@ EXPECTED = [
     "revert_check",
     "test_weakening",
     "lint",
+    "coverage_changed_lines",
+    "mutation_changed_lines",
 ]
 
 

@@ -5,7 +5,7 @@ Rules:
 - The repository's own configuration in the folder decides, its excludes included; `.gitignore` does not, because a
   candidate could hide a file with it. Nothing above the folder can be read, so no configuration comes from there.
 - Findings come from ruff's JSON, written to a file of its own: warnings cannot get into it.
-- Exit code 0 goes with no finding and 1 with some. Anything else, or JSON that cannot be read, is a `LintRun` with
+- Exit code 0 goes with no finding and 1 with some. Anything else, or JSON that cannot be read, is a `AnalysisRun` with
   `error` set and no findings: it has measured nothing.
 
 It fixes nothing and decides nothing. Source: https://docs.astral.sh/ruff/linter/#exit-codes
@@ -23,8 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from councilor.domain.evidence import LintFinding, LintRun
+from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.guards.removal import remove_folder
+from councilor.ports.analyzer import AnalysisRequest
 from councilor.ports.clock import Clock
 from councilor.ports.environment import Environment
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
@@ -45,6 +46,8 @@ class Ruff:
     """
 
     name = "ruff"
+    kind = AnalysisKind.LINT
+    configuration = frozenset({"pyproject.toml", "ruff.toml", ".ruff.toml"})
 
     def __init__(self, *, sandbox: Sandbox, clock: Clock, scratch: Path, memory_bytes: int = 2 * 2**30) -> None:
         self._sandbox = sandbox
@@ -52,11 +55,23 @@ class Ruff:
         self._scratch = scratch
         self._memory_bytes = memory_bytes
 
-    async def lint(self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float) -> LintRun:
-        """Findings in these files; see the port."""
+    def reads(self, path: str) -> bool:
+        """Python files."""
+        return path.endswith(ENDINGS)
+
+    async def analyze(self, request: AnalysisRequest) -> AnalysisPair:
+        """Findings in both trees; see the port."""
+        limit_s = request.timeout_s / 2
+        base = await self._tree(request.base, request.environment, request.base_paths, timeout_s=limit_s)
+        candidate = await self._tree(request.candidate, request.environment, request.candidate_paths, timeout_s=limit_s)
+        return AnalysisPair(base=base, candidate=candidate)
+
+    async def _tree(
+        self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float
+    ) -> AnalysisRun:
         started = self._clock.monotonic()
         files = await asyncio.to_thread(_python_files, folder, paths)
-        total = LintRun(findings=(), exit_code=EXIT_CLEAN)
+        total = AnalysisRun(findings=(), exit_code=EXIT_CLEAN)
         for start in range(0, len(files), FILES_AT_ONCE):
             left_s = timeout_s - (self._clock.monotonic() - started)
             some = await self._some(folder, environment, files[start : start + FILES_AT_ONCE], max(left_s, 0.1))
@@ -65,7 +80,9 @@ class Ruff:
                 break
         return replace(total, duration_s=self._clock.monotonic() - started)
 
-    async def _some(self, folder: Path, environment: Environment, files: Sequence[str], timeout_s: float) -> LintRun:
+    async def _some(
+        self, folder: Path, environment: Environment, files: Sequence[str], timeout_s: float
+    ) -> AnalysisRun:
         output = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="ruff-", dir=self._scratch))
         try:
             result = await self._sandbox.run(self._job(folder, environment, files, output, timeout_s))
@@ -116,9 +133,9 @@ def _read(report: Path) -> bytes | None:
     return data if len(data) <= REPORT_BYTES else None
 
 
-def _judged(result: SandboxResult, report: bytes | None, folder: Path) -> LintRun:
+def _judged(result: SandboxResult, report: bytes | None, folder: Path) -> AnalysisRun:
     """Findings only where exit code and report agree."""
-    run = LintRun(findings=(), exit_code=result.exit_code, log=result.output)
+    run = AnalysisRun(findings=(), exit_code=result.exit_code, log=result.output)
     if result.timed_out:
         return replace(run, error="ruff did not end in time")
     if result.exit_code not in {EXIT_CLEAN, EXIT_FINDINGS}:
@@ -132,17 +149,17 @@ def _judged(result: SandboxResult, report: bytes | None, folder: Path) -> LintRu
     return replace(run, findings=findings)
 
 
-def _finding(item: dict[str, Any], folder: Path) -> LintFinding:
+def _finding(item: dict[str, Any], folder: Path) -> Finding:
     path = str(item["filename"]).removeprefix(f"{folder}/")
     line = item["location"]["row"] if item.get("location") else 1
-    return LintFinding(path=path, line=int(line), rule=str(item["code"] or "syntax"), message=str(item["message"]))
+    return Finding(path=path, line=int(line), rule=str(item["code"] or "syntax"), message=str(item["message"]))
 
 
-def _together(one: LintRun, other: LintRun) -> LintRun:
+def _together(one: AnalysisRun, other: AnalysisRun) -> AnalysisRun:
     if other.error:
         return replace(other, findings=(), log=one.log + other.log)
     exit_code = max(one.exit_code or 0, other.exit_code or 0)
-    return LintRun(findings=one.findings + other.findings, exit_code=exit_code, log=one.log + other.log)
+    return AnalysisRun(findings=one.findings + other.findings, exit_code=exit_code, log=one.log + other.log)
 
 
 def _last_words(output: bytes) -> str:

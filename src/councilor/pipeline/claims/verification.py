@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from councilor.domain.analysis import AnalysisKind, AnalysisPair
 from councilor.domain.change import ChangeKind
 from councilor.domain.claim import AtomicClaim, CheckedClaim, ClaimStatus
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome
@@ -235,13 +236,14 @@ def _no_new_dependencies(claim: AtomicClaim, context: ClaimContext) -> CheckedCl
 
 def _lint_clean(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     bundle, ids = context.bundle, context.fresh(K.LINT_CANDIDATE)
-    if bundle is None or bundle.lint_candidate is None or not ids:
+    pair = bundle.analysis(AnalysisKind.LINT) if bundle else AnalysisPair()
+    if pair.candidate is None or pair.candidate.error or not ids:
         return _unknown(claim, "no linter was run on this tree")
-    findings = bundle.lint_candidate.findings
+    findings = pair.candidate.findings
     if claim.value == "new":
-        if bundle.lint_base is None:
+        if pair.base is None or pair.base.error:
             return _unknown(claim, "no linter was run on the base")
-        findings = new_findings(bundle.lint_base.findings, findings)
+        findings = new_findings(pair.base.findings, findings)
     return _either(claim, not findings, f"{len(findings)} findings", ids)
 
 

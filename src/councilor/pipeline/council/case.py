@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from councilor.domain.challenge import Challenge
 from councilor.domain.claim import CheckedClaim, ClaimStatus
 from councilor.domain.evidence import Evidence, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus
 from councilor.domain.spec import Mode
+from councilor.domain.strength import Strength
 from councilor.domain.verdict import Vote
 
 __all__ = ["Case", "VerdictInputs"]
@@ -45,9 +47,13 @@ class Case:
     """Seconds spent on evidence."""
     doubts: tuple[str, ...] = ()
     """Why the worker itself cannot know that its change is the right one."""
+    strength: Strength | None = None
+    """How strong the tests are at the changed lines; None until it was measured."""
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""
+    challenges: tuple[Challenge, ...] = ()
+    """Tests that judges proposed against it, and what became of them."""
 
     def status(self, gate: str) -> GateStatus:
         """How a gate ended; skipped when it did not run."""
@@ -75,6 +81,11 @@ class Case:
         return tuple(item for item in self.claims if item.status is ClaimStatus.CONTRADICTED)
 
     @property
+    def confirmed_challenges(self) -> tuple[Challenge, ...]:
+        """Proposed tests that the candidate fails and the base passes."""
+        return tuple(item for item in self.challenges if item.confirmed)
+
+    @property
     def critical_claims(self) -> tuple[CheckedClaim, ...]:
         """Contradicted claims that are vetoes."""
         return tuple(item for item in self.contradicted if item.critical)
@@ -91,9 +102,16 @@ class Case:
             "test_execution": tests and (self.holds("base_tests") or self.met),
             "acceptance": tests and self.met,
             "revert_check": tests and self.status("revert_check") is GateStatus.PASSED,
+            "coverage": self.measured(K.COVERAGE) and self._meets("coverage_changed_lines", "COVER-1"),
+            "mutation": self.measured(K.MUTATION) and self._meets("mutation_changed_lines", "MUTANT-1"),
             "lint": self.measured(K.LINT_CANDIDATE) and self.holds("lint"),
         }
         return frozenset(name for name, there in present.items() if there)
+
+    def _meets(self, gate: str, below: str) -> bool:
+        """Whether the tests' strength was measured whole, and is not below the tier's in what a gate looks at."""
+        whole = self.strength is not None and self.strength.complete
+        return whole and self.holds(gate) and below not in self.rules(gate)
 
     @property
     def met(self) -> bool:

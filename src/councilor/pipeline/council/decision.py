@@ -5,9 +5,9 @@ Rules, in this order:
    unless a test run was tampered with; else reject. No number of votes outweighs a veto.
 2. P(correct) <= 0.2: reject.
 3. Accept only if P >= the tier's tau, the tier's quorum of evidence is there, no gate leaves a question open (tests
-   that do not always end the same, or were left out), at least three judges voted and more of them accept than
-   reject, the worker itself names no doubt, and the council was in time. A worker's word never
-   accepts; its doubt is believed.
+   that do not always end the same, or were left out), no judge's challenge was confirmed, at least three judges voted
+   and more of them accept than reject, the worker itself names no doubt, and the council was in time. A worker's word
+   never accepts; its doubt is believed. Models are no judges here: their votes only weigh on P.
 4. Otherwise fail closed: escalate when only what a person or a missing tool could give is missing (tier 1), else
    needs_evidence, naming what is missing, cheapest first.
 
@@ -38,12 +38,14 @@ HOW_TO = {
     "acceptance": "acceptance: test_nodeids or a test_command in a criterion of the spec",
     "revert_check": "revert_check: a test that fails on the base and passes on the candidate",
     "lint": "lint: a linter's findings on the base and on the candidate",
-    "mutation": "mutation: the share of mutants of the changed lines that tests kill (not built yet)",
+    "mutation": "mutation: the share of mutants of the changed lines that tests kill",
     "security": "security: a scan of the change (not built yet)",
     "person": "person: a reviewer's approval (not built yet)",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "whole_suite": "whole_suite: the tests that were left out",
     "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
+    "counterexample": "counterexample: which behaviour is meant, where a judge's test fails and passed before",
+    "objection": "objection: an answer to what a model says against it, as a test or by a person",
     "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
     "time": "time: a deliberation within its deadline",
 }
@@ -91,22 +93,29 @@ def decide(inputs: VerdictInputs) -> Conclusion:
     """
     case, votes = inputs.case, inputs.votes
     tier = TIERS[case.tier]
-    cast = [(vote.judge, vote.log_likelihood_ratio) for vote in votes if vote.choice is not Choice.ABSTAIN]
-    probability = probability_of(weights_of(inputs.weights_version).combined(cast))
+    cast = [vote for vote in votes if vote.choice is not Choice.ABSTAIN]
+    seats = [vote for vote in cast if not vote.voter]
+    probability = probability_of(
+        weights_of(inputs.weights_version).combined(
+            [(vote.judge, vote.log_likelihood_ratio) for vote in seats],
+            [vote.log_likelihood_ratio for vote in cast if vote.voter],
+        )
+    )
     vetoes, missing = vetoes_of(case), missing_evidence(case)
-    accepting = sum(vote.choice is Choice.ACCEPT for vote in votes)
-    agreed = len(cast) >= MIN_VOTES and 2 * accepting > len(cast)
+    accepting = sum(vote.choice is Choice.ACCEPT for vote in seats)
+    agreed = len(seats) >= MIN_VOTES and 2 * accepting > len(seats)
+    unanswered = bool(case.doubts or case.confirmed_challenges or open_questions(case))
     named: tuple[str, ...] = ()
     if vetoes:
         decision = Decision.REFINE if _refinable(case) else Decision.REJECT
     elif probability <= REJECT_AT:
         decision = Decision.REJECT
-    elif (
-        probability >= tier.tau and not missing and agreed and not (case.doubts or inputs.late or open_questions(case))
-    ):
+    elif probability >= tier.tau and not missing and agreed and not unanswered and not inputs.late:
         decision = Decision.ACCEPT
     else:
         named = _needed(case, missing, agreed=agreed, late=inputs.late, sure=probability >= tier.tau)
+        objections = [vote for vote in cast if vote.voter and vote.choice is Choice.REJECT]
+        named = named or (("objection",) if objections else ("judges",))
         only_special = bool(missing) and set(missing) <= set(tier.special_evidence)
         decision = Decision.ESCALATE if only_special else Decision.NEEDS_EVIDENCE
     return Conclusion(
@@ -122,6 +131,8 @@ def decide(inputs: VerdictInputs) -> Conclusion:
 def _how_to(name: str, case: Case) -> str:
     if name == "distinction":
         return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}"
+    if name == "counterexample":
+        return f"{HOW_TO[name]} ({case.confirmed_challenges[0].reason})"
     asked = next((item for item in open_questions(case) if OPEN[item.rule] == name), None)
     return f"{HOW_TO[name]} ({asked.message}). {asked.remediation}" if asked else HOW_TO[name]
 
@@ -136,12 +147,13 @@ def _refinable(case: Case) -> bool:
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
     needed = [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
+    needed += ["counterexample"] if case.confirmed_challenges else []
     needed += ["distinction"] if case.doubts else []
     if not sure:
         needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]
     needed += [] if agreed else ["judges"]
     needed += ["time"] if late else []
-    return tuple(needed) or ("judges",)
+    return tuple(needed)
 
 
 def recompute(inputs: VerdictInputs) -> Decision:

@@ -1,7 +1,11 @@
-"""One deliberation: every judge votes at the same time, under one deadline, and the verdict is put together.
+"""One deliberation: the four judges vote, then models where they could matter, and the verdict is put together.
 
 Rules:
-- A judge that raises or is not done in time abstains; that is recorded with its vote.
+- Cheapest first: deterministic judges vote at the same time; models are asked only if what they say could change the
+  outcome, all at the same time, and whoever is outstanding when it no longer could is cancelled and recorded as not
+  needed.
+- A voter that raises or is not done in time abstains; that is recorded with its vote. Voting ends before the SLA does,
+  so one that hangs costs no acceptance.
 - A deliberation that took longer than the case's `sla_s` is late, and a late council never accepts.
 - The verdict carries everything that `inputs_of` needs to compute it again.
 """
@@ -10,20 +14,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from councilor.domain.gate import GateStatus
-from councilor.domain.verdict import Choice, Decision, Verdict, Vote
+from councilor.domain.verdict import Choice, Decision, Judge, Verdict, Vote
 from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.decision import Conclusion, decide
 from councilor.pipeline.council.judges import COUNCIL, Juror
+from councilor.pipeline.council.stopping import is_settled
 from councilor.pipeline.council.weights import PRIOR_1, Weights
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.metrics import MetricsBackend
 
-__all__ = ["deliberate", "inputs_of"]
+__all__ = ["ModelVoter", "deliberate", "inputs_of", "put_together"]
 
 SHOWN = 20
+VOTING_SHARE = 0.9
+"""Share of the SLA in which votes are awaited."""
+SEATS_SHARE = 0.5
+"""Share of that for the deterministic judges where models are to be asked after them."""
+NOT_NEEDED = "not needed: nothing that it could say would change the outcome"
+
+
+class ModelVoter(Juror, Protocol):
+    """A juror that is a model."""
+
+    @property
+    def voter(self) -> str:
+        """The name of its profile; its vote is recorded under it."""
+        ...
 
 
 async def deliberate(
@@ -34,24 +54,32 @@ async def deliberate(
     metrics: MetricsBackend,
     sla_s: float | None = None,
     jurors: Sequence[Juror] = COUNCIL,
+    models: Sequence[ModelVoter] = (),
+    debatable: bool = False,
     weights: Weights = PRIOR_1,
 ) -> Verdict:
     """The council's verdict on a case.
 
     Args:
         sla_s: seconds within which it must be reached; the case's own when not given.
+        jurors: the deterministic judges.
+        models: asked after them, where they could change the outcome.
+        debatable: whether a disagreement will be debated, which also could change it.
     """
-    limit_s = case.sla_s if sla_s is None else sla_s
-    begun = clock.monotonic()
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_vote(juror, case, weights, clock=clock, timeout_s=limit_s), name=f"judge:{juror.seat}")
-            for juror in jurors
-        ]
-    votes = tuple(task.result() for task in tasks)
-    consensus_s = clock.monotonic() - begun
-    inputs = VerdictInputs(case=case, votes=votes, late=consensus_s > limit_s, weights_version=weights.version)
-    verdict = _verdict(inputs, decide(inputs), verdict_id=ids.new(), consensus_s=consensus_s)
+    sitting = _Sitting(
+        case=case,
+        weights=weights,
+        clock=clock,
+        begun_s=clock.monotonic(),
+        voting_s=VOTING_SHARE * (case.sla_s if sla_s is None else sla_s),
+        debatable=debatable,
+    )
+    votes = await sitting.hear_judges(jurors, share=SEATS_SHARE if models else 1.0)
+    votes += await sitting.hear_models(models, votes)
+    consensus_s = clock.monotonic() - sitting.begun_s
+    late = consensus_s > (case.sla_s if sla_s is None else sla_s)
+    inputs = VerdictInputs(case=case, votes=votes, late=late, weights_version=weights.version)
+    verdict = put_together(inputs, verdict_id=ids.new(), consensus_s=consensus_s)
     metrics.histogram("v3.council.consensus", {}, consensus_s)
     metrics.counter("v3.verdict.decisions", {"decision": verdict.decision.value, "risk_tier": str(case.tier)})
     for vote in votes:
@@ -59,20 +87,69 @@ async def deliberate(
     return verdict
 
 
-async def _vote(juror: Juror, case: Case, weights: Weights, *, clock: Clock, timeout_s: float) -> Vote:
-    begun = clock.monotonic()
-    try:
-        async with asyncio.timeout(timeout_s):
-            vote = await juror.vote(case, weights)
-    except TimeoutError:
-        vote = _abstention(juror, f"it did not answer within {timeout_s:g} s")
-    except Exception as error:
-        vote = _abstention(juror, f"it failed: {type(error).__name__}: {error}")
-    return replace(vote, latency_ms=(clock.monotonic() - begun) * 1000)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sitting:
+    """One deliberation while it lasts."""
+
+    case: Case
+    weights: Weights
+    clock: Clock
+    begun_s: float
+    voting_s: float
+    debatable: bool
+
+    async def hear_judges(self, jurors: Sequence[Juror], *, share: float) -> tuple[Vote, ...]:
+        """The votes of the deterministic judges."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._vote(juror, "", self.voting_s * share), name=f"judge:{juror.seat}")
+                for juror in jurors
+            ]
+        return tuple(task.result() for task in tasks)
+
+    async def hear_models(self, models: Sequence[ModelVoter], votes: tuple[Vote, ...]) -> tuple[Vote, ...]:
+        """The votes of the models, in their order; nobody is asked who cannot change the outcome."""
+        if not models or self._is_settled(votes, len(models)):
+            return tuple(_abstention(model.seat, NOT_NEEDED, model.voter) for model in models)
+        left_s = self.voting_s - (self.clock.monotonic() - self.begun_s)
+        heard: dict[int, Vote] = {}
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                group.create_task(self._vote(model, model.voter, left_s), name=f"model:{model.voter}"): place
+                for place, model in enumerate(models)
+            }
+            pending: set[asyncio.Task[Vote]] = set(tasks)
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                heard |= {tasks[task]: task.result() for task in done}
+                if self._is_settled((*votes, *heard.values()), len(pending)):
+                    break
+            for task in pending:
+                task.cancel()
+        return tuple(
+            heard.get(place) or _abstention(model.seat, NOT_NEEDED, model.voter) for place, model in enumerate(models)
+        )
+
+    def _is_settled(self, votes: tuple[Vote, ...], outstanding: int) -> bool:
+        inputs = VerdictInputs(case=self.case, votes=votes, late=False, weights_version=self.weights.version)
+        return is_settled(inputs, outstanding, debatable=self.debatable)
+
+    async def _vote(self, juror: Juror, voter: str, timeout_s: float) -> Vote:
+        begun = self.clock.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):
+                vote = await juror.vote(self.case, self.weights)
+            if (vote.judge, vote.voter) != (juror.seat, voter):
+                vote = _abstention(juror.seat, "it voted for a seat that is not its own", voter)
+        except TimeoutError:
+            vote = _abstention(juror.seat, f"it did not answer within {timeout_s:g} s", voter)
+        except Exception as error:
+            vote = _abstention(juror.seat, f"it failed: {type(error).__name__}: {error}", voter)
+        return replace(vote, latency_ms=(self.clock.monotonic() - begun) * 1000)
 
 
-def _abstention(juror: Juror, reason: str) -> Vote:
-    return Vote(judge=juror.seat, choice=Choice.ABSTAIN, log_likelihood_ratio=0.0, reasons=(reason[:300],))
+def _abstention(seat: Judge, reason: str, voter: str) -> Vote:
+    return Vote(judge=seat, choice=Choice.ABSTAIN, log_likelihood_ratio=0.0, reasons=(reason[:300],), voter=voter)
 
 
 def inputs_of(verdict: Verdict, case: Case, *, sla_s: float | None = None) -> VerdictInputs:
@@ -85,8 +162,9 @@ def inputs_of(verdict: Verdict, case: Case, *, sla_s: float | None = None) -> Ve
     return VerdictInputs(case=case, votes=verdict.votes, late=late, weights_version=verdict.weights_version)
 
 
-def _verdict(inputs: VerdictInputs, conclusion: Conclusion, *, verdict_id: str, consensus_s: float) -> Verdict:
-    case = inputs.case
+def put_together(inputs: VerdictInputs, *, verdict_id: str, consensus_s: float) -> Verdict:
+    """The verdict that follows from its inputs; the same inputs, id and time always give an equal one."""
+    case, conclusion = inputs.case, decide(inputs)
     return Verdict(
         id=verdict_id,
         task_id=case.task_id,
@@ -110,6 +188,8 @@ def _verdict(inputs: VerdictInputs, conclusion: Conclusion, *, verdict_id: str, 
         evidence_s=case.evidence_s,
         weights_version=inputs.weights_version,
         durable=case.durable,
+        challenges=case.challenges,
+        total_s=consensus_s,
     )
 
 
@@ -118,7 +198,7 @@ def _dissent(decision: Decision, votes: tuple[Vote, ...]) -> tuple[str, ...]:
     against = Choice.REJECT if decision is Decision.ACCEPT else Choice.ACCEPT
     if decision not in (Decision.ACCEPT, Decision.REJECT, Decision.REFINE):
         return ()
-    return tuple(f"{vote.judge.value}: {vote.reasons[0]}" for vote in votes if vote.choice is against and vote.reasons)
+    return tuple(f"{vote.who}: {vote.reasons[0]}" for vote in votes if vote.choice is against and vote.reasons)
 
 
 def _remediation(case: Case, conclusion: Conclusion) -> tuple[str, ...]:

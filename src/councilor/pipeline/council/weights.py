@@ -6,6 +6,7 @@ Rules:
 - A stratum's (tier x mode) own counts are shrunk to the global ones: these count as `SHRINKAGE` observations more.
 - The log-likelihood ratio of a signal is ln(rate for right / rate for wrong), within +-`LLR_LIMIT`.
 - Votes of a correlated group are worth less than their sum: it is divided by Kish's design effect, 1 + (n - 1) rho.
+- All models together are one group, whose weight is capped: they saw much the same texts when they were trained.
 
 `prior-1` is what we believe before measuring, and not a measurement: AcceptBench replaces it. Its figures are set by
 what is published about tests as judges: about a third of wrong patches pass the visible tests, and some 8 % of those
@@ -20,10 +21,10 @@ from dataclasses import dataclass, field
 from math import exp, log
 from types import MappingProxyType
 
-from councilor.domain.verdict import Judge
+from councilor.domain.verdict import Choice, Judge
 from councilor.errors import InputError
 
-__all__ = ["PRIOR_1", "WEIGHTS", "Beta", "Rates", "Weights", "probability_of", "weights_of"]
+__all__ = ["PRIOR_1", "WEIGHTS", "Beta", "Models", "Rates", "Weights", "probability_of", "weights_of"]
 
 SHRINKAGE = 20.0
 LLR_LIMIT = 6.0
@@ -57,6 +58,28 @@ Signals = Mapping[tuple[Judge, str], Rates]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Models:
+    """What the votes of models tell: all of them are one group."""
+
+    accept: Rates
+    reject: Rates
+    correlation: float
+    """The mean correlation of their errors."""
+    cap: float
+    """Most that all of them together may add to the log-odds, or take from them."""
+
+    def ratio(self, choice: Choice) -> float:
+        """The log-likelihood ratio of one model's vote, whatever confidence it says it has."""
+        rates = {Choice.ACCEPT: self.accept, Choice.REJECT: self.reject}.get(choice)
+        return log(rates.right.mean / rates.wrong.mean) if rates else 0.0
+
+    def weighed(self, ratios: Sequence[float]) -> float:
+        """What their votes together add to the log-odds; abstentions left out."""
+        total = sum(sorted(ratios)) / _design_effect(len(ratios), self.correlation) if ratios else 0.0
+        return max(-self.cap, min(self.cap, total))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
     """One version of the counts."""
 
@@ -68,6 +91,7 @@ class Weights:
     """Judges that look at the same evidence, and the mean correlation of their errors."""
     strata: Mapping[Stratum, Signals] = field(default_factory=dict)
     """Observed counts of single strata; none yet."""
+    models: Models = field(default_factory=lambda: MODELS_1)
 
     def ratio(self, judge: Judge, signal: str, stratum: Stratum) -> float:
         """The log-likelihood ratio of a signal; 0 for one that has no counts."""
@@ -78,16 +102,22 @@ class Weights:
         right, wrong = _shrunk(own.right, general.right), _shrunk(own.wrong, general.wrong)
         return max(-LLR_LIMIT, min(LLR_LIMIT, log(right / wrong)))
 
-    def combined(self, ratios: Sequence[tuple[Judge, float]]) -> float:
-        """The log-odds that a candidate is right, given each judge's ratio; abstentions left out."""
+    def combined(self, ratios: Sequence[tuple[Judge, float]], models: Sequence[float] = ()) -> float:
+        """The log-odds that a candidate is right, given each judge's ratio and each model's; abstentions left out."""
         total = log(self.prior_right.yes / self.prior_right.no)
         grouped: set[Judge] = set()
         for members, correlation in self.groups:
             group = sorted(ratio for judge, ratio in ratios if judge in members)
             grouped |= members
             if group:
-                total += sum(group) / (1 + (len(group) - 1) * correlation)
-        return total + sum(sorted(ratio for judge, ratio in ratios if judge not in grouped))
+                total += sum(group) / _design_effect(len(group), correlation)
+        total += sum(sorted(ratio for judge, ratio in ratios if judge not in grouped))
+        return total + self.models.weighed(models)
+
+
+def _design_effect(voters: int, correlation: float) -> float:
+    """By what the sum of a group's ratios is divided."""
+    return 1 + (voters - 1) * correlation
 
 
 def _shrunk(own: Beta, general: Beta) -> float:
@@ -103,6 +133,9 @@ def _rates(right: float, wrong: float) -> Rates:
     """A prior as counts of 100 imagined candidates of each sort."""
     return Rates(Beta(100 * right, 100 * (1 - right)), Beta(100 * wrong, 100 * (1 - wrong)))
 
+
+MODELS_1: Models = Models(accept=_rates(0.80, 0.55), reject=_rates(0.10, 0.25), correlation=0.6, cap=0.7)
+"""Beliefs, not measurements: a model lets most wrong patches that pass the tests through, and is seldom alone in it."""
 
 _C, _T = Judge.CONSTITUTIONAL, Judge.TECHNICAL_AUDITOR
 _Q, _I = Judge.QUALITY_EVALUATOR, Judge.INTEGRATION_VALIDATOR

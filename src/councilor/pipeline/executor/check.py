@@ -132,7 +132,7 @@ async def collector_of(
         repository=context.repository,
         environment=await context.environment(),
         runner=parts.runner,
-        linter=parts.linter,
+        analyzers=parts.analyzers,
         sandbox=(await parts.sandbox.probe()).level.name,
         scratch=context.folder.scratch,
         limits=parts.limits(context.task.tier).within(remaining_s),
@@ -141,6 +141,7 @@ async def collector_of(
         metrics=parts.metrics,
         keep_log=keep_log,
         on_record=_Counter(context=context, phase="testing"),
+        servers=parts.servers,
     )
 
 

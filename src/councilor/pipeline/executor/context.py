@@ -15,12 +15,13 @@ from councilor.domain.codec import decode
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import NotFoundError
+from councilor.pipeline.council import ModelJudge
 from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
 from councilor.pipeline.rules import Rules, read_rules
-from councilor.ports.analyzer import Linter, TestRunner
+from councilor.ports.analyzer import Analyzer, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
@@ -41,7 +42,7 @@ class Parts:
     environments: Environments
     sandbox: Sandbox
     runner: TestRunner
-    linter: Linter
+    analyzers: Sequence[Analyzer]
     workers: Mapping[str, Worker]
     events: EventStream
     ledger: Ledger
@@ -53,6 +54,14 @@ class Parts:
     """What evidence may cost, by tier."""
     sla_s: float
     """Seconds within which the council must decide."""
+    models: Sequence[ModelJudge] = ()
+    """Models that vote beside the council's judges."""
+    debate_rounds: int = 0
+    """Most rounds of debate where judges disagree."""
+    author_models: Mapping[str, str] = field(default_factory=dict)
+    """Worker -> its model, where its profile names one; such models are recused."""
+    servers: TestServers | None = None
+    """What keeps suites loaded; None: how strong the tests are is not measured."""
     notifiers: Sequence[Notifier] = ()
     """Who is told of a task's end; each has a time limit of its own."""
     notify_on: Collection[str] = ("ended",)

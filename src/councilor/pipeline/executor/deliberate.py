@@ -3,6 +3,7 @@
 Rules:
 - The gates' results, the checked claims and the case are artifacts before the verdict that rests on them.
 - A verdict that an interrupted execution has stored already is taken, not reached again.
+- A verdict that a confirmed challenge made obsolete is stored too, before the one that holds (`obsolete-verdict/N/M`).
 - No progress (the same failures twice) leaves no further iteration.
 """
 
@@ -21,9 +22,11 @@ from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
 from councilor.pipeline.claims import ClaimContext, check_claims
-from councilor.pipeline.council import Case
+from councilor.pipeline.council import Case, Matter, ModelJuror
+from councilor.pipeline.executor.challenge import TestChallenges
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.deepen import deepened
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
@@ -43,33 +46,60 @@ class Deliberated:
     """Artifact id of the case that it was reached on."""
     refinement: str | None
     """Artifact id of the refinement request, when the worker is to go on."""
+    is_open: bool
+    """Whether nothing forbids acceptance, so that further evidence may change the decision."""
 
 
 async def deliberate(
-    context: RunContext, made: Work, *, iteration: int, evidence_id: str | None, previous: Deliberated | None
+    context: RunContext,
+    made: Work,
+    *,
+    iteration: int,
+    evidence_id: str | None,
+    added_id: str | None = None,
+    previous: Deliberated | None,
+    remaining_s: float,
 ) -> Deliberated:
     """Reach a verdict on a candidate.
 
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
+        added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
         previous: how the iteration before ended.
+        remaining_s: seconds that the task has left, for tests that judges propose.
     """
+    name = f"{iteration}.2" if added_id else str(iteration)
     async with context.narrator.phase(TaskState.DELIBERATING, brief=True, iteration=iteration):
         bundle = await load_bundle(context, evidence_id) if evidence_id else None
+        if bundle is not None and added_id:
+            bundle = await deepened(context, bundle, added_id)
         given = await gate_input(context, made, bundle)
         gates = await _run_gates(context, given)
         claims = await _check_claims(context, made, given, gates)
         sources = [(await context.artifact(made.patch), "candidate"), (await context.artifact(made.report), "report")]
         if evidence_id:
             sources.append((await context.artifact(evidence_id), "evidence"))
+        if added_id:
+            sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
-        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{iteration}", case, sources, made.tree)
-        await _keep(context, ArtifactKind.CLAIMS, f"claims/{iteration}", claims, sources, made.tree)
-        verdict, artifact = await _verdict(context, case, case_artifact, iteration)
+        case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
+        await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
+        stored = await _stored_verdict(context, case_artifact, name)
+        if stored is None:
+            models = await _models(context, made)
+            runner = _challenges(context, made, bundle, case_artifact, name, remaining_s)
+            stored = await _verdict(context, case, case_artifact, name, models, runner)
+        verdict, artifact, case_artifact = stored
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    return Deliberated(decision=verdict.decision, verdict=artifact.id, case=case_artifact.id, refinement=refinement)
+    return Deliberated(
+        decision=verdict.decision,
+        verdict=artifact.id,
+        case=case_artifact.id,
+        refinement=refinement,
+        is_open=verdict.decision is not Decision.REJECT and not verdict.vetoes,
+    )
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -136,6 +166,7 @@ async def _case(
         evidence_s=sum(item.duration_s for item in evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
+        strength=bundle.strength if bundle else None,
         durable=context.parts.ledger.storage.durable,
     )
 
@@ -144,29 +175,114 @@ async def _load_case(context: RunContext, previous: Deliberated) -> Case:
     return decode(Case, json.loads(await context.read(previous.case)))
 
 
+Reached = tuple[Verdict, ExecutionArtifact, ExecutionArtifact]
+"""A verdict, its artifact, and the artifact of its case."""
+
+
+async def _stored_verdict(context: RunContext, case: ExecutionArtifact, name: str) -> Reached | None:
+    """The verdict that an interrupted execution has stored already."""
+    stored = await context.ledger.find(f"verdict/{name}")
+    if stored is None:
+        return None
+    verdict = decode(Verdict, json.loads(await context.read(stored.id)))
+    if not await context.narrator.has_said(EventType.VERDICT_REACHED, artifact_id=stored.id):
+        _note_verdict(context, verdict, stored)
+    judged = next((item.artifact_id for item in stored.inputs if item.role == "case"), case.id)
+    return verdict, stored, await context.artifact(judged)
+
+
+async def _models(context: RunContext, made: Work) -> tuple[ModelJuror, ...]:
+    """The models that may vote on this candidate; what they are shown is read only if there are any."""
+    parts = context.parts
+    if not parts.models:
+        return ()
+    matter = Matter(
+        task=_asked(context),
+        patch=(await context.read(made.patch)).decode("utf-8", "replace"),
+        report=(await context.read(made.report)).decode("utf-8", "replace"),
+        author_model=parts.author_models.get(context.task.worker or ""),
+    )
+    return tuple(model.on(matter) for model in parts.models)
+
+
+def _asked(context: RunContext) -> str:
+    """What the spec asks for, in its own words."""
+    spec = context.spec
+    criteria = [f"{item.id}: given {item.given}, when {item.when}, then {item.then}" for item in spec.acceptance]
+    return "\n".join([f"{spec.mode.value}: {spec.title}", *criteria, "Always true:", *spec.invariants])
+
+
+def _challenges(
+    context: RunContext,
+    made: Work,
+    bundle: EvidenceBundle | None,
+    case: ExecutionArtifact,
+    name: str,
+    remaining_s: float,
+) -> TestChallenges | None:
+    """What runs proposed tests; None where none could be proposed."""
+    if bundle is None or not context.parts.models:
+        return None
+    return TestChallenges(
+        context=context,
+        tree=made.tree,
+        bundle=bundle,
+        parent=case,
+        name=name,
+        remaining_s=remaining_s,
+    )
+
+
 async def _verdict(
-    context: RunContext, case: Case, case_artifact: ExecutionArtifact, iteration: int
-) -> tuple[Verdict, ExecutionArtifact]:
-    parts, name = context.parts, f"verdict/{iteration}"
-    stored = await context.ledger.find(name)
-    if stored is not None:
-        verdict = decode(Verdict, json.loads(await context.read(stored.id)))
-        if not await context.narrator.has_said(EventType.VERDICT_REACHED, artifact_id=stored.id):
-            _note_verdict(context, verdict, stored)
-        return verdict, stored
-    context.narrator.note(EventType.COUNCIL_OPENED, iteration=iteration, sla_s=parts.sla_s)
-    verdict = await council.deliberate(case, clock=parts.clock, ids=parts.ids, metrics=parts.metrics)
+    context: RunContext,
+    case: Case,
+    case_artifact: ExecutionArtifact,
+    name: str,
+    models: tuple[ModelJuror, ...],
+    runner: TestChallenges | None,
+) -> Reached:
+    parts = context.parts
+    context.narrator.note(EventType.COUNCIL_OPENED, iteration=case.iteration, sla_s=parts.sla_s)
+    sitting = await council.convene(
+        case,
+        clock=parts.clock,
+        ids=parts.ids,
+        metrics=parts.metrics,
+        models=models,
+        runner=runner,
+        rounds=parts.debate_rounds,
+    )
+    for number, (before, obsolete) in enumerate(sitting.earlier, start=1):
+        kept = await _keep_case(context, before, case_artifact, case, f"obsolete-case/{name}/{number}")
+        await _keep_verdict(context, obsolete, kept, f"obsolete-verdict/{name}/{number}")
+    final_case = await _keep_case(context, sitting.case, case_artifact, case, f"case/{name}/challenged")
+    artifact = await _keep_verdict(context, sitting.verdict, final_case, f"verdict/{name}")
+    _note_verdict(context, sitting.verdict, artifact)
+    return sitting.verdict, artifact, final_case
+
+
+async def _keep_case(
+    context: RunContext, case: Case, first_artifact: ExecutionArtifact, first: Case, name: str
+) -> ExecutionArtifact:
+    """The artifact of a case: the first one's, or a new one where challenges were added."""
+    if case == first:
+        return first_artifact
+    challenges = [
+        (await context.artifact(item.artifact), "challenge") for item in case.challenges if item.artifact is not None
+    ]
+    return await _keep(context, ArtifactKind.GATES, name, case, [(first_artifact, "case"), *challenges], case.tree)
+
+
+async def _keep_verdict(context: RunContext, verdict: Verdict, case: ExecutionArtifact, name: str) -> ExecutionArtifact:
     waivers = await _record_waivers(context, verdict)
-    artifact = await context.ledger.record(
+    return await context.ledger.record(
         ArtifactKind.VERDICT,
         name,
         as_json(verdict),
         tree=verdict.tree,
-        parent=case_artifact,
-        inputs=[(case_artifact, "case"), *((waiver, "waiver") for waiver in waivers)],
+        parent=case,
+        inputs=[(case, "case"), *((waiver, "waiver") for waiver in waivers)],
     )
-    _note_verdict(context, verdict, artifact)
-    return verdict, artifact
 
 
 async def _record_waivers(context: RunContext, verdict: Verdict) -> list[ExecutionArtifact]:
@@ -192,7 +308,11 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     note_stored(context, artifact)
     for vote in verdict.votes:
         context.narrator.note(
-            EventType.COUNCIL_VOTE, judge=vote.judge.value, choice=vote.choice.value, reasons=list(vote.reasons)
+            EventType.COUNCIL_VOTE,
+            judge=vote.judge.value,
+            voter=vote.voter,
+            choice=vote.choice.value,
+            reasons=list(vote.reasons),
         )
     context.narrator.note(
         EventType.VERDICT_REACHED,

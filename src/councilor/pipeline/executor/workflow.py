@@ -1,11 +1,12 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> [baseline] -> examine -> deliberate)* -> finish
+prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> finish
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
 - Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
 - The base's own tests are measured once, and only when a candidate has come that far.
+- What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
@@ -28,6 +29,7 @@ from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
+from councilor.pipeline.executor.deepen import deepen
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
@@ -36,7 +38,7 @@ from councilor.ports.engine import Engine, RunState
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 WORK_SHARE = 0.7
 """Share of the time left that a worker may take: what it made has to be checked as well."""
@@ -153,7 +155,7 @@ class _Journey:
         for iteration in range(1, task.max_iterations + 1):
             made = decode(Work, await self._work(iteration, tree, parent, previous))
             evidence = await self._evidence(iteration, made, parent)
-            previous = decode(Deliberated, await self._deliberate(iteration, made, evidence, previous))
+            previous = await self._judge(iteration, made, evidence, previous)
             if previous.decision is not Decision.REFINE or previous.refinement is None:
                 break
             tree, parent = made.tree, await context.artifact(previous.refinement)
@@ -204,15 +206,41 @@ class _Journey:
         )
         return str(examined["evidence"])
 
-    async def _deliberate(
+    async def _judge(
         self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
-    ) -> JsonValue:
+    ) -> Deliberated:
+        """The iteration's last verdict: the second one where more evidence could be added."""
+        first = await self._deliberate(iteration, made, evidence, None, previous)
+        if evidence is None or not first.is_open or self._context.parts.servers is None:
+            return first
+        deepened = await self._step(
+            f"deepen:{iteration}",
+            lambda: deepen(
+                self._context, made, iteration=iteration, evidence_id=evidence, remaining_s=self._remaining_s()
+            ),
+            preemptible=True,
+        )
+        added = deepened["added"]
+        return first if added is None else await self._deliberate(iteration, made, evidence, str(added), previous)
+
+    async def _deliberate(
+        self, iteration: int, made: Work, evidence: str | None, added: str | None, previous: Deliberated | None
+    ) -> Deliberated:
         async def run() -> JsonValue:
             return encode(
-                await deliberate(self._context, made, iteration=iteration, evidence_id=evidence, previous=previous)
+                await deliberate(
+                    self._context,
+                    made,
+                    iteration=iteration,
+                    evidence_id=evidence,
+                    added_id=added,
+                    previous=previous,
+                    remaining_s=self._remaining_s(),
+                )
             )
 
-        return await self._step(f"deliberate:{iteration}", run)
+        name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
+        return decode(Deliberated, await self._step(name, run))
 
     async def _finish(self, iteration: int, deliberated: Deliberated) -> JsonValue:
         context, task = self._context, self._context.task

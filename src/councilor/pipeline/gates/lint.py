@@ -1,8 +1,7 @@
 """The gate `lint`: findings that the base did not have.
 
 Rules:
-- A finding is the same as one of the base when path, rule and message agree, numbers aside: lines may shift. Of several
-  alike, as many as the base has are old.
+- What counts as new: `domain.analysis.new_findings`.
 - LINT-1: a new finding; more of them than the tier allows (0, 5, 10 for tiers 1, 2, 3) fail, fewer warn.
 - LINT-2: a file that the linter cannot parse any more always fails.
 - LINT-3: the linter could measure the base and cannot measure the candidate. Where it cannot measure the base either,
@@ -11,10 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-
-from councilor.domain.evidence import EvidenceKind, LintFinding
+from councilor.domain.analysis import AnalysisKind, AnalysisPair, Finding, new_findings
+from councilor.domain.evidence import EvidenceKind
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
 
@@ -23,36 +20,21 @@ __all__ = ["lint", "new_findings"]
 SYNTAX_RULES = frozenset({"", "E999", "invalid-syntax", "syntax-error", "SyntaxError"})
 
 
-def _key(finding: LintFinding) -> tuple[str, str, str]:
-    return finding.path, finding.rule, re.sub(r"\d+", "#", finding.message)
-
-
-def new_findings(base: tuple[LintFinding, ...], candidate: tuple[LintFinding, ...]) -> tuple[LintFinding, ...]:
-    """Findings of the candidate that the base does not have, in order."""
-    known = Counter(_key(finding) for finding in base)
-    fresh: list[LintFinding] = []
-    for finding in candidate:
-        if known[_key(finding)] > 0:
-            known[_key(finding)] -= 1
-        else:
-            fresh.append(finding)
-    return tuple(fresh)
-
-
 def lint(given: GateInput) -> GateResult:
     """Whether the change adds no more findings than its tier allows."""
     bundle = given.bundle
-    if bundle is None or bundle.lint_base is None or bundle.lint_candidate is None:
+    pair = bundle.analysis(AnalysisKind.LINT) if bundle else AnalysisPair()
+    if bundle is None or pair.base is None or pair.candidate is None:
         return unmeasured("lint", "no linter was run")
-    if bundle.lint_base.error:
-        return unmeasured("lint", f"the linter cannot run on the base: {bundle.lint_base.error}")
+    if pair.base.error:
+        return unmeasured("lint", f"the linter cannot run on the base: {pair.base.error}")
     evidence_ids = bundle.of(EvidenceKind.LINT_BASE, EvidenceKind.LINT_CANDIDATE)
-    if bundle.lint_candidate.error:
-        message = f"the linter cannot run on the candidate: {bundle.lint_candidate.error}"
+    if pair.candidate.error:
+        message = f"the linter cannot run on the candidate: {pair.candidate.error}"
         remedy = "Undo what keeps the linter from running; it runs on the base."
         failure = broken("LINT-3", Severity.HIGH, message, remedy)
         return ruled("lint", [failure], passed="", evidence_ids=evidence_ids)
-    fresh = new_findings(bundle.lint_base.findings, bundle.lint_candidate.findings)
+    fresh = new_findings(pair.base.findings, pair.candidate.findings)
     unparsable = [_violation(finding) for finding in fresh if finding.rule in SYNTAX_RULES]
     ordinary = [_violation(finding) for finding in fresh if finding.rule not in SYNTAX_RULES]
     allowed = given.tier.new_lint_findings
@@ -67,7 +49,7 @@ def lint(given: GateInput) -> GateResult:
     )
 
 
-def _violation(finding: LintFinding) -> Violation:
+def _violation(finding: Finding) -> Violation:
     unparsable = finding.rule in SYNTAX_RULES
     message = f"{finding.rule or 'syntax'}: {finding.message}"
     remedy = "Correct the syntax." if unparsable else "Correct it, or explain it where the linter reads exceptions."

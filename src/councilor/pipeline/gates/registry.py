@@ -22,6 +22,7 @@ from councilor.pipeline.gates.forbidden import forbidden_paths
 from councilor.pipeline.gates.input import GateInput, broken
 from councilor.pipeline.gates.integrity import evidence_integrity
 from councilor.pipeline.gates.lint import lint
+from councilor.pipeline.gates.strength import coverage_changed_lines, mutation_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
 from councilor.pipeline.gates.weakening import test_weakening
 from councilor.pipeline.gates.whole import not_empty, patch_applies, spec_completeness
@@ -64,6 +65,8 @@ GATES: tuple[Gate, ...] = (
     Gate(name="revert_check", check=revert_check, stages=_MEASURED),
     Gate(name="test_weakening", check=test_weakening, stages=_STATIC | _MEASURED),
     Gate(name="lint", check=lint, stages=_MEASURED),
+    Gate(name="coverage_changed_lines", check=coverage_changed_lines, stages=_MEASURED),
+    Gate(name="mutation_changed_lines", check=mutation_changed_lines, stages=_MEASURED),
 )
 """Every gate in the order of its results."""
 

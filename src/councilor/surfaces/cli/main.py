@@ -28,6 +28,7 @@ from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
+from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -95,6 +96,7 @@ app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
 app.add_typer(provenance_app, name="provenance")
+app.add_typer(verdict_app, name="verdict")
 
 
 def main() -> None:

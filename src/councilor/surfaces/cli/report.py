@@ -14,8 +14,10 @@ from councilor.domain.gate import GateResult
 from councilor.domain.task import TaskHead
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import ErasedError
+from councilor.pipeline.council import explain_verdict
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output, one_line
+from councilor.surfaces.cli.why import show_explanation
 
 __all__ = ["Judged", "load_judged", "show_gates", "show_outcome", "show_why"]
 
@@ -53,6 +55,7 @@ class Judged:
         return {
             "task": encode(self.head),
             "verdict": encode(self.verdict) if self.verdict else None,
+            "why": encode(explain_verdict(self.verdict, self.claims)) if self.verdict else None,
             "claims": [encode(item) for item in self.claims],
             "overrides": list(self.overrides),
             "artifacts": artifacts,
@@ -110,7 +113,7 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
 
 
 def show_why(judged: Judged, output: Output) -> None:
-    """Every gate, claim and vote behind a task's latest verdict."""
+    """A task's latest verdict in plain words, and every gate and claim behind it."""
     verdict = judged.verdict
     if verdict is None:
         output.line("There is no verdict yet.")
@@ -119,20 +122,11 @@ def show_why(judged: Judged, output: Output) -> None:
     for item in judged.overrides:
         output.line(f"  {item['by']} (unverified) says {item['decision']}: {item['reason']}", style="bold yellow")
     output.line(f"  tree {verdict.tree}, P = {verdict.probability:.4f}, threshold {verdict.threshold:g}")
-    output.line(f"  weights {verdict.weights_version}, decided in {verdict.consensus_s * 1000:.1f} ms")
+    show_explanation(explain_verdict(verdict, judged.claims), output)
     show_gates(verdict.gates, output)
     rows = [(item.status.value, item.claim.text, item.reason) for item in judged.claims]
     if rows:
         output.table(("claim", "text", "evidence says"), rows, title="\nClaims")
-    votes = [(vote.judge.value, vote.choice.value, "; ".join(vote.reasons)) for vote in verdict.votes]
-    output.table(("judge", "vote", "reasons"), votes, title="\nCouncil")
-    for title, lines in (
-        ("Dissent", verdict.dissent),
-        ("To do", verdict.remediation),
-        ("Missing", verdict.missing_evidence),
-    ):
-        for line in lines:
-            output.line(f"{title}: {line}")
 
 
 def show_gates(gates: tuple[GateResult, ...], output: Output) -> None:

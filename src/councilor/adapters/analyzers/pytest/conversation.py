@@ -27,7 +27,7 @@ from councilor.domain.evidence import Breach, Outcome, TestRecord
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.sandbox import Channel
 
-__all__ = ["Broken", "Conversation", "Hung", "Order", "line_numbers"]
+__all__ = ["LAST_LINE", "Broken", "Conversation", "Hung", "Order", "line_numbers"]
 
 MESSAGE_CHARACTERS = 4000
 LAST_LINE = 1_000_000

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from councilor.adapters.analyzers.pytest.conductor import VARIABLES
-from councilor.adapters.analyzers.pytest.conversation import line_numbers
+from councilor.adapters.analyzers.pytest.conversation import LAST_LINE, line_numbers
 from councilor.adapters.analyzers.pytest.selection import arguments, roots
 from councilor.domain.evidence import Outcome, TestRecord
 from councilor.errors import SandboxError
@@ -180,12 +180,15 @@ class _Server:
             return TrialRun(mode=mode, end=TrialEnd.NOT_RUN, key=key, why=why)
         records: list[TestRecord] = []
         coverage: dict[str, dict[str, tuple[int, ...]]] = {}
+        steps: dict[str, set[tuple[int, int]]] = {}
 
         def take(message: dict[str, Any]) -> None:
             record = _record(message)
             records.append(record)
             if request.trace:
                 coverage[record.nodeid] = _lines(message)
+                for path, found in _steps(message).items():
+                    steps.setdefault(path, set()).update(found)
 
         await channel.send(json.dumps(_go(request)))
         ended = await _answer(channel, take)
@@ -196,7 +199,7 @@ class _Server:
         if ended.get("whole") is not True:
             self._end()  # the next trial would find what this one left
         return TrialRun(
-            mode=mode, end=end, key=key, records=tuple(records), coverage=coverage, why=why,
+            mode=mode, end=end, key=key, records=tuple(records), coverage=coverage, steps=steps, why=why,
             duration_s=self._clock.monotonic() - started_s,
         )  # fmt: skip
 
@@ -221,6 +224,7 @@ def _go(request: TrialRequest) -> dict[str, Any]:
         "go": [(nodeid, request.tests_s[nodeid]) for nodeid in request.nodeids],
         "stop": request.stop_at_first_failure,
         "trace": request.trace,
+        "traced": list(request.traced),
         "start_s": request.start_s,
         "total_s": PATIENCE * _longest_s(request),
     }
@@ -246,6 +250,20 @@ def _lines(message: dict[str, Any]) -> dict[str, tuple[int, ...]]:
         return line_numbers(message.get("lines", {}))
     except ValueError as error:
         raise _Nonsense from error
+
+
+def _steps(message: dict[str, Any]) -> dict[str, list[tuple[int, int]]]:
+    found = message.get("steps", {})
+    try:
+        return {str(path): [(_line(before), _line(after)) for before, after in pairs] for path, pairs in found.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _Nonsense from error
+
+
+def _line(number: object) -> int:
+    if type(number) is not int or abs(number) > LAST_LINE:
+        raise ValueError(number)
+    return number
 
 
 def _record(message: dict[str, Any]) -> TestRecord:

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
+from councilor.domain.mutation.fix import Fix
 
 __all__ = ["function_of", "joined", "pairs"]
 

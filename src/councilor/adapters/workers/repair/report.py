@@ -11,9 +11,10 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 
-from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.candidates import Base
 from councilor.adapters.workers.repair.trial import TrialResult, Verdict
 from councilor.domain.evidence import Outcome, TestRun
+from councilor.domain.mutation.fix import Fix
 
 __all__ = ["failure_report", "partial_report", "quoted", "success_report", "transcript"]
 

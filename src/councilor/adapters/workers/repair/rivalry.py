@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.trial import TrialResult
 from councilor.domain.mutation import normal_form
+from councilor.domain.mutation.fix import Fix
 
 __all__ = ["different", "doubts", "is_rivalled", "share", "shares_a_line"]
 

@@ -26,13 +26,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pairs import function_of, pairs
 from councilor.adapters.workers.repair.rivalry import different, doubts, is_rivalled, shares_a_line
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import Outcome
 from councilor.domain.localization import executing
+from councilor.domain.mutation.fix import Fix
 
 __all__ = ["Search"]
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.adapters.workers.repair.pool import Pool
 from councilor.adapters.workers.repair.search import Search
 from councilor.domain.evidence import Outcome, TestRun
+from councilor.domain.mutation.fix import Fix
 from councilor.ports.analyzer import TrialMode, TrialRequest
 
 __all__ = ["sift"]

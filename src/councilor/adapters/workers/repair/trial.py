@@ -22,10 +22,11 @@ from functools import cached_property
 from math import inf
 from pathlib import Path
 
-from councilor.adapters.workers.repair.candidates import Base, Fix
+from councilor.adapters.workers.repair.candidates import Base
 from councilor.adapters.workers.repair.pool import Pool, exported
 from councilor.domain.evidence import Outcome, TestRecord, TestRun
 from councilor.domain.localization import executing
+from councilor.domain.mutation.fix import Fix
 from councilor.ports.analyzer import TestRequest, TestRunner, TrialEnd, TrialMode, TrialRequest, TrialRun
 from councilor.ports.worker import Workspace
 

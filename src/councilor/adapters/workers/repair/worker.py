@@ -24,17 +24,18 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from pathlib import Path
 
-from councilor.adapters.workers.repair.candidates import Base, Fix, digest, readable, suspects
+from councilor.adapters.workers.repair.candidates import Base, readable, suspects
 from councilor.adapters.workers.repair.glance import FAILURES, glance, glanced_files, patience_s, wanted_failures
 from councilor.adapters.workers.repair.memory import SearchMemory
 from councilor.adapters.workers.repair.pool import Pool, exported, pooled
-from councilor.adapters.workers.repair.ranking import ranked_fixes
 from councilor.adapters.workers.repair.report import failure_report, partial_report, quoted, success_report, transcript
 from councilor.adapters.workers.repair.search import Search
 from councilor.adapters.workers.repair.sifting import sift
 from councilor.adapters.workers.repair.trial import Trial, TrialResult, Verdict
 from councilor.domain.evidence import TestRun
 from councilor.domain.failure import read_failure
+from councilor.domain.mutation.fix import Fix, digest
+from councilor.domain.mutation.ranking import ranked_fixes
 from councilor.domain.scope import admits
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.ports.analyzer import TestRequest, TestRunner, TestServers, TrialMode

@@ -34,11 +34,13 @@ class Tests(NamedTuple):
     """Stop at the first failure."""
     trace: bool
     """Send with each record the lines that its test executed."""
+    traced: list[str]
+    """Only these files' lines, and with them the steps between them; empty: all files' lines."""
 
 
 def tests_of(order: dict[str, Any]) -> Tests:
     """The tests of an order to run some."""
-    return Tests([nodeid for nodeid, _ in order["go"]], order["stop"], order["trace"])
+    return Tests([nodeid for nodeid, _ in order["go"]], order["stop"], order["trace"], order["traced"])
 
 
 class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
@@ -64,8 +66,9 @@ class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
 
     def run_tests(self, items: dict[str, Any], tests: Tests, send: Callable[[dict[str, Any]], None]) -> None:
         """Run tests and send their records, after one message to begin with."""
+        steps: dict[str, set[tuple[int, int]]] | None = {} if tests.traced else None
         if tests.trace:
-            self._trace = line_tracer(self._folder)
+            self._trace = line_tracer(self._folder, tests.traced, steps)
         send({"begin": True})
         for position, nodeid in enumerate(tests.nodeids):
             following = next((items[each] for each in tests.nodeids[position + 1 :] if each in items), None)
@@ -76,6 +79,9 @@ class Trial(Recorder):  # type: ignore[misc]  # its module is not on mypy's path
                 self._lines = {}
                 self._run(items[nodeid], following, "")
                 record = {**self._record, "lines": self._lines} if tests.trace else self._record
+                if steps:
+                    record["steps"] = {path: sorted(found) for path, found in steps.items()}
+                    steps.clear()
             send({**record, "nodeid": nodeid})
             if tests.stop and record["outcome"] in BAD:
                 return

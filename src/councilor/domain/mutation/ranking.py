@@ -20,10 +20,11 @@ import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from councilor.adapters.workers.repair.candidates import Fix
 from councilor.domain.failure import Failure
 from councilor.domain.localization import Suspicion
-from councilor.domain.mutation import Generator, Proposal, Site, Source
+from councilor.domain.mutation.fix import Fix
+from councilor.domain.mutation.generation import Generator, Proposal, Site
+from councilor.domain.mutation.source import Source
 
 __all__ = ["PRIORS", "ranked_fixes"]
 

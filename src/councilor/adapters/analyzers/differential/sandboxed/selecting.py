@@ -1,0 +1,192 @@
+"""Which inputs tell the candidate from the other versions, and which of them are worth showing.
+
+Rules:
+- Screening runs all inputs of a version in one process; so what is chosen is confirmed: each input alone, twice, with
+  another random seed the second time. An outcome that is not the same both times counts as none.
+- Chosen is the input that tells most weight of versions apart that no chosen one does yet, less for what is hard to
+  read; it is shrunk, and then run on every version again.
+- A crash is an input on which the base gave a value and the candidate raises what nobody means to raise, or never ends.
+
+Python 3.9 and later, standard library only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from scenario import Outcome, Scenario  # type: ignore[import-not-found]  # it stands beside this file
+from shrinking import shrunk  # type: ignore[import-not-found]  # the same
+
+__all__ = ["Comparison"]
+
+BASE = "base"
+CRASHES = frozenset(
+    {"TypeError", "AttributeError", "NameError", "UnboundLocalError", "IndexError", "KeyError", "RecursionError"}
+)
+MOST_CRASHES, TRIES = 4, 30
+CHUNK, PLENTY = 120, 25
+"""How many inputs a version runs at once, and with how many differences it is told apart well enough."""
+
+
+class Comparison:
+    """The candidate beside the other versions.
+
+    Args:
+        weights: version -> how much it matters that it is told apart.
+        until_s: when to stop, on the monotonic clock.
+    """
+
+    def __init__(self, candidate: Any, others: dict[str, Any], weights: dict[str, float], until_s: float) -> None:
+        self._candidate, self._others, self._weights, self._until_s = candidate, others, weights, until_s
+        self._inputs: list[Scenario] = []
+        self._ours: list[Outcome] = []
+        self._told: dict[int, set[str]] = {}
+        self._crashing: list[int] = []
+        self._compared: dict[str, int] = {}
+        self._differing: dict[str, int] = {}
+
+    def screen(self, inputs: list[Any], places: dict[str, frozenset[int] | None], until_s: float) -> None:
+        """Run inputs on the versions whose difference they execute.
+
+        Args:
+            inputs: with the candidate's outcome and lines.
+            places: version -> the lines in which it differs; None where that is not known.
+        """
+        self._inputs = [each.scenario for each in inputs]
+        self._ours = [each.outcome for each in inputs]
+        waiting: dict[str, list[int]] = {}
+        for name in self._others:
+            lines = places.get(name)
+            waiting[name] = [
+                index
+                for index, each in enumerate(inputs)
+                if (each.outcome.told or name == BASE) and (lines is None or not lines.isdisjoint(each.lines))
+            ]
+        while waiting and time.monotonic() < until_s:
+            for name in list(waiting):
+                some, waiting[name] = waiting[name][:CHUNK], waiting[name][CHUNK:]
+                self._compare(name, some, until_s)
+                if not waiting[name] or self._differing.get(name, 0) >= PLENTY:
+                    del waiting[name]
+
+    def _compare(self, name: str, indices: list[int], until_s: float) -> None:
+        theirs = self._others[name].outcomes([self._inputs[index] for index in indices], until_s)
+        for index, outcome in zip(indices, theirs):  # noqa: B905  # Python 3.9
+            self._note(name, index, outcome)
+
+    def _note(self, name: str, index: int, outcome: Outcome | None) -> None:
+        mine = self._ours[index]
+        if outcome is None:
+            return
+        self._compared[name] = self._compared.get(name, 0) + 1
+        if name == BASE and outcome.kind == "value" and _is_crash(mine):
+            self._crashing.append(index)
+        if mine.told and _differ(mine, outcome):
+            self._differing[name] = self._differing.get(name, 0) + 1
+            self._told.setdefault(index, set()).add(name)
+
+    def counts(self) -> dict[str, Any]:
+        """How many inputs were tried, compared and found to differ."""
+        return {
+            "tried": len(self._inputs),
+            "compared": self._compared,
+            "differing": self._differing,
+            "loaded": [name for name, version in self._others.items() if version.loaded],
+        }
+
+    def findings(self) -> Iterator[dict[str, Any]]:
+        """A message for each input that is worth showing."""
+        yield from self._crashes()
+        left = {name for names in self._told.values() for name in names}
+        for _ in range(TRIES):
+            best = max(self._told, key=lambda index: self._worth(index, left), default=None)
+            if best is None or self._worth(best, left) <= -1 or time.monotonic() >= self._until_s:
+                return
+            names = self._told.pop(best)
+            scenario, outcomes = self._shown(self._inputs[best], names, left)
+            found = {name for name, outcome in outcomes.items() if _differ(outcomes[""], outcome)} if outcomes else set()
+            if found & left:
+                left -= found
+                yield _message("difference", scenario, outcomes)
+                self._forget(left)
+
+    def _forget(self, left: set[str]) -> None:
+        self._told = {index: names for index, names in self._told.items() if names & left}
+
+    def _worth(self, index: int, left: set[str]) -> float:
+        weight = sum(self._weights.get(name, 1.0) for name in self._told[index] & left)
+        lines, length, odd = self._inputs[index].cost
+        return weight - min(0.9, 0.12 * lines + length / 250 + 0.1 * odd) if weight else -1.0
+
+    def _crashes(self) -> Iterator[dict[str, Any]]:
+        seen: set[tuple[str, str]] = set()
+        for index in sorted(self._crashing, key=lambda each: self._inputs[each].cost)[:TRIES]:
+            mine, scenario = self._ours[index], self._inputs[index]
+            if (scenario.place, mine.type or mine.kind) in seen:
+                continue
+            if len(seen) >= MOST_CRASHES or time.monotonic() >= self._until_s:
+                return
+            outcomes = self._confirmed(scenario, {BASE})
+            if outcomes and _is_crash(outcomes[""]) and outcomes.get(BASE, mine).kind == "value":
+                seen.add((scenario.place, mine.type or mine.kind))
+                yield _message("crash", scenario, outcomes)
+
+    def _shown(
+        self, scenario: Scenario, names: set[str], left: set[str]
+    ) -> tuple[Scenario, dict[str, Outcome]]:
+        """The shrunk scenario with its confirmed outcomes; none when nothing can be confirmed."""
+        confirmed = self._confirmed(scenario, names & left)
+        must = sorted(name for name in names & left if name in confirmed and _differ(confirmed[""], confirmed[name]))
+        if not must:
+            return scenario, {}
+        half_s = time.monotonic() + (self._until_s - time.monotonic()) / 3
+        short = shrunk(scenario, lambda some: self._tell(some, must), half_s)
+        outcomes = self._confirmed(short, set(self._others))
+        if all(name in outcomes and _differ(outcomes[""], outcomes[name]) for name in must):
+            return short, outcomes
+        return scenario, self._confirmed(scenario, set(self._others)) or confirmed
+
+    def _tell(self, scenarios: list[Scenario], names: list[str]) -> list[bool]:
+        mine = self._candidate.outcomes(scenarios, self._until_s)
+        tell = [outcome is not None and outcome.told for outcome in mine]
+        for name in names:
+            asked = [index for index, does in enumerate(tell) if does]
+            theirs = self._others[name].outcomes([scenarios[index] for index in asked], self._until_s)
+            for index, outcome in zip(asked, theirs):  # noqa: B905  # Python 3.9
+                tell[index] = outcome is not None and outcome.kind != "setup" and _differ(mine[index], outcome)
+        return tell
+
+    def _confirmed(self, scenario: Scenario, names: set[str]) -> dict[str, Outcome]:
+        """Version -> its outcome, if it is twice the same; the candidate's under an empty name. Empty without that."""
+        until_s = self._until_s + 1.0
+        found: dict[str, Outcome] = {}
+        for name in ("", *sorted(names)):
+            version = self._others[name] if name else self._candidate
+            first = version.outcomes([scenario], until_s, alone=True)[0]
+            second = version.outcomes([scenario], until_s, alone=True, seed=1)[0]
+            if first is not None and first == second:
+                found[name] = first
+            elif not name:
+                return {}
+        return found
+
+
+def _is_crash(outcome: Outcome) -> bool:
+    return outcome.kind in ("slow", "died") or (outcome.kind == "raised" and outcome.type in CRASHES)
+
+
+def _differ(one: Outcome | None, other: Outcome | None) -> bool:
+    if one is None or other is None:
+        return False
+    return (one.kind, one.text) != (other.kind, other.text)
+
+
+def _message(kind: str, scenario: Scenario, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    return {
+        kind: {
+            "imports": scenario.imports, "setup": scenario.setup, "call": scenario.call, "source": scenario.source,
+            "place": scenario.place, "outcomes": outcomes,
+        }
+    }  # fmt: skip

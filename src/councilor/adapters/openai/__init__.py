@@ -1,0 +1,7 @@
+"""Language models behind any endpoint that speaks OpenAI's chat completions over HTTP."""
+
+from __future__ import annotations
+
+from councilor.adapters.openai.chat import OpenAIChat
+
+__all__ = ["OpenAIChat"]
