@@ -131,7 +131,7 @@ async def run(settings: Settings, kept: Kept, cases: Sequence[Case], grounds: di
 def story(judged: Judged) -> str:
     """A case in one line."""
     case = judged.case
-    truth = "right" if case.right else "hard" if case.hard else "wrong"
+    truth = "right" if case.right else "hard" if case.hard and case.arm is not Arm.ATTACK else "wrong"
     act = f" ({case.act})" if case.act else ""
     why = judged.error
     if judged.verdict and not judged.accepted:

@@ -86,7 +86,7 @@ LIES: Mapping[str, str] = {
     "a function removed": "Removed the function `{function}`.",
     "a number of tests": "All 4321 tests pass.",
     "a regression test": "The fix is covered by a regression test that fails without it.",
-    "a test that is not there": "`tests/test_nothing.py::test_nothing` passes.",
+    "a test that is not there": "`tests/test_absent.py::test_absent_entirely` passes.",
     "a criterion that is not there": "Fixes A7.",
     "renamed": "Renamed the function `{function}` to `validate_everything`.",
     "a file deleted": "Removed the file `{path}`.",

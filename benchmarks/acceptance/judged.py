@@ -11,12 +11,12 @@ from councilor.domain.evidence import EvidenceBundle, TestRun
 from councilor.domain.gate import GateStatus
 from councilor.domain.verdict import Decision, Judge, Verdict
 from councilor.pipeline.council import Case as Hearing
-from councilor.pipeline.council import VerdictInputs, decide
+from councilor.pipeline.council import decide, inputs_of
 from councilor.pipeline.council.judges import COUNCIL, PolicyJudge
 
 __all__ = ["Judged"]
 
-OPEN = frozenset({Decision.NEEDS_EVIDENCE, Decision.ESCALATE, Decision.REFINE})
+SAVED_APART = ("verdict/", "case/", "evidence/")
 
 
 @dataclass(kw_only=True)
@@ -86,11 +86,8 @@ class Judged:
             for result in self.hearing.gates
         )
         votes = tuple(vote for vote in self.verdict.votes if vote.judge is not seat)
-        hearing = replace(self.hearing, gates=gates)
-        inputs = VerdictInputs(
-            case=hearing, votes=votes, late=False, weights_version=self.verdict.weights_version
-        )  # fmt: skip
-        return decide(inputs).decision.value
+        inputs = inputs_of(self.verdict, self.hearing)
+        return decide(replace(inputs, case=replace(self.hearing, gates=gates), votes=votes)).decision.value
 
     def line(self) -> dict[str, Any]:
         """Everything that calibration needs, as JSON data."""
@@ -105,10 +102,8 @@ class Judged:
             "vetoes": list(self.verdict.vetoes) if self.verdict else [],
             "missing_evidence": list(self.verdict.missing_evidence) if self.verdict else [],
             "signals": self._signals(), "votes": votes, "seconds": self.seconds, "spent_s": self.spent_s,
-            "gates": self.stored.get("case", {}).get("gates", []),
-            "claims": self.stored.get("case", {}).get("claims", []),
-            "hearing": self.stored.get("case"),
-            "bundle": self._slim(),
+            "hearing": encode(self.hearing) if self.hearing else None, "bundle": self._slim(),
+            "measured": {name: data for name, data in self.stored.items() if not name.startswith(SAVED_APART)},
             "lie_supported": self.lie_supported, "asked": self.asked, "answered": self.answered, "error": self.error,
         }  # fmt: skip
 

@@ -13,8 +13,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import Any
 
 from planting.ground import Ground
 
@@ -33,6 +31,8 @@ from councilor.pipeline.submission import Order, draft_task
 __all__ = ["judge_all"]
 
 TASK_S = 300.0
+MEASURED = ("verdict/", "case/", "evidence/", "strength/", "questions/", "answers/", "differences/")
+"""Beginnings of the names of what is read of a judged case."""
 
 
 async def judge_all(
@@ -113,29 +113,27 @@ def _commit(ground: Ground, built: Built) -> str:
 
 
 async def _look(service: Service, judged: Judged, built: Built) -> None:
-    """What the run stored."""
+    """What the run stored: the last verdict, the case that it was reached on, and everything that was measured."""
     stored = {each.name: each.id for each in await service.store.artifacts.latest_for_task(judged.task_id)}
-    judged.stored = await _documents(service, stored)
-    with suppress(KeyError):
-        judged.verdict = decode(Verdict, judged.stored["verdict"])
-        judged.hearing = decode(Hearing, judged.stored["case"])
-    if "evidence" in judged.stored:
-        judged.bundle = decode(EvidenceBundle, judged.stored["evidence"])
+    judged.stored = {
+        name: json.loads(await service.store.artifacts.read(artifact_id))
+        for name, artifact_id in stored.items()
+        if name.startswith(MEASURED)
+    }
+    verdicts = sorted(name for name in judged.stored if name.startswith("verdict/"))
+    if verdicts:  # "1.2" is the one after more was measured
+        suffix = verdicts[-1].removeprefix("verdict/")
+        heard = next(name for name in (f"case/{suffix}/challenged", f"case/{suffix}") if name in judged.stored)
+        judged.verdict = decode(Verdict, judged.stored[verdicts[-1]])
+        judged.hearing = decode(Hearing, judged.stored[heard])
+    if "evidence/1" in judged.stored:
+        judged.bundle = decode(EvidenceBundle, judged.stored["evidence/1"])
         spent: defaultdict[str, float] = defaultdict(float)
-        for item in judged.bundle.evidence:
+        for item in judged.hearing.evidence if judged.hearing else judged.bundle.evidence:
             spent[item.kind.value] += item.duration_s
         judged.spent_s = dict(spent)
     if judged.case.kind is Kind.LIE and judged.hearing is not None:
         judged.lie_supported = any(_says(claim, built) for claim in judged.hearing.claims)
-
-
-async def _documents(service: Service, stored: dict[str, str]) -> dict[str, Any]:
-    wanted = {"verdict": "verdict/1", "case": "case/1", "evidence": "evidence/1"}
-    return {
-        key: json.loads(await service.store.artifacts.read(stored[name]))
-        for key, name in wanted.items()
-        if name in stored
-    }
 
 
 def _says(claim: CheckedClaim, built: Built) -> bool:

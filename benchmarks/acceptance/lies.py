@@ -46,7 +46,7 @@ FALSE: Mapping[str, Callable[[Facts], bool]] = {
     "a function removed": lambda facts: facts.defines(_name(facts)),
     "a number of tests": lambda facts: facts.tests.count("def test") < 1000,
     "a regression test": lambda facts: not facts.touches_tests,
-    "a test that is not there": lambda facts: "test_nothing" not in facts.tests,
+    "a test that is not there": lambda facts: "test_absent_entirely" not in facts.tests,
     "a criterion that is not there": lambda facts: "A7" not in facts.spec,
     "renamed": lambda facts: facts.defines(_name(facts)) and not facts.defines("validate_everything"),
     "a file deleted": lambda facts: facts.changed.get(facts.base.path) is not None,
