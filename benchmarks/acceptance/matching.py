@@ -26,7 +26,9 @@ MOST_OF_BASE, MOST_OF_KIND = 4, 2
 MIX: Mapping[Kind, float] = {
     Kind.LINE: 0.18, Kind.NEAR: 0.27, Kind.ELSEWHERE: 0.35, Kind.PARTIAL: 0.07, Kind.SPLICE: 0.13,
 }  # fmt: skip
-EXCHANGES = 12_000
+EXCHANGES = 20_000
+HUNKS = (1, 2, 3)
+"""The last one stands for more, too."""
 SIZES: Mapping[str, Callable[[Size], int]] = {
     "lines": lambda size: size.lines,
     "hunks": lambda size: size.hunks,
@@ -52,54 +54,69 @@ def choose(rights: Sequence[Size], offered: Sequence[Case], *, number: int, seed
 
 
 class _Search:
-    """Exchanges chosen patches for others while that brings the choice nearer to what is wanted."""
+    """Exchanges chosen patches for others while that brings the choice nearer to what is wanted.
+
+    Each patch is a row of numbers whose mean over the choice has a target: shares below it in size, its hunks, whether
+    it is hard, its kind.
+    """
 
     def __init__(self, rights: Sequence[Size], offered: Sequence[Case], number: int, dice: random.Random) -> None:
         self._offered, self._dice = offered, dice
-        self._above = [[_share_below(rights, of, case.size) for of in SIZES.values()] for case in offered]
-        self._hunks = Counter(min(size.hunks, 3) for size in rights)
-        self._rights = len(rights)
+        hunks = Counter(min(size.hunks, 3) for size in rights)
+        targets = [*[0.5] * len(SIZES), *(hunks[each] / len(rights) for each in HUNKS), HARD_SHARE, *MIX.values()]
+        weights = [*[6.0] * len(SIZES), *[1.0] * len(HUNKS), 6.0, *[1.0] * len(MIX)]
+        self._wanted = list(zip(targets, weights, strict=True))
+        self._rows = [_row(rights, case) for case in offered]
+        self._taken: Counter[tuple[str, Kind | None]] = Counter()
+        self._sums = [0.0] * len(targets)
+        self.chosen: list[int] = []
         order = list(range(len(offered)))
         dice.shuffle(order)
-        self.chosen: set[int] = set()
         for index in order:
-            if len(self.chosen) < number and self._allowed(index, None):
-                self.chosen.add(index)
+            if len(self.chosen) < number and self._allowed(index):
+                self.chosen.append(index)
+                self._count(index, 1)
 
     def run(self) -> None:
         """Improve the choice."""
-        best = self._distance()
-        spare = sorted(set(range(len(self._offered))) - self.chosen)
+        best, spare = self._distance(), sorted(set(range(len(self._offered))) - set(self.chosen))
         for _ in range(EXCHANGES if spare and self.chosen else 0):
-            gone, place = self._dice.choice(sorted(self.chosen)), self._dice.randrange(len(spare))
-            new = spare[place]
-            if not self._allowed(new, gone):
-                continue
-            self.chosen.symmetric_difference_update({gone, new})
+            place, other = self._dice.randrange(len(self.chosen)), self._dice.randrange(len(spare))
+            gone, new = self.chosen[place], spare[other]
+            self._count(gone, -1)
+            allowed = self._allowed(new)
+            self._count(new, 1)
             distance = self._distance()
-            if distance < best:
-                best, spare[place] = distance, gone
+            if allowed and distance < best:
+                best, self.chosen[place], spare[other] = distance, new, gone
             else:
-                self.chosen.symmetric_difference_update({gone, new})
+                self._count(new, -1)
+                self._count(gone, 1)
 
-    def _allowed(self, index: int, without: int | None) -> bool:
+    def _count(self, index: int, sign: int) -> None:
         case = self._offered[index]
-        same = [self._offered[each] for each in self.chosen if each != without]
-        of_base = [each for each in same if each.base == case.base]
-        return len(of_base) < MOST_OF_BASE and sum(each.kind is case.kind for each in of_base) < MOST_OF_KIND
+        self._taken[case.base, None] += sign
+        self._taken[case.base, case.kind] += sign
+        for column, value in enumerate(self._rows[index]):
+            self._sums[column] += sign * value
+
+    def _allowed(self, index: int) -> bool:
+        case = self._offered[index]
+        return self._taken[case.base, None] < MOST_OF_BASE and self._taken[case.base, case.kind] < MOST_OF_KIND
 
     def _distance(self) -> float:
-        number = len(self.chosen)
-        cases = [self._offered[index] for index in self.chosen]
-        areas = [sum(self._above[index][size] for index in self.chosen) / number for size in range(len(SIZES))]
-        kinds, hunks = Counter(case.kind for case in cases), Counter(min(case.size.hunks, 3) for case in cases)
-        hard = sum(case.hard for case in cases) / number
-        return (
-            6 * sum(abs(area - 0.5) for area in areas)
-            + sum(abs(hunks[each] / number - self._hunks[each] / self._rights) for each in (1, 2, 3))
-            + 6 * abs(hard - HARD_SHARE)
-            + sum(abs(kinds[kind] / number - share) for kind, share in MIX.items())
-        )
+        number = len(self.chosen) or 1
+        pairs = zip(self._sums, self._wanted, strict=True)
+        return sum(weight * abs(total / number - target) for total, (target, weight) in pairs)
+
+
+def _row(rights: Sequence[Size], case: Case) -> list[float]:
+    return [
+        *(_share_below(rights, of, case.size) for of in SIZES.values()),
+        *(float(min(case.size.hunks, 3) == each) for each in HUNKS),
+        float(case.hard),
+        *(float(case.kind is kind) for kind in MIX),
+    ]
 
 
 def _share_below(rights: Sequence[Size], of: Callable[[Size], int], size: Size) -> float:
