@@ -25,9 +25,9 @@ from acceptance.cases import Arm, Base, Case, Kind, Shape, apply_all
 from acceptance.functions import places
 from acceptance.lies import Facts, is_false
 from acceptance.tampers import tampered
-from acceptance.texts import patched, planted, visible_files
+from acceptance.texts import patched, planted
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "base_name", "build"]
 
 Files = dict[str, bytes | None]
 
@@ -36,8 +36,6 @@ Files = dict[str, bytes | None]
 class Built:
     """One case, ready to be judged."""
 
-    base_name: str
-    """Cases with the same name have the same base."""
     base: Mapping[str, bytes | None]
     """Files that the base has instead of the repository's own."""
     patch: Mapping[str, bytes | None]
@@ -48,12 +46,19 @@ class Built:
     """The sentence of the report that is false."""
 
 
-def build(ground: Ground, base: Base, case: Case) -> Built:
-    """Everything of a case."""
-    base_files: Files = {**visible_files(ground, base), base.path: planted(ground, base)}
-    name = base.id
+def base_name(case: Case) -> str:
+    """The base of a case, with what is done to its tests."""
+    return f"{case.base}-unsteady-{case.right}" if case.kind is Kind.FLAKY else case.base
+
+
+def build(ground: Ground, base: Base, case: Case, visible: Mapping[str, bytes]) -> Built:
+    """Everything of a case.
+
+    Args:
+        visible: the base's visible test files, which all its cases share.
+    """
+    base_files: Files = {**visible, base.path: planted(ground, base)}
     if case.kind is Kind.FLAKY:
-        name = f"{base.id}-unsteady-{case.right}"
         base_files |= _unsteady(base_files, base, case)
     patch = _patch(ground, base, case, base_files)
     patch = {path: content for path, content in patch.items() if base_files.get(path, b"") != content}
@@ -64,7 +69,7 @@ def build(ground: Ground, base: Base, case: Case) -> Built:
         text = patched(ground, base, case).decode()
         if not is_false(Facts(base=base, case=case, changed=patch, text=text, tests=tests, spec=spec)):
             raise ValueError(f"{case.id}: the lie {case.act!r} is true of its patch")
-    return Built(base_name=name, base=base_files, patch=patch, spec=spec, report=_report(base, lie), lie=lie)
+    return Built(base=base_files, patch=patch, spec=spec, report=_report(base, lie), lie=lie)
 
 
 def _patch(ground: Ground, base: Base, case: Case, base_files: Files) -> Files:

@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from planting.ground import Ground
 
-from acceptance.building import Built, build
+from acceptance.building import Built, base_name, build
 from acceptance.cases import Base, Case, Kind
 from acceptance.judged import Judged
+from acceptance.texts import visible_files
 from councilor.app import Service
 from councilor.domain.claim import CheckedClaim, ClaimStatus
 from councilor.domain.codec import decode
@@ -52,19 +53,21 @@ async def judge_all(
         done: told of each case when it is judged.
         ask: what tries to resolve a case that stayed undecided.
     """
-    queues: dict[str, list[tuple[Base, Case, Built]]] = {}
+    queues: dict[str, list[Case]] = {}
     by_id = {base.id: base for base in bases}
     for case in cases:
-        base = by_id[case.base]
-        built = build(grounds[base.library], base, case)
-        queues.setdefault(built.base_name, []).append((base, case, built))
+        queues.setdefault(base_name(case), []).append(case)
     waiting = sorted(queues.values(), key=len, reverse=True)
     found: list[Judged] = []
 
     async def work() -> None:
         while waiting:
-            for base, case, built in waiting.pop(0):
-                judged = await _judge(service, grounds[base.library], base, case, built)
+            queue = waiting.pop(0)
+            base = by_id[queue[0].base]
+            ground = grounds[base.library]
+            visible = await asyncio.to_thread(visible_files, ground, base)
+            for case in queue:
+                judged = await _judge(service, ground, base, case, build(ground, base, case, visible))
                 if ask is not None:
                     await ask(judged)
                 found.append(judged)
@@ -81,7 +84,7 @@ async def _judge(service: Service, ground: Ground, base: Base, case: Case, built
     judged = Judged(base=base, case=case)
     began = time.perf_counter()
     try:
-        commit = await asyncio.to_thread(_commit, ground, built)
+        commit = await asyncio.to_thread(ground.commit_once, built.base, base_name(case))
         tree = await asyncio.to_thread(ground.tree, built.patch, case.id, start=commit)
         repository = await service.tools.repositories.open(ground.visible)
         order = Order(
@@ -105,11 +108,6 @@ async def _judge(service: Service, ground: Ground, base: Base, case: Case, built
     if judged.task_id:
         await _look(service, judged, built)
     return judged
-
-
-def _commit(ground: Ground, built: Built) -> str:
-    """The base's commit; made once, since the same files give the same tree, and found again by its branch."""
-    return ground.commit_once(built.base, built.base_name)
 
 
 async def _look(service: Service, judged: Judged, built: Built) -> None:
