@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
@@ -58,6 +58,7 @@ async def deliberate(
     iteration: int,
     evidence_id: str | None,
     added_id: str | None = None,
+    first: Deliberated | None = None,
     previous: Deliberated | None,
     remaining_s: float,
 ) -> Deliberated:
@@ -66,6 +67,7 @@ async def deliberate(
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
         added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
+        first: that first verdict; challenges that it was reached on stay.
         previous: how the iteration before ended.
         remaining_s: seconds that the task has left, for tests that judges propose.
     """
@@ -83,6 +85,8 @@ async def deliberate(
         if added_id:
             sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
+        if first is not None:
+            case = replace(case, challenges=(await _load_case(context, first)).challenges)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
         if not added_id or not await _is_kept(context, f"claims/{iteration}", claims):
             await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
