@@ -87,21 +87,24 @@ async def _judged(service: Service, ground: Ground, bug: Bug, kind: str, content
     )
     task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
     await service.executor.submit(task)
-    await service.executor.run(task.id)
-    return await _read_back(service, task, kind)
+    outcome = await service.executor.run(task.id)
+    return await _read_back(service, task, outcome.verdict_artifact, kind)
 
 
-async def _read_back(service: Service, task: Task, kind: str) -> Sample:
-    artifacts = {item.name: item.id for item in await service.store.artifacts.of_task(task.id)}
+async def _read_back(service: Service, task: Task, verdict_id: str, kind: str) -> Sample:
+    store = service.store.artifacts
+    by_name = {item.name: item.id for item in await store.of_task(task.id)}
+    verdict, body = await store.fetch(verdict_id)
+    (case_id,) = (item.artifact_id for item in verdict.inputs if item.role == "case")
 
-    async def text(name: str) -> str:
-        return (await service.store.artifacts.read(artifacts[name])).decode("utf-8", "replace")
+    async def text(artifact_id: str) -> str:
+        return (await store.read(artifact_id)).decode("utf-8", "replace")
 
     return Sample(
         kind=kind,
-        case=decode(Case, json.loads(await text("case/1"))),
-        matter=Matter(task=task.title, patch=await text("patch/1"), report=await text("report/1")),
-        verdict=decode(Verdict, json.loads(await text("verdict/1"))),
+        case=decode(Case, json.loads(await store.read(case_id))),
+        matter=Matter(task=task.title, patch=await text(by_name["patch/1"]), report=await text(by_name["report/1"])),
+        verdict=decode(Verdict, json.loads(body)),
     )
 
 
