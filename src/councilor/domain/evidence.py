@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair
+from councilor.domain.report import Report
 from councilor.domain.strength import Strength
 
 __all__ = [
@@ -151,6 +152,9 @@ class TestRun:
     """Why they were not; None when every test was begun."""
     again: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)
     """Node id -> how the same test ended each time that it was run once more on the same tree."""
+    report: Report | None = None
+    """What a command reported beside its tests; None where no report was asked for. Then `records` are the tests of the
+    command's own report, which the tree that was run could have forged."""
 
     @property
     def unsteady(self) -> frozenset[str]:
@@ -250,7 +254,9 @@ class EvidenceBundle:
     new_on_candidate: TestRun | None = None
     new_on_base: TestRun | None = None
     acceptance: Mapping[str, TestRun] = field(default_factory=dict)
-    """Acceptance id -> the run of its `test_command` (no records, an exit code)."""
+    """Acceptance id -> the run of its `test_command` (an exit code, and records only where it reports them)."""
+    acceptance_base: Mapping[str, TestRun] = field(default_factory=dict)
+    """The same commands on the base, where they report what can be compared."""
     flaky: tuple[str, ...] = ()
     """Node ids that failed and then passed when run once more on the same tree, with the same tests before them; or
     that fail there on the base, too."""

@@ -19,10 +19,10 @@ from types import MappingProxyType
 from councilor.domain.analysis import AnalysisKind, AnalysisPair
 from councilor.domain.change import ChangeKind
 from councilor.domain.claim import AtomicClaim, CheckedClaim, ClaimStatus
+from councilor.domain.dependency import new_dependencies
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome
 from councilor.domain.gate import GateResult, GateStatus
 from councilor.domain.scope import within
-from councilor.pipeline.claims.dependencies import new_dependencies
 from councilor.pipeline.claims.symbols import diff_symbols
 from councilor.pipeline.gates.input import GateInput
 from councilor.pipeline.gates.lint import new_findings

@@ -140,6 +140,7 @@ async def collector_of(
         ids=parts.ids,
         metrics=parts.metrics,
         keep_log=keep_log,
+        reports=context.spec.reports,
         on_record=_Counter(context=context, phase="testing"),
         servers=parts.servers,
     )

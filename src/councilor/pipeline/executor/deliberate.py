@@ -18,6 +18,7 @@ from councilor.domain.codec import decode
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle
 from councilor.domain.gate import GateResult, RefinementRequest
+from councilor.domain.provenance import digest
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
@@ -87,7 +88,8 @@ async def deliberate(
         if first is not None:
             case = replace(case, challenges=(await _load_case(context, first)).challenges)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
-        await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
+        if not added_id or not await _is_kept(context, f"claims/{iteration}", claims):
+            await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
         stored = await _stored_verdict(context, case_artifact, name)
         if stored is None:
             models = await _models(context, made)
@@ -342,6 +344,12 @@ async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, i
         priority=request.priority.value,
     )
     return artifact.id
+
+
+async def _is_kept(context: RunContext, name: str, value: object) -> bool:
+    """Whether an artifact of this name holds the same already."""
+    artifact = await context.ledger.find(name)
+    return artifact is not None and artifact.output_hash == digest(as_json(value))
 
 
 async def _keep(

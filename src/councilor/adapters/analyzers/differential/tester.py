@@ -28,7 +28,7 @@ from councilor.adapters.analyzers.pytest.selection import arguments, roots
 from councilor.domain.difference import BASE, DifferentialRun
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Clock
-from councilor.ports.differential import DifferentialRequest, Version
+from councilor.ports.differential import DifferentialRequest
 from councilor.ports.sandbox import Channel, Job, Limits, Mount, Sandbox
 
 __all__ = ["SandboxedTester"]
@@ -123,5 +123,3 @@ def _order(request: DifferentialRequest) -> str:
 
 def _content(files: Mapping[str, bytes | None]) -> dict[str, Any]:
     return {path: None if text is None else base64.b64encode(text).decode() for path, text in files.items()}
-
-

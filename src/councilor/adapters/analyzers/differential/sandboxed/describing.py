@@ -83,7 +83,9 @@ class _Describer:
 
     def _object(self, value: object, kind: type, depth: int) -> str:
         if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
-            return f"<{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', getattr(value, '__name__', ''))}>"
+            return (
+                f"<{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', getattr(value, '__name__', ''))}>"
+            )
         if isinstance(value, BaseException):
             return f"{kind.__name__}({self._all(list(value.args), depth)})"
         if _is_lazy(value, kind):

@@ -228,7 +228,12 @@ class _Apart:
         """The module, if it is Hypothesis's."""
         from importlib.machinery import PathFinder
 
-        if path is None and name in ("hypothesis", "sortedcontainers", "_hypothesis_globals", "_hypothesis_ftz_detector"):
+        if path is None and name in (
+            "hypothesis",
+            "sortedcontainers",
+            "_hypothesis_globals",
+            "_hypothesis_ftz_detector",
+        ):
             return PathFinder.find_spec(name, [self._folder])
         return None
 

@@ -22,9 +22,7 @@ __all__ = ["shrunk"]
 ROUNDS, EACH_ROUND = 12, 48
 
 
-def shrunk(
-    scenario: Scenario, tells: Callable[[list[Scenario]], list[bool]], until_s: float
-) -> Scenario:
+def shrunk(scenario: Scenario, tells: Callable[[list[Scenario]], list[bool]], until_s: float) -> Scenario:
     """The shortest scenario found.
 
     Args:

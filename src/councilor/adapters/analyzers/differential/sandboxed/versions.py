@@ -236,9 +236,7 @@ def _traced(scenario: Scenario, focus: dict[str, list[str]]) -> Any:
     return outcome, sorted(lines)
 
 
-def _all(
-    scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float, *, alone: bool
-) -> Iterator[Any]:
+def _all(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float, *, alone: bool) -> Iterator[Any]:
     done = lost = slow = 0
     while done < len(scenarios) and lost <= MOST_LOST and slow <= MOST_SLOW and time.monotonic() < until_s:
         some = scenarios[done : done + 1] if alone else scenarios[done:]
@@ -257,9 +255,7 @@ def _lost(kind: str, work: Callable[[Scenario], Any]) -> Any:
     return (Outcome(kind, ""), []) if getattr(work, "tracing", False) else Outcome(kind, "")
 
 
-def _in_child(
-    scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float
-) -> Iterator[tuple[str, Any]]:
+def _in_child(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float) -> Iterator[tuple[str, Any]]:
     """The results of one child, until it is lost or time is up; before each, how it was lost, or nothing."""
     pid, pipe = fork_into(lambda out: _work(out, scenarios, work))
     try:

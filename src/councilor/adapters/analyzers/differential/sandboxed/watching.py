@@ -245,7 +245,9 @@ class _Call:
         return scenario, ""
 
     def _call(self, prefix: str, receiver: str, name: str, raw: Any, positional: list[str]) -> str:
-        if isinstance(raw, property) or (receiver and not callable(raw) and not isinstance(raw, (classmethod, staticmethod))):
+        if isinstance(raw, property) or (
+            receiver and not callable(raw) and not isinstance(raw, (classmethod, staticmethod))
+        ):
             if self._place.code.co_argcount > 1:
                 raise Inexpressible("a setter")
             return prefix
@@ -279,7 +281,9 @@ class _Call:
             if not more and default is not _NONE and (value is default or _equal(value, default)):
                 named = index + skipped >= code.co_posonlyargcount
                 continue
-            by_name = named or (default is not _NONE and not more and index + skipped >= max(code.co_posonlyargcount, 1))
+            by_name = named or (
+                default is not _NONE and not more and index + skipped >= max(code.co_posonlyargcount, 1)
+            )
             parts.append(f"{name}={write(value)}" if by_name else write(value))
         parts += [write(each) for each in more]
         for name in keywords:
@@ -305,9 +309,7 @@ class _Call:
         if len(lines) > MOST_LINES:
             raise Inexpressible("too many lines")
         setup, final = [line.text for line in lines], call
-        if any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call):
-            setup, final = [*setup, call], receiver
-        elif call.startswith(("del ", "setattr(")):
+        if (any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call)) or call.startswith(("del ", "setattr(")):
             setup, final = [*setup, call], receiver
         imports = set(self._writer.imports)
         _refuse_collisions(imports)
