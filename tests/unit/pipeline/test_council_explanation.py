@@ -108,6 +108,7 @@ async def test_every_decision_has_its_words_and_is_json() -> None:
     assert {item.decision for item in said} == set(Decision)
     for item in said:
         assert item.summary.endswith(".")
+        assert item.would_change
         assert encode(item)["decision"] == item.decision
 
 
