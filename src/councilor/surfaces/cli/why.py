@@ -27,8 +27,8 @@ def show_explanation(why: Explanation, output: Output) -> None:
     _section("What would change the decision", why.would_change, output)
     debated = f" ({why.total_s:.1f} s with the debate)" if why.challenges else ""
     output.line(
-        f"\nDecided in {why.consensus_s * 1000:.1f} ms{debated} on evidence of {why.evidence_s:.1f} s, with the weights "
-        f"{why.weights_version}."
+        f"\nDecided in {why.consensus_s * 1000:.1f} ms{debated} on evidence of {why.evidence_s:.1f} s, "
+        f"with the weights {why.weights_version}."
     )
 
 
