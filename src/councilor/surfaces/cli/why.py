@@ -42,7 +42,8 @@ def _rules(why: Explanation) -> list[str]:
             continue
         kind = "forbids" if item.forbids else "warns"
         place = f" {one_line(item.where)}" if item.where else ""
-        lines.append(f"{item.rule} ({item.gate}, {kind}){place}: {item.message.rstrip('.')}. {item.remediation}")
+        end = "" if item.message.endswith((".", "?", "!")) else "."
+        lines.append(f"{item.rule} ({item.gate}, {kind}){place}: {item.message}{end} {item.remediation}")
     if len(lines) < len(why.rules):
         lines.append(f"and {len(why.rules) - len(lines)} more, in the table below")
     return lines
