@@ -107,6 +107,7 @@ class Case:
             "lint": self.measured(K.LINT_CANDIDATE) and self.holds("lint"),
             "types": self.measured(K.TYPES_CANDIDATE) and self._proven("types"),
             "security": self.measured(K.SECURITY_CANDIDATE) and self._proven("security"),
+            "answers": self.measured(K.ANSWERS) and self.status("answers") is GateStatus.PASSED,
         }
         return frozenset(name for name, there in present.items() if there)
 

@@ -26,6 +26,7 @@ from councilor.pipeline.gates.input import GateInput, broken
 from councilor.pipeline.gates.integrity import evidence_integrity
 from councilor.pipeline.gates.interface import api_diff
 from councilor.pipeline.gates.lint import lint, types
+from councilor.pipeline.gates.questions import answers, differential
 from councilor.pipeline.gates.secrets import secrets
 from councilor.pipeline.gates.security import security
 from councilor.pipeline.gates.strength import coverage_changed_lines, mutation_changed_lines
@@ -71,6 +72,7 @@ GATES: tuple[Gate, ...] = (
     Gate(name="build_imports", check=build_imports, stages=_MEASURED),
     Gate(name="base_tests", check=base_tests, stages=_MEASURED),
     Gate(name="acceptance", check=acceptance, stages=_MEASURED),
+    Gate(name="answers", check=answers, stages=_MEASURED),
     Gate(name="revert_check", check=revert_check, stages=_MEASURED),
     Gate(name="test_weakening", check=test_weakening, stages=_STATIC | _MEASURED),
     Gate(name="lint", check=lint, stages=_MEASURED),
@@ -78,6 +80,7 @@ GATES: tuple[Gate, ...] = (
     Gate(name="security", check=security, stages=_MEASURED),
     Gate(name="coverage_changed_lines", check=coverage_changed_lines, stages=_MEASURED),
     Gate(name="mutation_changed_lines", check=mutation_changed_lines, stages=_MEASURED),
+    Gate(name="differential", check=differential, stages=_MEASURED),
     Gate(name="api_diff", check=api_diff, stages=_MEASURED),
     Gate(name="dependency_diff", check=dependency_diff, stages=_STATIC),
     Gate(name="todo_detection", check=todo_detection, stages=_STATIC),
