@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from councilor.adapters.analyzers.differential import SandboxedTester
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.reports import ReportingRunner
-from councilor.adapters.analyzers.ruff import Ruff
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.app.analyzers import choose_analyzers
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
@@ -60,6 +61,7 @@ class Tools:
     sandbox: Sandbox
     runner: TestRunner
     servers: PytestServers
+    tester: SandboxedTester
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -81,6 +83,7 @@ class Tools:
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
             strength_s=chosen.strength_s.of(tier),
+            differential_s=chosen.differential_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -106,6 +109,7 @@ class Tools:
                 keep_log=keep_log,
                 reports=spec.reports,
                 servers=self.servers,
+                tester=self.tester,
             )
 
         return Inspector(
@@ -156,7 +160,8 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             clock=clock,
         ),
         servers=PytestServers(sandbox=sandbox, clock=clock),
-        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),),
+        tester=SandboxedTester(sandbox=sandbox, clock=clock),
+        analyzers=choose_analyzers(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )
 

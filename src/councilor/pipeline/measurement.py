@@ -22,6 +22,7 @@ from councilor.domain.report import ReportOrder
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
+from councilor.ports.differential import DifferentialTester
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Repository
@@ -59,6 +60,8 @@ class EvidenceLimits:
     """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
     strength_s: float = 0.0
     """Seconds to measure how strong the tests are at the changed lines; 0: that is left out."""
+    differential_s: float = 0.0
+    """Seconds to look for inputs on which candidate and alternatives differ; 0: that is left out."""
 
     @property
     def suite_s(self) -> float:
@@ -69,7 +72,12 @@ class EvidenceLimits:
     def within(self, remaining_s: float) -> EvidenceLimits:
         """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
         most_s = max(1.0, remaining_s * DEADLINE_SHARE)
-        return replace(self, timeout_s=min(self.timeout_s, most_s), strength_s=min(self.strength_s, most_s))
+        return replace(
+            self,
+            timeout_s=min(self.timeout_s, most_s),
+            strength_s=min(self.strength_s, most_s),
+            differential_s=min(self.differential_s, most_s),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +112,8 @@ class Meter:
     """What the criteria's commands write."""
     servers: TestServers | None = None
     """What keeps suites loaded; None: the tests' strength is not measured."""
+    tester: DifferentialTester | None = None
+    """What finds inputs on which versions differ; None: nothing is asked."""
 
     @property
     def request(self) -> TestRequest:

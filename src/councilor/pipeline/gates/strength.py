@@ -63,6 +63,8 @@ def mutation_changed_lines(given: GateInput) -> GateResult:
     summary = f"tests notice {killed} of {len(strength.mutants)} small edits of the changed lines"
     if strength.killed_by_own:
         summary += f", {strength.killed_by_own} of them only the change's own tests"
+    if strength.out_of_time:
+        summary += "; there was no time for more"
     below = f"{summary}: {share or 0:.0%}, and tier {given.tier.tier} asks for {wanted:.0%}"
     remedy = "Add tests of the changed lines that fail when they are edited in the ways named."
     return _ruled(

@@ -70,8 +70,9 @@ def base_tests(given: GateInput) -> GateResult:
         remedy = "Find what no longer ends, or has become slow, such as a loop without an exit."
         took = f"; on the base they took {bundle.base.duration_s:.0f} s" if bundle.base.duration_s >= 1 else ""
         failures.insert(0, broken("BASE-3", Severity.HIGH, f"the tests did not end in time{took}", remedy))
-    if len(flaky) > given.tier.flaky_tests:
-        message = f"{len(flaky)} tests are flaky, {given.tier.flaky_tests} allowed in tier {given.tier.tier}"
+    allowed = given.policy.threshold("base_tests", "max_flaky", given.tier.flaky_tests)
+    if len(flaky) > allowed:
+        message = f"{len(flaky)} tests are flaky, {allowed} allowed in tier {given.tier.tier}"
         failures.append(broken("BASE-4", Severity.MEDIUM, message, "Make them deterministic."))
     if reports.expected:
         kept, expected = kept | reports.kept, expected | reports.expected
