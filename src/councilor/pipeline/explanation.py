@@ -31,7 +31,10 @@ from councilor.pipeline.terrain import Terrain
 __all__ = ["Criterion", "Entry", "Explanation", "GateOutlook", "Kind", "Threshold", "WaiverOutlook", "explain"]
 
 NOT_OF_GATES = frozenset({"tier", "tau", "further_evidence", "special_evidence"})
-OF_GATE = {"flaky_tests": "base_tests"}
+OF_GATE = {
+    "flaky_tests": frozenset({"base_tests"}),
+    "strict": frozenset({"todo_detection", "dependency_diff", "god_object"}),
+}
 """Figures whose names do not say which gate they are for."""
 
 
@@ -206,7 +209,7 @@ def _of_tier(gate: str, tier: TierRules, budget: Budget) -> Iterator[Threshold]:
 def _is_for(figure: str, gate: str) -> bool:
     """Whether a tier's figure is a gate's: by a list, or because its name holds the gate's first word."""
     if figure in OF_GATE:
-        return OF_GATE[figure] == gate
+        return gate in OF_GATE[figure]
     word = gate.partition("_")[0].rstrip("s")
     return word in {part.rstrip("s") for part in figure.split("_")}
 
