@@ -8,7 +8,7 @@ What is measured:
   from councilor (`claiming/truth.py`), plain and perturbed (number, symbol, polarity): the share that gets the expected
   status, and how many false ones were called supported.
 
-`QUICK=1` takes two small changes and no library. The last line is JSON: {"sentences", "extract_precision",
+`QUICK=1` takes one small change and no library. The last line is JSON: {"sentences", "extract_precision",
 "extract_recall", "status_accuracy", "false_supported", "dev"}; exit 1 if an aim was missed, 2 if something cannot be had.
 """
 
@@ -43,7 +43,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.settings import load_settings
 
 PRECISION, RECALL, ACCURACY = 0.95, 0.90, 0.97
-CHANGES, QUICK_CHANGES = 12, 2
+CHANGES, QUICK_CHANGES = 10, 1
 SHOWN = 12
 SAME = {"added_parameter": "added", "removed_parameter": "removed", "no_breaking_change": "no_api_change"}
 """Predicates that the labels do not tell apart."""
@@ -120,7 +120,11 @@ async def context_of(tools: Tools, change: Change, report: str) -> ClaimContext:
 def status_of(item: Generated, sentences: Sequence[CheckedSentence]) -> str:
     """What became of a sentence's claim."""
     about = next((sentence for sentence in sentences if _plain(sentence.text) == _plain(item.text)), None)
-    claims = [claim for claim in about.claims if SAME.get(claim.claim.predicate, claim.claim.predicate) == item.predicate] if about else []
+    claims = (
+        [claim for claim in about.claims if SAME.get(claim.claim.predicate, claim.claim.predicate) == item.predicate]
+        if about
+        else []
+    )
     return claims[0].status.value if claims else "not_a_claim"
 
 
@@ -170,7 +174,10 @@ async def statuses(count: int, libraries: Sequence[str]) -> Judged:
                 for item in items:
                     judged.add(item, status_of(item, sentences), change.name)
                 spent_s = time.perf_counter() - begun
-                print(f"  {change.name:16} {judged.right - before:3} of {len(items):3} as expected, {spent_s:.0f} s", flush=True)
+                print(
+                    f"  {change.name:16} {judged.right - before:3} of {len(items):3} as expected, {spent_s:.0f} s",
+                    flush=True,
+                )
     return judged
 
 

@@ -33,7 +33,9 @@ IDENTITY = {
 }
 NOUNS = ("total", "mean", "median", "spread", "largest", "smallest", "count", "share", "growth", "rank", "tally", "gap")
 VERBS = ("compute", "find", "read", "make", "join", "split", "check", "clean", "sort", "group", "scale", "merge")
-PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = []\n\n[tool.pytest.ini_options]\npythonpath = ["."]\n'
+PROJECT = (
+    '[project]\nname = "shop"\nversion = "1"\ndependencies = []\n\n[tool.pytest.ini_options]\npythonpath = ["."]\n'
+)
 SPEC = """id: SHOP-1
 title: Repair {bug} (#7)
 risk_tier: 3

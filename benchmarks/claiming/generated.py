@@ -54,11 +54,7 @@ class _Writer:
 def generate(change: Change, truth: Truth, seed: int) -> tuple[Generated, ...]:
     """Every sentence about a change, each once."""
     writer = _Writer(change=change, truth=truth, random=random.Random(seed))
-    found = [
-        item
-        for part in (_tests, _names, _files, _tools, _task, _figures)
-        for item in part(writer)
-    ]
+    found = [item for part in (_tests, _names, _files, _tools, _task, _figures) for item in part(writer)]
     return tuple({item.text: item for item in found}.values())
 
 
@@ -86,14 +82,26 @@ def _tests(writer: _Writer) -> Iterator[Generated]:
         yield say("tests_added", False, f"Added {writer.other(new)} tests.", perturbed="number")
     shown = bool(truth.shown)
     yield say("fix_tested", shown, "The new test fails without the change.", "A test fails before the fix.")
-    flipped = {name for name, good in truth.passed.items() if name in truth.passed_before and truth.passed_before[name] != good}
+    flipped = {
+        name for name, good in truth.passed.items() if name in truth.passed_before and truth.passed_before[name] != good
+    }
     changed = bool(flipped) or truth.api_changed
-    yield say("behaviour_unchanged", not changed, "This is a pure refactoring.", "No functional changes.", at_most=UNVERIFIABLE)
+    yield say(
+        "behaviour_unchanged",
+        not changed,
+        "This is a pure refactoring.",
+        "No functional changes.",
+        at_most=UNVERIFIABLE,
+    )
 
 
 def _names(writer: _Writer) -> Iterator[Generated]:
     truth, say = writer.truth, writer.say
-    fresh, gone, kept = truth.names - truth.names_before, truth.names_before - truth.names, truth.names & truth.names_before
+    fresh, gone, kept = (
+        truth.names - truth.names_before,
+        truth.names_before - truth.names,
+        truth.names & truth.names_before,
+    )
     kept = {name for name in kept if truth.changed and "_" in name and not name.startswith("_")}
     for name in sorted(fresh)[:3]:
         yield say("added", True, f"Added the function `{name}`.", f"Introduces `{name}`.", f"`{name}` was added.")
@@ -112,7 +120,9 @@ def _names(writer: _Writer) -> Iterator[Generated]:
     for name in sorted(kept):
         before, after = truth.heads_before[name], truth.heads[name]
         if "digits" in after and "digits" not in before:
-            yield say("added", True, f"Added a `digits` parameter to `{name}`.", f"`{name}` takes a new argument `digits`.")
+            yield say(
+                "added", True, f"Added a `digits` parameter to `{name}`.", f"`{name}` takes a new argument `digits`."
+            )
             yield say("added", False, f"Added a `places` parameter to `{name}`.", perturbed="symbol")
             yield say("removed", False, f"Removed the `digits` parameter from `{name}`.", perturbed="polarity")
     yield say("no_api_change", not truth.api_changed, "The public API is unchanged.", "No API changes.")
@@ -127,12 +137,24 @@ def _files(writer: _Writer) -> Iterator[Generated]:
         fewer = " and ".join(f"`{path}`" for path in paths[1:])
         yield say("only_touched", False, f"I only touched {fewer}.", f"Only {fewer} were changed.", perturbed="symbol")
     for path, letter in list(truth.changed.items())[:5]:
-        yield say("added_file", letter == "A", f"Created `{path}`.", f"Added the file `{path}`.", perturbed="" if letter == "A" else "polarity")
+        yield say(
+            "added_file",
+            letter == "A",
+            f"Created `{path}`.",
+            f"Added the file `{path}`.",
+            perturbed="" if letter == "A" else "polarity",
+        )
         yield say("untouched", False, f"`{path}` was not touched.", f"I left `{path}` alone.", perturbed="polarity")
     for path in ("README.md", "setup.cfg"):
         yield say("untouched", path not in truth.changed, f"`{path}` is unchanged.", f"I did not touch `{path}`.")
     fresh = truth.requirements - truth.requirements_before
-    yield say("no_new_dependencies", not fresh, "No new dependencies.", "This adds no dependencies.", "No dependencies were added.")
+    yield say(
+        "no_new_dependencies",
+        not fresh,
+        "No new dependencies.",
+        "This adds no dependencies.",
+        "No dependencies were added.",
+    )
 
 
 def _tools(writer: _Writer) -> Iterator[Generated]:
@@ -140,7 +162,12 @@ def _tools(writer: _Writer) -> Iterator[Generated]:
     if not writer.change.spec:
         return
     yield say("lint_clean", not truth.lint, "Ruff is clean.", "`ruff check` passes.", "No lint errors.")
-    yield say("lint_clean", not set(truth.lint) - set(truth.lint_before), "No new lint warnings.", "There are no new ruff findings.")
+    yield say(
+        "lint_clean",
+        not set(truth.lint) - set(truth.lint_before),
+        "No new lint warnings.",
+        "There are no new ruff findings.",
+    )
     yield say("types_clean", not truth.types, "Mypy is clean.", "Type checking passes.", "mypy reports no errors.")
     yield say("secure", truth.security_new <= 0, "No new security issues.", "No security issues were introduced.")
 
@@ -160,7 +187,12 @@ def _figures(writer: _Writer) -> Iterator[Generated]:
     done, total = truth.coverage
     if total and writer.change.spec:
         share = 100 * done / total
-        yield say("coverage", True, f"{share:.0f} % of the changed lines are covered.", f"Coverage of the changed lines is {share:.0f} %.")
+        yield say(
+            "coverage",
+            True,
+            f"{share:.0f} % of the changed lines are covered.",
+            f"Coverage of the changed lines is {share:.0f} %.",
+        )
         wrong = share - 20 if share > 50 else share + 20
         yield say("coverage", False, f"{wrong:.0f} % of the changed lines are covered.", perturbed="number")
     if not writer.change.spec:
@@ -170,6 +202,12 @@ def _figures(writer: _Writer) -> Iterator[Generated]:
     yield say("faster", faster, "`slow` is faster now.", "`slow` runs faster.")
     if faster:
         yield say("faster", True, f"`slow` is {ratio}x faster.", f"`slow` is {ratio} times as fast.")
-        yield say("faster", False, f"`slow` is {int(ratio) + 3}x faster.", f"`slow` is {int(ratio) * 3} times as fast.", perturbed="number")
+        yield say(
+            "faster",
+            False,
+            f"`slow` is {int(ratio) + 3}x faster.",
+            f"`slow` is {int(ratio) * 3} times as fast.",
+            perturbed="number",
+        )
     if "shop/core.py" in truth.changed:
         yield say("complexity", False, "The cyclomatic complexity of `sum_all` is now 9.", perturbed="number")

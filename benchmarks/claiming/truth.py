@@ -76,7 +76,10 @@ def find_truth(change: Change, scratch: Path) -> Truth:
         if _is_test(path):
             (mixed / path).parent.mkdir(parents=True, exist_ok=True)
             (mixed / path).write_bytes((head / path).read_bytes())
-    pairs = (line.split("\t") for line in git(change.folder, "diff", "--no-renames", "--name-status", "HEAD~1..HEAD").splitlines())
+    pairs = (
+        line.split("\t")
+        for line in git(change.folder, "diff", "--no-renames", "--name-status", "HEAD~1..HEAD").splitlines()
+    )
     passed, executed = _tests(head)
     on_mixed, _ = _tests(mixed)
     names, heads = _names(head)
@@ -103,7 +106,9 @@ def find_truth(change: Change, scratch: Path) -> Truth:
 
 def _lay_out(repository: Path, revision: str, folder: Path) -> None:
     folder.mkdir(parents=True)
-    archive = subprocess.run(["git", "archive", revision], cwd=repository, env=IDENTITY, check=True, capture_output=True)
+    archive = subprocess.run(
+        ["git", "archive", revision], cwd=repository, env=IDENTITY, check=True, capture_output=True
+    )
     subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
 
 
@@ -112,13 +117,30 @@ def _is_test(path: str) -> bool:
 
 
 def _python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    env = {"PATH": IDENTITY["PATH"], "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{folder / 'src'}:{folder}"}
+    env = {
+        "PATH": IDENTITY["PATH"],
+        "HOME": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": f"{folder / 'src'}:{folder}",
+    }
     return subprocess.run([sys.executable, *arguments], cwd=folder, env=env, capture_output=True)
 
 
 def _tests(folder: Path) -> tuple[dict[str, bool], dict[str, dict[str, list[int]]]]:
     """Test -> whether it passes; path -> executed and missing lines."""
-    _python(folder, "-m", "coverage", "run", "--source=.", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=j.xml")
+    _python(
+        folder,
+        "-m",
+        "coverage",
+        "run",
+        "--source=.",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml=j.xml",
+    )
     _python(folder, "-m", "coverage", "json", "-o", "c.json")
     found = {}
     for case in ElementTree.parse(folder / "j.xml").iter("testcase"):
@@ -141,7 +163,9 @@ def _names(folder: Path) -> tuple[set[str], dict[str, str]]:
 
 def _requirements(folder: Path) -> set[str]:
     file = folder / "pyproject.toml"
-    found = re.search(r"^dependencies = \[(.*?)\]", file.read_text() if file.is_file() else "", re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^dependencies = \[(.*?)\]", file.read_text() if file.is_file() else "", re.MULTILINE | re.DOTALL
+    )
     return set(re.findall(r'"([^"]+)"', found[1])) if found else set()
 
 

@@ -309,7 +309,9 @@ class _Call:
         if len(lines) > MOST_LINES:
             raise Inexpressible("too many lines")
         setup, final = [line.text for line in lines], call
-        if (any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call)) or call.startswith(("del ", "setattr(")):
+        if (any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call)) or call.startswith(
+            ("del ", "setattr(")
+        ):
             setup, final = [*setup, call], receiver
         imports = set(self._writer.imports)
         _refuse_collisions(imports)
