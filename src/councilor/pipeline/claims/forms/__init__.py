@@ -16,9 +16,9 @@ FORMS: tuple[Form, ...] = (*TEST_FORMS, *CODE_FORMS, *FIGURE_FORMS, *CHECK_FORMS
 """Tried in this order; of several that find the same claim, the first counts."""
 
 TESTS = r"test|suite|pass|fail|green|red\b|spec|tox|nox|\d ?/ ?\d"
-NAMES = (
-    "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}|parameter|argument|option|flag|keyword|method|function|attribute|class"
-)
+NAME = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}"
+"""Begins the token of any name."""
+NAMES = f"{NAME}|parameter|argument|option|flag|keyword|method|function|attribute|class"
 FILES = f"{NAME}F"
 TRIGGERS = {
     predicate: re.compile(words, re.IGNORECASE)
