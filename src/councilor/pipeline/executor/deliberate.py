@@ -333,7 +333,7 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
 async def _is_asked(
     context: RunContext, case: Case, verdict: Verdict, bundle: EvidenceBundle, previous: Deliberated | None
 ) -> bool:
-    """Whether the worker is asked the open question: it can write a test, has iterations left, and was not asked yet."""
+    """Whether the worker is asked the open question: it can write a test, may go on, and was not asked it yet."""
     if verdict.decision is not Decision.NEEDS_EVIDENCE or case.iterations_left <= 0 or not bundle.questions:
         return False
     question = bundle.questions[0]

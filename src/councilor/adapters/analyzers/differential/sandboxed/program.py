@@ -28,8 +28,8 @@ from typing import Any
 
 HERE = sys.path[0]
 OURS = (
-    "describing", "exploring", "expressing", "generating", "instrumenting", "mutating", "places", "recording", "scenario", "selecting",
-    "shrinking", "versions", "watching",
+    "describing", "exploring", "expressing", "generating", "instrumenting", "mutating", "places", "recording",
+    "scenario", "selecting", "shrinking", "versions", "watching",
 )  # fmt: skip
 PYTEST_S = 4.0
 """Seconds beyond their share that starting pytest may take."""
