@@ -125,7 +125,7 @@ def test_anything_else_is_refused(said: str) -> None:
         parse_answer(said, by="Ann")
 
 
-# --- the test that an answer makes --------------------------------------------------------------------------------------
+# --- the test that an answer makes ------------------------------------------------------------------------------------
 
 
 def passes(answer: Answered, f: Any) -> bool:
