@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
+from councilor.domain.report import ReportOrder
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
@@ -107,6 +108,8 @@ class Meter:
     metrics: MetricsBackend
     keep_log: KeepLog
     on_record: Callable[[str, str], None] | None = field(default=None)
+    reports: ReportOrder | None = None
+    """What the criteria's commands write."""
     servers: TestServers | None = None
     """What keeps suites loaded; None: the tests' strength is not measured."""
     tester: DifferentialTester | None = None
@@ -147,7 +150,9 @@ class Meter:
         """Run a command on an export of a tree."""
 
         async def run(folder: Path) -> TestRun:
-            return await self.runner.command(folder, self.environment, command, timeout_s=self.limits.timeout_s)
+            return await self.runner.command(
+                folder, self.environment, command, timeout_s=self.limits.timeout_s, reports=self.reports
+            )
 
         return await self.measure(kind, trees, command, run)
 

@@ -24,13 +24,18 @@ from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.weights import probability_of, weights_of
 
-__all__ = ["Conclusion", "decide", "missing_evidence", "recompute"]
+__all__ = ["RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
 
+RULES_VERSION = "1"
+"""Names these rules and the judges' signals; raise it whenever either changes in a release, so that `verdict replay`
+does not take another release's rules for a break of integrity."""
 REJECT_AT = 0.2
 MIN_VOTES = 3
 TAMPERED = frozenset({"EVID-1"})
 OPEN = {"BASE-7": "whole_suite", "ACCEPT-6": "steadiness", "REVERT-3": "steadiness"}
 """Rules that are no veto and forbid acceptance all the same -> the evidence that answers them."""
+READ = frozenset({"lint", "types", "security"})
+"""Kinds that come of reading the code, not of running it: together they count as one."""
 ASKED = frozenset({"QUESTION-1", "QUESTION-2"})
 FURTHER = ("lint", "acceptance", "revert_check")
 """Independent kinds beyond the execution of tests, cheapest first."""
@@ -40,7 +45,8 @@ HOW_TO = {
     "revert_check": "revert_check: a test that fails on the base and passes on the candidate",
     "lint": "lint: a linter's findings on the base and on the candidate",
     "mutation": "mutation: the share of mutants of the changed lines that tests kill",
-    "security": "security: a scan of the change (not built yet)",
+    "types": "types: a type checker's errors on the base and on the candidate",
+    "security": "security: a scan of the change, with no finding that the tier forbids",
     "person": "person: a reviewer's approval (not built yet)",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "whole_suite": "whole_suite: the tests that were left out",
@@ -76,7 +82,7 @@ def missing_evidence(case: Case) -> tuple[str, ...]:
     """Kinds of evidence that the tier's quorum lacks, cheapest first."""
     tier, kinds = TIERS[case.tier], case.kinds
     missing = [] if "test_execution" in kinds else ["test_execution"]
-    absent = [kind for kind in FURTHER if kind not in kinds]
+    absent = [kind for kind in FURTHER if kind not in kinds and not (kind in READ and READ & kinds)]
     lacking = tier.further_evidence - (len(FURTHER) - len(absent))
     missing += absent[: max(0, lacking)]
     return (*missing, *(kind for kind in tier.special_evidence if kind not in kinds))

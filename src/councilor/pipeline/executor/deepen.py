@@ -26,17 +26,27 @@ from councilor.pipeline.executor.work import Work
 from councilor.pipeline.questions import QUESTIONS, measure_differences, settle_strength
 from councilor.pipeline.strength import measure_strength
 
-__all__ = ["deepen", "deepened"]
+__all__ = ["Addition", "deepen", "deepened"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Addition:
+class Addition:
     """What was added to a candidate's evidence."""
 
     evidence: tuple[Evidence, ...]
     strength: Strength | None
     differences: DifferentialRun | None = None
     questions: tuple[Question, ...] = ()
+
+    def on(self, bundle: EvidenceBundle) -> EvidenceBundle:
+        """The evidence with what was added."""
+        return replace(
+            bundle,
+            evidence=(*bundle.evidence, *self.evidence),
+            strength=self.strength,
+            differences=self.differences,
+            questions=self.questions,
+        )
 
 
 async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id: str, remaining_s: float) -> JsonValue:
@@ -51,7 +61,7 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
         more = await measure_differences(collector, candidate, more, context.task.answers)
     if more is bundle:
         return {"added": None}
-    added = _Addition(
+    added = Addition(
         evidence=more.evidence[len(bundle.evidence) :],
         strength=more.strength,
         differences=more.differences,
@@ -83,11 +93,4 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
 
 async def deepened(context: RunContext, bundle: EvidenceBundle, added_id: str) -> EvidenceBundle:
     """A candidate's evidence with what `deepen` added."""
-    added = decode(_Addition, json.loads(await context.read(added_id)))
-    return replace(
-        bundle,
-        evidence=(*bundle.evidence, *added.evidence),
-        strength=added.strength,
-        differences=added.differences,
-        questions=added.questions,
-    )
+    return decode(Addition, json.loads(await context.read(added_id))).on(bundle)

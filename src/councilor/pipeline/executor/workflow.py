@@ -211,7 +211,7 @@ class _Journey:
         self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
     ) -> Deliberated:
         """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, None, previous)
+        first = await self._deliberate(iteration, made, evidence, previous)
         parts = self._context.parts
         if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
             return first
@@ -223,10 +223,19 @@ class _Journey:
             preemptible=True,
         )
         added = deepened["added"]
-        return first if added is None else await self._deliberate(iteration, made, evidence, str(added), previous)
+        if added is None:
+            return first
+        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
 
     async def _deliberate(
-        self, iteration: int, made: Work, evidence: str | None, added: str | None, previous: Deliberated | None
+        self,
+        iteration: int,
+        made: Work,
+        evidence: str | None,
+        previous: Deliberated | None,
+        *,
+        added: str | None = None,
+        first: Deliberated | None = None,
     ) -> Deliberated:
         async def run() -> JsonValue:
             return encode(
@@ -236,6 +245,7 @@ class _Journey:
                     iteration=iteration,
                     evidence_id=evidence,
                     added_id=added,
+                    first=first,
                     previous=previous,
                     remaining_s=self._remaining_s(),
                 )

@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
+from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
@@ -83,6 +84,7 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
+app.command()(claims)
 app.command()(verify)
 app.command()(override)
 app.command()(questions)
