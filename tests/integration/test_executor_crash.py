@@ -26,6 +26,7 @@ from councilor.ports.analyzer import TestRequest, TestRunner
 from councilor.settings import load_settings
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
+PATHS = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
 PROCESS = """
 import asyncio, pathlib, sys
 from dataclasses import replace
@@ -72,8 +73,8 @@ class Runner(Around):
 class Storage(Around):
     async def put(self, artifact, body):
         result = await self.inner.put(artifact, body)
-        if artifact.kind is ArtifactKind.VERDICT:
-            await stop_here("verdict")
+        if artifact.name in ("strength/1", "verdict/1", "verdict/1.2"):
+            await stop_here(artifact.name)
         return result
 
 
@@ -156,12 +157,12 @@ async def until(log: Path, line: str, process: asyncio.subprocess.Process) -> li
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("place", ["examine", "verdict", "publish", "end"])
+@pytest.mark.parametrize("place", ["examine", "verdict/1", "strength/1", "verdict/1.2", "publish", "end"])
 async def test_a_run_killed_in_the_middle_is_judged_and_published_once(tmp_path, database_url, place):
     repository, log, data_dir = make_repository(tmp_path / "repo"), tmp_path / "log", tmp_path / "data"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROCESS, str(data_dir), database_url, str(repository), str(log), place,
-        env=os.environ | {"PYTHONPATH": str(SUPPORT)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": PATHS}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
         lines = await until(log, "reached", process)
@@ -191,11 +192,12 @@ async def test_a_run_killed_in_the_middle_is_judged_and_published_once(tmp_path,
     assert sorted(branches(repository)) == sorted(["main", outcome.branch])
     assert git(repository, "rev-list", "--count", f"main..{outcome.branch}") == "1"
     assert git(repository, "rev-parse", outcome.branch) == outcome.commit == head.commit
-    assert [item.id for item in artifacts if item.kind is ArtifactKind.VERDICT] == [outcome.verdict_artifact]
+    verdicts = {item.name: item.id for item in artifacts if item.kind is ArtifactKind.VERDICT}
+    assert list(verdicts) == ["verdict/1", "verdict/1.2"] and verdicts["verdict/1.2"] == outcome.verdict_artifact
     assert verification.sound
     kinds = [event.type for event in events]
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
-    assert kinds.count(EventType.VERDICT_REACHED) == kinds.count(EventType.TASK_FINISHED) == 1
+    assert (kinds.count(EventType.VERDICT_REACHED), kinds.count(EventType.TASK_FINISHED)) == (2, 1)
     assert kinds[-1] is EventType.TASK_FINISHED and head.decision == "accept"
     assert log.read_text().splitlines().count("worked") == 1
     assert log.read_text().splitlines().count("the whole suite on the base") == 1

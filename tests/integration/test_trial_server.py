@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,13 @@ async def test_lines_are_measured_where_they_are_asked_for(bench: Bench, tmp_pat
         five = text.index("        return 5") + 1
         assert five in lines["test_many"] and five not in lines["test_ten"] and lines["test_gone"] == ()
         assert "test_shop.py:" in run.records[1].message  # where it failed
+
+        only = await suite.server.run(replace(request, traced=("shop.py",)), known=lambda key: False)
+        assert {path for files in only.coverage.values() for path in files} == set(only.steps) == {"shop.py"}
+        assert only.coverage["test_shop.py::test_many"]["shop.py"] == lines["test_many"]
+        branch = text.index("    if count > LIMIT:") + 1
+        assert {(branch, five), (branch, five + 1)} <= set(only.steps["shop.py"])
+        assert run.steps == {}
 
 
 async def test_equal_code_is_recognised(bench: Bench, tmp_path: Path) -> None:

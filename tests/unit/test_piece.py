@@ -35,7 +35,7 @@ def test_separate_hunks_are_separate_pieces() -> None:
 
 def test_edits_of_one_line_are_cut_where_each_compiles_alone() -> None:
     assert told(BASE, BASE.replace("a + 1", "b * 1")) == [("`a` -> `b`", (10, 10)), ("`+` -> `*`", (10, 10))]
-    assert len(pieces_of(BASE, BASE.replace("a + 1", "(a + 1)"))) == 1  # one parenthesis alone does not compile
+    assert len(pieces_of(BASE, BASE.replace("a + 1", "int(a + 1)"))) == 1  # one parenthesis alone does not compile
 
 
 def test_lines_of_one_hunk_are_cut_where_each_compiles_alone() -> None:

@@ -17,7 +17,7 @@ from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
-from councilor.app.tools import Tools, find_usable_git, open_repositories, open_tools, repository_lock
+from councilor.app.tools import Tools, find_usable_git, lay_out, open_repositories, open_tools, repository_lock
 
 __all__ = [
     "Backup",
@@ -34,6 +34,7 @@ __all__ = [
     "drill",
     "embedded_server",
     "find_usable_git",
+    "lay_out",
     "migrate_database",
     "notifiers",
     "open_export",

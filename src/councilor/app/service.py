@@ -64,6 +64,7 @@ async def open_service(
             sandbox=tools.sandbox,
             runner=tools.runner,
             servers=tools.servers,
+            tester=tools.tester,
             analyzers=tools.analyzers,
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,

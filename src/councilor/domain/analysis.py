@@ -53,6 +53,8 @@ class AnalysisRun:
     duration_s: float = 0.0
     error: str = ""
     """Why nothing could be measured (then there are no findings); empty for a run that can be used."""
+    configured: bool = False
+    """Whether the repository itself configures the tool."""
 
     def joined(self, other: AnalysisRun) -> AnalysisRun:
         """Both runs as one; it has measured nothing when one of them has not."""
@@ -64,6 +66,7 @@ class AnalysisRun:
             log=self.log + other.log,
             duration_s=self.duration_s + other.duration_s,
             error="; ".join(filter(None, (self.error, other.error))),
+            configured=self.configured or other.configured,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["AtomicClaim", "CheckedClaim", "ClaimKind", "ClaimStatus", "Verifiability"]
+__all__ = ["AtomicClaim", "CheckedClaim", "CheckedSentence", "ClaimKind", "ClaimStatus", "Verifiability"]
 
 
 class ClaimKind(StrEnum):
@@ -54,7 +54,7 @@ class AtomicClaim:
     value: str | None
     verifiability: Verifiability
     method: str
-    """Name of the verifier that decides it, or empty."""
+    """How it is verified, where a predicate has several ways; else the predicate."""
     confidence: float
     """How sure the extraction is, 0 to 1."""
 
@@ -69,3 +69,21 @@ class CheckedClaim:
     evidence_ids: tuple[str, ...] = ()
     critical: bool = False
     """Whether a contradiction is a veto."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedSentence:
+    """A sentence of a report, and what became of it."""
+
+    text: str
+    """Its own words; untrusted."""
+    span: tuple[int, int]
+    """Character offsets in the report, end exclusive."""
+    claims: tuple[CheckedClaim, ...]
+    why: str
+    """Why it is not a claim; empty when it holds one."""
+
+    @property
+    def statuses(self) -> tuple[ClaimStatus, ...]:
+        """Its claims' statuses; `not_a_claim` when it holds none."""
+        return tuple(item.status for item in self.claims) or (ClaimStatus.NOT_A_CLAIM,)

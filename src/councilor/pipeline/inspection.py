@@ -6,7 +6,7 @@ The executor and `councilor gates run` put a gate's input together here, so that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from councilor.domain.evidence import EvidenceBundle
@@ -14,6 +14,7 @@ from councilor.domain.gate import GateResult
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import InputError
+from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
@@ -22,7 +23,7 @@ from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Commit, Repository
 
-__all__ = ["Inspector", "put_together"]
+__all__ = ["Inspected", "Inspector", "put_together"]
 
 
 async def put_together(
@@ -68,6 +69,14 @@ async def put_together(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Inspected:
+    """A change, looked at."""
+
+    given: GateInput
+    gates: tuple[GateResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inspector:
     """Runs gates on one repository's changes."""
 
@@ -88,35 +97,46 @@ class Inspector:
         Raises:
             InputError: the spec or the base's policy cannot be read.
         """
+        return (await self.examine(task, tree, static=static)).gates
+
+    async def examine(
+        self, task: Task, tree: str, *, static: bool, report: str = "", always: bool = False
+    ) -> Inspected:
+        """What gates look at, and their results; see `inspect`.
+
+        Args:
+            report: what its author says of the change; decides what is measured beyond what gates need.
+            always: measure everything even though a gate fails.
+        """
         base = await self.repository.resolve(task.base_commit)
         spec = load_spec(task.spec_text, source="the working spec")
-        rules = await read_rules(self.repository, base.tree)
-        patch = await self.repository.diff(base.tree, tree)
-
-        async def run(stage: Stage, bundle: EvidenceBundle | None) -> tuple[GateResult, ...]:
-            given = await put_together(
-                self.repository,
-                task=task,
-                spec=spec,
-                rules=rules,
-                base=base,
-                tree=tree,
-                patch=patch,
-                owns=self.owns,
-                now=self.clock.now(),
-                bundle=bundle,
-            )
-            return run_gates(given, stage=stage, metrics=self.metrics, clock=self.clock)
-
-        cheap = await run(Stage.STATIC, None)
-        if static or any(result.blocks for result in cheap):
-            return cheap
+        given = await put_together(
+            self.repository,
+            task=task,
+            spec=spec,
+            rules=await read_rules(self.repository, base.tree),
+            base=base,
+            tree=tree,
+            patch=await self.repository.diff(base.tree, tree),
+            owns=self.owns,
+            now=self.clock.now(),
+        )
+        cheap = run_gates(given, stage=Stage.STATIC, metrics=self.metrics, clock=self.clock)
+        if static or (not always and any(result.blocks for result in cheap)):
+            return Inspected(given=given, gates=cheap)
         collector = await self.collect(spec, task)
-        candidate = await self.repository.candidate(base, tree)
+        candidate = given.candidate
         baseline = await collector.baseline(base.tree, candidate.paths, spec.acceptance)
         bundle = await collector.examine(candidate, baseline, spec.acceptance)
-        results = latest(cheap, await run(Stage.EVIDENCE, bundle))
-        if any(result.blocks for result in results):
-            return results
+        bundle = await measure_claims(collector, candidate, spec, report, bundle)
+
+        def judged(bundle: EvidenceBundle) -> Inspected:
+            known = replace(given, bundle=bundle)
+            measured = run_gates(known, stage=Stage.EVIDENCE, metrics=self.metrics, clock=self.clock)
+            return Inspected(given=known, gates=latest(cheap, measured))
+
+        found = judged(bundle)
+        if not always and any(result.blocks for result in found.gates):
+            return found
         deeper = await measure_strength(collector, candidate, bundle, spec.acceptance)
-        return results if deeper is bundle else latest(results, await run(Stage.EVIDENCE, deeper))
+        return found if deeper is bundle else judged(deeper)

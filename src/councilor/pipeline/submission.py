@@ -117,7 +117,7 @@ async def find_spec_text(
             return path.read_text(encoding="utf-8"), False
         except FileNotFoundError as error:
             raise NotFoundError(
-                f"There is no spec file {what}.", hint="Pass its path from here, or `councilor spec init`."
+                f"There is no spec file {what}.", hint="Pass its path from here, or `councilor spec init --write`."
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"The spec file {what} cannot be read: {error}", field="spec") from error

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cases import NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
+from cases import ENOUGH, NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +161,15 @@ def test_every_quotation_is_bounded_and_clean(text: str, limit: int) -> None:
     assert len("\n".join(body)) <= limit + 100
 
 
+async def test_a_huge_diff_and_report_cost_no_time() -> None:
+    huge = Matter(task="t" * 10**7, patch="+\u202e" * 10**7, report="\x00" * 10**7)
+    juror = model(Mind("reject"), matter=huge)
+    began = time.monotonic()
+    await judged(clean_case(), models=[juror], clock=SystemClock())
+    assert time.monotonic() - began < 2
+    assert max(len(question.user) for question in asked(juror)) < 2 * PATCH_LIMIT
+
+
 async def test_a_fooled_model_lifts_no_veto_and_makes_no_quorum() -> None:
     fooled = [model(Mind("accept"), name=f"fooled-{n}") for n in range(8)]
     for case in (failed_case(iterations_left=0), failed_case("scope_boundary", iterations_left=0)):
@@ -212,7 +221,7 @@ def test_models_alone_never_accept(choices: list[Choice], ratio: float, broken: 
     assert not (broken and conclusion.decision is Decision.ACCEPT)
     if conclusion.decision is Decision.ACCEPT:
         best = PRIOR_1.combined([(vote.judge, vote.log_likelihood_ratio) for vote in seats])
-        assert best + PRIOR_1.models.cap >= 2.94
+        assert best + PRIOR_1.models.cap >= ENOUGH
     assert is_settled(with_votes(seats), 0, debatable=True) is not True or decide(with_votes(seats)) is not None
 
 
@@ -399,6 +408,18 @@ async def test_nothing_changes_unless_it_is_confirmed(outcome: ChallengeOutcome)
     assert recompute(inputs_of(sitting.verdict, sitting.case)) is Decision.ACCEPT
     again = asked(juror)[-1].user
     assert outcome.value in again and "def test_total" in again, "the second round is told of the first"
+
+
+async def test_rounds_are_counted_for_a_candidate_and_not_for_a_deliberation() -> None:
+    before = Challenge(
+        proposal=Proposal(by="outsider", claim="c", test=TEST), round=1, outcome=ChallengeOutcome.REFUTED, reason="r"
+    )
+    runner = Runner(ChallengeOutcome.REFUTED, ChallengeOutcome.REFUTED)
+    await sat([model(Mind(test=TEST))], runner, case=clean_case(challenges=(before,)))
+    assert [number for _, number in runner.ran] == [2]
+    runner = Runner()
+    await sat([model(Mind(test=TEST))], runner, case=clean_case(challenges=(before, replace(before, round=2))))
+    assert runner.ran == []
 
 
 async def test_judges_are_anonymous_to_who_proposes() -> None:

@@ -16,13 +16,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from councilor.adapters.analyzers.files import PYTHON, regular_files
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import AnalysisRequest
@@ -35,7 +35,6 @@ __all__ = ["Ruff"]
 FILES_AT_ONCE = 500
 REPORT_BYTES = 64 * 2**20
 EXIT_CLEAN, EXIT_FINDINGS = 0, 1
-ENDINGS = (".py", ".pyi", ".pyw")
 
 
 class Ruff:
@@ -57,7 +56,7 @@ class Ruff:
 
     def reads(self, path: str) -> bool:
         """Python files."""
-        return path.endswith(ENDINGS)
+        return path.endswith(PYTHON)
 
     async def analyze(self, request: AnalysisRequest) -> AnalysisPair:
         """Findings in both trees; see the port."""
@@ -70,7 +69,7 @@ class Ruff:
         self, folder: Path, environment: Environment, paths: Sequence[str], *, timeout_s: float
     ) -> AnalysisRun:
         started = self._clock.monotonic()
-        files = await asyncio.to_thread(_python_files, folder, paths)
+        files = await asyncio.to_thread(regular_files, folder, paths, PYTHON)
         total = AnalysisRun(findings=(), exit_code=EXIT_CLEAN)
         for start in range(0, len(files), FILES_AT_ONCE):
             left_s = timeout_s - (self._clock.monotonic() - started)
@@ -102,26 +101,6 @@ class Ruff:
             limits=Limits(wall_s=timeout_s, memory_bytes=self._memory_bytes),
             env={"LANG": "C.UTF-8", "NO_COLOR": "1", "RAYON_NUM_THREADS": "2"},
         )
-
-
-def _python_files(folder: Path, paths: Sequence[str]) -> list[str]:
-    return [path for path in dict.fromkeys(paths) if path.endswith(ENDINGS) and _regular(folder, path)]
-
-
-def _regular(folder: Path, path: str) -> bool:
-    """Whether it is a regular file below `folder`, with no link on the way."""
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts:
-        return False
-    where = folder
-    try:
-        for part in parts[:-1]:
-            where = where / part
-            if not stat.S_ISDIR(os.lstat(where).st_mode):
-                return False
-        return stat.S_ISREG(os.lstat(where / parts[-1]).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def _read(report: Path) -> bytes | None:

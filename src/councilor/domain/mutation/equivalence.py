@@ -3,7 +3,7 @@
 Rules (what is turned into one form):
 - `not a == b` and `a != b`, `not (a and b)` and `not a or not b`, `not not a` in a condition and `a`;
 - `a > b` and `b < a`, `a >= b` and `b <= a`, the sides of `==` and `!=`;
-- `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`: as for whole numbers;
+- `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`, `a + 1 <= b` and `a < b`: as for whole numbers;
 - `len(a) > 0`, `len(a) >= 1` and `len(a) != 0`; `a[0:]` and `a[:]`; `a - -1` and `a + 1`;
 - what an exception says: only its type counts;
 - assignments that follow each other, in any order, where none names what another one sets; what calls do besides giving
@@ -15,9 +15,12 @@ It errs on both sides: floats tell `a <= 5` from `a < 6`, and equal programs may
 from __future__ import annotations
 
 import ast
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from councilor.domain.mutation.source import parse
+from councilor.domain.mutation.source import LINE_END, parse
 
 __all__ = ["normal_form"]
 
@@ -30,13 +33,28 @@ MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Gt: ast.Lt, ast.GtE: ast
 
 def normal_form(old: str, new: str) -> str:
     """The normal form of the outermost definitions of `new` that differ from those of `old`."""
-    before, after = parse(old), parse(new)
+    before, after = _outermost(old), _outermost(new)
     if before is None or after is None:
         return new
-    known = {ast.dump(node) for node in before.body}
-    changed = [node for node in after.body if ast.dump(node) not in known]
+    others = [node for text, node in after.items() if text not in before]  # equal text need not be compared further
+    known = {ast.dump(node) for node in before.values()} if others else set()
+    changed = [copy.deepcopy(node) for node in others if ast.dump(node) not in known]
     normal = _Normal()
     return "\n".join(ast.dump(normal.visit(node)) for node in changed)
+
+
+@lru_cache(maxsize=4)
+def _outermost(text: str) -> Mapping[str, ast.stmt] | None:
+    """The outermost statements of a text by their own text."""
+    tree = parse(text)
+    if tree is None:
+        return None
+    lines = LINE_END.split(text)
+    firsts = [min(each.lineno for each in (*getattr(node, "decorator_list", ()), node)) for node in tree.body]
+    return {
+        "\n".join(lines[first - 1 : node.end_lineno]) + f"#{node.col_offset}-{node.end_col_offset}": node
+        for first, node in zip(firsts, tree.body, strict=True)
+    }
 
 
 class _Normal(ast.NodeTransformer):
@@ -76,11 +94,22 @@ class _Normal(ast.NodeTransformer):
             left, op, right = right, MIRRORED[type(op)](), left
         if isinstance(op, ast.LtE):
             left, op, right = _strict(left, right)
+        if isinstance(op, ast.Lt):
+            left, right = self._shifted(left, right)
         if isinstance(op, ast.Lt) and _number(left) == 0 and _is_length(right):
             left, op, right = right, ast.NotEq(), ast.Constant(value=0)
         if isinstance(op, ast.Eq | ast.NotEq) and ast.dump(left) > ast.dump(right):
             left, right = right, left
         return ast.Compare(left=left, ops=[op], comparators=[right])
+
+    def _shifted(self, left: ast.expr, right: ast.expr) -> tuple[ast.expr, ast.expr]:
+        """Two sides of which the left one ends in no number."""
+        match left:
+            case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=int(value))):
+                if (number := _number(right)) is not None:
+                    return inner, ast.Constant(value=number - value)
+                return inner, self.visit_BinOp(ast.BinOp(left=right, op=ast.Add(), right=ast.Constant(value=-value)))
+        return left, right
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)

@@ -1,12 +1,12 @@
 """Claims: what a worker's report says, made atomic and checked against the evidence.
 
-`sentences` finds the sentences, `extraction` the checkable statements in them, `verification` decides each;
-`check_claims` is all three.
+`sentences` and `markup` find the sentences, `selection` drops those that claim nothing, `names` and `forms` give
+`extraction` the atomic claims, `verification` decides each; `check_report` is all of it, `check_claims` its claims alone.
 """
 
 from __future__ import annotations
 
-from councilor.pipeline.claims.checking import check_claims
-from councilor.pipeline.claims.verification import ClaimContext
+from councilor.pipeline.claims.checking import check_claims, check_report, claims_in
+from councilor.pipeline.claims.context import ClaimContext
 
-__all__ = ["ClaimContext", "check_claims"]
+__all__ = ["ClaimContext", "check_claims", "check_report", "claims_in"]

@@ -1,130 +1,205 @@
-"""Checkable statements in a sentence.
+"""Atomic claims in sentences: selected, resolved, taken apart.
 
 Rules:
-- A question, a hedge, a plan, a condition and an exception ("except ...") make a sentence no claim: it is dropped.
-- A negated sentence is dropped too, but for the statements that are negative by nature ("no new dependencies").
-- One sentence may hold several statements, at most one for each predicate but `added`, `removed` and `fixes`.
-- Names of files and symbols count only in back-ticks, or as a path with a suffix; what cannot be told is dropped.
-- Every pattern works on at most 1,000 characters and has no nested repetition, so that its time is bounded.
+- A sentence that `selection` drops holds none; nor does a part of one that hedges, plans, excepts or tells of before.
+- "It" and "this" mean the one name that the sentence before speaks of; with several it is ambiguous, and dropped.
+- A sentence may hold several claims; of equal ones the first counts.
+- A heading says nothing but what is whole in itself, and numbers: "Tests added" is a title.
 
-It does not look at the evidence.
+It does not look at the evidence. `Reading` says of every sentence what became of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from councilor.domain.claim import AtomicClaim, ClaimKind, Verifiability
-from councilor.pipeline.claims.forms import CHANGED, FORMS, IGNORE, RENAMED, TEST_PASSES, Form
-from councilor.pipeline.claims.sentences import Sentence
+from councilor.domain.claim import AtomicClaim
+from councilor.pipeline.claims.forms import FORMS, Form
+from councilor.pipeline.claims.names import Name, Named, find_names
+from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
+from councilor.pipeline.claims.sentences import Mark, Part, Sentence
 
-__all__ = ["extract"]
+__all__ = ["Reading", "extract", "read"]
 
-DROPPED = re.compile(
-    r"\?\s*$|^(?:if|unless|once|when|please|let's|let me|next|todo|note that you)\b"
-    r"|\b(?:should|might|may|could|would|can|will|won't|shall|probably|likely|perhaps|maybe|hopefully|presumably"
-    r"|seems?|appears?|believe|think|expect|guess|assume|hope|plan|want|need|needs|try|tried|trying|going to|to do|tbd"
-    r"|todo|ideally|in theory|except|apart from|aside from|other than|unless|almost|nearly|mostly|most of|some)\b",
-    IGNORE,
+TITLES = frozenset({"tests_added", "faster", "added", "removed", "secure"})
+"""Predicates that a heading names as a subject rather than says."""
+PRONOUN = re.compile(
+    r"^(?:\W*(?:and|also|so|thus) )?(?:it|this|that|they|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
+    re.IGNORECASE,
 )
-NEGATED = re.compile(
-    r"\b(?:not|never|cannot|no longer|neither|nor|isn't|aren't|wasn't|weren't|don't|doesn't|didn't)\b", IGNORE
-)
-NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
-TICKED = re.compile(r"`([^`\s]{1,200})`")
-REMOVALS = frozenset({"removed", "deleted", "dropped"})
-FAILURES = re.compile(r"\b[1-9]\d{0,5} (?:tests? )?fail")
-PATH = re.compile(r"(?<![\w/.-])((?:[\w.-]+/){0,12}[\w-]+\.(?:py|pyi|toml|cfg|ini|txt|md|rst|ya?ml|json))(?![\w/])")
-SYMBOL = re.compile(r"^[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,5}(?:\(\))?$")
+BARE = re.compile(r"^[\w -]{2,30}$")
+"""A label beside a tick: a few words."""
+LABELS = {
+    "tests_pass": re.compile(r"^(?:all |unit )?tests?(?: suite)?$", re.IGNORECASE),
+    "lint_clean": re.compile(r"^(?:lint(?:er|ing)?|ruff|flake8)(?: checks?)?$", re.IGNORECASE),
+    "types_clean": re.compile(r"^(?:type[- ]?check(?:ing|s)?|types|mypy|pyright)$", re.IGNORECASE),
+    "builds": re.compile(r"^build$", re.IGNORECASE),
+}
+RESOLVED = frozenset({"fix_tested", "faster", "complexity", "behaviour_unchanged", "untouched"})
+"""Predicates whose subject a pronoun may be."""
+CLAIMS_LIMIT = 4000
+CONFIDENCE = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a sentence holds."""
+
+    sentence: Sentence
+    claims: tuple[AtomicClaim, ...]
+    why: str
+    """Why there is none; empty when there is one."""
 
 
 def extract(sentences: Sequence[Sentence]) -> tuple[AtomicClaim, ...]:
     """The atomic claims of a report's sentences, in order, ids counted from C1."""
-    found: list[AtomicClaim] = []
+    return tuple(claim for reading in read(sentences) for claim in reading.claims)
+
+
+def read(sentences: Sequence[Sentence]) -> tuple[Reading, ...]:
+    """What each sentence holds; claims are numbered through the report."""
+    found: list[Reading] = []
+    before, count = Named(text="", names=()), 0
     for sentence in sentences:
-        if not DROPPED.search(_outside_ticks(sentence.text)):
-            found.extend(_claims(sentence))
-    return tuple(replace(claim, id=f"C{number}") for number, claim in enumerate(found, start=1))
+        named = find_names(sentence.text)
+        claims, why = _claims(sentence, named, before) if count < CLAIMS_LIMIT else ([], "too many claims before it")
+        numbered = tuple(replace(claim, id=f"C{count + number}") for number, claim in enumerate(claims, start=1))
+        count += len(numbered)
+        found.append(Reading(sentence=sentence, claims=numbered, why="" if numbered else why))
+        before = named
+    return tuple(found)
 
 
-def _outside_ticks(text: str) -> str:
-    return TICKED.sub("``", text)
+def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[AtomicClaim], str]:
+    if why := why_not(sentence, named.text):
+        return [], why
+    found: dict[tuple[str, str, str], AtomicClaim] = {}
+    whys: list[str] = []
+    for part in parts(named.text):
+        stop = refusal(part)
+        for form in FORMS:
+            if stop and stop not in form.bears:
+                continue
+            for claim in _found(form, part, sentence, named, before):
+                _keep(claim, found)
+        whys.append(stop)
+    if not found and sentence.mark is Mark.DONE and BARE.match(named.text):
+        for predicate, pattern in LABELS.items():
+            if pattern.match(named.text):
+                found[predicate, "", ""] = _label(sentence, predicate)
+    why = next((why for why in whys if why), "it says nothing that can be checked")
+    return list(found.values()), why
 
 
-def _claims(sentence: Sentence) -> Iterator[AtomicClaim]:
-    negated = NEGATED.search(_outside_ticks(sentence.text)) is not None
-    seen: set[tuple[str, str | None]] = set()
-    for form in FORMS:
-        match = form.pattern.search(sentence.text)
-        if match is None or (negated and not form.negative):
+def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) -> None:
+    """Keep a claim unless an earlier form has found as much: the same, or the same predicate with more said."""
+    key = claim.predicate, claim.subject, claim.value or ""
+    same = [other for other in found.values() if other.predicate == claim.predicate]
+    if key in found or any(_less(claim, other) for other in same):
+        return
+    if claim.predicate == "test_passes" and any(
+        other.predicate == "tests_pass" and not claim.subject for other in found.values()
+    ):
+        return
+    for other in [item for item in same if _less(item, claim)]:
+        del found[other.predicate, other.subject, other.value or ""]
+    found[key] = claim
+
+
+def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
+    """Whether `claim` says no more than `other` does: what is not said agrees with anything."""
+    if claim.predicate in (
+        "tests_pass",
+        "coverage",
+        "faster",
+        "complexity",
+        "tests_added",
+        "fix_tested",
+        "only_touched",
+    ):
+        if claim.predicate == "faster" and not claim.subject and other.subject:
+            return True
+        subjects = not claim.subject or claim.subject == other.subject or claim.subject in ("some", "line")
+        if claim.predicate in ("tests_added",) and claim.subject:
+            return claim.subject == other.subject
+        return subjects and (
+            not claim.value
+            or claim.value == other.value
+            or claim.predicate in ("tests_pass", "tests_added", "complexity")
+        )
+    if claim.predicate in ("lint_clean", "types_clean", "secure", "builds", "behaviour_unchanged", "fixes"):
+        return not claim.subject
+    return claim.predicate in ("added", "removed") and claim.subject == other.subject
+
+
+def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named) -> Iterator[AtomicClaim]:
+    for match in form.pattern.finditer(part):
+        if not form.negative and negated(part, match.start(), match.end()):
             continue
-        claim = _stated(sentence, form, match)
-        once = (form.predicate, claim.value if claim and form.predicate == "fixes" else None)
-        if claim is not None and once not in seen:
-            seen.add(once)
-            yield claim
-    if not negated:
-        yield from _symbol_claims(sentence)
+        if sentence.part is Part.HEADING and form.predicate in TITLES and not re.search(r"\d", match[0]):
+            continue
+        for subject, value in form.read(match, named):
+            resolved = _resolve(form, subject, part, before)
+            if resolved is None:
+                continue
+            predicate, method = form.predicate, form.method
+            if predicate in ("added", "removed") and value == "parameter":
+                predicate, method, value = (
+                    f"{predicate}_parameter",
+                    f"{predicate}_parameter",
+                    _function(match, part, named),
+                )
+            yield AtomicClaim(
+                id="C0",
+                text=sentence.text,
+                sentence_span=sentence.span,
+                type=form.type,
+                subject=resolved,
+                predicate=predicate,
+                value=value or None,
+                verifiability=form.verifiability,
+                method=method,
+                confidence=CONFIDENCE,
+            )
 
 
-def _claim(
-    sentence: Sentence, predicate: str, subject: str, value: str | None, form: Form | None = None
-) -> AtomicClaim:
+def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
+    """The subject, a pronoun's by the sentence before; None when that is ambiguous."""
+    if subject or form.predicate not in RESOLVED or not PRONOUN.match(part):
+        return subject
+    names = _antecedents(before)
+    return names[0] if len(names) == 1 else None if names or form.predicate == "faster" else ""
+
+
+def _antecedents(before: Named) -> list[str]:
+    """What the sentence before speaks of: its symbols, or its files when it names no symbol."""
+    symbols = [name.text for name in before.names if name.kind == "S"]
+    files = [name.text for name in before.names if name.kind == "F"]
+    return list(dict.fromkeys(symbols or files))
+
+
+def _function(match: re.Match[str], part: str, named: Named) -> str:
+    """The function that a parameter is said to belong to; empty when the sentence names none or several."""
+    after = re.match(
+        r"(?: \w+){0,3}? (?:to|on|of|in|for|from) (?:the )?(?:\w+ )?(⟦S\d+⟧)(?!(?:,| and) ⟦)", part[match.end() :]
+    )
+    names: tuple[Name, ...] = named.of(after[1]) if after else ()
+    return names[0].text if names else ""
+
+
+def _label(sentence: Sentence, predicate: str) -> AtomicClaim:
+    form = next(item for item in FORMS if item.predicate == predicate)
     return AtomicClaim(
         id="C0",
         text=sentence.text,
         sentence_span=sentence.span,
-        type=form.type if form else ClaimKind.FACTUAL,
-        subject=subject,
+        type=form.type,
+        subject="",
         predicate=predicate,
-        value=value,
-        verifiability=form.verifiability if form else Verifiability.DIRECT,
-        method=predicate if form is None or form.verifiability is not Verifiability.UNVERIFIABLE else "",
-        confidence=0.9,
+        value="package" if predicate == "builds" else None,
+        verifiability=form.verifiability,
+        method=form.method,
+        confidence=CONFIDENCE,
     )
-
-
-def _stated(sentence: Sentence, form: Form, match: re.Match[str]) -> AtomicClaim | None:
-    groups = {name: value.strip().lower() for name, value in match.groupdict().items() if value}
-    if form.predicate == "only_touched":
-        files = _files(sentence.text)
-        return _claim(sentence, form.predicate, "files", "\n".join(files), form) if files else None
-    if form.predicate == "fixes":
-        name = groups.get("id", "").upper() or None
-        return _claim(sentence, form.predicate, "task", name, form)
-    if form.predicate == "lint_clean":
-        return _claim(sentence, form.predicate, "lint", "new" if "new" in groups else None, form)
-    number = groups.get("n")
-    value = str(NUMBERS.get(number, number)) if number else None
-    if (
-        form.predicate == "tests_pass"
-        and value is not None
-        and re.search(r"\b[1-9]\d{0,5} (?:tests? )?fail", sentence.text)
-    ):
-        return None
-    return _claim(sentence, form.predicate, "tests" if "test" in form.predicate else form.predicate, value, form)
-
-
-def _files(text: str) -> tuple[str, ...]:
-    """Files and folders that a sentence names, in order."""
-    ticked = [name for name in TICKED.findall(text) if "/" in name or PATH.fullmatch(name)]
-    plain = PATH.findall(TICKED.sub(" ", text))
-    return tuple(dict.fromkeys(name.rstrip(".,;:") for name in [*ticked, *plain]))
-
-
-def _symbol_claims(sentence: Sentence) -> Iterator[AtomicClaim]:
-    for match in TEST_PASSES.finditer(sentence.text):
-        yield _claim(sentence, "test_passes", match["nodeid"], None)
-    for match in RENAMED.finditer(sentence.text):
-        old, new = match["old"], match["new"]
-        if SYMBOL.match(old) and SYMBOL.match(new):
-            yield _claim(sentence, "renamed", old.removesuffix("()"), new.removesuffix("()"))
-    for match in CHANGED.finditer(sentence.text):
-        name = match["name"]
-        predicate = "removed" if match["verb"].lower() in REMOVALS else "added"
-        if PATH.fullmatch(name):
-            yield _claim(sentence, f"{predicate}_file", name, None)
-        elif SYMBOL.match(name):
-            yield _claim(sentence, predicate, name.removesuffix("()"), None)

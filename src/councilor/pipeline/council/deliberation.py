@@ -20,7 +20,7 @@ from typing import Protocol
 from councilor.domain.gate import GateStatus
 from councilor.domain.verdict import Choice, Decision, Judge, Verdict, Vote
 from councilor.pipeline.council.case import Case, VerdictInputs
-from councilor.pipeline.council.decision import Conclusion, decide
+from councilor.pipeline.council.decision import RULES_VERSION, Conclusion, decide
 from councilor.pipeline.council.judges import COUNCIL, Juror
 from councilor.pipeline.council.stopping import is_settled
 from councilor.pipeline.council.weights import PRIOR_1, Weights
@@ -189,6 +189,7 @@ def put_together(inputs: VerdictInputs, *, verdict_id: str, consensus_s: float) 
         weights_version=inputs.weights_version,
         durable=case.durable,
         challenges=case.challenges,
+        rules_version=RULES_VERSION,
         total_s=consensus_s,
     )
 

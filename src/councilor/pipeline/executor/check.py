@@ -14,12 +14,14 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind
 from councilor.domain.task import TaskState
+from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import Baseline, EvidenceCollector
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
+from councilor.pipeline.questions import measure_answers
 from councilor.ports.worker import Progress
 
 __all__ = ["as_json", "collector_of", "examine", "gate_input", "inspect", "load_bundle"]
@@ -86,6 +88,9 @@ async def examine(
     async with context.narrator.heartbeats():
         collector = await collector_of(context, patch, suffix=str(iteration), remaining_s=remaining_s)
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
+        report = (await context.read(made.report)).decode("utf-8", "replace")
+        bundle = await measure_claims(collector, candidate, context.spec, report, bundle)
+        bundle = await measure_answers(collector, candidate, bundle, context.task.answers)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         f"evidence/{iteration}",
@@ -140,8 +145,10 @@ async def collector_of(
         ids=parts.ids,
         metrics=parts.metrics,
         keep_log=keep_log,
+        reports=context.spec.reports,
         on_record=_Counter(context=context, phase="testing"),
         servers=parts.servers,
+        tester=parts.tester,
     )
 
 

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
@@ -18,6 +18,7 @@ from councilor.domain.codec import decode
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle
 from councilor.domain.gate import GateResult, RefinementRequest
+from councilor.domain.provenance import digest
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
@@ -57,6 +58,7 @@ async def deliberate(
     iteration: int,
     evidence_id: str | None,
     added_id: str | None = None,
+    first: Deliberated | None = None,
     previous: Deliberated | None,
     remaining_s: float,
 ) -> Deliberated:
@@ -65,6 +67,7 @@ async def deliberate(
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
         added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
+        first: that first verdict; challenges that it was reached on stay.
         previous: how the iteration before ended.
         remaining_s: seconds that the task has left, for tests that judges propose.
     """
@@ -82,8 +85,11 @@ async def deliberate(
         if added_id:
             sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
+        if first is not None:
+            case = replace(case, challenges=(await _load_case(context, first)).challenges)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
-        await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
+        if not added_id or not await _is_kept(context, f"claims/{iteration}", claims):
+            await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
         stored = await _stored_verdict(context, case_artifact, name)
         if stored is None:
             models = await _models(context, made)
@@ -338,6 +344,12 @@ async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, i
         priority=request.priority.value,
     )
     return artifact.id
+
+
+async def _is_kept(context: RunContext, name: str, value: object) -> bool:
+    """Whether an artifact of this name holds the same already."""
+    artifact = await context.ledger.find(name)
+    return artifact is not None and artifact.output_hash == digest(as_json(value))
 
 
 async def _keep(

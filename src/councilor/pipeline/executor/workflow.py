@@ -33,7 +33,7 @@ from councilor.pipeline.executor.deepen import deepen
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
-from councilor.pipeline.executor.work import Work, adopt, work
+from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
 from councilor.ports.engine import Engine, RunState
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
@@ -169,7 +169,7 @@ class _Journey:
 
         async def run() -> JsonValue:
             if task.candidate_tree is not None:
-                made = await adopt(context, tree=task.candidate_tree, parent=parent)
+                made = await adopt(context, tree=await restore_candidate(context), parent=parent)
             else:
                 made = await work(
                     context,
@@ -210,8 +210,9 @@ class _Journey:
         self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
     ) -> Deliberated:
         """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, None, previous)
-        if evidence is None or not first.is_open or self._context.parts.servers is None:
+        first = await self._deliberate(iteration, made, evidence, previous)
+        parts = self._context.parts
+        if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
             return first
         deepened = await self._step(
             f"deepen:{iteration}",
@@ -221,10 +222,19 @@ class _Journey:
             preemptible=True,
         )
         added = deepened["added"]
-        return first if added is None else await self._deliberate(iteration, made, evidence, str(added), previous)
+        if added is None:
+            return first
+        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
 
     async def _deliberate(
-        self, iteration: int, made: Work, evidence: str | None, added: str | None, previous: Deliberated | None
+        self,
+        iteration: int,
+        made: Work,
+        evidence: str | None,
+        previous: Deliberated | None,
+        *,
+        added: str | None = None,
+        first: Deliberated | None = None,
     ) -> Deliberated:
         async def run() -> JsonValue:
             return encode(
@@ -234,6 +244,7 @@ class _Journey:
                     iteration=iteration,
                     evidence_id=evidence,
                     added_id=added,
+                    first=first,
                     previous=previous,
                     remaining_s=self._remaining_s(),
                 )

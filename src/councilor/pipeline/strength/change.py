@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from councilor.domain.change import Candidate, ChangeKind, FileChange
-from councilor.domain.piece import Piece, changed_lines, pieces_of
-from councilor.domain.mutation import Source
+from councilor.domain.mutation import Source, normal_form
 from councilor.domain.mutation.source import FunctionNode
+from councilor.domain.piece import Piece, changed_lines, pieces_of
 from councilor.errors import InputError
 
 __all__ = ["ChangedSource", "changed_sources", "function_at", "new_test_modules"]
@@ -40,6 +40,15 @@ class ChangedSource:
     def pieces(self) -> tuple[Piece, ...]:
         """What can be taken back alone; a new file has none."""
         return pieces_of(self.old.text, self.new.text) if self.old else ()
+
+    def means_the_same(self, text: str) -> bool:
+        """Whether another text of this file does what the candidate's does, as far as both tell."""
+        old = self.old.text if self.old else ""
+        return normal_form(old, text) == self._form
+
+    @cached_property
+    def _form(self) -> str:
+        return normal_form(self.old.text if self.old else "", self.new.text)
 
     @cached_property
     def around(self) -> frozenset[int]:

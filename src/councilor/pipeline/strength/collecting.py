@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from councilor.domain.change import Candidate
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, TestRun
@@ -35,7 +36,9 @@ __all__ = ["measure_strength"]
 
 TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
 """Shares of the time that is left when each begins; rivals get the rest."""
-TRIALS_PER_S = 5.0
+SPARE_S = 30.0
+"""Seconds that a server may live beyond twice the budget."""
+TRIALS_PER_S = 2.0
 """Mutants, and as many rivals, that are tried for each second of the budget: more of both would tell little more."""
 
 
@@ -91,14 +94,16 @@ class _Measurement:
     traced_s: float = 0.0
     why: str = ""
     """Why it is not complete."""
+    out_of_time: bool = False
 
     async def measure(self, acceptance: Sequence[Acceptance]) -> Strength:
         seed = int(self.candidate.tree[:8], 16)
         paths = tuple(source.path for source in self.sources)
         targets = self._targets(acceptance)
         async with AsyncExitStack() as stack:
-            tests = self._steady(self.bundle.candidate)
-            base = await self._witnesses(stack, self.tree, await self._reaching(tests, paths), paths, targets)
+            folder = await stack.enter_async_context(self.meter.laid_out(self.tree))
+            tests = await _reaching(folder, self._steady(self.bundle.candidate), paths)
+            base = await self._witnesses(stack, self.tree, tests, paths, targets, folder)
             own = await self._own(stack, paths)
             self.traced_s = self._elapsed_s
             pieces = await try_pieces(self.sources, base, own, more=self._while(PIECES_SHARE))
@@ -119,7 +124,7 @@ class _Measurement:
             for witnesses in (base, own):
                 if witnesses is not None and witnesses.suite is not None and witnesses.suite.gone:
                     self._fail(witnesses.suite.why)
-        return replace(strength, complete=not self.why, why=self.why)
+        return replace(strength, complete=not self.why, why=self.why, out_of_time=self.out_of_time)
 
     @property
     def _elapsed_s(self) -> float:
@@ -131,7 +136,13 @@ class _Measurement:
 
     def _while(self, share: float) -> Callable[[], bool]:
         until_s = self._elapsed_s + share * (self.meter.limits.strength_s - self._elapsed_s)
-        return lambda: self._elapsed_s < until_s
+
+        def more() -> bool:
+            is_over = self._elapsed_s >= until_s
+            self.out_of_time = self.out_of_time or is_over
+            return not is_over
+
+        return more
 
     def _fail(self, why: str) -> None:
         self.why = self.why or why[:500]
@@ -150,12 +161,6 @@ class _Measurement:
         named = named_tests(run, [nodeid for item in acceptance for nodeid in item.test_nodeids])
         return tuple(sorted(named & set(flipped)) or sorted(flipped))
 
-    async def _reaching(self, tests: dict[str, float], paths: Sequence[str]) -> dict[str, float]:
-        """Those of the tests that may reach the change."""
-        async with self.meter.laid_out(self.tree) as folder:
-            reaches = await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
-        return {nodeid: took_s for nodeid, took_s in tests.items() if reaches(file_of(nodeid))}
-
     async def _own(self, stack: AsyncExitStack, paths: Sequence[str]) -> Witnesses | None:
         """The worker's own new tests, where there are any that pass."""
         modules = set(new_test_modules(self.candidate, is_test_module))
@@ -166,7 +171,13 @@ class _Measurement:
         return await self._witnesses(stack, self.candidate.tree, tests, paths, ()) if tests else None
 
     async def _witnesses(
-        self, stack: AsyncExitStack, tree: str, tests: dict[str, float], paths: Sequence[str], targets: Collection[str]
+        self,
+        stack: AsyncExitStack,
+        tree: str,
+        tests: dict[str, float],
+        paths: Sequence[str],
+        targets: Collection[str],
+        folder: Path | None = None,
     ) -> Witnesses:
         if not tests:
             return Witnesses(suite=None, facts=Facts())
@@ -175,13 +186,15 @@ class _Measurement:
         files = sorted({file_of(nodeid) for nodeid in chosen})
         servers = self.meter.servers
         assert servers is not None, "without servers nothing is measured"
-        timeout_s = 2 * self.meter.limits.strength_s + 60.0
-        suite = await stack.enter_async_context(loaded(self.meter, servers, tree, files, timeout_s=timeout_s))
+        timeout_s = 2 * self.meter.limits.strength_s + SPARE_S
+        suite = await stack.enter_async_context(
+            loaded(self.meter, servers, tree, files, timeout_s=timeout_s, folder=folder)
+        )
         suite.durations_s.update(tests)
         facts = await suite.trace({}, chosen, paths)
         if facts is None:
             self._fail(suite.why or "the suite could not be run where it is loaded")
-            return Witnesses(suite=None, facts=Facts())
+            return Witnesses(suite=None, facts=Facts(), lost=True)
         unfit = [nodeid for nodeid in chosen if nodeid not in facts.passed]
         if unfit:
             self._fail(f"{unfit[0]} passes in a run of its own and not on the loaded suite (1 of {len(unfit)} such)")
@@ -199,3 +212,9 @@ class _Measurement:
                 break
             chosen.append(nodeid)
         return tuple(chosen)
+
+
+async def _reaching(folder: Path, tests: dict[str, float], paths: Sequence[str]) -> dict[str, float]:
+    """Those of the tests that may reach the change."""
+    reaches = await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
+    return {nodeid: took_s for nodeid, took_s in tests.items() if reaches(file_of(nodeid))}

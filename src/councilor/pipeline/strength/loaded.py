@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from councilor.domain.evidence import Outcome, TestRecord
 from councilor.domain.localization import Coverage
@@ -30,7 +31,8 @@ SLACK_S, FACTOR = 0.3, 3.0
 """What a test may compute beyond some times what it took: then it counts as endless."""
 TRACED_S, TRACED_FACTOR = 2.0, 10.0
 START_S = 5.0
-COLLECT_S = 30.0
+COLLECT_S = 10.0
+"""The least that a suite may take to be loaded; else a share of the server's life."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,10 +85,18 @@ class LoadedSuite:
     """A loaded suite of one tree; see `loaded`."""
 
     def __init__(
-        self, *, meter: Meter, servers: TestServers, tree: str, paths: Sequence[str], timeout_s: float
+        self,
+        *,
+        meter: Meter,
+        servers: TestServers,
+        tree: str,
+        paths: Sequence[str],
+        timeout_s: float,
+        folder: Path | None = None,
     ) -> None:
         self._meter, self._servers, self._tree = meter, servers, tree
         self._paths, self._timeout_s = tuple(paths), timeout_s
+        self._folder = folder
         self._server: TestServer | None = None
         self._stack = AsyncExitStack()
         self._starts = 0
@@ -136,6 +146,8 @@ class LoadedSuite:
         if run is not None and run.key:
             seen.add(run.key)
         tried = _judged(run, chosen, whole=whole)
+        if self._meter.on_record is not None:
+            self._meter.on_record("a small edit", tried.fate.value)
         self._kills[tried.killer] += 1
         return tried
 
@@ -165,10 +177,12 @@ class LoadedSuite:
     async def _ready(self) -> TestServer | None:
         if self._server is None and self._starts <= RESTARTS:
             self._starts += 1
-            folder = await self._stack.enter_async_context(self._meter.laid_out(self._tree))
+            folder, self._folder = self._folder, None  # it is as exported for the first server only
+            if folder is None:
+                folder = await self._stack.enter_async_context(self._meter.laid_out(self._tree))
             request = ServerRequest(
                 folder=folder, environment=self._meter.environment, timeout_s=self._timeout_s,
-                collect_s=min(COLLECT_S, self._timeout_s), paths=self._paths,
+                collect_s=max(COLLECT_S, self._timeout_s / 4), paths=self._paths,
             )  # fmt: skip
             self._server = await self._stack.enter_async_context(self._servers.serve(request))
             if not self._server.tests:
@@ -184,15 +198,22 @@ class LoadedSuite:
 
 @asynccontextmanager
 async def loaded(
-    meter: Meter, servers: TestServers, tree: str, paths: Sequence[str], *, timeout_s: float
+    meter: Meter,
+    servers: TestServers,
+    tree: str,
+    paths: Sequence[str],
+    *,
+    timeout_s: float,
+    folder: Path | None = None,
 ) -> AsyncIterator[LoadedSuite]:
     """A suite of one tree, gone afterwards with everything of it.
 
     Args:
         paths: test files to load.
         timeout_s: seconds until its server is killed.
+        folder: a fresh export of the tree, used first and left where it is.
     """
-    suite = LoadedSuite(meter=meter, servers=servers, tree=tree, paths=paths, timeout_s=timeout_s)
+    suite = LoadedSuite(meter=meter, servers=servers, tree=tree, paths=paths, timeout_s=timeout_s, folder=folder)
     try:
         yield suite
     finally:

@@ -5,6 +5,7 @@ Rules:
 - A mutant is tried on the tests that execute its lines; a piece on those that execute the functions around the change,
   for what a piece removes has no lines.
 - What runs while a file is imported makes every trial load the file anew; of such mutants `MOST_IMPORTED` are tried.
+- A survivor that means the same as the candidate, as far as both texts tell, is no mutant.
 - Each phase ends when its time is over; what is left then is not among the results.
 """
 
@@ -17,7 +18,7 @@ from functools import partial
 from itertools import zip_longest
 
 from councilor.domain.localization import import_lines
-from councilor.domain.mutation import Generator, Mutant
+from councilor.domain.mutation import Mutant
 from councilor.domain.mutation.sampling import sample
 from councilor.domain.strength import Fate, MutantTrial, PieceTrial
 from councilor.pipeline.strength.change import ChangedSource, function_at
@@ -37,9 +38,13 @@ class Witnesses:
     facts: Facts
     first: tuple[str, ...] = ()
     """The acceptance tests among them."""
+    lost: bool = False
+    """Whether there are tests that could not be loaded: then they say nothing of any change."""
 
     async def ask(self, files: Mapping[str, bytes], nodeids: Sequence[str], seen: set[str]) -> Tried | None:
         """What these tests say of a change; None for one whose code is among what was seen."""
+        if self.lost:
+            return Tried(fate=Fate.UNTRIED)
         if self.suite is None or not nodeids:
             return Tried(fate=Fate.UNREACHED)
         first = [nodeid for nodeid in self.first if nodeid in set(nodeids)]
@@ -70,9 +75,10 @@ async def try_mutants(
             imported += 1
             if imported > MOST_IMPORTED:
                 continue
-        files = {source.path: source.new.encoded(mutant.apply(source.new.text))}
+        text = mutant.apply(source.new.text)
+        files = {source.path: source.new.encoded(text)}
         tried, by_own = await _ask_both(base, own, files, partial(_reaching, source, mutant), seen)
-        if tried is not None:
+        if tried is not None and (tried.fate is not Fate.SURVIVED or not source.means_the_same(text)):
             found.append(as_trial(mutant, function_at(source.new, mutant.line), tried, by_own=by_own))
     return tuple(found)
 
@@ -134,9 +140,7 @@ async def _ask_both(
 
 def _mutants(sources: Sequence[ChangedSource], seed: int) -> Iterator[tuple[ChangedSource, Mutant]]:
     """A sample over all files in turn; what is imported comes last."""
-    queues = [
-        ((source, mutant) for mutant in sample(Generator(source.new), source.lines, seed=seed)) for source in sources
-    ]
+    queues = [((source, mutant) for mutant in sample(source.new, source.lines, seed=seed)) for source in sources]
     random.Random(seed).shuffle(queues)  # noqa: S311  # a sample that can be drawn again, no secret
     later: list[tuple[ChangedSource, Mutant]] = []
     for turn in zip_longest(*queues):

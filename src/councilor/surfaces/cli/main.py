@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
+from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
@@ -24,6 +25,7 @@ from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
+from councilor.surfaces.cli.questions import answer, questions
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -82,8 +84,11 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
+app.command()(claims)
 app.command()(verify)
 app.command()(override)
+app.command()(questions)
+app.command()(answer)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)

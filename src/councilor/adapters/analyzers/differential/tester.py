@@ -28,7 +28,7 @@ from councilor.adapters.analyzers.pytest.selection import arguments, roots
 from councilor.domain.difference import BASE, DifferentialRun
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Clock
-from councilor.ports.differential import DifferentialRequest, Version
+from councilor.ports.differential import DifferentialRequest
 from councilor.ports.sandbox import Channel, Job, Limits, Mount, Sandbox
 
 __all__ = ["SandboxedTester"]
@@ -53,6 +53,7 @@ class SandboxedTester:
         self._clock = clock
         self._memory_bytes = memory_bytes
         self._processes = processes
+        self.describer = (HERE / "sandboxed" / "describing.py").read_text(encoding="utf-8")
 
     async def compare(self, request: DifferentialRequest) -> DifferentialRun:
         """Look for inputs; see the port."""
@@ -123,5 +124,3 @@ def _order(request: DifferentialRequest) -> str:
 
 def _content(files: Mapping[str, bytes | None]) -> dict[str, Any]:
     return {path: None if text is None else base64.b64encode(text).decode() for path, text in files.items()}
-
-

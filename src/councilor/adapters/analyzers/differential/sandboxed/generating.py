@@ -46,7 +46,9 @@ def generated(seeds: list[Scenario], *, each: int, until_s: float) -> list[Scena
     return found
 
 
-def unseen(place: str, name: str, function: Any, imports: tuple[str, ...], *, each: int, until_s: float) -> list[Scenario]:
+def unseen(
+    place: str, name: str, function: Any, imports: tuple[str, ...], *, each: int, until_s: float
+) -> list[Scenario]:
     """Scenarios for a function that no test called."""
     import hypothesis.strategies as st
 

@@ -5,8 +5,8 @@ Rules:
   doubled, reversed; `None` and truth values exchanged; an argument of another recorded call; an optional argument given
   or left out.
 - Constants of the watched code and their neighbours are tried wherever their type fits: bounds are written there.
-- The order is fixed: one change of each part before a second one of any. After that, several changes at once, drawn with
-  a fixed seed.
+- The order is fixed: one change of each part before a second one of any. After that, several changes at once,
+  drawn with a fixed seed.
 
 It runs nothing. Python 3.9 and later, standard library only.
 """
@@ -83,7 +83,10 @@ class Mutator:
     def _varied(self, value: Any, draw: random.Random) -> list[str]:
         texts = self._changed(value)
         if isinstance(value, str) and value:
-            near = [each for each in self._constants if isinstance(each, str)] + [value[draw.randrange(len(value))], "1"]
+            near = [each for each in self._constants if isinstance(each, str)] + [
+                value[draw.randrange(len(value))],
+                "1",
+            ]
             start = draw.randrange(len(value) + 1)
             end = min(len(value), start + draw.choice((0, 1, 1, 2, len(value) // 4, len(value) // 2)))
             more = [value[:start] + draw.choice(near) + value[end:] for _ in range(4)]
@@ -168,7 +171,9 @@ def _parts(line: str, changed: Any) -> Iterator[tuple[int, int, list[str]]]:
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop(0)
-        if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Dict)) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Dict)) and isinstance(
+            getattr(node, "ctx", ast.Load()), ast.Load
+        ):
             yield node.col_offset, node.end_col_offset or 0, _shapes(node, data)
         value = literal_of(node)
         if value is not _NO and not isinstance(value, (list, tuple, set, dict)):
@@ -198,7 +203,16 @@ def _shapes(node: Any, data: bytes) -> list[str]:
         several = [[], items[:1], items[1:], items[:-1], items[::-1], swapped]
         return _unlike(["{" + ", ".join(each) + "}" for each in several], text(node))
     items = [text(each) for each in node.elts]
-    several = [[], items[:1], items[1:], items[:-1], items[::-1], items * 2, [*items, *items[-1:]], [*items[:1], *items]]
+    several = [
+        [],
+        items[:1],
+        items[1:],
+        items[:-1],
+        items[::-1],
+        items * 2,
+        [*items, *items[-1:]],
+        [*items[:1], *items],
+    ]
     several += [items[:index] + items[index + 1 :] for index in range(1, min(len(items) - 1, 6))]
     several += [[*items, "None"], [*items, "0"]] if items else [["None"], ["0"], ["1"], ["'a'"]]
     return _unlike([_written(node, each) for each in several], text(node))
@@ -223,21 +237,51 @@ def _neighbours(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value, None]
     if isinstance(value, int):
-        found = [value + 1, value - 1, 0, -1, 1, -value, 2, value * 2, value + 2, 10, None, float(value) if abs(value) < 2**53 else 0]
+        found = [
+            value + 1,
+            value - 1,
+            0,
+            -1,
+            1,
+            -value,
+            2,
+            value * 2,
+            value + 2,
+            10,
+            None,
+            float(value) if abs(value) < 2**53 else 0,
+        ]
         return [each for each in dict.fromkeys(found) if each is None or each != value]
     if isinstance(value, float):
         return [value + 1, value - 1, 0.0, -value, value + 0.5, value / 2, int(value) if abs(value) < 1e9 else 0, None]
     if isinstance(value, str):
         return _texts(value)
     if isinstance(value, bytes):
-        return [b"", value[:-1], value[1:], value * 2, value[::-1], value + b" ", value + b"\0", value.upper(), value.lower()]
+        return [
+            b"",
+            value[:-1],
+            value[1:],
+            value * 2,
+            value[::-1],
+            value + b" ",
+            value + b"\0",
+            value.upper(),
+            value.lower(),
+        ]
     return []
 
 
 def _texts(value: str) -> list[Any]:
     found: list[Any] = ["", value[:-1], value[1:], value.upper(), value.lower(), value + " ", " " + value, value * 2]
     found += [value[:1], value + "a", "a" + value, value + "1", value[::-1], value + "\n", value.title(), "-" + value]
-    found += [value[: len(value) // 2], value[len(value) // 2 :], value.replace(" ", ""), value + "é", value + "0", None]
+    found += [
+        value[: len(value) // 2],
+        value[len(value) // 2 :],
+        value.replace(" ", ""),
+        value + "é",
+        value + "0",
+        None,
+    ]
     found += [value[:index] + value[index + 1 :] for index in range(1, min(len(value) - 1, 5))]
     found += [value[:index] + value[index] + value[index:] for index in range(1, min(len(value) - 1, 5))]
     return [each for each in dict.fromkeys(found) if each != value]

@@ -85,7 +85,9 @@ def _is_reached(name: str, called: set[str]) -> bool:
 
 
 def _of_unseen(path: str, name: str, until_s: float) -> list[Scenario]:
-    modules = [(each, module) for each, module in list(sys.modules.items()) if getattr(module, "__file__", None) == path]
+    modules = [
+        (each, module) for each, module in list(sys.modules.items()) if getattr(module, "__file__", None) == path
+    ]
     for module_name, module in modules:
         function = getattr(module, name, None)
         if callable(function) and module_name != "__main__":

@@ -106,7 +106,9 @@ class Comparison:
                 return
             names = self._told.pop(best)
             scenario, outcomes = self._shown(self._inputs[best], names, left)
-            found = {name for name, outcome in outcomes.items() if _differ(outcomes[""], outcome)} if outcomes else set()
+            found = (
+                {name for name, outcome in outcomes.items() if _differ(outcomes[""], outcome)} if outcomes else set()
+            )
             if found & left:
                 left -= found
                 yield _message("difference", scenario, outcomes)
@@ -133,9 +135,7 @@ class Comparison:
                 seen.add((scenario.place, mine.type or mine.kind))
                 yield _message("crash", scenario, outcomes)
 
-    def _shown(
-        self, scenario: Scenario, names: set[str], left: set[str]
-    ) -> tuple[Scenario, dict[str, Outcome]]:
+    def _shown(self, scenario: Scenario, names: set[str], left: set[str]) -> tuple[Scenario, dict[str, Outcome]]:
         """The shrunk scenario with its confirmed outcomes; none when nothing can be confirmed."""
         confirmed = self._confirmed(scenario, names & left)
         must = sorted(name for name in names & left if name in confirmed and _differ(confirmed[""], confirmed[name]))

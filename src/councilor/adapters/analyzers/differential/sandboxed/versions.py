@@ -16,12 +16,12 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from instrumenting import instrument  # type: ignore[import-not-found]  # it stands beside this file
 from scenario import Outcome, Scenario, changed_arguments, run  # type: ignore[import-not-found]  # beside this file
 
 __all__ = ["Pipe", "Version", "fork_into", "silence"]
@@ -177,6 +177,7 @@ class Version:
 
 def _serve(pipe: Pipe, load: Callable[[], None], focus: dict[str, list[str]]) -> None:
     silence()
+    lines = instrument(focus) if focus else set()
     try:
         load()
     except BaseException as error:  # whatever importing it does
@@ -187,14 +188,15 @@ def _serve(pipe: Pipe, load: Callable[[], None], focus: dict[str, list[str]]) ->
         until_s = time.monotonic() + order["left_s"]
         kind = next(name for name in ("probe", "trace", "run") if name in order)
         scenarios = [Scenario(*each) for each in order[kind]]
-        pipe.send(list(_all(scenarios, _work_of(kind, order, focus), until_s, alone=order.get("alone", False))))
+        pipe.send(list(_all(scenarios, _work_of(kind, order, lines), until_s, alone=order.get("alone", False))))
 
 
-def _work_of(kind: str, order: dict[str, Any], focus: dict[str, list[str]]) -> Callable[[Scenario], Any]:
+def _work_of(kind: str, order: dict[str, Any], lines: set[int]) -> Callable[[Scenario], Any]:
     if kind == "probe":
-        return changed_arguments
+        probe: Callable[[Scenario], Any] = changed_arguments
+        return probe
     if kind == "trace":
-        return _Tracing(focus)
+        return _Tracing(lines)
     return lambda each: run(each, order["seed"])
 
 
@@ -203,42 +205,16 @@ class _Tracing:
 
     tracing = True
 
-    def __init__(self, focus: dict[str, list[str]]) -> None:
-        self._focus = focus
+    def __init__(self, lines: set[int]) -> None:
+        self._lines = lines
 
     def __call__(self, scenario: Scenario) -> Any:
-        return _traced(scenario, self._focus)
-
-
-def _traced(scenario: Scenario, focus: dict[str, list[str]]) -> Any:
-    """The outcome, and the lines of the functions in focus that ran."""
-    lines: set[int] = set()
-    wanted = {path: {name.rpartition(".")[2] for name in names} for path, names in focus.items()}
-
-    def at_line(frame: Any, event: str, argument: Any) -> Any:
-        lines.add(frame.f_lineno)
-        return at_line
-
-    def at_call(frame: Any, event: str, argument: Any) -> Any:
-        names = wanted.get(frame.f_code.co_filename)
-        if names is None:
-            return None
-        name = frame.f_code.co_name
-        if "" in names or name in names or name.startswith("<"):
-            return at_line(frame, event, argument)
-        return None
-
-    sys.settrace(at_call)
-    try:
+        self._lines.clear()
         outcome = run(scenario)
-    finally:
-        sys.settrace(None)
-    return outcome, sorted(lines)
+        return outcome, sorted(self._lines)
 
 
-def _all(
-    scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float, *, alone: bool
-) -> Iterator[Any]:
+def _all(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float, *, alone: bool) -> Iterator[Any]:
     done = lost = slow = 0
     while done < len(scenarios) and lost <= MOST_LOST and slow <= MOST_SLOW and time.monotonic() < until_s:
         some = scenarios[done : done + 1] if alone else scenarios[done:]
@@ -257,9 +233,7 @@ def _lost(kind: str, work: Callable[[Scenario], Any]) -> Any:
     return (Outcome(kind, ""), []) if getattr(work, "tracing", False) else Outcome(kind, "")
 
 
-def _in_child(
-    scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float
-) -> Iterator[tuple[str, Any]]:
+def _in_child(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float) -> Iterator[tuple[str, Any]]:
     """The results of one child, until it is lost or time is up; before each, how it was lost, or nothing."""
     pid, pipe = fork_into(lambda out: _work(out, scenarios, work))
     try:

@@ -1,0 +1,486 @@
+"""How code and files are spoken of: names and files added, removed, renamed, what was touched, dependencies, the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from councilor.pipeline.claims.forms.form import Form, Reader, each, form
+from councilor.pipeline.claims.names import Name, Named, listed, token
+
+__all__ = ["CODE_FORMS"]
+
+KIND = (
+    r"(?:function|method|class|classmethod|staticmethod|decorator|keyword[- ]only argument|keyword argument|kwarg"
+    r"|parameter|param|argument|arg|option|flag|switch|attribute|property|field|constant|variable|module|submodule"
+    r"|package|helper|exception|enum|mixin|protocol|type alias|alias|hook|implementation|context manager|iterator"
+    r"|generator|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
+    r"|shortcut|wrapper|subclass|metaclass|dataclass|API|APIs|operator|backend|processor|validator|converter|plugin"
+    r"|file|script|page|document)(?:e?s)?"
+)
+ADJECTIVE = (
+    r"(?:new|public|private|optional|missing|deprecated|old|unused|obsolete|undocumented|internal|static|async|abstract"
+    r"|small|simple|tiny|generic|convenience|experimental|keyword-only|positional|legacy|dead|redundant|unnecessary"
+    r"|provisional|config|configuration|command-line|command line|cli|utility|corresponding|own|separate|dedicated"
+    r"|top-level|module-level|default|required|extra|additional|further|outdated|stale|superfluous|duplicate[d]?|pure"
+    r"|boolean|string|global|shared|common|following|two|three|four)"
+)
+THING = rf"(?:(?:an?|one|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND}[:,]? )?(?:called |named )?"
+AFTER = (
+    rf"(?=(?: (?:{ADJECTIVE} )?{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or|by|because"
+    r"|is|are|was|were|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
+    r"|\s[-\u2013\u2014])"
+)
+ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
+REMOVE = r"(?<!to )(?:remov(?:e|es|ed|ing)|delet(?:e|es|ed|ing)|drop(?:s|ped|ping)?|got rid of|get rid of)"
+RENAME = r"(?<!to )(?:renam(?:e|es|ed|ing))"
+BEEN = r"(?:is|are|was|were|has been|have been|being|is being|are being|got)"
+TOUCH = r"(?:touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
+TOUCHED = r"(?:touched|changed|modified|edited|updated|altered)"
+DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages|libraries)\b"
+PARAMETERS = re.compile(r"\b(?:parameter|param|argument|arg|kwarg|keyword)s?\b", re.IGNORECASE)
+BESIDE = r"(?:parameter|argument|option|flag|keyword argument|method|function|attribute|class)"
+COMMON = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "and",
+        "or",
+        "of",
+        "for",
+        "to",
+        "in",
+        "on",
+        "with",
+        "from",
+        "that",
+        "which",
+        "this",
+        "new",
+        "old",
+        "more",
+        "some",
+        "any",
+        "all",
+        "another",
+        "each",
+        "other",
+        "keyword",
+        "positional",
+        "optional",
+        "required",
+        "named",
+        "helper",
+        "utility",
+        "command",
+        "line",
+        "cli",
+        "config",
+        "configuration",
+        "default",
+        "extra",
+        "missing",
+        "type",
+        "types",
+        "docstring",
+        "support",
+        "test",
+        "tests",
+        "unused",
+        "private",
+        "public",
+        "internal",
+        "static",
+        "abstract",
+        "custom",
+        "generic",
+        "special",
+        "additional",
+        "redundant",
+        "deprecated",
+        "second",
+        "first",
+        "third",
+        "single",
+        "main",
+        "core",
+        "base",
+        "parent",
+        "child",
+        "same",
+        "own",
+        "its",
+        "their",
+        "using",
+        "as",
+        "called",
+        "named",
+        "by",
+        "is",
+        "are",
+        "was",
+        "were",
+        "common",
+        "useful",
+        "convenience",
+        "factory",
+        "wrapper",
+        "callback",
+        "lambda",
+        "magic",
+        "dunder",
+        "data",
+        "context",
+        "instance",
+        "member",
+        "constructor",
+        "async",
+        "sync",
+        "iterator",
+        "generator",
+        "property",
+        "decorator",
+        "class",
+        "function",
+        "method",
+    ]
+)
+"""Words beside a kind that only describe it."""
+ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
+"""What stands before a name that is not what a passive sentence is about."""
+LISTED = re.compile(
+    r"\s(?:to|in) (?:the |our )?(?:\w+ ){0,2}(?:docs?|documentation|ci|changelog|readme|matrix|list|index|toctree|table of"
+    r" contents|menu|tutorial|guide|glossary)\b",
+    re.IGNORECASE,
+)
+"""What stands behind a name that is only mentioned somewhere new."""
+VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master"})
+
+
+def _named(predicate: str, group: str = "s") -> Reader:
+    """One claim for each name that fits the predicate: files to `*_file`, tests to `tests_added`, the rest as said."""
+
+    def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        aside = match.start(group) == match.start() and ASIDE.search(match.string[: match.start()])
+        if aside or LISTED.match(match.string[match.end() :]):
+            return
+        for name in named.of(match[group]):
+            if _fits(name, predicate):
+                yield name.text, _kind(match)
+
+    return read
+
+
+def _fits(name: Name, predicate: str) -> bool:
+    if predicate.endswith("_file"):
+        return name.kind == "F" and not name.text.endswith("/")
+    if predicate == "tests_added":
+        return name.kind == "T" or (name.kind == "S" and name.text.rpartition(".")[2].startswith("test_"))
+    own = name.kind == "S" and not (predicate == "added" and name.text.rpartition(".")[2].startswith("test_"))
+    return own and name.text.lower() not in VAGUE
+
+
+def _kind(match: re.Match[str]) -> str:
+    """What sort of thing is said to be added or removed, where a verifier can tell sorts apart."""
+    words = match[0].casefold()
+    if PARAMETERS.search(words):
+        return "parameter"
+    for kind in ("class", "method", "function", "constant"):
+        if re.search(rf"\b{kind}(?:e?s)?\b", words):
+            return kind
+    return ""
+
+
+def _word(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """A bare word that stands directly beside what it is."""
+    if match["word"].casefold() not in COMMON:
+        yield match["word"], _kind(match)
+
+
+def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Names that there are now, before or behind their kind."""
+    for name in named.of(match["s"] or match["t"]):
+        if _fits(name, "added"):
+            yield name.text, _kind(match)
+
+
+def _pairs(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    for old, new in zip(named.of(match["old"]), named.of(match["new"]), strict=False):
+        yield old.text, new.text
+
+
+def _words(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield match["old"], match["new"]
+
+
+def _all(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Every file that is named, in one claim."""
+    names = [name.text for name in named.of(match["s"]) if name.kind == "F"]
+    if names:
+        yield ", ".join(dict.fromkeys(names)), ""
+
+
+def _either(predicate: str, verb: str, *, passive: str) -> list[Form]:
+    """Names and files added or removed, said in the active or the passive."""
+    object_ = rf"\b{verb} {THING}(?P<s>{listed('SF')}){AFTER}(?: (?:{ADJECTIVE} )?{KIND}\b)?"
+    also = rf"\b{verb} [^;]{{0,80}}?\b(?:with|and) (?:an?|the) (?:new )?(?:{KIND} )?(?P<s>{token('S')}(?: {KIND}\b)?(?:,? and (?:an?|the) (?:new )?(?:{KIND} )?{token('S')})?)"
+    noun = rf"(?P<s>{listed('SF')})(?: {KIND})?(?: {BEEN})?(?: now)? {passive}\b(?: (?:as an? )?{KIND})?"
+    return [
+        form(predicate, object_, _named(predicate)),
+        form(f"{predicate}_file", object_, _named(f"{predicate}_file")),
+        form(predicate, noun, _named(predicate)),
+        form(f"{predicate}_file", noun, _named(f"{predicate}_file")),
+        *([form(predicate, also, _named(predicate))] if predicate == "added" else []),
+    ]
+
+
+NO_API = (
+    r"\b(?:public )?api(?: changes)?: (?:none|no changes?|0|unchanged|untouched)\b",
+    r"\b(?:no|without(?: any)?|zero) (?:\w+ )?(?:changes? (?:to|in|of) (?:the |its |our )?(?:public )?(?:api|interface|signatures?)|(?:public |external )?(?:api|interface) (?:changes?|breakage)|signature changes)\b",
+    r"\b(?:public |external |existing |exported )?(?:api|interface)s? (?:is |are |was |were |has |have |remains? |stays? |stayed |been |kept |left )*(?:completely |fully |entirely |exactly )?(?:unchanged|the same|untouched|intact|identical|not (?:been )?changed|not (?:been )?affected|unaffected|stable)\b",
+    r"\b(?:did not|didn't|does not|doesn't|not) (?:change|alter|modify|touch|affect|break) (?:the |any |our )?(?:public |existing |external )?(?:api|interface|signatures?)s?\b",
+    r"\b(?:keep|keeps|kept|leave|leaves|left|preserve[sd]?|retain(?:s|ed)?) (?:the )?(?:public |existing )?(?:api|interface|signatures?)s?(?: (?:\w+ )?(?:unchanged|intact|as (?:it|is)|the same|stable|untouched))?",
+    r"\b(?:public |existing )(?:api|interface)s? (?:stays?|remains?|is|are) as (?:it|they) (?:is|was|are|were)\b",
+    r"\bnone of the public (?:names|signatures|functions|interfaces?|apis?) (?:was |were |has been |have been |has |have )?(?:changed|touched|affected)\b",
+    r"\bnothing (?:was |has been |is )?(?:added|removed|changed)\b[^;]{0,40}\b(?:public )?api\b",
+    r"\bno (?:breaking|incompatible) (?:public )?api changes?\b",
+    r"\bno (?:public )?(?:names|functions|symbols|signatures)(?: or \w+)? (?:were |have been |was )?(?:added, removed or )?(?:changed|touched)\b",
+)
+COMPATIBLE = (
+    r"\bbreaking changes: (?:none|no|0|zero|nothing)\b",
+    r"\bno (?:breaking|backwards?[- ]incompatible|incompatible) changes?\b",
+    r"\b(?:is|are|remains?|stays?|fully|completely|100 ?%) (?:fully |completely |100 ?% )?backwards?[- ]compatible\b",
+    r"\b(?:does not|doesn't|did not|didn't) break (?:any )?(?:backwards?[- ]compatibility|existing (?:code|callers|users))\b",
+)
+
+CODE_FORMS: tuple[Form, ...] = (
+    form("tests_added", rf"\b{ADD} {THING}(?:\w+ )?(?:tests? )?(?P<s>{listed('ST')}){AFTER}", _named("tests_added")),
+    *_either("added", ADD, passive=r"(?:added|introduced|created|implemented|extracted)"),
+    form(
+        "added",
+        rf"(?:^|: |, |\band )(?:an? )?new (?:{ADJECTIVE} ){{0,2}}{KIND}:? (?:called |named )?(?P<s>{listed('S')}){AFTER}",
+        _named("added"),
+    ),
+    form("added", rf"(?:^|: |, |\band )(?:an? )?new (?P<s>{listed('S')}) {KIND}\b", _named("added")),
+    form(
+        "added",
+        rf"\b(?:has|have|gets|got|gained|grew|gains|there (?:is|are)|takes?|accepts?|offers?|provides?) (?:now )?(?:also )?(?:an? |the |two |three )?new (?:{ADJECTIVE} ){{0,2}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')}){AFTER}(?: (?:{ADJECTIVE} )?{KIND}\b)?",
+        _named("added"),
+    ),
+    form(
+        "added",
+        rf"\b(?:gained|grew|gains|now (?:has|takes|accepts|offers|provides|supports)|now also (?:has|takes|accepts)|accepts now|there (?:is|are) now) (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?:{KIND} (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{ADJECTIVE} )?{KIND}\b)",
+        _new,
+    ),
+    form(
+        "added_file",
+        rf"(?:^|: |, |\band )(?:an? )?new (?:file|module|page|document|script):? (?P<s>{listed('F')})",
+        _named("added_file"),
+    ),
+    form(
+        "added",
+        rf"\bapart from (?:the |a )?new (?:{KIND} )?(?P<s>{listed('S')})",
+        _named("added"),
+        bears=("an exception",),
+        negative=True,
+    ),
+    form(
+        "removed",
+        rf"\b(?:there is|there are|has|have) no(?:t any)? (?:longer|more) (?:an? |any )?(?:{KIND} )?(?P<s>{listed('S')})",
+        _named("removed"),
+        negative=True,
+    ),
+    form(
+        "removed",
+        rf"(?P<s>{listed('S')})(?: {KIND})? (?:no longer exists?|(?:does not|doesn't|do not|don't) exist any ?more|(?:is|are) no more)\b",
+        _named("removed"),
+        negative=True,
+    ),
+    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", _named("added")),
+    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", _named("added")),
+    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", _named("added_file")),
+    form(
+        "added_file",
+        rf"\b(?:new files?|files? (?:added|created)|(?:added|created) files?): (?P<s>{listed('F')})",
+        _named("added_file"),
+    ),
+    form(
+        "removed_file",
+        rf"\b(?:files? (?:removed|deleted)|(?:removed|deleted) files?): (?P<s>{listed('F')})",
+        _named("removed_file"),
+    ),
+    form(
+        "added",
+        rf"\b(?:got|gets|has) (?:an? )(?:{ADJECTIVE} ){{0,2}}(?P<s>{listed('S')}) (?:parameter|argument|option|flag|keyword argument)\b",
+        _named("added"),
+    ),
+    form(
+        "added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}", _word
+    ),
+    form("added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word),
+    form(
+        "removed",
+        rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}",
+        _word,
+    ),
+    form(
+        "removed", rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word
+    ),
+    *_either("removed", REMOVE, passive=r"(?:removed|deleted|dropped|gone)"),
+    form(
+        "renamed",
+        rf"\b{RENAME} {THING}(?P<old>{listed('SF')})(?: {KIND})? (?:in)?to (?:the )?(?P<new>{listed('SF')})",
+        _pairs,
+    ),
+    form(
+        "renamed", rf"\b{RENAME} [^;⟦]{{0,60}}?\bfrom (?P<old>{listed('SF')}) (?:in)?to (?P<new>{listed('SF')})", _pairs
+    ),
+    form(
+        "renamed",
+        rf"\b{RENAME} (?:the )?(?:function|method|class|module|package|parameter|argument|attribute|option) (?:from )?(?P<old>[a-z_]\w{{1,60}}) to (?P<new>[a-z_]\w{{1,60}})\b",
+        _words,
+    ),
+    form(
+        "renamed",
+        rf"\b{RENAME} (?!it\b|them\b|this\b|the\b|to\b|from\b)(?P<old>[a-z_]\w{{1,60}}) to (?!the\b|an?\b|match\b|be\b)(?P<new>[a-z_]\w{{1,60}})\b",
+        _words,
+    ),
+    form(
+        "renamed",
+        rf"(?P<old>{token('SF')})[^;⟦]{{0,30}}(?: (?:to|of|in|on|from) {token('SF')}[^;⟦]{{0,20}})? (?:{BEEN} )?(?:now )?renamed (?:to |into |as )?(?P<new>{token('SF')})",
+        _pairs,
+    ),
+    form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),
+    form(
+        "only_touched",
+        rf"\bonly (?:the )?(?:files? )?(?P<s>{listed('F')})(?: files?| director(?:y|ies)| folders?)? (?:was |were |is |are |has been |have been |had to be )?{TOUCHED}\b",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\bonly {TOUCH} (?:the )?(?:files? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b{TOUCH} only (?:the )?(?:(?:\w+ )?files?[,:]? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:changes?|edits?|diff|modifications?|patch|work) (?:is|are|was|were|stays?|remains?) (?:strictly |entirely )?(?:limited|confined|restricted|isolated|local|contained) (?:to|in|within) (?:the )?(?:files? )?(?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\bonly (?:the )?files? (?:that (?:was|were|I) )?(?:{TOUCHED})(?: (?:is|are|was|were))?:? (?P<s>{listed('F')})",
+        _all,
+    ),
+    form("only_touched", rf"\bonly {token('F')}? ?files? (?:changed|touched|modified)[:,]? (?P<s>{listed('F')})", _all),
+    form(
+        "only_touched",
+        rf"(?P<s>{listed('F')}) (?:is|are|was|were) the only (?:files?|modules?|director(?:y|ies)) (?:that )?(?:I |was |were |has been |have been )?{TOUCHED}\b",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:nothing|no (?:other )?files?|no code)(?: else)? (?:outside(?: of)?|beyond|but|besides|except) (?:the )?(?P<s>{listed('F')})(?: director(?:y|ies)| folder| file)?(?: (?:was|were|is|has been|have been))? ?(?:{TOUCHED})?",
+        _all,
+        negative=True,
+        bears=("an exception",),
+    ),
+    form(
+        "only_touched", rf"\b{TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')}) (?:only|and nothing else|alone)\b", _all
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:besides|apart from|other than|except(?: for)?) (?P<s>{listed('F')}),? (?:nothing|no (?:other )?files?)(?: else)? (?:was |were |has been |is )?{TOUCHED}",
+        _all,
+        negative=True,
+        bears=("an exception",),
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:everything|all files?|files|code|nothing) outside(?: of)? (?:the )?(?P<s>{listed('F')})(?: director(?:y|ies)| folder)? (?:is|are|was|were|has been|stays?|remains?) (?:left )?(?:untouched|unchanged|unmodified|not {TOUCHED}|{TOUCHED})",
+        _all,
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\bneither (?P<s>{listed('F')})(?: nor [^;]{{1,60}}?)? (?:was|were|is|are|has been|have been) {TOUCHED}\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\bnor (?P<s>{listed('F')}) (?:was|were|is|are|has been|have been) {TOUCHED}\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\b(?:without|neither|not|didn't|never)\b[^;]{{1,80}}? (?:or|nor|and) (?:to )?{TOUCH} (?:the )?(?P<s>{listed('F')})",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"(?<!outside )(?<!outside of )(?<!outside the )(?P<s>{listed('F')})(?: itself| file| director(?:y|ies))? (?:is|are|was|were|isn't|wasn't|weren't|hasn't been|haven't been|remains?|stays?|has been|have been) (?:left |kept |completely |entirely )*(?:untouched|unchanged|unmodified|not (?:been )?{TOUCHED}|the same|as (?:it was|is|they were)|(?<=n't ){TOUCHED}|(?<=n't been ){TOUCHED})\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\b(?:left|leaves?|leaving|kept|keeps?) (?P<s>{listed('F')}) (?:completely |entirely )?(?:untouched|unchanged|alone|as (?:it|is|they)|unmodified|intact)",
+        each(),
+    ),
+    form(
+        "untouched",
+        rf"\b(?:did not|didn't|does not|doesn't|have not|haven't|has not|not|never|without) (?:need to )?{TOUCH} (?:the )?(?:file )?(?P<s>{listed('F')})",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"\bno (?:changes?|edits?|modifications?) (?:were made |was made |are made )?(?:to|in) (?:the )?(?P<s>{listed('F')})",
+        each(),
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        rf"\b(?:no|zero|0) {DEPENDENCY}(?! (?:on|between|injection|conflict|changes))",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        r"\bno (?:changes to (?:the )?dependencies|dependency changes|dependencies (?:were |are |was |have been )?(?:added|introduced|changed))\b",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        rf"\bwithout (?:adding |introducing |requiring |needing |pulling in )?(?:any |an? )?{DEPENDENCY}",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        rf"\b(?:did not|didn't|does not|doesn't|do not|not|neither|nor) (?:add|adds|introduce|introduces|require|need|pull in|bring(?: in)?|change)? ?(?:any |an? )?{DEPENDENCY}",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        rf"\b(?:adds?|added|introduces?|needs?|requires?) (?:no|neither|zero) {DEPENDENCY}",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        r"\b(?:new |added |additional )dependenc(?:y|ies): (?:none|no|0|zero|nothing)\b|\bdependencies: (?:none (?:added|new)|unchanged|no changes?|no new)\b",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        r"\bdependenc(?:y|ies)(?: list| set| footprint)? (?:is|are|was|were|remains?|stays?|stayed) (?:unchanged|the same|untouched)\b",
+    ),
+    *(form("no_api_change", pattern, negative=True) for pattern in NO_API),
+    *(form("no_breaking_change", pattern, negative=True) for pattern in COMPATIBLE),
+)

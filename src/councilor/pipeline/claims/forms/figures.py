@@ -1,0 +1,303 @@
+"""How figures are spoken of: coverage, speed, complexity.
+
+A speed's value is the ratio of the times, base by candidate; the form's method tells what the words left open: `ratio`
+("3x"), `percent` ("20 % faster" may be less time or more speed), `time` ("20 % less time"), `times` (two times given).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from councilor.domain.claim import ClaimKind, Verifiability
+from councilor.pipeline.claims.forms.form import Form, Reader, form, number
+from councilor.pipeline.claims.names import Named, token
+
+__all__ = ["FIGURE_FORMS"]
+
+FIGURE = r"\d{1,4}(?:\.\d{1,4})?"
+PERCENT = r" ?(?:%|percent\b|per cent\b)"
+MORE = r"(?:over|above|more than|at least|greater than|no less than|exceeds|exceeding|>=?|\N{GREATER-THAN OR EQUAL TO})"
+ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\N{ALMOST EQUAL TO}|by|a|an|now|exactly|at) ?){0,3}"
+ARROW = "(?:to|->|=>|\N{RIGHTWARDS ARROW})"
+SUBJECT = rf"(?:(?P<s>{token('ST')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)?)"
+WORDS = r"(?:two|three|four|five|six|seven|eight|nine|ten|twenty)"
+FASTER = r"(?:faster|quicker|speedier)"
+OF = rf"(?: (?:for|of|in|on) (?:the )?(?P<of>{token('ST')}))?"
+"""What a speed-up is of, said behind it."""
+SPEED = r"(?:speed[- ]?ups?|performance (?:speed[- ]?up|improvement|boost|gain|increase)s?|acceleration)"
+UNIT = r"(?P<{0}>ns|us|\N{{MICRO SIGN}}s|\N{{GREEK SMALL LETTER MU}}s|ms|milliseconds?|s|sec(?:onds)?|min(?:utes)?)\b"
+UNITS = {"n": 1e-9, "u": 1e-6, "\N{MICRO SIGN}": 1e-6, "\N{GREEK SMALL LETTER MU}": 1e-6, "s": 1.0}
+
+
+def _first(match: re.Match[str], named: Named) -> str:
+    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "")
+    return names[0].text if names else ""
+
+
+def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    groups = match.groupdict()
+    what = f"{groups.get('what') or ''} {groups.get('lines') or ''}".casefold()
+    files = [name.text for name in named.of(groups.get("file") or "") if name.kind == "F"]
+    subject = (
+        "branch"
+        if "branch" in what
+        else "changed_lines"
+        if re.search(r"chang|new|diff|patch|touched", what)
+        else "line"
+    )
+    value = f"{float(groups['n']):g}" if groups.get("n") else "100"
+    yield files[0] if files else subject, f">={value}" if groups.get("more") else value
+
+
+def _two(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield "line", f"{float(match['n']):g}"
+    yield "branch", f"{float(match['m']):g}"
+
+
+def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
+    def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        value = ratio(match)
+        if match.groupdict().get("more") and value:
+            value = f">={value}"
+        if match.groupdict().get("most") and value:
+            value = f"<={value}"
+        yield _first(match, named), value
+
+    return read
+
+
+def _times(match: re.Match[str]) -> str:
+    word = match["n"].strip().casefold()
+    value = {"twice": "2", "double": "2", "thrice": "3", "half": "2", "a third of": "3", "a quarter of": "4"}.get(
+        word, number(word) or word
+    )
+    top = match.groupdict().get("m")
+    return f"{float(value):g}" + (f"-{float(top):g}" if top else "")
+
+
+def _percent(match: re.Match[str]) -> str:
+    low = f"{1 + float(match['n']) / 100:g}"
+    return f"{low}-{1 + float(match['m']) / 100:g}" if match.groupdict().get("m") else low
+
+
+def _less(match: re.Match[str]) -> str:
+    share = float(match["n"]) / 100
+    return f"{round(1 / (1 - share), 2):g}" if share < 1 else ""
+
+
+def _quotient(match: re.Match[str]) -> str:
+    before, after = _seconds(match["b"], match["bu"] or match["u"]), _seconds(match["n"], match["u"])
+    return f"{before / after:.2g}" if after else ""
+
+
+def _seconds(figure: str, unit: str) -> float:
+    unit = unit.casefold()
+    factor = 1e-3 if unit.startswith(("ms", "milli")) else 60.0 if unit.startswith("min") else UNITS[unit[0]]
+    return float(figure) * factor
+
+
+def _none(match: re.Match[str]) -> str:
+    return ""
+
+
+def _factor(match: re.Match[str]) -> str:
+    """The figure, where the words say that it is a factor."""
+    return _times(match) if re.search(r"factor|x|times|fold", match[0][-40:], re.IGNORECASE) else ""
+
+
+def _half(match: re.Match[str]) -> str:
+    return "2"
+
+
+def _shape(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield _first(match, named), match.groupdict().get("n") or ""
+
+
+def _perf(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> Form:
+    return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method)
+
+
+def _cover(pattern: str) -> Form:
+    return form("coverage", pattern, _covered, kind=ClaimKind.TECHNICAL)
+
+
+WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?(?:and branch )?)"
+LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
+IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
+LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
+
+FIGURE_FORMS: tuple[Form, ...] = (
+    # Coverage
+    form(
+        "coverage",
+        rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
+        _two,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    _cover(
+        rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"
+    ),
+    _cover(rf"(?P<file>{token('F')}) (?:is|are) (?:now )?(?:fully|completely|entirely) covered"),
+    _cover(
+        rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
+    ),
+    _cover(
+        rf"\b{WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
+            "(?P<what>(?:changed", "(?P<lines>(?:changed"
+        )
+    ),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?P<what>(?:branch|line|statement|test|code|unit test|patch|diff)[- ])?(?:and \w+ )?(?:test |code )?coverage\b(?! (?:of|for|on) (?:the )?(?:changed|new|{token('F')}))"
+    ),
+    _cover(rf"\b(?P<n>{FIGURE}){PERCENT} (?:\w+ )?coverage (?:of|for|on) (?P<file>{token('F')})"),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?(?:coverage )?(?:of|on|for) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code))(?: (?:is|are))?(?: covered)?"
+    ),
+    _cover(
+        rf"\b(?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:is|are) (?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} covered"
+    ),
+    _cover(
+        r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
+    ),
+    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
+    ),
+    # Speed
+    _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
+    _perf(
+        rf"(?:{SUBJECT} {LIKE})?(?P<most>up to )?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b{OF}",
+        _times,
+        "ratio",
+    ),
+    _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<n>twice|thrice) as fast", _times, "ratio"),
+    _perf(
+        rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times){OF}",
+        _times,
+        "ratio",
+    ),
+    _perf(
+        rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput){OF}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}{OF}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:now )?(?:needs|takes|requires|uses) {ROUGHLY}(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time",
+        _times,
+        "time",
+    ),
+    _perf(
+        rf"(?:{SUBJECT} (?:now )?(?:needs|takes|requires|uses) )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} less (?:\w+ )?time",
+        _less,
+        "time",
+    ),
+    _perf(
+        rf"\b(?:reduc|cut|lower|decreas|shorten)(?:es|ed|s|ing|ting|ted)? (?:the )?(?:run ?time|execution time|running time|time|latency|duration)(?: (?:of|for|in) (?:the )?{SUBJECT})? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _less,
+        "time",
+    ),
+    _perf(
+        rf"\b(?:run ?time|execution time|running time|latency)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:\w+ ){{0,2}}(?:fell|dropped|decreased|went down|down|reduced|cut) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _less,
+        "time",
+    ),
+    _perf(rf"\bhalv(?:es|ed) the (?:run ?time|time|latency)(?: of {SUBJECT})?", _half, "time"),
+    _perf(rf"(?:{SUBJECT} [^;⟦]{{0,40}})?\bin half the time", _half, "time"),
+    _perf(
+        rf"{SUBJECT} (?:now )?(?:takes|needs|runs in|took|finishes in|completes in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')},? (?:instead of|rather than|down from|\(was|, was|\(previously|, down from|where it (?:took|was)) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?",
+        _quotient,
+        "times",
+    ),
+    _perf(
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?:went|fell|dropped|down|reduced|cut|improved|decreased|goes|sped up)(?: down)? from {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:(?:is|are|was|were|runs?|got|gets|became|has become) )(?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:is|are|runs?|got|gets|became|has become) (?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
+        _none,
+        "ratio",
+    ),
+    _perf(rf"\b(?:sped|speeds?) up (?:the )?{SUBJECT}", _none, "ratio"),
+    _perf(r"^(?:\w+: )?(?:sped|speeds?) up\b", _none, "ratio"),
+    _perf(
+        r"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){0,3}(?:performance|speed)\b(?! (?:test|benchmark|monitor))",
+        _none,
+        "ratio",
+    ),
+    _perf(r"\bperformance (?:improvements?|speed-?ups?|boosts?)\b(?! (?:test|benchmark))", _none, "ratio"),
+    _perf(
+        rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? (?:by a factor of )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS})(?: ?x| times|-fold|(?<=of [\d.]))?(?= ?$|[.,;:)]| compared)",
+        _factor,
+        "ratio",
+    ),
+    _perf(rf"(?:{SUBJECT} {LIKE})?{FASTER} by a factor of {ROUGHLY}(?P<n>{FIGURE}|{WORDS})\b{OF}", _times, "ratio"),
+    _perf(
+        rf"\b(?:cuts?|reduced?s?) the (?:run ?time|time|latency|duration)(?: of {SUBJECT})? (?:in half|by half)",
+        _half,
+        "time",
+    ),
+    _perf(rf"{SUBJECT}? ?(?:now )?takes (?:only )?half as long", _half, "time"),
+    _perf(
+        rf"{SUBJECT}: {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
+    # Complexity
+    form(
+        "complexity",
+        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})? (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"{SUBJECT}[^;⟦]{{0,40}}\bcyclomatic complexity (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"\b(?:reduc|lower|decreas|cut)(?:es|ed|s)? (?:the )?cyclomatic complexity(?: of (?:the )?{SUBJECT})?(?! (?:of [^;]{{0,40}} )?(?:from|to|by))",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?P<from>from )?O\([^()]{{1,30}}\) {ARROW} (?P<n>O\([^()]{{1,30}}\))",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.UNVERIFIABLE,
+        method="growth",
+    ),
+    form(
+        "complexity",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.UNVERIFIABLE,
+        method="growth",
+    ),
+)
