@@ -4,12 +4,14 @@ Rules:
 - Only cases that stayed open are asked about, one question each: the first, which the product calls its best.
 - The call is run as a test of the original in the sandbox. The answer is `candidate` or `alternative` where the outcome
   is that one, else the value or the exception; an outcome that can be neither is no answer.
+- `ASK=all` asks about decided cases, too: for calibration, when it is not yet settled which cases stay open.
 - The product records the answer and judges again; that decision counts.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 
 from planting.ground import Ground
@@ -51,7 +53,8 @@ def test_what_it_gives():
 
 async def ask(service: Service, ground: Ground, judged: Judged) -> None:
     """Ask about a case that stayed open, and note what came of it."""
-    if not judged.abstained or judged.case.arm is not Arm.PLAIN or judged.error:
+    wanted = judged.abstained or os.environ.get("ASK") == "all"
+    if not wanted or judged.case.arm is not Arm.PLAIN or judged.error:
         return
     _, questions = await stored_questions(service.store.ledger(), judged.task_id)
     judged.questions = len(questions)
