@@ -23,6 +23,7 @@ from councilor.pipeline.council.deliberation import inputs_of
 from councilor.pipeline.council.models import ModelJuror
 from councilor.pipeline.council.quoting import Quoter, clean
 from councilor.pipeline.council.stopping import is_settled
+from councilor.pipeline.council.trial import try_models
 from councilor.pipeline.council.weights import PRIOR_1
 from councilor.ports.metrics import NoMetrics
 
@@ -510,3 +511,18 @@ async def test_cancellation_is_not_swallowed() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# --- trying a model out
+
+
+async def test_a_model_is_tried_out_without_a_repository() -> None:
+    async def broken(_: object) -> dict[str, Any]:
+        raise UnavailableError("nobody listens", backend="x", hint="start it")
+
+    minds = {"good": lambda _: {"ready": True}, "odd": lambda _: {"ready": "yes"}, "down": broken}
+    found = await try_models([model(mind, name=name).judge for name, mind in minds.items()], clock=FakeClock())
+    problems = {trial.name: trial.problem for trial in found}
+    assert problems["good"] is None
+    assert "not in the form" in str(problems["odd"])
+    assert (problems["down"], found[2].hint) == ("nobody listens", "start it")
