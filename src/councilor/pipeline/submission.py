@@ -60,7 +60,7 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
     for tree in (order.base.tree, order.candidate_tree):
         if tree is not None:
             await repository.survey(tree)
-    await read_rules(repository, order.base.tree)
+    await read_rules(repository, order.base)
     if order.worker is not None and not order.allow_dirty:
         await _refuse_dirty(repository)
     if order.worker is not None and order.mode is not RunMode.DRY_RUN:
