@@ -15,23 +15,11 @@ from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Ou
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.policy import Policy
 from councilor.domain.spec import draft_spec, load_spec
-from councilor.domain.strength import Fate, MutantTrial, Strength
 from councilor.domain.task import RunMode, Task
 from councilor.pipeline.gates import GateInput
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 BASE_TREE, TREE = "b" * 40, "c" * 40
-STRONG = Strength(
-    complete=True,
-    lines=1,
-    covered=1,
-    mutants=(
-        MutantTrial(
-            path="src/a.py", line=1, start=4, operator="boundary", original="2", replacement="3",
-            description="replaces `2` by `3`", fate=Fate.KILLED,
-        ),
-    ),
-)  # fmt: skip
 NAMED = "tests/test_a.py::test_named"
 
 
@@ -95,7 +83,6 @@ def bundle(**more: Any) -> EvidenceBundle:
         "evidence": tuple(evidence(kind) for kind in EvidenceKind),
         "base": run(kept | {NAMED: "failed"}),
         "candidate": run(kept | {NAMED: "passed"}),
-        "strength": STRONG,
         "analyses": {kind.value: pair() for kind in AnalysisKind},
     }
     return EvidenceBundle(**(values | more))
