@@ -43,8 +43,8 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 @pytest.fixture
 def gates(shop: Path, command: CommandLine) -> Callable[..., dict[str, Any]]:
-    def run(patch: Path, code: int, spec: str | Path = "PRICE-2") -> dict[str, Any]:
-        options = ("-C", shop, "--base", "main", "--spec", spec, "--patch", patch, "--json")
+    def run(patch: Path, code: int, spec: str | Path = "PRICE-2", repo: Path = shop) -> dict[str, Any]:
+        options = ("-C", repo, "--base", "main", "--spec", spec, "--patch", patch, "--json")
         data = command("gates", "run", *options).expect(code).data
         return {gate["gate"]: gate for gate in data["gates"]}
 
@@ -117,3 +117,24 @@ def test_findings_that_a_tool_reports_are_judged_like_our_own(
     assert "toy:style" in found["lint"]["violations"][0]["message"]
     assert found["security"]["status"] == "failed"
     assert "toy:hole" in found["security"]["violations"][0]["message"]
+
+
+def test_a_test_that_the_change_brings_along_runs_on_the_base_too(
+    gates: Callable[..., dict[str, Any]], shop: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    git(shop, "clone", "-q", str(shop), str(clone))
+    lines = (clone / "test/volume.test.js").read_text().splitlines(keepends=True)
+    (clone / "test/volume.test.js").write_text("".join(line for line in lines if "from its own" not in line))
+    git(clone, "commit", "-q", "-am", "Know of no bug")
+    git(clone, "apply", str(EXAMPLES / "javascript-changes/right.patch"))
+    (clone / "test/ten.test.js").write_text(
+        "const { test } = require('node:test');\n"
+        "test('ten', () => require('node:assert').equal(require('../src/volume.js').discountFor(10), 5));\n"
+    )
+    git(clone, "add", "-A")
+    patch = tmp_path / "tested.patch"
+    patch.write_text(git(clone, "diff", "--cached") + "\n")
+    found = gates(patch, 0, repo=clone)
+    assert rules(found["revert_check"]) == ["REVERT-4"]
+    assert "ten" in found["revert_check"]["summary"]

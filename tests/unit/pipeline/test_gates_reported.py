@@ -50,6 +50,14 @@ def test_what_passes_on_the_base_passes_on_the_candidate(make: SimpleNamespace) 
     assert rules(found["revert_check"]) == ["REVERT-4"]
 
 
+def test_a_new_test_that_fails_on_the_base_tells_the_two_apart(make: SimpleNamespace) -> None:
+    candidate = reported(make, {"a": "passed", "new": "passed"})
+    reverted = {"A1": reported(make, {"a": "passed", "new": "failed"})}
+    found = judge(make, reported(make, {"a": "passed"}), candidate, acceptance_reverted=reverted)["revert_check"]
+    assert rules(found) == ["REVERT-4"]
+    assert rules(judge(make, reported(make, {"a": "passed"}), candidate)["revert_check"]) == ["REVERT-2"]
+
+
 def test_a_reported_test_that_fails_or_vanishes_is_lost(make: SimpleNamespace) -> None:
     base = reported(make, {"a.js::x": "passed", "b": "passed", "c": "passed"})
     found = judge(make, base, reported(make, {"a.js::x": "failed", "c": "passed"}, exit_code=1))["base_tests"]
