@@ -2,8 +2,8 @@
 
 Rules:
 - What the sentence names comes first: files, folders, modules, tests, names that a file defines. Only where it names
-  none, files that define a plain word of it, or whose names share words with it. Where nothing matches, the scope is the
-  whole repository, and so it says.
+  none, files that define a plain word of it, or whose names share words with it. Where nothing matches, the scope is
+  the whole repository, and so it says.
 - Test files that belong to the scope are in it: a fix is shown by a test. Criteria are the tests that are named; else a
   command that runs those files; else none, and then nothing can be accepted.
 - The tier is 3, or what the base's policy raises it to. Tiers 1 and 2 get the scope's public names as contracts.
