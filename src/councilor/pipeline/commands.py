@@ -13,7 +13,7 @@ It does not judge: gates read what it measured (`gates/reported.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
@@ -62,7 +62,8 @@ async def run_commands(meter: Meter, candidate: Candidate, acceptance: Sequence[
     for item in wanted:
         for kind, about, run_tree in plan:
             trees = Trees(tree=about, run_tree=run_tree, base_tree=candidate.base_tree)
-            runs[kind][item.id], record = await meter.command(kind, trees, item.argv)
+            run, record = await meter.command(kind, trees, item.argv)
+            runs[kind][item.id] = _kept(run, candidate.paths)
             evidence.append(record)
     return Commands(
         candidate=runs[EvidenceKind.ACCEPTANCE],
@@ -70,6 +71,17 @@ async def run_commands(meter: Meter, candidate: Candidate, acceptance: Sequence[
         reverted=runs.get(EvidenceKind.NEW_TESTS_BASE, {}),
         evidence=tuple(evidence),
     )
+
+
+def _kept(run: TestRun, changed: Sequence[str]) -> TestRun:
+    """A run as it is stored: of coverage the changed files, and one of each kind to know what could be measured."""
+    if run.report is None or run.report.coverage is None:
+        return run
+    files = run.report.coverage.files
+    kinds = {PurePosixPath(path).suffix: path for path in sorted(files, reverse=True)}
+    wanted = {*changed, *kinds.values()}
+    coverage = replace(run.report.coverage, files={path: file for path, file in files.items() if path in wanted})
+    return replace(run, report=replace(run.report, coverage=coverage))
 
 
 def is_test_module(path: str) -> bool:
