@@ -2,7 +2,7 @@
 
 Rules:
 - Nothing of councilor's verifiers is used. Names come from lines that begin with `def` or `class`, paths from git,
-  outcomes from JUnit XML, findings from the tools' own JSON, coverage from coverage.py, a speed from how long both sleep.
+  outcomes from JUnit XML, findings from the tools' own JSON, coverage from coverage.py, speed from how long both sleep.
 - Both trees are laid out as plain folders by `git archive`.
 """
 

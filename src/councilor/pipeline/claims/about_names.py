@@ -102,9 +102,9 @@ def _parameter_renamed(claim: AtomicClaim, context: ClaimContext) -> CheckedClai
     """Supported when a function both sides have lost the one parameter and gained the other; else nothing is said."""
     old, new = claim.subject, claim.value or ""
     for before, after in _diff(context).kept:
-        if old in before.parameters and new not in before.parameters:
-            if new in after.parameters and old not in after.parameters:
-                return either(claim, True, f"a parameter of {after.name} was renamed", context.diff)
+        gone = old in before.parameters and old not in after.parameters
+        if gone and new in after.parameters and new not in before.parameters:
+            return either(claim, True, f"a parameter of {after.name} was renamed", context.diff)
     return None
 
 

@@ -2,8 +2,7 @@
 
 Rules:
 - Complexity is at most consistent with what was measured: a number of branches is not what a reader means by simple.
-  So such a claim is never supported, and contradicted only where it names cyclomatic complexity or a nesting that is not
-  there.
+  So such a claim is never supported, and contradicted only where it names one function and another figure.
 - Growth ("O(n)") is never measured: the reason tells how deep loops are nested, which it is consistent with or not.
 - A refactoring changes no behaviour: another outcome of a base's test, a changed public name or an observed difference
   contradicts it. Only a differential test that compared the changed functions and found no difference supports it.
@@ -17,7 +16,7 @@ from councilor.pipeline.claims.about_names import no_api_change
 from councilor.pipeline.claims.complexity import Shape, shapes
 from councilor.pipeline.claims.context import ClaimContext, either, unknown
 
-__all__ = ["complexity", "behaviour_unchanged"]
+__all__ = ["behaviour_unchanged", "complexity"]
 
 K = EvidenceKind
 

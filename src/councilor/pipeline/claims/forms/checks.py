@@ -151,7 +151,7 @@ CHECK_FORMS: tuple[Form, ...] = (
     form("lint_clean", rf"\b(?:lint|(?P<tool>{LINTERS}))-(?:free|clean)\b", _tool, kind=ClaimKind.TECHNICAL),
     form(
         "types_clean",
-        rf"\b(?:code|it|module|package|project|everything|change|all) (?:now |still |also )?type-?checks\b",
+        r"\b(?:code|it|module|package|project|everything|change|all) (?:now |still |also )?type-?checks\b",
         _tool,
         kind=ClaimKind.TECHNICAL,
     ),

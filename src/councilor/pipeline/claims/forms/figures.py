@@ -125,7 +125,7 @@ def _cover(pattern: str) -> Form:
 WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?)"
 LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
 IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
-LIKE = rf"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){{0,4}}"
+LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
 
 FIGURE_FORMS: tuple[Form, ...] = (
     # Coverage

@@ -16,13 +16,31 @@ from dataclasses import dataclass
 from councilor.domain.claim import ClaimKind, Verifiability
 from councilor.pipeline.claims.names import Named
 
-__all__ = ["IGNORE", "NUMBERS", "WORDS", "Form", "Reader", "each", "form", "gap", "number", "nothing"]
+__all__ = ["IGNORE", "NUMBERS", "WORDS", "Form", "Reader", "each", "form", "gap", "nothing", "number"]
 
 IGNORE = re.IGNORECASE
 NUMBERS = {
     word: str(value)
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+        ]
     )
 } | {"a single": "1", "seventeen": "17", "eighteen": "18", "nineteen": "19", "a dozen": "12", "both": "2"}
 WORDS = (

@@ -66,7 +66,7 @@ def _tested(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
 IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
 COVERS = (
-    rf"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
+    r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
 )
 
 TEST_FORMS: tuple[Form, ...] = (
@@ -84,7 +84,7 @@ TEST_FORMS: tuple[Form, ...] = (
     form("tests_pass", r"\ball (?P<n>\d{1,6} )?(?:existing |unit )?tests (?:are )?(?:ok|fine|good)\b", _total),
     form(
         "tests_pass",
-        rf"\b(?P<failed>\d{{1,6}}) (?:tests? )?fail(?:ed|ures?|ing)?,? (?:and )?(?P<n>\d{{1,6}}) (?:tests? )?pass(?:ed|ing)?\b",
+        r"\b(?P<failed>\d{1,6}) (?:tests? )?fail(?:ed|ures?|ing)?,? (?:and )?(?P<n>\d{1,6}) (?:tests? )?pass(?:ed|ing)?\b",
         _some,
     ),
     form(
