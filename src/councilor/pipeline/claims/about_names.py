@@ -71,6 +71,8 @@ def added(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
         return unknown(claim, f"{diff.unread[0]} cannot be parsed", ids)
     if _called((new for _, new in diff.kept), name):
         return either(claim, False, f"{name} was there before", ids)
+    if _called(diff.removed, name):
+        return either(claim, False, f"{name} was removed", ids)
     if _mentioned(name, context):
         return unknown(claim, f"{name} occurs in the change, but is no function, class or constant", ids)
     return either(claim, False, f"{name} does not occur in the changed files", ids)
