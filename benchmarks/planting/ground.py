@@ -55,21 +55,47 @@ class Ground:
         """A file of the original source."""
         return (self.full / path).read_bytes()
 
-    async def run(self, files: Mapping[str, bytes], *, visible: bool = False, coverage: bool = False) -> TestRun:
-        """The suite, whole or its visible half, with these files instead of the original's."""
-        return await _run(self.visible if visible else self.full, files, self.environment, self.tools, coverage)
+    async def run(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        visible: bool = False,
+        coverage: bool = False,
+        nodeids: tuple[str, ...] | None = None,
+    ) -> TestRun:
+        """The suite, whole or its visible half, or some tests of it, with these files instead of the original's."""
+        source = self.visible if visible else self.full
+        return await _run(source, files, self.environment, self.tools, coverage, nodeids)
 
     def commit(self, path: str, content: bytes, branch: str) -> str:
         """Commit the visible half with one file changed, without parents, on a branch; gives the commit's hash."""
-        index = self.visible.parent / f"index-{branch}"
-        blob = git(self.visible, "hash-object", "-w", "--no-filters", "--stdin", given=content)
-        mode = git(self.visible, "ls-files", "-s", "--", path).split()[0]
-        git(self.visible, "read-tree", "HEAD", index=index)
-        git(self.visible, "update-index", "--cacheinfo", f"{mode},{blob},{path}", index=index)
-        commit = git(self.visible, "commit-tree", git(self.visible, "write-tree", index=index), "-m", branch)
+        return self.commit_all({path: content}, branch)
+
+    def commit_all(self, files: Mapping[str, bytes | None], branch: str) -> str:
+        """Commit the visible half with these files, without parents, on a branch; None takes a file away."""
+        commit = git(self.visible, "commit-tree", self.tree(files, branch), "-m", branch)
         git(self.visible, "update-ref", f"refs/heads/{branch}", commit)
-        index.unlink()
         return commit
+
+    def commit_once(self, files: Mapping[str, bytes | None], branch: str) -> str:
+        """The branch's commit, made the first time; `files` are those that it was made of."""
+        found = git(self.visible, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        return found or self.commit_all(files, branch)
+
+    def tree(self, files: Mapping[str, bytes | None], name: str, *, start: str = "HEAD") -> str:
+        """The hash of the tree `start` with these files; None takes a file away."""
+        index = self.visible.parent / f"index-{name}"
+        git(self.visible, "read-tree", start, index=index)
+        for path, content in files.items():
+            if content is None:
+                git(self.visible, "update-index", "--force-remove", path, index=index)
+                continue
+            blob = git(self.visible, "hash-object", "-w", "--no-filters", "--stdin", given=content)
+            mode = (git(self.visible, "ls-files", "-s", "--", path).split() or ["100644"])[0]
+            git(self.visible, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", index=index)
+        made = git(self.visible, "write-tree", index=index)
+        index.unlink()
+        return made
 
 
 async def prepare_ground(
@@ -124,7 +150,12 @@ def _lay_out(library: Library, full: Path, visible: Path, seed: int) -> None:
 
 
 async def _run(
-    source: Path, files: Mapping[str, bytes], environment: Environment, tools: Tools, coverage: bool
+    source: Path,
+    files: Mapping[str, bytes],
+    environment: Environment,
+    tools: Tools,
+    coverage: bool,
+    nodeids: tuple[str, ...] | None = None,
 ) -> TestRun:
     top = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="suite-", dir=source.parent))
     try:
@@ -138,6 +169,8 @@ async def _run(
             timeout_s=SUITE_TIMEOUT_S,
             test_timeout_s=TEST_TIMEOUT_S,
             per_test_coverage=coverage,
+            paths=tuple(dict.fromkeys(each.partition("::")[0] for each in nodeids or ())),
+            nodeids=nodeids,
             canaries=0,  # a planted library has nothing to gain by lying
         )
         return await tools.runner.run(request)

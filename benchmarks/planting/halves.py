@@ -10,12 +10,12 @@ Rules:
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from planting.edit import rank
 
-__all__ = ["function_of", "hide", "is_drawn"]
+__all__ = ["function_of", "hide", "hide_all", "hide_where", "hideable", "is_drawn"]
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -32,12 +32,23 @@ def is_drawn(function: str, seed: int) -> bool:
 
 def hide(path: str, text: str, seed: int) -> str:
     """The test file `path` without its hidden functions."""
+    return hide_where(path, text, lambda name: is_drawn(name, seed))
+
+
+def hideable(path: str, text: str) -> frozenset[str]:
+    """The test functions of a file that can be taken out of it."""
+    tree = ast.parse(text)
+    named = _named(tree)
+    return frozenset(name for _, definition, name in _definitions(tree, path) if definition.name not in named)
+
+
+def hide_where(path: str, text: str, hidden: Callable[[str], bool]) -> str:
+    """The test file `path` without the functions for which `hidden` holds, as far as they can be taken out."""
     tree, lines = ast.parse(text), text.split("\n")
-    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    named = _named(tree)
     gone: set[int] = set()
     for owner, definition, name in _definitions(tree, path):
-        if definition.name not in named and is_drawn(name, seed):
+        if definition.name not in named and hidden(name):
             assert definition.end_lineno is not None
             first = min([definition.lineno, *(each.lineno for each in definition.decorator_list)])
             gone |= set(range(first, definition.end_lineno + 1))
@@ -54,6 +65,12 @@ def hide_all(folder: Path, paths: Iterator[str] | list[str], seed: int) -> None:
         file = folder / path
         text = file.read_bytes().decode()
         file.write_bytes(hide(path, text, seed).encode())
+
+
+def _named(tree: ast.Module) -> frozenset[str]:
+    """Names that the code of a file uses."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return frozenset(names | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)})
 
 
 def _definitions(tree: ast.Module, path: str) -> Iterator[tuple[ast.Module | ast.ClassDef, Definition, str]]:

@@ -17,11 +17,10 @@ import ast
 from collections.abc import Iterator
 
 from planting.edit import Category, Edit
+from planting.source import Function, SourceFile, inside
 
 __all__ = ["propose"]
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _REMOVABLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break)
 _WHOLE_CALLS = frozenset({"len", "int", "index", "find", "rfind", "rindex", "count", "tell", "start", "end"})
@@ -30,56 +29,15 @@ _ATOMS = (ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.Subscript)
 
 def propose(path: str, content: bytes) -> Iterator[Edit]:
     """Every edit of the three categories that a file allows, proper or not."""
-    file = _File(path, content)
+    file = SourceFile(path, content)
     for node in ast.walk(file.tree):
         if isinstance(node, Function):
-            inside = list(_inside(node))
-            for each in inside:
+            within = list(inside(node))
+            for each in within:
                 if isinstance(each, ast.Call):
-                    yield from _arguments(file, each, _locals(node, inside))
-            yield from _off_by_one(file, inside)
-            yield from _statements(file, inside, node)
-
-
-class _File:
-    """A file's bytes with its tree, and how the tree's positions become offsets."""
-
-    def __init__(self, path: str, content: bytes) -> None:
-        self.path, self.content, self.tree = path, content, ast.parse(content)
-        self._starts = [0]
-        for line in content.split(b"\n"):
-            self._starts.append(self._starts[-1] + len(line) + 1)
-        self.functions = {node.name: node for node in self.tree.body if isinstance(node, Function)}
-
-    def line_start(self, line: int) -> int:
-        return self._starts[line - 1]
-
-    def span(self, node: ast.expr | ast.stmt | ast.keyword) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        return (
-            self.line_start(node.lineno) + node.col_offset,
-            self.line_start(node.end_lineno) + node.end_col_offset,
-        )
-
-    def text(self, node: ast.expr | ast.stmt | ast.keyword) -> str:
-        start, end = self.span(node)
-        return self.content[start:end].decode()
-
-    def edit(self, category: Category, operator: str, span: tuple[int, int], new: str, variant: int = 0) -> Edit:
-        line = self.content.count(b"\n", 0, span[0]) + 1
-        return Edit(
-            category=category, operator=operator, path=self.path, line=line, start=span[0], end=span[1], new=new,
-            variant=variant,
-        )  # fmt: skip
-
-
-def _inside(function: Function) -> Iterator[ast.AST]:
-    """Every node of a function's body, inner functions and classes left out."""
-    waiting: list[ast.AST] = list(reversed(function.body))
-    while waiting:
-        node = waiting.pop()
-        yield node
-        waiting += [each for each in reversed(list(ast.iter_child_nodes(node))) if not isinstance(each, _SCOPES)]
+                    yield from _arguments(file, each, _locals(node, within))
+            yield from _off_by_one(file, within)
+            yield from _statements(file, within, node)
 
 
 def _locals(function: Function, inside: list[ast.AST]) -> dict[str, int]:
@@ -93,7 +51,7 @@ def _locals(function: Function, inside: list[ast.AST]) -> dict[str, int]:
     return {name: line for name, line in found.items() if name not in {"self", "cls", "_"}}
 
 
-def _arguments(file: _File, call: ast.Call, names: dict[str, int]) -> Iterator[Edit]:
+def _arguments(file: SourceFile, call: ast.Call, names: dict[str, int]) -> Iterator[Edit]:
     plain = not any(isinstance(each, ast.Starred) for each in call.args)
     if plain:
         for left, right in zip(call.args, call.args[1:], strict=False):
@@ -109,7 +67,7 @@ def _arguments(file: _File, call: ast.Call, names: dict[str, int]) -> Iterator[E
                 yield file.edit(Category.ARGUMENT, "other-local", file.span(argument), other, number)
 
 
-def _dropped(file: _File, call: ast.Call, plain: bool) -> Iterator[Edit]:
+def _dropped(file: SourceFile, call: ast.Call, plain: bool) -> Iterator[Edit]:
     in_order: list[ast.expr | ast.keyword] = sorted([*call.args, *call.keywords], key=file.span)
     optional: list[ast.expr | ast.keyword] = [each for each in call.keywords if each.arg is not None]
     called = file.functions.get(call.func.id) if isinstance(call.func, ast.Name) else None
@@ -133,7 +91,7 @@ def _holds_parenthesis(text: str) -> bool:
     return "(" in text or ")" in text
 
 
-def _off_by_one(file: _File, inside: list[ast.AST]) -> Iterator[Edit]:
+def _off_by_one(file: SourceFile, inside: list[ast.AST]) -> Iterator[Edit]:
     whole = _whole_names(inside)
     for node in inside:
         if isinstance(node, ast.Subscript):
@@ -153,7 +111,7 @@ def _off_by_one(file: _File, inside: list[ast.AST]) -> Iterator[Edit]:
                     yield file.edit(Category.OFF_BY_ONE, "length", file.span(node), new, number)
 
 
-def _shifted(file: _File, node: ast.expr, operator: str) -> Iterator[Edit]:
+def _shifted(file: SourceFile, node: ast.expr, operator: str) -> Iterator[Edit]:
     """One more and one less, written as a person would."""
     number = _literal(node)
     for variant, step in enumerate((1, -1)):
@@ -213,7 +171,7 @@ def _whole_names(inside: list[ast.AST]) -> set[str]:
     return found
 
 
-def _statements(file: _File, inside: list[ast.AST], function: Function) -> Iterator[Edit]:
+def _statements(file: SourceFile, inside: list[ast.AST], function: Function) -> Iterator[Edit]:
     for owner in (function, *inside):
         for field in ("body", "orelse", "finalbody"):
             block = getattr(owner, field, None)
@@ -221,7 +179,7 @@ def _statements(file: _File, inside: list[ast.AST], function: Function) -> Itera
                 continue
             for statement in block:
                 if isinstance(statement, _REMOVABLE) and not _is_idle(statement):
-                    span, new = _without(file, statement, alone=len(block) == 1)
+                    span, new = file.without(statement, alone=len(block) == 1)
                     operator = f"remove-{type(statement).__name__.lower()}"
                     yield file.edit(Category.STATEMENT, operator, span, new)
 
@@ -229,14 +187,3 @@ def _statements(file: _File, inside: list[ast.AST], function: Function) -> Itera
 def _is_idle(statement: ast.stmt) -> bool:
     """Docstrings and bare values: nothing is lost with them."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant | ast.Name)
-
-
-def _without(file: _File, statement: ast.stmt, *, alone: bool) -> tuple[tuple[int, int], str]:
-    start, end = file.span(statement)
-    first = file.line_start(statement.lineno)
-    after = file.content.find(b"\n", end)
-    after = len(file.content) if after < 0 else after + 1
-    before, rest = file.content[first:start], file.content[end:after].strip()
-    if alone or before.strip() or (rest and not rest.startswith(b"#")):
-        return (start, end), "pass"
-    return (first, after), ""

@@ -395,3 +395,50 @@ async def test_what_is_no_usable_repository_is_an_input_error(repositories: Repo
         assert refusal.value.hint()
     with pytest.raises(InputError):
         await repositories.open(tmp_path / "missing")
+
+
+async def test_what_is_staged_makes_a_tree(repository: Repository, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_INDEX_FILE", raising=False)
+    base = await repository.resolve("HEAD")
+    assert await repository.staged() == base.tree
+    (root / "src/app.py").write_bytes(b"staged\n")
+    (root / "new.txt").write_bytes(b"new\n")
+    git(root, "add", "src/app.py", "new.txt")
+    (root / "src/app.py").write_bytes(b"not staged\n")
+    index = (root / ".git/index").read_bytes()
+    tree = await repository.staged()
+    assert await repository.read(tree, "src/app.py") == b"staged\n"
+    assert [change.path for change in (await repository.candidate(base, tree)).changes] == ["new.txt", "src/app.py"]
+    assert (root / ".git/index").read_bytes() == index
+
+
+async def test_a_split_index_is_read(repository: Repository, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_INDEX_FILE", raising=False)
+    git(root, "update-index", "--split-index")
+    (root / "new.txt").write_bytes(b"new\n")
+    git(root, "add", "new.txt")
+    assert await repository.read(await repository.staged(), "new.txt") == b"new\n"
+
+
+async def test_a_hook_reads_the_index_that_git_names(
+    repository: Repository, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "README").write_bytes(b"committed by name\n")
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/next-index-1.lock")
+    git(root, "read-tree", "HEAD")
+    git(root, "add", "README")
+    tree = await repository.staged()
+    assert await repository.read(tree, "README") == b"committed by name\n"
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "elsewhere"))
+    assert await repository.staged() == (await repository.resolve("HEAD")).tree, "only the repository's own count"
+
+
+async def test_an_unresolved_merge_is_not_staged(
+    repository: Repository, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GIT_INDEX_FILE", raising=False)
+    blob = git(root, "hash-object", "-w", "README")
+    lines = f"0 {'0' * len(blob)}\tREADME\n100644 {blob} 1\tREADME\n100644 {blob} 2\tREADME\n100644 {blob} 3\tREADME\n"
+    subprocess.run(["git", "update-index", "--index-info"], cwd=root, input=lines.encode(), check=True)
+    with pytest.raises(InputError, match="makes no tree"):
+        await repository.staged()

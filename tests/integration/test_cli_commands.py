@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import ANY
 
 import psycopg
 import pytest
@@ -19,6 +21,7 @@ from commandline import CommandLine, hand, state_of
 from journey import BUG, FIX, TOTAL, git, make_repository, make_spec
 from typer.main import get_command
 
+from councilor.domain.spec import load_spec
 from councilor.surfaces.cli.main import app
 
 REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; printf 'I \\033[31mfixed A1.\\007 Only `shop.py` was changed.'"
@@ -282,23 +285,85 @@ def test_gates_run(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
     assert (state_of(shop), councilor.tasks, councilor.runs) == (before, tasks, runs)
 
 
+def test_gates_run_for_other_programs(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    bad = ("gates", "run", "-C", shop, "--base", "main", "--spec", "SHOP-1", "--head", "bad")
+    log = json.loads(councilor(*bad, "--format", "sarif").expect(1).out)
+    assert "ACCEPT-1" in {result["ruleId"] for result in log["runs"][0]["results"]}
+    file = tmp_path / "gates.xml"
+    printed = councilor(*bad, "--static", "--format", "junit", "--output", file).expect(0)
+    assert "scope_boundary" in printed.out, "the table is for the log of the job"
+    suite = file.read_text()
+    assert 'name="scope_boundary"' in suite
+    assert "--force" in councilor(*bad, "--static", "--format", "junit", "-o", file).expect(2).err
+    assert file.read_text() == suite
+    both = councilor(*bad, "--static", "--format", "markdown", "-o", file, "--force", "--json").expect(0)
+    assert both.data["passed"] is True
+    assert file.read_text().startswith("### councilor: no gate blocks this change")
+    assert councilor(*bad, "--static", "--format", "json").expect(0).data == both.data | {"gates": ANY}
+    for wrong in (("--format", "sarif", "--json"), ("--output", file)):
+        assert "hint: " in councilor(*bad, *wrong).expect(2).err
+
+
+def test_gates_run_on_what_is_staged(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "repo", {".caws/specs/SHOP-1.yaml": make_spec()})
+    staged = ("gates", "run", "-C", folder, "--staged", "--spec", "SHOP-1")
+    assert "Nothing is staged" in councilor(*staged).expect(0).err
+    assert councilor(*staged, "--json").expect(0).data == {"passed": True, "tree": None, "gates": []}
+    (folder / "shop.py").write_text((folder / "shop.py").read_text().replace(BUG, FIX))
+    (folder / "other.txt").write_text("not staged\n")
+    git(folder, "add", "shop.py")
+    assert councilor(*staged, "--json").expect(0).data["passed"] is True
+    git(folder, "add", "other.txt")
+    assert "SCOPE-1" in councilor(*staged, "--static").expect(1).out
+    assert git(folder, "rev-list", "--count", "HEAD") == "1", "nothing is committed"
+    for wrong in (("--head", "main"), ("--base", "HEAD"), ("--patch", "x")):
+        assert "--staged" in councilor(*staged, *wrong).expect(2).err
+
+
 def test_gates_need_no_database(shop: Path, councilor: CommandLine) -> None:
     nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
     councilor("gates", "run", "-C", shop, "--base", "main", "--head", "good", "--static", env=nowhere).expect(0)
+
+
+def test_spec_explain(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
+    before = state_of(shop)
+    told = councilor("spec", "explain", "SHOP-1", "-C", shop).expect(0).out
+    for words in ("tier 3", "base_tests", TOTAL, "P >= 0.95", "Nothing is missing"):
+        assert words in told
+    data = councilor("spec", "explain", "SHOP-1", "-C", shop, "--json").expect(0).data
+    assert (data["tier"], data["contradictions"], data["missing"]) == (3, [], [])
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(make_spec(scope={"in": ["shop.py"], "out": ["shop.py"]}))
+    assert "UNSAT-1" in councilor("spec", "explain", wrong, "-C", shop).expect(2).out
+    drafted = councilor("spec", "explain", "Make it better", "-C", shop).expect(0).out
+    assert "missing: no criterion is measured" in drafted
+    assert "hint: " in councilor("spec", "explain", "SHOP-9", "-C", shop).expect(2).err
+    assert state_of(shop) == before
 
 
 # --- specs, environments, database, machine --------------------------------------------------------------------------
 
 
 def test_spec(tmp_path: Path, councilor: CommandLine) -> None:
+    folder = make_repository(tmp_path / "repo")
+    drafted = councilor("spec", "init", "The `total` in shop.py is wrong", "-C", folder).expect(0)
+    spec = load_spec(drafted.out, source="printed")
+    assert (spec.mode.value, spec.scope.in_) == ("fix", ("shop.py", "tests/test_shop.py"))
+    assert "# " in drafted.out
+    assert not (folder / ".caws").exists()
     made = councilor(
-        "spec", "init", "Repair it", "--folder", tmp_path, "--path", "src", "--test", TOTAL, "--json"
+        "spec", "init", "Repair it", "--folder", folder, "--path", "src", "--test", TOTAL, "--write", "--json"
     ).expect(0)
     path = Path(made.data["path"])
-    assert path == tmp_path / ".caws/specs/TASK-1.yaml"
+    assert path == folder / ".caws/specs/TASK-1.yaml"
+    assert path.read_text() == made.data["spec"]
+    assert {guess["field"] for guess in made.data["guesses"]} >= {"mode", "scope", "acceptance"}
     assert "valid" in councilor("spec", "validate", path).expect(0).out
-    assert "exists" in councilor("spec", "init", "Again", "--folder", tmp_path).expect(2).err
-    councilor("spec", "init", "Again", "--folder", tmp_path, "--number", "2").expect(0)
+    again = ("spec", "init", "Again", "-C", folder, "--write")
+    assert "exists" in councilor(*again, "--number", "1").expect(2).err
+    assert councilor(*again, "--json").expect(0).data["id"] == "TASK-2"
+    assert "hint: " in councilor("spec", "init", " ", "-C", folder).expect(2).err
+    assert "hint: " in councilor("spec", "init", "Nowhere", "-C", tmp_path).expect(2).err
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(make_spec(id="x", scope={"in": [], "out": ["a*"]}))
     found = councilor("spec", "validate", path, wrong, "--json").expect(2).data
@@ -315,6 +380,7 @@ def test_environments(shop: Path, councilor: CommandLine) -> None:
     assert built["env_hash"] in {item["env_hash"] for item in listed}
     assert built["env_hash"][:16] in councilor("env", "list").expect(0).out
     assert councilor("env", "clean", "--keep-days", "1", "--json").expect(0).data == []
+    gc.collect()  # commands ran in this process: what they used is held until nothing refers to it
     assert councilor("env", "clean", "--keep-days", "0").expect(0).out.startswith("Removed ")
     assert councilor("env", "list", "--json").expect(0).data == []
 

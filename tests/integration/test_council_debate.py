@@ -61,7 +61,11 @@ def judge(server: ChatServer, name: str) -> ModelJudge:
 
 
 async def travelled(
-    tmp_path: Path, shared: OneEnvironment, act: Any, brains: Sequence[Callable[[Mapping[str, Any]], Reply]]
+    tmp_path: Path,
+    shared: OneEnvironment,
+    act: Any,
+    brains: Sequence[Callable[[Mapping[str, Any]], Reply]],
+    strength_s: float = 0.0,
 ) -> tuple[Trip, list[ChatServer]]:
     with ExitStack() as stack:
         servers = [stack.enter_context(serving(brain)) for brain in brains]
@@ -70,7 +74,7 @@ async def travelled(
             *(judge(server, f"judge-{number}") for number, server in enumerate(servers)),
             *(judge(friendly, f"friend-{number}") for number in range(2 * len(servers) + 1)),
         )
-        async with open_journey(tmp_path, act, shared=shared) as journey:
+        async with open_journey(tmp_path, act, shared=shared, strength_s=strength_s) as journey:
             journey.parts = replace(journey.parts, models=models, debate_rounds=2)
             trip = await journey.travel(await journey.task(make_repository(tmp_path / "repo")))
     return trip, servers
@@ -101,6 +105,20 @@ async def test_a_confirmed_test_takes_the_acceptance_away(tmp_path: Path, shared
     ]
     assert verdict.total_s > verdict.consensus_s
     assert "-    return sum(prices) + 1" in server.prompts()[0], "models see the change"
+
+
+async def test_a_challenge_stays_when_more_evidence_opens_a_second_deliberation(
+    tmp_path: Path, shared_environment: OneEnvironment
+) -> None:
+    brains = [rejecting(HARMFUL)]  # it brings its test once; the second time it has none
+    trip, _ = await travelled(tmp_path, shared_environment, lose_the_empty_list, brains, strength_s=20.0)
+    verdict = await trip.verdict()
+    assert (await trip.case_of("1.2")).confirmed_challenges
+    assert verdict.decision is Decision.NEEDS_EVIDENCE
+    assert any(item.startswith("counterexample") for item in verdict.missing_evidence)
+    report = await replay_task(trip.task.id, trip.storage)
+    assert [item.name for item in report.verdicts] == ["obsolete-verdict/1/1", "verdict/1", "verdict/1.2"]
+    assert all(item.identical for item in report.verdicts)
 
 
 async def test_nothing_else_that_a_model_proposes_changes_anything(

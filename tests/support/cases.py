@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import log
 from typing import Any
 
 from councilor.adapters.memory.chat import ScriptedChat
@@ -13,6 +14,7 @@ from councilor.adapters.memory.clock import SeededRandomness
 from councilor.domain.evidence import Evidence, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus, Severity, Violation
 from councilor.domain.spec import Mode
+from councilor.domain.tier import TIERS
 from councilor.domain.verdict import Choice, Judge, Vote
 from councilor.pipeline.council import Case, Matter, ModelJudge, ModelJuror
 from councilor.pipeline.council.weights import Weights
@@ -20,8 +22,12 @@ from councilor.pipeline.gates import GATES
 from councilor.ports.chat import Question
 
 TREE, BASE_TREE = "c" * 40, "b" * 40
-SURE, NARROW = 3.0, 1.9
-"""What each accepting judge says: alone far above the threshold of tier 3, or so close that models matter."""
+SURE = 3.0
+_TAU = TIERS[3].tau
+ENOUGH = log(_TAU / (1 - _TAU))
+"""The log-odds that tier 3 needs."""
+NARROW = (ENOUGH + 0.28 - 0.2 / 1.1) * 1.25 / 2
+"""What two judges say each, so that with `prior-1` all four are so close above the threshold that models matter."""
 
 
 def clean_case(**more: Any) -> Case:

@@ -50,6 +50,8 @@ class ChatServer:
     """The key that it demands."""
     structured: bool = True
     """Whether it knows `response_format`."""
+    modern: bool = False
+    """Whether it refuses `max_tokens` and `temperature`, as some hosted models do."""
     url: str = ""
     asked: list[Mapping[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -64,9 +66,11 @@ class ChatServer:
 
 
 @contextmanager
-def serving(brain: Brain, *, key: str | None = None, structured: bool = True) -> Iterator[ChatServer]:
+def serving(
+    brain: Brain, *, key: str | None = None, structured: bool = True, modern: bool = False
+) -> Iterator[ChatServer]:
     """A server on a port of its own."""
-    chat = ChatServer(brain, key=key, structured=structured)
+    chat = ChatServer(brain, key=key, structured=structured, modern=modern)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -82,6 +86,10 @@ def serving(brain: Brain, *, key: str | None = None, structured: bool = True) ->
             if not request.get("model") or not all(set(item) == {"role", "content"} for item in request["messages"]):
                 return self._send(400, b'{"error": {"message": "malformed"}}')
             chat.keys.append(self.headers.get("Authorization", ""))
+            refused = [part for part in ("max_tokens", "temperature") if part in request and chat.modern]
+            if refused:
+                told = {"message": f"Unsupported parameter: '{refused[0]}'", "param": refused[0]}
+                return self._send(400, json.dumps({"error": told}).encode())
             if "response_format" in request and not chat.structured:
                 return self._send(400, b'{"error": {"message": "response_format is not supported"}}')
             chat.asked.append(request)

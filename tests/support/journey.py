@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from councilor import __version__
+from councilor.adapters.analyzers.differential import SandboxedTester
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.ruff import Ruff
@@ -260,11 +261,13 @@ async def open_journey(
     storage: ArtifactStorage | None = None,
     metrics: MetricsBackend | None = None,
     strength_s: float = 0.0,
+    differential_s: float = 0.0,
 ) -> AsyncIterator[Journey]:
     """A pipeline with a worker that performs `acts`, its files below `folder`.
 
     Args:
         strength_s: seconds to see how strong the tests are; 0: that is left out, for it takes a second.
+        differential_s: seconds to look for inputs on which versions differ; 0: that is left out as well.
     """
     clock, metrics = SystemClock(), metrics or NoMetrics()
     ids, randomness = SystemIds(clock=clock), SystemRandomness()
@@ -305,8 +308,9 @@ async def open_journey(
         ids=ids,
         metrics=metrics,
         runs_dir=folder / "runs",
-        limits=lambda tier: replace(limits(tier), strength_s=strength_s),
+        limits=lambda tier: replace(limits(tier), strength_s=strength_s, differential_s=differential_s),
         sla_s=5.0,
         servers=PytestServers(sandbox=sandbox, clock=clock) if strength_s else None,
+        tester=SandboxedTester(sandbox=sandbox, clock=clock) if differential_s else None,
     )
     yield Journey(parts=parts, engine=engine or MemoryEngine(), keys=keys)

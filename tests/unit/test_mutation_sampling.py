@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from councilor.domain.mutation import Generator, Mutant, Source
+from councilor.domain.mutation import Mutant, Source
 from councilor.domain.mutation.sampling import MOST_ALIKE, sample
 
 TEXT = """\
@@ -16,8 +16,7 @@ def f(a, b, c):
 
 
 def drawn(lines: set[int], seed: int = 1, most: int = 1000) -> list[Mutant]:
-    source = Source(path="a.py", text=TEXT)
-    return list(islice(sample(Generator(source), lines, seed=seed), most))
+    return list(islice(sample(Source(path="a.py", text=TEXT), lines, seed=seed), most))
 
 
 def test_the_same_seed_gives_the_same_sample() -> None:

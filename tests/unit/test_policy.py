@@ -39,7 +39,8 @@ edit_rules: {policy_and_code_same_pr: false, min_approvers_for_budget_raise: 2, 
 gates:
   budget_limit: {enabled: true, mode: warn}
   lint: {enabled: false}
-  god_object: {enabled: true, mode: warn, thresholds: {lines: 900}}
+  god_object: {enabled: true, mode: warn, thresholds: {warning: 900, critical: 1200}}
+  todo_detection: {enabled: true, mode: warn, thresholds: {min_confidence: 0.8}}
 non_governed_zones: ["docs/**", research]
 root_passthrough: [README.md]
 """
@@ -48,6 +49,8 @@ root_passthrough: [README.md]
     assert policy.mode("budget_limit") is GateMode.WARN
     assert policy.mode("lint") is GateMode.SKIP
     assert policy.min_approvers == 2
+    assert policy.threshold("god_object", "critical", 2000) == 1200
+    assert policy.threshold("god_object", "max_methods", 40) == policy.threshold("types", "max_new", 40) == 40
     assert not policy.governs("docs/x.md")
     assert not policy.governs("README.md")
     assert policy.governs("src/README.md")
@@ -65,6 +68,12 @@ root_passthrough: [README.md]
         ({"root_passthrough": ["src/x"]}, "POLICY-6"),
         ({"high_risk_paths": {"3": ["src"]}}, "POLICY-6"),
         ({"non_governed_zones": ["**"]}, "POLICY-7"),
+        ({"gates": {"lint": {"thresholds": {"max_neww": 3}}}}, "POLICY-8"),
+        ({"gates": {"lint": {"thresholds": {"max_new": -1}}}}, "POLICY-8"),
+        ({"gates": {"lint": {"thresholds": {"max_new": True}}}}, "POLICY-8"),
+        ({"gates": {"security": {"thresholds": {"fail_at": "grave"}}}}, "POLICY-8"),
+        ({"gates": {"coverage_changed_lines": {"thresholds": {"branch_coverage": 101}}}}, "POLICY-8"),
+        ({"gates": {"not_empty": {"thresholds": {"max_new": 1}}}}, "POLICY-8"),
     ],
 )
 def test_every_rule_refuses_what_breaks_it(data: dict[str, Any], rule: str) -> None:

@@ -41,6 +41,20 @@ def criterion(**changes: Any) -> list[dict[str, Any]]:
     return [{"id": "A1", "given": "g", "when": "w", "then": "t"} | changes]
 
 
+def reporting(**reports: Any) -> dict[str, Any]:
+    return {"acceptance": criterion(test_command="npm test"), "environment": {"reports": reports}}
+
+
+def test_reports_may_be_named() -> None:
+    asked = reporting(junit="reports/junit.xml", sarif=["out/eslint.sarif"])
+    spec = load_spec(yaml.safe_dump(document(**asked)), source="s")
+    assert spec.reports is not None
+    assert [(form.value, path) for form, path in spec.reports.paths] == [
+        ("junit", "reports/junit.xml"),
+        ("sarif", "out/eslint.sarif"),
+    ]
+
+
 def test_a_complete_spec_is_accepted_with_its_fields() -> None:
     spec = load_spec(yaml.safe_dump(document(environment={"install": "pip install -e ."})), source="s")
     assert (spec.id, spec.risk_tier, spec.mode.value) == ("FIX-12", 3, "fix")
@@ -108,6 +122,19 @@ def test_optional_parts_are_accepted(changes: dict[str, Any]) -> None:
         ({"acceptance": criterion(test_nodeids=["-p evil.py::x"])}, "SPEC-13"),
         ({"acceptance": criterion(test_nodeids=["../t.py::x"])}, "SPEC-13"),
         ({"acceptance": criterion(test_nodeids=["tests/test_a.py"])}, "SPEC-13"),
+        ({"environment": {}}, "SPEC-3"),
+        ({"environment": {"reports": {}}}, "SPEC-3"),
+        ({"environment": {"reports": {"junit": "j.xml"}}}, "SPEC-3"),
+        (reporting(junit="j.xml", tap="t.tap"), "SPEC-2"),
+        (reporting(junit=3), "SPEC-4"),
+        (reporting(junit="/tmp/j.xml"), "SPEC-12"),
+        (reporting(junit="../j.xml"), "SPEC-12"),
+        (reporting(junit="reports/"), "SPEC-12"),
+        (reporting(junit="./j.xml"), "SPEC-12"),
+        (reporting(junit="-o"), "SPEC-12"),
+        (reporting(sarif=["*.sarif"]), "SPEC-12"),
+        (reporting(coverage=".git/lcov.info"), "SPEC-12"),
+        (reporting(junit="a", coverage="a"), "SPEC-12"),
     ],
 )
 def test_every_rule_refuses_what_breaks_it(changes: dict[str, Any], rule: str) -> None:

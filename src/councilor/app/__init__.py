@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from councilor.app.answering import answer
 from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
@@ -17,7 +18,7 @@ from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
-from councilor.app.tools import Tools, find_usable_git, open_repositories, open_tools, repository_lock
+from councilor.app.tools import Tools, find_usable_git, lay_out, open_repositories, open_tools, repository_lock
 
 __all__ = [
     "Backup",
@@ -26,6 +27,7 @@ __all__ = [
     "Service",
     "Store",
     "Tools",
+    "answer",
     "audit_export",
     "back_up",
     "check_database",
@@ -34,6 +36,7 @@ __all__ = [
     "drill",
     "embedded_server",
     "find_usable_git",
+    "lay_out",
     "migrate_database",
     "notifiers",
     "open_export",

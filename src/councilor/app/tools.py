@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from councilor.adapters.analyzers.differential import SandboxedTester
 from councilor.adapters.analyzers.pytest import ProjectsRunner, PytestRunner
 from councilor.adapters.analyzers.pytest.trials import PytestServers
+from councilor.adapters.analyzers.reports import ReportingRunner
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.git.command import check_version, find_git
@@ -25,7 +27,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
-from councilor.ports.analyzer import Analyzer
+from councilor.ports.analyzer import Analyzer, TestRunner
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
 from councilor.ports.metrics import MetricsBackend, NoMetrics
@@ -36,6 +38,7 @@ from councilor.settings import Settings
 __all__ = [
     "Tools",
     "find_usable_git",
+    "lay_out",
     "open_repositories",
     "open_tools",
     "repository_lock",
@@ -56,8 +59,9 @@ class Tools:
     repositories: Repositories
     environments: Environments
     sandbox: Sandbox
-    runner: ProjectsRunner
+    runner: TestRunner
     servers: PytestServers
+    tester: SandboxedTester
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -79,6 +83,7 @@ class Tools:
             flaky_reruns=chosen.flaky_reruns,
             budget_s=chosen.budget_s.of(tier),
             strength_s=chosen.strength_s.of(tier),
+            differential_s=chosen.differential_s.of(tier),
             confirmations=chosen.confirmations,
             reuse_age_s=chosen.baseline_age_s if chosen.reuse_baseline else None,
         )
@@ -102,7 +107,9 @@ class Tools:
                 ids=self.ids,
                 metrics=self.metrics,
                 keep_log=keep_log,
+                reports=spec.reports,
                 servers=self.servers,
+                tester=self.tester,
             )
 
         return Inspector(
@@ -146,10 +153,14 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
         ),
         sandbox=sandbox,
-        runner=ProjectsRunner(
-            PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+        runner=ReportingRunner(
+            ProjectsRunner(
+                PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+            ),
+            clock=clock,
         ),
         servers=PytestServers(sandbox=sandbox, clock=clock),
+        tester=SandboxedTester(sandbox=sandbox, clock=clock),
         analyzers=choose_analyzers(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )
@@ -160,6 +171,15 @@ async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
     """What opens git repositories."""
     async with tidy_temporary(settings) as scratch:
         yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
+
+
+@asynccontextmanager
+async def lay_out(settings: Settings, repository: Repository, tree: str) -> AsyncIterator[Path]:
+    """A tree's files in a folder that goes afterwards; to be used inside `open_repositories`."""
+    with TemporaryDirectory(dir=temporary_dir(settings), prefix="files-") as root:
+        folder = Path(root) / "tree"
+        await repository.export(tree, folder)
+        yield folder
 
 
 async def find_usable_git() -> str:

@@ -8,6 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun
+from councilor.domain.difference import DifferentialRun, DistinguishingCall
+from councilor.domain.question import Answered, Question
+from councilor.domain.report import Report
 from councilor.domain.strength import Strength
 from councilor.domain.timing import Timing
 
@@ -58,6 +61,10 @@ class EvidenceKind(StrEnum):
     """What tests execute of the changed lines, on the candidate's source with the base's tests."""
     MUTATION = "mutation"
     """What tests notice of small edits there."""
+    DIFFERENCE = "difference"
+    """Inputs on which the candidate and other versions of its code differ."""
+    ANSWERS = "answers"
+    """The tests that answers made, on the candidate's source."""
 
     @classmethod
     def of_analysis(cls, kind: AnalysisKind) -> tuple[EvidenceKind, EvidenceKind]:
@@ -71,6 +78,7 @@ RUN_KINDS = (
     EvidenceKind.NEW_TESTS_CANDIDATE,
     EvidenceKind.NEW_TESTS_BASE,
     EvidenceKind.ACCEPTANCE,
+    EvidenceKind.ANSWERS,
 )
 """Those that run tests or commands; the others are what tools found in the code."""
 
@@ -156,6 +164,9 @@ class TestRun:
     """Why they were not; None when every test was begun."""
     again: Mapping[str, tuple[Outcome, ...]] = field(default_factory=dict)
     """Node id -> how the same test ended each time that it was run once more on the same tree."""
+    report: Report | None = None
+    """What a command reported beside its tests; None where no report was asked for. Then `records` are the tests of the
+    command's own report, which the tree that was run could have forged."""
 
     @property
     def unsteady(self) -> frozenset[str]:
@@ -255,7 +266,9 @@ class EvidenceBundle:
     new_on_candidate: TestRun | None = None
     new_on_base: TestRun | None = None
     acceptance: Mapping[str, TestRun] = field(default_factory=dict)
-    """Acceptance id -> the run of its `test_command` (no records, an exit code)."""
+    """Acceptance id -> the run of its `test_command` (an exit code, and records only where it reports them)."""
+    acceptance_base: Mapping[str, TestRun] = field(default_factory=dict)
+    """The same commands on the base, where they report what can be compared."""
     flaky: tuple[str, ...] = ()
     """Node ids that failed and then passed when run once more on the same tree, with the same tests before them; or
     that fail there on the base, too."""
@@ -269,12 +282,25 @@ class EvidenceBundle:
     """Changed sources of compiled modules: every run used the modules that were compiled from the base's."""
     strength: Strength | None = None
     """How strong the tests are at the changed lines."""
+    differences: DifferentialRun | None = None
+    """Where candidate, base and alternatives differ, and on how many inputs that was looked for."""
+    questions: tuple[Question, ...] = ()
+    """What the differences raise, the best one first."""
+    answers: TestRun | None = None
+    """The answers' tests on the candidate."""
+    answered: tuple[tuple[str, Answered], ...] = ()
+    """The file of each answer's test, and the answer."""
     analyses: Mapping[str, AnalysisPair] = field(default_factory=dict)
     """`AnalysisKind` -> what its tools found in the base and in the candidate."""
     timings: tuple[Timing, ...] = ()
     """What was timed because the report speaks of its speed."""
     whole: Mapping[str, AnalysisRun] = field(default_factory=dict)
     """`AnalysisKind` -> what its tools found in the candidate's whole tree, because the report speaks of all of it."""
+
+    @property
+    def crashes(self) -> tuple[DistinguishingCall, ...]:
+        """Inputs on which the base gives a value, and the candidate raises what nobody means to raise."""
+        return self.differences.crashes if self.differences is not None else ()
 
     def analysis(self, kind: AnalysisKind) -> AnalysisPair:
         """What the tools of one kind found; an empty pair when none was run."""

@@ -23,6 +23,7 @@ from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.gate import Severity, Violation
 from councilor.domain.integrity_place import place_asked
 from councilor.domain.integrity_scan import Finding, internals_touched
+from councilor.domain.testfile import is_foreign_test
 
 __all__ = [
     "RULES",
@@ -71,7 +72,7 @@ def is_test_file(path: str) -> bool:
 def is_test_code(path: str) -> bool:
     """Whether it is a test, a conftest, or anything in a folder of tests (data that tests read, too)."""
     *folders, name = path.split("/")
-    if is_test_file(path) or name in {"conftest.py", "tests.py", "test.py"}:
+    if is_test_file(path) or is_foreign_test(path) or name in {"conftest.py", "tests.py", "test.py"}:
         return True
     in_package = len(folders) > 1 and folders[0] in {"src", "lib"}
     return any(folder in _TEST_FOLDERS - ({"testing"} if in_package else set()) for folder in folders)

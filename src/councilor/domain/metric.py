@@ -172,13 +172,13 @@ def _seconds(
 
 
 _CALL_S = (0.005, 0.05, 0.5, 5.0)
-_QUICK_S = (0.01, 0.1, 1.0, 10.0)
+_QUICK_S = (0.1, 1.0, 10.0)
 _LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
 _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
-_GATE = _open("gate", 14)
+_GATE = _open("gate", 24)
 _SANDBOX = _open("sandbox", 4)
 _OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
@@ -206,8 +206,8 @@ _ENTRIES = (
     _count("v3.evidence.tests", "Test records of believable and void runs.", _closed("outcome", Outcome)),
     _count("v3.evidence.baselines", "Baselines that runs began with.", _closed("origin", ("measured", "reused"))),
     _count("v3.evidence.breaches", "Reasons why a test run was not believed.", _closed("breach", Breach)),
-    _count("v3.gate.results", "Gate results.", _GATE, _closed("status", GateStatus), most_sets=48),
-    _seconds("v3.gate.seconds", "Time of one gate.", _GATE, buckets=_QUICK_S),
+    _count("v3.gate.results", "Gate results.", _GATE, _closed("status", GateStatus), most_sets=54),
+    _seconds("v3.gate.seconds", "Time of one gate.", _GATE, buckets=(0.1,)),
     _count("v3.claims.checked", "Claims that evidence gave a status.", _closed("status", ClaimStatus)),
     _seconds(
         "v3.council.consensus",

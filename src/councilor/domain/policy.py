@@ -3,7 +3,8 @@
 Rules:
 - Always read from the base commit: a change cannot weaken the rules it is judged by. No file means the defaults.
 - POLICY-1 readable YAML; POLICY-2 no unknown key; POLICY-3 required keys; POLICY-4 types and values; POLICY-5 known
-  gates; POLICY-6 paths; POLICY-7 no zone that frees the whole repository, unless `non_governed_zones_force` says so.
+  gates; POLICY-6 paths; POLICY-7 no zone that frees the whole repository, unless `non_governed_zones_force` says so;
+  POLICY-8 thresholds that the gate has, with values that they take (`domain.threshold`).
 - A gate may be set to warn or skip, except the `INTEGRITY_GATES`: those always block, whatever a policy says.
 - A tier is only ever raised: by `high_risk_paths`, an extension of ours (`{"1": ["src/auth"], "2": ["src/api"]}`).
 
@@ -14,16 +15,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field
 
 from councilor.domain.document import Line, Problem, Record, as_violation, read_document, refusal
 from councilor.domain.gate import GateMode, Violation
 from councilor.domain.scope import check_entry, matches
+from councilor.domain.threshold import threshold_problems
 
 __all__ = ["GATE_NAMES", "INTEGRITY_GATES", "POLICY_PATH", "UNWAIVABLE_GATES", "Budget", "EditRules", "GateRule"]
 __all__ += ["Policy", "check_policy", "load_policy"]
+
+T = TypeVar("T")
 
 POLICY_PATH = ".caws/policy.yaml"
 GATE_NAMES = (
@@ -38,6 +42,7 @@ GATE_NAMES = (
     "build_imports",
     "base_tests",
     "acceptance",
+    "answers",
     "revert_check",
     "test_weakening",
     "lint",
@@ -45,6 +50,7 @@ GATE_NAMES = (
     "security",
     "coverage_changed_lines",
     "mutation_changed_lines",
+    "differential",
     "api_diff",
     "dependency_diff",
     "todo_detection",
@@ -94,6 +100,7 @@ class GateRule(Record):
     enabled: bool = True
     mode: GateMode = GateMode.BLOCK
     thresholds: dict[str, Any] = Field(default_factory=dict)
+    """What replaces the tier's own figures."""
     description: str | None = None
 
 
@@ -129,6 +136,11 @@ class Policy(Record):
         if rule is None or gate in INTEGRITY_GATES:
             return GateMode.BLOCK
         return rule.mode if rule.enabled else GateMode.SKIP
+
+    def threshold(self, gate: str, name: str, default: T) -> T:
+        """What the policy sets for a threshold of a gate; the default where it says nothing."""
+        rule = self.gates.get(gate)
+        return cast("T", rule.thresholds.get(name, default)) if rule is not None else default
 
     @property
     def overruled(self) -> tuple[str, ...]:
@@ -172,6 +184,9 @@ def _gate_problems(policy: Policy) -> Iterator[Problem]:
             near = difflib.get_close_matches(name, GATE_NAMES, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known gates: {', '.join(GATE_NAMES)}."
             yield Problem("POLICY-5", f"there is no gate {name!r}", field=f"gates.{name}", hint=hint)
+    for name, rule in policy.gates.items():
+        for threshold, message, hint in threshold_problems(name, rule.thresholds if name in GATE_NAMES else {}):
+            yield Problem("POLICY-8", message, field=f"gates.{name}.thresholds.{threshold}", hint=hint)
 
 
 def _path_problems(policy: Policy) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ Rules (docs/reference/spec.md explains each):
 - SPEC-13 node ids name a test file, and never begin with `-`.
 
 It does not judge whether a lifecycle state allows work, or whether a criterion can be measured: the gate
-`spec_completeness` does. `environment.install` is an extension of ours; the standard has no place for it.
+`spec_completeness` does. `environment` (`install`, `reports`) is an extension of ours; the standard has no place for
+it.
 Source: CAWS (Coding Agent Working Standard), version 11, `.caws/specs/<ID>.yaml`.
 """
 
@@ -26,6 +27,7 @@ from pydantic import Field
 
 from councilor.domain.document import Line, Problem, Record, Text, as_violation, read_document, refusal
 from councilor.domain.gate import Violation
+from councilor.domain.report import ReportOrder
 from councilor.domain.scope import check_entry, is_glob
 from councilor.errors import InputError
 
@@ -130,8 +132,10 @@ class ExperimentalMode(Record):
 class EnvironmentOrder(Record):
     """How the dependencies get there: an extension of ours."""
 
-    install: Line
+    install: Line | None = None
     """A command that installs into the active environment."""
+    reports: ReportOrder | None = None
+    """What the criteria's commands write for our runner to read."""
 
 
 class WorkingSpec(Record):
@@ -168,6 +172,11 @@ class WorkingSpec(Record):
     def install(self) -> str | None:
         """The command that installs the repository's dependencies, if the spec names one."""
         return self.environment.install if self.environment else None
+
+    @property
+    def reports(self) -> ReportOrder | None:
+        """The reports that the criteria's commands write, if the spec names any."""
+        return self.environment.reports if self.environment else None
 
     @property
     def acceptance_nodeids(self) -> tuple[str, ...]:
@@ -211,6 +220,27 @@ def _acceptance_problems(items: Sequence[Acceptance]) -> Iterator[Problem]:
             yield Problem("SPEC-4", fault, field=f"{field}.test_command", hint="Write a program and its arguments.")
 
 
+def _environment_problems(spec: WorkingSpec) -> Iterator[Problem]:
+    if spec.environment is None:
+        return
+    if spec.environment.install is None and spec.environment.reports is None:
+        yield Problem("SPEC-3", "it is empty", field="environment", hint="Name `install` or `reports`, or remove it.")
+    if (reports := spec.environment.reports) is None:
+        return
+    if not reports.paths:
+        yield Problem(
+            "SPEC-3", "it names no report", field="environment.reports", hint="Name junit, coverage or sarif."
+        )
+    elif not any(item.test_command for item in spec.acceptance):
+        hint = "Give a criterion a test_command that writes them."
+        yield Problem(
+            "SPEC-3", "no criterion has a command that could write it", field="environment.reports", hint=hint
+        )
+    for name, fault in reports.faults():
+        hint = "Write a plain relative path, such as `reports/junit.xml`."
+        yield Problem("SPEC-12", fault, field=f"environment.reports.{name}", hint=hint)
+
+
 def _bad_command(item: Acceptance) -> str | None:
     try:
         return "it is only a comment" if item.test_command and not item.argv else None
@@ -248,6 +278,7 @@ def _read(text: str) -> tuple[WorkingSpec | None, tuple[Problem, ...]]:
         *_tier_problems(spec),
         *_scope_problems(spec.scope),
         *_acceptance_problems(spec.acceptance),
+        *_environment_problems(spec),
     ]
     if not ID_PATTERN.fullmatch(spec.id):
         hint = "Write capitals, a dash and a number, such as `FIX-12`."

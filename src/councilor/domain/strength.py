@@ -125,6 +125,8 @@ class Strength:
     """Whether everything that was begun could be measured; else it may be stronger or weaker than it looks."""
     why: str = ""
     """Why it is not complete; untrusted text."""
+    out_of_time: bool = False
+    """Whether its time was over before everything was tried that was to be: then fewer edits stand here than usual."""
     seed: int = 0
     """What the sample was drawn with; it follows from the tree."""
     seconds: float = 0.0

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from councilor.domain.question import Answered
+
 __all__ = ["BRANCH_PREFIX", "END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
 
 BRANCH_PREFIX = "councilor/"
@@ -74,6 +76,12 @@ class Task:
     """The tree of an existing change, when there is no worker."""
     claims_text: str = ""
     """What its author says of an existing change; untrusted."""
+    answers: tuple[Answered, ...] = ()
+    """Answered questions: what they say is a criterion of this task."""
+    follows: str | None = None
+    """The task whose candidate is judged again, now that a question is answered."""
+    patch: str | None = None
+    """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
 
     @property
     def branch(self) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from councilor.domain.gate import Severity
+
 __all__ = ["TIERS", "TierRules"]
 
 
@@ -25,6 +27,12 @@ class TierRules:
     """P(correct) that the council needs to accept."""
     new_lint_findings: int
     """How many more lint findings than the base has are let through."""
+    new_type_errors: int
+    """The same for type errors."""
+    security_from: Severity
+    """The least severity of a new security finding that is not let through."""
+    strict: bool
+    """Whether unfinished work, new dependencies and overgrown code are refused; else they are only warned of."""
     flaky_tests: int
     """How many tests may be known-flaky."""
     branch_coverage: float
@@ -43,6 +51,9 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
             tier=1,
             tau=0.99,
             new_lint_findings=0,
+            new_type_errors=0,
+            security_from=Severity.LOW,
+            strict=True,
             flaky_tests=0,
             branch_coverage=0.9,
             mutation_score=0.7,
@@ -53,6 +64,9 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
             tier=2,
             tau=0.97,
             new_lint_findings=5,
+            new_type_errors=0,
+            security_from=Severity.MEDIUM,
+            strict=True,
             flaky_tests=0,
             branch_coverage=0.8,
             mutation_score=0.5,
@@ -63,6 +77,9 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
             tier=3,
             tau=0.95,
             new_lint_findings=10,
+            new_type_errors=5,
+            security_from=Severity.MEDIUM,
+            strict=False,
             flaky_tests=2,
             branch_coverage=0.7,
             mutation_score=0.3,

@@ -102,5 +102,7 @@ class Verdict:
     """Tests that judges proposed against the candidate, and what became of them."""
     deliberations: int = 1
     """How many times the council met: once more after each challenge that was confirmed."""
+    rules_version: str = ""
+    """Version of the rules that led from votes and evidence to it; empty: an older release did not say."""
     total_s: float = 0.0
     """Seconds from complete evidence to this verdict with debate and earlier deliberations."""

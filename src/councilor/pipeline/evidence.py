@@ -5,7 +5,7 @@ Rules:
   tests run apart, on the candidate's source and on the base's (the revert check).
 - A suite that does not fit into its time is run in part (`suite.py`), and what is missing is told.
 - What a verdict rests on is run more than once, and what changed is run again in its place (`steadiness.py`).
-- Analysers read the base's configuration (`analysis.py`).
+- Analysers read the base's configuration (`analysis.py`). Criteria's commands run apart (`commands.py`).
 
 It does not judge: gates read what it measured.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from councilor.domain.change import Candidate, ChangeKind
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, Shortfall, TestRun
@@ -23,6 +23,7 @@ from councilor.domain.layout import is_native_source
 from councilor.domain.nodeid import bare
 from councilor.domain.spec import Acceptance
 from councilor.pipeline.analysis import analyze
+from councilor.pipeline.commands import is_test_module, run_commands, with_reported
 from councilor.pipeline.measurement import EvidenceLimits, KeepLog, Meter, Trees
 from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.steadiness import confirmed, flips, settled
@@ -105,7 +106,8 @@ class EvidenceCollector(Meter):
         flipped = await flips(self, trees, base.run, run)
         shown = any(nodeid in run.passed and nodeid not in base.run.passed for nodeid in awaited)
         new_on_candidate, new_on_base = await self._new_tests(candidate, items, confirm=not shown)
-        commands = await self._acceptance_commands(candidate, acceptance, items)
+        commands = await run_commands(self, candidate, acceptance)
+        items += commands.evidence
         analyses, analysed = await analyze(self, candidate)
         items += analysed
         return EvidenceBundle(
@@ -114,13 +116,14 @@ class EvidenceCollector(Meter):
             candidate=run,
             new_on_candidate=new_on_candidate,
             new_on_base=new_on_base,
-            acceptance=commands,
+            acceptance=commands.candidate,
+            acceptance_base=commands.base,
             flaky=flipped.flaky,
             order_dependent=tuple(sorted({*base.order_dependent, *order_dependent, *flipped.order_dependent})),
             base_flaky=base.flaky,
             gap=gap_between(base.run, run, reaches=suite.reaches, budget_s=self.limits.suite_s),
             uncompiled=self._uncompiled(candidate),
-            analyses=analyses,
+            analyses=with_reported(analyses, commands),
         )
 
     def _uncompiled(self, candidate: Candidate) -> tuple[str, ...]:
@@ -175,26 +178,6 @@ class EvidenceCollector(Meter):
             items.append(evidence)
             runs.append(measured)
         return runs[0], runs[1]
-
-    async def _acceptance_commands(
-        self, candidate: Candidate, acceptance: Sequence[Acceptance], items: list[Evidence]
-    ) -> dict[str, TestRun]:
-        wanted = [item for item in acceptance if item.argv]
-        if not wanted:
-            return {}
-        base_paths = {entry.path for entry in await self.repository.entries(candidate.base_tree)}
-
-        def from_base(path: str) -> bool:
-            # A test module that the base does not have is what the criterion may be about, so it stays.
-            return self.runner.owns(path) and (path in base_paths or not is_test_module(path))
-
-        tree = await self.repository.composed(candidate.tree, candidate.base_tree, from_base)
-        trees = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
-        runs = {}
-        for item in wanted:
-            runs[item.id], evidence = await self.command(K.ACCEPTANCE, trees, item.argv)
-            items.append(evidence)
-        return runs
 
 
 @dataclass(kw_only=True, slots=True)
@@ -262,9 +245,3 @@ def _failing(run: TestRun, nodeids: Collection[str]) -> frozenset[str]:
     outcomes = run.outcomes
     bad = {Outcome.FAILED, Outcome.ERROR}
     return frozenset(nodeid for nodeid in nodeids if outcomes.get(nodeid) in bad)
-
-
-def is_test_module(path: str) -> bool:
-    """Whether a file is collected as tests by its name."""
-    name = PurePosixPath(path).name
-    return name.startswith("test_") or name.endswith("_test.py")

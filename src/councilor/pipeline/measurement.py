@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Protocol
 
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
+from councilor.domain.report import ReportOrder
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
+from councilor.ports.differential import DifferentialTester
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Repository
@@ -58,6 +60,8 @@ class EvidenceLimits:
     """How old a baseline of the same base may be to be repeated instead of measured; None: always measured."""
     strength_s: float = 0.0
     """Seconds to measure how strong the tests are at the changed lines; 0: that is left out."""
+    differential_s: float = 0.0
+    """Seconds to look for inputs on which candidate and alternatives differ; 0: that is left out."""
 
     @property
     def suite_s(self) -> float:
@@ -68,7 +72,12 @@ class EvidenceLimits:
     def within(self, remaining_s: float) -> EvidenceLimits:
         """The same limits for a task that has so many seconds left, so that it ends with partial evidence, not none."""
         most_s = max(1.0, remaining_s * DEADLINE_SHARE)
-        return replace(self, timeout_s=min(self.timeout_s, most_s), strength_s=min(self.strength_s, most_s))
+        return replace(
+            self,
+            timeout_s=min(self.timeout_s, most_s),
+            strength_s=min(self.strength_s, most_s),
+            differential_s=min(self.differential_s, most_s),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +108,12 @@ class Meter:
     metrics: MetricsBackend
     keep_log: KeepLog
     on_record: Callable[[str, str], None] | None = field(default=None)
+    reports: ReportOrder | None = None
+    """What the criteria's commands write."""
     servers: TestServers | None = None
     """What keeps suites loaded; None: the tests' strength is not measured."""
+    tester: DifferentialTester | None = None
+    """What finds inputs on which versions differ; None: nothing is asked."""
 
     @property
     def request(self) -> TestRequest:
@@ -137,7 +150,9 @@ class Meter:
         """Run a command on an export of a tree."""
 
         async def run(folder: Path) -> TestRun:
-            return await self.runner.command(folder, self.environment, command, timeout_s=self.limits.timeout_s)
+            return await self.runner.command(
+                folder, self.environment, command, timeout_s=self.limits.timeout_s, reports=self.reports
+            )
 
         return await self.measure(kind, trees, command, run)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.provenance import digest
 from councilor.domain.verdict import Decision
-from councilor.errors import ErasedError, HashMismatchError, InputError, IntegrityError, NotFoundError
+from councilor.errors import ErasedError, HashMismatchError, IntegrityError, NotFoundError
 from councilor.pipeline.council.replay import Difference, replay
 from councilor.pipeline.ledger.verification import Record
 
@@ -75,6 +75,7 @@ async def replay_task(task_id: str, record: Record) -> TaskReplay:
 
     Raises:
         NotFoundError: there is no verdict.
+        InputError: one was reached with weights or rules that this councilor does not know.
     """
     artifacts = await record.of_task(task_id)
     verdicts = [item for item in artifacts if item.kind is ArtifactKind.VERDICT]
@@ -93,7 +94,7 @@ async def _replayed(
         again = await replay(await _read(artifact, record), await _read(case, record))
     except ErasedError as error:
         return replace(unknown, problem=error.message, erased=True)
-    except (IntegrityError, InputError, NotFoundError) as error:
+    except (IntegrityError, NotFoundError) as error:
         return replace(unknown, problem=error.message)
     return replace(
         unknown,

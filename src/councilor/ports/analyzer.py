@@ -11,6 +11,7 @@ from typing import Protocol
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair
 from councilor.domain.evidence import TestRecord, TestRun
+from councilor.domain.report import ReportOrder
 from councilor.ports.environment import Environment
 
 __all__ = [
@@ -81,9 +82,19 @@ class TestRunner(Protocol):
         ...
 
     async def command(
-        self, folder: Path, environment: Environment, command: Sequence[str], *, timeout_s: float
+        self,
+        folder: Path,
+        environment: Environment,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        reports: ReportOrder | None = None,
     ) -> TestRun:
-        """Run an acceptance criterion's `test_command`: no records, only an exit code and a log."""
+        """Run an acceptance criterion's `test_command`: an exit code and a log.
+
+        Args:
+            reports: what the command writes, in a fresh `folder`; gives the run its records and its `report`.
+        """
         ...
 
     def owns(self, path: str) -> bool:

@@ -49,6 +49,8 @@ class DifferentialTester(Protocol):
     """Looks for inputs that tell versions apart."""
 
     name: str
+    describer: str
+    """Source text of a module with `describe(value)` and `describe_error(error)`, which made the outcomes' texts."""
 
     async def compare(self, request: DifferentialRequest) -> DifferentialRun:
         """Look for them; everything that it gives is untrusted text of bounded size.

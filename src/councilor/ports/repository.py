@@ -51,6 +51,14 @@ class Repository(Protocol):
         """Paths whose working copy differs from HEAD, untracked files included, sorted; none in a bare repository."""
         ...
 
+    async def staged(self) -> str:
+        """The tree that is staged for the next commit.
+
+        Raises:
+            InputError: the repository is bare, a merge is not resolved, or the index cannot be read.
+        """
+        ...
+
     async def survey(self, tree: str) -> Sequence[str]:
         """What of a tree a run cannot see, a sentence each: the content of submodules and of Git LFS files.
 

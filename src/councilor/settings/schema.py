@@ -174,6 +174,7 @@ class EvidenceSettings(Block):
     timeout_s: TierSeconds
     budget_s: TierSeconds
     strength_s: TierSeconds
+    differential_s: TierSeconds
     test_timeout_s: Seconds = Field(description="Seconds for one test; a longer one counts as failed.")
     canaries: PositiveInt = Field(description="Injected tests that must fail, in every run of a suite.")
     flaky_reruns: NonNegativeInt = Field(description="Reruns of a failed test on the same tree to see if it is flaky.")

@@ -213,7 +213,7 @@ def test_fixes(make: SimpleNamespace) -> None:
 
 
 def test_coverage(make: SimpleNamespace) -> None:
-    strong = Strength(lines=20, covered=18, covered_by_own=1, complete=True, missed_lines={"src/a.py": (7,)})
+    strong = Strength(lines=100, covered=90, covered_by_own=5, complete=True, missed_lines={"src/a.py": (7,)})
     given = make.input(bundle=make.bundle(strength=strong))
     for text, status in {
         "95 % of the changed lines are covered.": SUPPORTED,

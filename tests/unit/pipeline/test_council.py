@@ -155,6 +155,42 @@ async def test_tier_2_needs_two_more_kinds(case: Case) -> None:
     assert not verdict.quorum
 
 
+def scanned(case: Case, *gates: str) -> Case:
+    """The same with gates on what tools read in the code, and their evidence."""
+    return replace(
+        case, gates=tuple(result(i.gate, evidence_ids=("E1",)) if i.gate in gates else i for i in case.gates)
+    )
+
+
+async def test_tools_that_read_the_code_count_as_one_kind_together(case: Case) -> None:
+    bare = with_gates(case, lint=GateStatus.SKIPPED, revert_check=GateStatus.WARNED)
+    unlinted = replace(bare, tier=2, evidence=tuple(i for i in case.evidence if "lint" not in i.kind.value))
+    assert "lint" in "".join((await judged(unlinted)).missing_evidence)
+    seen = scanned(unlinted, "types", "security")
+    assert {"types", "security"} <= seen.kinds
+    assert (await judged(seen)).quorum
+    unmet = replace(
+        seen, gates=tuple(result(i.gate, GateStatus.WARNED) if i.gate == "acceptance" else i for i in seen.gates)
+    )
+    unmet = replace(
+        unmet, gates=tuple(replace(i, evidence_ids=()) if i.gate == "acceptance" else i for i in unmet.gates)
+    )
+    assert not (await judged(unmet)).quorum
+
+
+async def test_a_gate_without_evidence_of_its_own_is_no_kind(case: Case) -> None:
+    assert not {"types", "security"} & case.kinds
+    assert "security" in scanned(case, "security").kinds
+    void = replace(scanned(case, "security"), evidence=())
+    assert "security" not in void.kinds
+
+
+async def test_tier_1_has_its_security_from_a_scan(case: Case) -> None:
+    verdict = await judged(replace(scanned(case, "security"), tier=1))
+    assert verdict.decision is Decision.ESCALATE
+    assert "security" not in [item.split(":")[0] for item in verdict.missing_evidence]
+
+
 async def test_tier_1_escalates(case: Case) -> None:
     verdict = await judged(replace(case, tier=1))
     assert verdict.decision is Decision.ESCALATE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import exp
 from typing import Any
 
 from cases import NARROW, Mind, clean_case, failed_case, gate_result, judges, model
@@ -14,6 +15,7 @@ from councilor.domain.codec import encode
 from councilor.domain.gate import GateStatus
 from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council import Case, Explanation, deliberate, explain_verdict
+from councilor.pipeline.council.weights import PRIOR_1
 from councilor.ports.metrics import NoMetrics
 
 
@@ -64,9 +66,10 @@ async def test_every_vote_is_told_with_its_reason_and_weight() -> None:
     why = await explained(clean_case(), models=[model(Mind("reject"))])
     seats = {item.who: item for item in why.opinions}
     assert seats["quality_evaluator"].reason == "so be it"
-    assert seats["quality_evaluator"].weight == "6.7 times as likely for a right change"
+    assert seats["quality_evaluator"].weight == f"{exp(NARROW):.1f} times as likely for a right change"
     outsider = seats["quality_evaluator/outsider"]
-    assert (outsider.choice, outsider.weight) == (Choice.REJECT, "2.5 times as likely for a wrong change")
+    wrong = exp(-PRIOR_1.models.ratio(Choice.REJECT))
+    assert (outsider.choice, outsider.weight) == (Choice.REJECT, f"{wrong:.1f} times as likely for a wrong change")
     assert "of 4 judges 4 accept" in " ".join(why.because), "a model is no judge"
 
 
@@ -101,10 +104,11 @@ async def test_waivers_contradicted_claims_and_challenges_are_told() -> None:
 async def test_every_decision_has_its_words_and_is_json() -> None:
     cases = [clean_case(), failed_case(), failed_case(iterations_left=0), clean_case(evidence=()), clean_case(tier=1)]
     said = [await explained(case) for case in cases]
-    said.append(await explained(clean_case(), jurors=judges(-9.0)))
+    said.append(await explained(clean_case(), jurors=judges(-5.5)))
     assert {item.decision for item in said} == set(Decision)
     for item in said:
         assert item.summary.endswith(".")
+        assert item.would_change
         assert encode(item)["decision"] == item.decision
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cases import NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
+from cases import ENOUGH, NARROW, SURE, Fixed, Mind, asked, clean_case, failed_case, judges, model, opinion
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +161,15 @@ def test_every_quotation_is_bounded_and_clean(text: str, limit: int) -> None:
     assert len("\n".join(body)) <= limit + 100
 
 
+async def test_a_huge_diff_and_report_cost_no_time() -> None:
+    huge = Matter(task="t" * 10**7, patch="+\u202e" * 10**7, report="\x00" * 10**7)
+    juror = model(Mind("reject"), matter=huge)
+    began = time.monotonic()
+    await judged(clean_case(), models=[juror], clock=SystemClock())
+    assert time.monotonic() - began < 2
+    assert max(len(question.user) for question in asked(juror)) < 2 * PATCH_LIMIT
+
+
 async def test_a_fooled_model_lifts_no_veto_and_makes_no_quorum() -> None:
     fooled = [model(Mind("accept"), name=f"fooled-{n}") for n in range(8)]
     for case in (failed_case(iterations_left=0), failed_case("scope_boundary", iterations_left=0)):
@@ -212,7 +221,7 @@ def test_models_alone_never_accept(choices: list[Choice], ratio: float, broken: 
     assert not (broken and conclusion.decision is Decision.ACCEPT)
     if conclusion.decision is Decision.ACCEPT:
         best = PRIOR_1.combined([(vote.judge, vote.log_likelihood_ratio) for vote in seats])
-        assert best + PRIOR_1.models.cap >= 2.94
+        assert best + PRIOR_1.models.cap >= ENOUGH
     assert is_settled(with_votes(seats), 0, debatable=True) is not True or decide(with_votes(seats)) is not None
 
 
@@ -223,8 +232,8 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
     for case, jurors in (
         (failed_case(), judges(NARROW)),
         (clean_case(evidence=()), judges(NARROW)),
-        (clean_case(), judges(9.0)),
-        (clean_case(), judges(-9.0)),
+        (clean_case(), judges(5.5)),
+        (clean_case(), judges(-5.5)),
         (clean_case(doubts=("which one?",)), judges(NARROW, constitutional=3.0)),
     ):
         juror = model(Mind("reject"))
@@ -235,7 +244,7 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
 
 async def test_where_a_debate_may_follow_a_model_is_asked_before_an_acceptance() -> None:
     juror = model(Mind("reject"))
-    verdict = await judged(clean_case(), jurors=judges(9.0), models=[juror], debatable=True)
+    verdict = await judged(clean_case(), jurors=judges(5.5), models=[juror], debatable=True)
     assert of_models(verdict)[0].choice is Choice.REJECT
     assert verdict.decision is Decision.ACCEPT, "a word alone changes nothing"
     unneeded = model(Mind("reject"))
@@ -328,18 +337,35 @@ async def test_a_missed_sla_never_accepts() -> None:
             await clock.advance(9)
             return await super().vote(case, weights)
 
-    jurors = [*judges(9.0)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 9.0)]
+    jurors = [*judges(5.5)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 5.5)]
     verdict = await judged(clean_case(), jurors=jurors, clock=clock, models=[model(Mind("accept"))])
     assert verdict.decision is Decision.NEEDS_EVIDENCE
 
 
-async def test_who_votes_for_another_seat_is_not_heard() -> None:
-    class Impostor(Fixed):
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "accept",
+        {"judge": Judge.CONSTITUTIONAL},
+        {"log_likelihood_ratio": float("nan")},
+        {"log_likelihood_ratio": float("inf")},
+        {"log_likelihood_ratio": 60.0},
+        {"voter": "somebody"},
+    ],
+    ids=str,
+)
+async def test_what_is_no_vote_is_an_abstention(said: Any) -> None:
+    class Odd(Fixed):
         async def vote(self, case: Case, weights: Any) -> Vote:
-            return replace(await super().vote(case, weights), judge=Judge.CONSTITUTIONAL)
+            return replace(await super().vote(case, weights), **said) if isinstance(said, dict) else said
 
-    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Impostor(Judge.INTEGRATION_VALIDATOR, 5.0)])
+    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Odd(Judge.INTEGRATION_VALIDATOR, 5.0)])
     assert verdict.votes[3].choice is Choice.ABSTAIN
+    assert verdict.votes[3].reasons[0].startswith("it gave no vote")
+    assert 0 < verdict.probability < 1
+    (alike,) = [await judged(clean_case(), jurors=[*judges(NARROW)[:3], Fixed(Judge.INTEGRATION_VALIDATOR, 0.0)])]
+    assert (verdict.probability, verdict.decision) == (alike.probability, alike.decision)
 
 
 # --- debate
@@ -367,7 +393,7 @@ async def sat(models: list[ModelJuror], runner: Runner, **more: Any) -> Any:
         "clock": FakeClock(),
         "ids": SequentialIds(),
         "metrics": NoMetrics(),
-        "jurors": judges(9.0),
+        "jurors": judges(5.5),
         "weights": PRIOR_1,
         "rounds": 2,
     }
@@ -399,6 +425,18 @@ async def test_nothing_changes_unless_it_is_confirmed(outcome: ChallengeOutcome)
     assert recompute(inputs_of(sitting.verdict, sitting.case)) is Decision.ACCEPT
     again = asked(juror)[-1].user
     assert outcome.value in again and "def test_total" in again, "the second round is told of the first"
+
+
+async def test_rounds_are_counted_for_a_candidate_and_not_for_a_deliberation() -> None:
+    before = Challenge(
+        proposal=Proposal(by="outsider", claim="c", test=TEST), round=1, outcome=ChallengeOutcome.REFUTED, reason="r"
+    )
+    runner = Runner(ChallengeOutcome.REFUTED, ChallengeOutcome.REFUTED)
+    await sat([model(Mind(test=TEST))], runner, case=clean_case(challenges=(before,)))
+    assert [number for _, number in runner.ran] == [2]
+    runner = Runner()
+    await sat([model(Mind(test=TEST))], runner, case=clean_case(challenges=(before, replace(before, round=2))))
+    assert runner.ran == []
 
 
 async def test_judges_are_anonymous_to_who_proposes() -> None:

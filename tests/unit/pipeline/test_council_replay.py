@@ -99,7 +99,7 @@ async def test_something_added_does_not_go_unseen() -> None:
 async def test_what_an_older_release_stored_still_comes_out() -> None:
     case = clean_case()
     stored = json.loads(canonical(await verdict_on(case)))
-    for key in ("challenges", "deliberations", "total_s"):
+    for key in ("challenges", "deliberations", "rules_version", "total_s"):
         del stored[key]
     for vote in stored["votes"]:
         del vote["voter"], vote["tokens"]
@@ -116,6 +116,12 @@ async def test_what_is_no_verdict_is_an_integrity_error(bad: bytes) -> None:
 async def test_unknown_weights_are_refused() -> None:
     verdict = replace(await verdict_on(clean_case()), weights_version="prior-0")
     with pytest.raises(InputError, match="prior-0"):
+        await replay(canonical(verdict), canonical(clean_case()))
+
+
+async def test_other_rules_are_refused_and_are_no_alarm() -> None:
+    verdict = replace(await verdict_on(clean_case()), rules_version="0")
+    with pytest.raises(InputError, match="under the rules '0'"):
         await replay(canonical(verdict), canonical(clean_case()))
 
 

@@ -11,8 +11,10 @@ What is new decides the gate. Source: https://mypy.readthedocs.io/en/stable/conf
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from councilor.adapters.analyzers.pairing import FilesOfTree, analyze_both, fail
 from councilor.adapters.analyzers.program import Program, ProgramEnd
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.domain.gate import Severity
+from councilor.domain.syntax import parse_module
 from councilor.ports.analyzer import AnalysisRequest
 from councilor.ports.sandbox import Sandbox
 
@@ -34,9 +37,6 @@ CONFIGURATION = {
     "setup.cfg": rb"(?m)^\[mypy\]",
 }
 """In the order in which mypy looks for them."""
-ANNOTATED = re.compile(
-    rb"(?m)^\s*(?:async\s+)?def\s[^#]*?\)\s*->|^\s*[\w.]+\s*:\s*[\w.\[\]\"', |]+=|\w\s*:\s*\w[\w.\[\]]*\s*[,)=]"
-)
 MOST_BYTES = 2_000_000
 
 
@@ -81,7 +81,24 @@ def _configured(folder: Path) -> bool:
 
 
 def _annotated(trees: Sequence[FilesOfTree]) -> bool:
-    return any(ANNOTATED.search(_read(tree.folder / path)) for tree in trees for path in tree.paths)
+    return any(_has_annotations(_read(tree.folder / path)) for tree in trees for path in tree.paths)
+
+
+def _has_annotations(source: bytes) -> bool:
+    if b"->" not in source and b":" not in source:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the file's own invalid escapes are not our business
+            module = parse_module(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(
+        isinstance(node, ast.AnnAssign)
+        or (isinstance(node, ast.arg) and node.annotation is not None)
+        or (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None)
+        for node in ast.walk(module)
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -19,7 +20,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from councilor.adapters.git import advance, comparison, objects, publication, standins, status, trees, workspace
+from councilor.adapters.git import (
+    advance,
+    comparison,
+    objects,
+    publication,
+    staging,
+    standins,
+    status,
+    trees,
+    workspace,
+)
 from councilor.adapters.git.command import Git, check_name, check_version, find_git
 from councilor.adapters.git.discovery import Location, locate
 from councilor.adapters.git.store import make_store
@@ -92,6 +103,13 @@ class GitRepository:
                 object_format=self._object_format,
                 scratch=self._store.folder / "tmp",
             )
+
+    async def staged(self) -> str:
+        """The tree that is staged for the next commit."""
+        if self._bare:
+            raise InputError(f"{self.root} is a bare repository: nothing is staged there.", field="staged")
+        with _timed("staged", self._clock, self._metrics):
+            return await staging.staged_tree(self._store, self._location, named=os.environ.get("GIT_INDEX_FILE"))
 
     async def survey(self, tree: str) -> Sequence[str]:
         """What of a tree a run cannot see, a sentence each: the content of submodules and of Git LFS files."""

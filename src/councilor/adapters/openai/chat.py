@@ -2,7 +2,8 @@
 
 Rules:
 - It is asked for structured output (`response_format` of type `json_schema`). A server that answers 400, 404, 415, 422
-  or 501 to that is asked once more without, and remembered; the form then stands in the prompt.
+  or 501 to that is asked once more without, and that is remembered; the form then stands in the prompt. In the same way
+  `max_tokens` becomes `max_completion_tokens`, and `temperature` is left out, where the refusal names them.
 - 408, 409, 425, 429, 5xx and broken connections are tried again, at most `MOST_TRIES` times in all, after
   `Retry-After` where the server names it, else after a pause that doubles. A pause that does not fit into the time is
   not begun. All tries together have the question's `timeout_s`.
@@ -31,7 +32,9 @@ from councilor.ports.clock import Clock
 __all__ = ["OpenAIChat"]
 
 AGAIN = frozenset({408, 409, 425, 429})
-NO_SCHEMA = frozenset({400, 404, 415, 422, 501})
+UNKNOWN = frozenset({400, 404, 415, 422, 501})
+PARTS = ("max_tokens", "temperature", "response_format")
+"""What a server may not know; one that its refusal names goes first, `response_format` also unnamed."""
 MOST_TRIES = 4
 PAUSE_S = 0.25
 
@@ -44,8 +47,8 @@ class _TryAgainError(Exception):
         self.pause_s = pause_s
 
 
-class _NoSchemaError(Exception):
-    """The server knows no structured output."""
+class _UnknownError(Exception):
+    """The server does not know a part of the request; it is left out from now on."""
 
 
 class OpenAIChat:
@@ -68,7 +71,8 @@ class OpenAIChat:
         self._host_env = host_env
         self._clock = clock
         self._backend = f"{model} at {urlsplit(endpoint).netloc.rpartition('@')[2]}"
-        self._structured = True
+        self._unknown: set[str] = set()
+        """Parts of a request that the server refused."""
 
     @property
     def model(self) -> str:
@@ -101,8 +105,8 @@ class OpenAIChat:
                 attempt += 1
                 try:
                     return await self._try(session, question, attempt)
-                except _NoSchemaError:
-                    self._structured = False
+                except _UnknownError as error:
+                    self._unknown.add(str(error))
                 except _TryAgainError as error:
                     problem.append(str(error))
                     pause_s = PAUSE_S * 2 ** (attempt - 1) if error.pause_s is None else error.pause_s
@@ -116,8 +120,8 @@ class OpenAIChat:
         )
 
     async def _try(self, session: aiohttp.ClientSession, question: Question, attempt: int) -> Answer:
-        structured = self._structured
-        body = json.dumps(self._body(question, structured=structured)).encode()
+        left_out = frozenset(self._unknown)
+        body = json.dumps(self._body(question, left_out)).encode()
         try:
             async with session.post(self._url, data=body, headers=self._headers(), allow_redirects=False) as response:
                 status, pause_s = response.status, _retry_after_s(response.headers.get("Retry-After"), self._clock)
@@ -130,14 +134,17 @@ class OpenAIChat:
             return read_answer(content, backend=self._backend, tries=attempt)
         if status in AGAIN or (status >= 500 and status != 501):
             raise _TryAgainError(f"it answered {status}", pause_s=pause_s)
-        if structured and status in NO_SCHEMA:
-            raise _NoSchemaError
+        if status in UNKNOWN and (part := _refused_part(content or b"", left_out)):
+            raise _UnknownError(part)
         raise self._refused(status, content or b"")
 
-    def _body(self, question: Question, *, structured: bool) -> dict[str, Any]:
+    def _body(self, question: Question, left_out: frozenset[str]) -> dict[str, Any]:
         user, schema = question.user, dict(question.schema)
-        body: dict[str, Any] = {"model": self._model, "max_tokens": question.max_tokens, "temperature": 0}
-        if structured:
+        body: dict[str, Any] = {"model": self._model}
+        body["max_completion_tokens" if "max_tokens" in left_out else "max_tokens"] = question.max_tokens
+        if "temperature" not in left_out:
+            body["temperature"] = 0
+        if "response_format" not in left_out:
             form = {"name": question.form, "strict": True, "schema": schema}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
         else:
@@ -173,6 +180,13 @@ class OpenAIChat:
         """A body in which a server that repeats what it was sent does not repeat the key."""
         key = self._host_env.get(self._key_variable or "", "").strip().encode()
         return body.replace(key, b"[key]") if body and key else body
+
+
+def _refused_part(body: bytes, left_out: frozenset[str]) -> str | None:
+    """The part of a request to leave out, by what a refusal says; None when nothing is left to leave out."""
+    left = [part for part in PARTS if part not in left_out]
+    named = next((part for part in left if part.encode() in body), None)
+    return named or ("response_format" if "response_format" in left else None)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:

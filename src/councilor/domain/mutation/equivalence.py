@@ -15,9 +15,12 @@ It errs on both sides: floats tell `a <= 5` from `a < 6`, and equal programs may
 from __future__ import annotations
 
 import ast
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from councilor.domain.mutation.source import parse
+from councilor.domain.mutation.source import LINE_END, parse
 
 __all__ = ["normal_form"]
 
@@ -30,13 +33,28 @@ MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Gt: ast.Lt, ast.GtE: ast
 
 def normal_form(old: str, new: str) -> str:
     """The normal form of the outermost definitions of `new` that differ from those of `old`."""
-    before, after = parse(old), parse(new)
+    before, after = _outermost(old), _outermost(new)
     if before is None or after is None:
         return new
-    known = {ast.dump(node) for node in before.body}
-    changed = [node for node in after.body if ast.dump(node) not in known]
+    others = [node for text, node in after.items() if text not in before]  # equal text need not be compared further
+    known = {ast.dump(node) for node in before.values()} if others else set()
+    changed = [copy.deepcopy(node) for node in others if ast.dump(node) not in known]
     normal = _Normal()
     return "\n".join(ast.dump(normal.visit(node)) for node in changed)
+
+
+@lru_cache(maxsize=4)
+def _outermost(text: str) -> Mapping[str, ast.stmt] | None:
+    """The outermost statements of a text by their own text."""
+    tree = parse(text)
+    if tree is None:
+        return None
+    lines = LINE_END.split(text)
+    firsts = [min(each.lineno for each in (*getattr(node, "decorator_list", ()), node)) for node in tree.body]
+    return {
+        "\n".join(lines[first - 1 : node.end_lineno]) + f"#{node.col_offset}-{node.end_col_offset}": node
+        for first, node in zip(firsts, tree.body, strict=True)
+    }
 
 
 class _Normal(ast.NodeTransformer):

@@ -18,21 +18,23 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from itertools import zip_longest
 
-from councilor.domain.mutation.generation import Generator, Proposal
+from councilor.domain.mutation.generation import OPERATORS, Generator, Proposal
 from councilor.domain.mutation.mutant import Mutant
 from councilor.domain.mutation.ranking import PRIORS
+from councilor.domain.mutation.source import Source
 
 __all__ = ["sample"]
 
 MOST_LINES = 120
 MOST_ALIKE = 4
 LEAST_WEIGHT = 0.2
-INSERTING = frozenset({"insertion", "guard"})
+TELLING = tuple(operator for operator in OPERATORS if operator.name not in {"insertion", "guard"})
 MOST_CHARACTERS = 2000
 
 
-def sample(generator: Generator, lines: Collection[int], *, seed: int) -> Iterator[Mutant]:
+def sample(source: Source, lines: Collection[int], *, seed: int) -> Iterator[Mutant]:
     """The mutants that the execution of these 1-based lines reaches, made one at a time."""
+    generator = Generator(source, TELLING)
     chance = random.Random(seed)  # noqa: S311  # a sample that can be drawn again, no secret
     chosen = sorted(lines)
     if len(chosen) > MOST_LINES:
@@ -41,7 +43,7 @@ def sample(generator: Generator, lines: Collection[int], *, seed: int) -> Iterat
     for site in generator.sites(chosen):
         for proposal in generator.proposals(site):
             if _is_telling(proposal):
-                by_line[generator.source.position(proposal.edit.start)[0]].append(proposal)
+                by_line[source.position(proposal.edit.start)[0]].append(proposal)
     queues = [_in_turn(proposals, chance) for _, proposals in sorted(by_line.items())]
     for proposals in zip_longest(*queues):
         for proposal in proposals:
@@ -52,7 +54,7 @@ def sample(generator: Generator, lines: Collection[int], *, seed: int) -> Iterat
 def _is_telling(proposal: Proposal) -> bool:
     edit = proposal.edit
     short = edit.end - edit.start + len(edit.replacement) <= MOST_CHARACTERS
-    return short and edit.weight >= LEAST_WEIGHT and proposal.operator not in INSERTING
+    return short and edit.weight >= LEAST_WEIGHT
 
 
 def _in_turn(proposals: list[Proposal], chance: random.Random) -> list[Proposal]:

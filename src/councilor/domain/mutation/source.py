@@ -24,7 +24,7 @@ from councilor.domain.mutation.scope import Scopes
 from councilor.domain.syntax import parse_module
 from councilor.errors import InputError
 
-__all__ = ["FunctionNode", "Scope", "Source", "compiles", "parse"]
+__all__ = ["LINE_END", "FunctionNode", "Scope", "Source", "compiles", "parse"]
 
 T = TypeVar("T")
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.claim import AtomicClaim, CheckedClaim
+from councilor.domain.dependency import new_dependencies
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.nodeid import file_of
 from councilor.domain.scope import within
 from councilor.domain.syntax import parse_module
 from councilor.pipeline.claims.context import ClaimContext, Verifier, either, unknown
-from councilor.pipeline.claims.dependencies import new_dependencies
 
 __all__ = ["file_changed", "no_new_dependencies", "only_touched", "renamed_file", "untouched"]
 

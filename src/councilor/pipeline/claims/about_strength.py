@@ -4,8 +4,8 @@ Rules:
 - Coverage of the changed lines comes from `EvidenceBundle.strength`: statements (lines) or ways out (branches).
 - It is measured by processes that load the candidate's code; an incomplete measurement, or one on another tree,
   decides nothing.
-- A figure holds if the measured one is the same at the figure's own digits; within 2 points or one line of it nothing is
-  said, because tools count differently.
+- A figure holds if the measured one is the same at the figure's own digits; within 2 points or one line of it nothing
+  is said, because tools count differently.
 - Coverage of a whole file or project is not measured. 100 % of a file is contradicted by a changed line of it that no
   test executes; of the project by any.
 """

@@ -95,7 +95,7 @@ def tests_pass(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
 def _replaced(bad: Collection[str], suite: _Suite, bundle: EvidenceBundle) -> dict[str, Outcome]:
     """Those of the failing tests that are the base's version of what the candidate has replaced by passing tests.
 
-    A file of the base that cannot even be collected any more (it imports what is gone) says nothing of the candidate's own.
+    A file of the base that cannot be collected any more (it imports what is gone) says nothing of the candidate's own.
     """
     run = bundle.new_on_candidate
     if run is None or any(outcome in BAD for outcome in suite.own.values()):

@@ -105,8 +105,15 @@ class Case:
             "coverage": self.measured(K.COVERAGE) and self._meets("coverage_changed_lines", "COVER-1"),
             "mutation": self.measured(K.MUTATION) and self._meets("mutation_changed_lines", "MUTANT-1"),
             "lint": self.measured(K.LINT_CANDIDATE) and self.holds("lint"),
+            "types": self.measured(K.TYPES_CANDIDATE) and self._proven("types"),
+            "security": self.measured(K.SECURITY_CANDIDATE) and self._proven("security"),
+            "answers": self.measured(K.ANSWERS) and self.status("answers") is GateStatus.PASSED,
         }
         return frozenset(name for name, there in present.items() if there)
+
+    def _proven(self, gate: str) -> bool:
+        """Whether a gate holds on the evidence that it names; one that found nothing to measure names none."""
+        return self.holds(gate) and any(result.gate == gate and result.evidence_ids for result in self.gates)
 
     def _meets(self, gate: str, below: str) -> bool:
         """Whether the tests' strength was measured whole, and is not below the tier's in what a gate looks at."""

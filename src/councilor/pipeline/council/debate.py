@@ -2,7 +2,7 @@
 
 Rules:
 - Only a model that votes to reject, while somebody votes to accept and nothing vetoes, is asked; at most `rounds`
-  times, never more than `MOST_ROUNDS`. It sees what the others say without names.
+  times for one candidate, never more than `MOST_ROUNDS`. It sees what the others say without names.
 - The only move is a test, which our runner runs (`ChallengeRunner`). Unless one is confirmed nothing changes, whatever
   was said; what became of each is recorded with the verdict all the same.
 - A confirmed challenge makes a new case, and the council meets again with a clock of its own. The verdict says how
@@ -82,7 +82,8 @@ async def convene(
         rounds: most rounds of debate.
     """
     begun_s = clock.monotonic()
-    left = min(rounds, MOST_ROUNDS) if runner is not None else 0
+    done = max((item.round for item in case.challenges), default=0)
+    last = min(rounds, MOST_ROUNDS) if runner is not None else 0
 
     async def meet(current: Case, *, debatable: bool) -> Verdict:
         return await deliberate(
@@ -96,9 +97,9 @@ async def convene(
             weights=weights,
         )
 
-    verdict = await meet(case, debatable=left > 0)
+    verdict = await meet(case, debatable=last > done)
     earlier: list[tuple[Case, Verdict]] = []
-    for number in range(1, left + 1):
+    for number in range(done + 1, last + 1):
         debaters = _debaters(verdict, models)
         if runner is None or not debaters:
             break

@@ -24,13 +24,19 @@ from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.weights import probability_of, weights_of
 
-__all__ = ["Conclusion", "decide", "missing_evidence", "recompute"]
+__all__ = ["REJECT_AT", "RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
 
+RULES_VERSION = "1"
+"""Names these rules and the judges' signals; raise it whenever either changes in a release, so that `verdict replay`
+does not take another release's rules for a break of integrity."""
 REJECT_AT = 0.2
 MIN_VOTES = 3
 TAMPERED = frozenset({"EVID-1"})
 OPEN = {"BASE-7": "whole_suite", "ACCEPT-6": "steadiness", "REVERT-3": "steadiness"}
 """Rules that are no veto and forbid acceptance all the same -> the evidence that answers them."""
+READ = frozenset({"lint", "types", "security"})
+"""Kinds that come of reading the code, not of running it: together they count as one."""
+ASKED = frozenset({"QUESTION-1", "QUESTION-2"})
 FURTHER = ("lint", "acceptance", "revert_check")
 """Independent kinds beyond the execution of tests, cheapest first."""
 HOW_TO = {
@@ -39,11 +45,13 @@ HOW_TO = {
     "revert_check": "revert_check: a test that fails on the base and passes on the candidate",
     "lint": "lint: a linter's findings on the base and on the candidate",
     "mutation": "mutation: the share of mutants of the changed lines that tests kill",
-    "security": "security: a scan of the change (not built yet)",
+    "types": "types: a type checker's errors on the base and on the candidate",
+    "security": "security: a scan of the change, with no finding that the tier forbids",
     "person": "person: a reviewer's approval (not built yet)",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "whole_suite": "whole_suite: the tests that were left out",
     "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
+    "answer": "answer: which of two outcomes is meant",
     "counterexample": "counterexample: which behaviour is meant, where a judge's test fails and passed before",
     "objection": "objection: an answer to what a model says against it, as a test or by a person",
     "judges": f"judges: at least {MIN_VOTES} votes, more for than against",
@@ -74,7 +82,7 @@ def missing_evidence(case: Case) -> tuple[str, ...]:
     """Kinds of evidence that the tier's quorum lacks, cheapest first."""
     tier, kinds = TIERS[case.tier], case.kinds
     missing = [] if "test_execution" in kinds else ["test_execution"]
-    absent = [kind for kind in FURTHER if kind not in kinds]
+    absent = [kind for kind in FURTHER if kind not in kinds and not (kind in READ and READ & kinds)]
     lacking = tier.further_evidence - (len(FURTHER) - len(absent))
     missing += absent[: max(0, lacking)]
     return (*missing, *(kind for kind in tier.special_evidence if kind not in kinds))
@@ -83,6 +91,11 @@ def missing_evidence(case: Case) -> tuple[str, ...]:
 def open_questions(case: Case) -> tuple[Violation, ...]:
     """What gates warn of that no other evidence outweighs, in the order of the gates."""
     return tuple(item for result in case.gates for item in result.violations if item.rule in OPEN)
+
+
+def asked_of(case: Case) -> tuple[Violation, ...]:
+    """Questions whose answer would tell the candidate from others that pass the same tests; the cheapest evidence."""
+    return tuple(item for result in case.gates for item in result.violations if item.rule in ASKED)
 
 
 def decide(inputs: VerdictInputs) -> Conclusion:
@@ -133,6 +146,8 @@ def _how_to(name: str, case: Case) -> str:
         return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}"
     if name == "counterexample":
         return f"{HOW_TO[name]} ({case.confirmed_challenges[0].reason})"
+    if name == "answer":
+        return f"{HOW_TO[name]}: {asked_of(case)[0].message}"
     asked = next((item for item in open_questions(case) if OPEN[item.rule] == name), None)
     return f"{HOW_TO[name]} ({asked.message}). {asked.remediation}" if asked else HOW_TO[name]
 
@@ -146,7 +161,8 @@ def _refinable(case: Case) -> bool:
 
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
-    needed = [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
+    needed = ["answer"] if asked_of(case) else []
+    needed += [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
     needed += ["counterexample"] if case.confirmed_challenges else []
     needed += ["distinction"] if case.doubts else []
     if not sure:

@@ -41,6 +41,8 @@ __all__ = ["ModelJudge", "ModelJuror"]
 
 LEAST_CONFIDENCE = 0.5
 MOST_REASONS = 5
+PROPOSING = 5
+"""How many times as long as for an opinion a model may take for a test; the SLA does not run meanwhile."""
 REASON_LIMIT = 300
 TEST_LIMIT = 16_000
 
@@ -140,7 +142,7 @@ class ModelJuror:
             return None
         quoter = Quoter(nonce=self.judge.randomness.token())
         prompt = proposal_prompt(case, self.matter, votes, earlier, quoter)
-        answer = await self._ask(quoter, prompt, "counterexample", PROPOSAL)
+        answer = await self._ask(quoter, prompt, "counterexample", PROPOSAL, times=PROPOSING)
         try:
             proposed = _Proposed.model_validate(answer.data)
         except ValidationError as error:
@@ -167,7 +169,9 @@ class ModelJuror:
             raise failed.exceptions[0] from None
         return first.result(), second.result()
 
-    async def _ask(self, quoter: Quoter, prompt: str, form: str, schema: Mapping[str, Any]) -> Answer:
+    async def _ask(
+        self, quoter: Quoter, prompt: str, form: str, schema: Mapping[str, Any], *, times: int = 1
+    ) -> Answer:
         return await self.judge.chat.ask(
             Question(
                 system=system_prompt(self.seat, quoter),
@@ -175,7 +179,7 @@ class ModelJuror:
                 form=form,
                 schema=schema,
                 max_tokens=self.judge.max_tokens,
-                timeout_s=self.judge.timeout_s,
+                timeout_s=self.judge.timeout_s * times,
             )
         )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 __all__ = ["Quoter", "clean"]
 
+INSTEAD = "\N{REPLACEMENT CHARACTER}"
 HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 """Unicode categories of characters that cannot be seen as what they are."""
 
@@ -38,15 +39,18 @@ class Quoter:
 
     def quote(self, label: str, text: str, *, limit: int) -> str:
         """`text` as a quotation of at most about `limit` characters."""
-        body = clean(text).replace(self.nonce, "[...]")
-        if len(body) > limit:
+        if len(text) > limit:  # cut first: a report may have megabytes
             half = limit // 2
-            left_out = len(body) - 2 * half
-            body = f"{body[:half]}\n[... {left_out} characters are left out here ...]\n{body[-half:]}"
+            text = f"{text[:half]}\n[... {len(text) - 2 * half} characters are left out here ...]\n{text[-half:]}"
+        body = clean(text).replace(self.nonce, "[...]")
         return f"BEGIN {self.nonce} {label}\n{body}\nEND {self.nonce}"
 
 
 def clean(text: str) -> str:
     """Text without characters that hide or reorder anything."""
-    return "".join(char if char in "\n\t" or unicodedata.category(char) not in HIDDEN else "\N{REPLACEMENT CHARACTER}"
-                   for char in text)  # fmt: skip
+    return "\n".join(line if line.isprintable() else _shown(line) for line in text.split("\n"))
+
+
+def _shown(line: str) -> str:
+    kept = (char if char == "\t" or unicodedata.category(char) not in HIDDEN else INSTEAD for char in line)
+    return "".join(kept)

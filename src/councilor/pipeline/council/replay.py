@@ -6,6 +6,7 @@ Rules:
 - The votes of deterministic judges must follow too: where the stored verdict has the weights in force, each judge is
   asked again about the case. A judge that failed or was not in time then is not: that does not follow from a case.
 - Votes of models cannot be asked for again and are taken as they are recorded.
+- A verdict that was reached under other rules than this release's is refused: nothing could be said about it.
 - What an older release stored may lack later fields; they then have their defaults, and everything that is stored must
   be the same (`Replay.identical` is false, `Replay.same` true).
 """
@@ -21,6 +22,7 @@ from councilor.domain.codec import decode, encode
 from councilor.domain.verdict import Choice, Verdict, Vote
 from councilor.errors import InputError, IntegrityError
 from councilor.pipeline.council.case import Case
+from councilor.pipeline.council.decision import RULES_VERSION
 from councilor.pipeline.council.deliberation import inputs_of, put_together
 from councilor.pipeline.council.judges import COUNCIL, Juror
 from councilor.pipeline.council.weights import PRIOR_1, Weights
@@ -29,7 +31,9 @@ __all__ = ["Difference", "Replay", "canonical", "replay"]
 
 T = TypeVar("T")
 SHOWN = 300
-FAILED = ("it failed:", "it did not answer within", "it voted for a seat")
+UNTOLD = ""
+"""What a release that knew no versions of rules stored."""
+FAILED = ("it failed:", "it did not answer within", "it gave no vote:")
 """How the council records a judge that gave no opinion."""
 
 
@@ -76,13 +80,20 @@ async def replay(
 
     Raises:
         IntegrityError: what is stored is no verdict, or no case.
-        InputError: this councilor does not know the weights.
+        InputError: this councilor does not know the weights, or has other rules.
     """
     written = _mapping(verdict_bytes)
     stored, case = _read(Verdict, written), _read(Case, _mapping(case_bytes))
+    if stored.rules_version not in {RULES_VERSION, UNTOLD}:
+        raise InputError(
+            f"The verdict was reached under the rules {stored.rules_version!r}; these are {RULES_VERSION!r}.",
+            field="rules_version",
+            hint="Use the version of councilor that reached the verdict.",
+        )
     made = replace(
         put_together(inputs_of(stored, case), verdict_id=stored.id, consensus_s=stored.consensus_s),
         deliberations=stored.deliberations,
+        rules_version=stored.rules_version,
         total_s=stored.total_s,
     )
     differences = [*_differences(encode(stored), encode(made)), *_unread(written, encode(stored))]

@@ -21,6 +21,7 @@ from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, run_gates
 from councilor.pipeline.inspection import put_together
+from councilor.pipeline.questions import measure_answers
 from councilor.ports.worker import Progress
 
 __all__ = ["as_json", "collector_of", "examine", "gate_input", "inspect", "load_bundle"]
@@ -89,6 +90,7 @@ async def examine(
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
         report = (await context.read(made.report)).decode("utf-8", "replace")
         bundle = await measure_claims(collector, candidate, context.spec, report, bundle)
+        bundle = await measure_answers(collector, candidate, bundle, context.task.answers)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
         f"evidence/{iteration}",
@@ -143,8 +145,10 @@ async def collector_of(
         ids=parts.ids,
         metrics=parts.metrics,
         keep_log=keep_log,
+        reports=context.spec.reports,
         on_record=_Counter(context=context, phase="testing"),
         servers=parts.servers,
+        tester=parts.tester,
     )
 
 

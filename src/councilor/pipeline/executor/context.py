@@ -23,6 +23,7 @@ from councilor.pipeline.ledger import Ledger, TaskLedger
 from councilor.pipeline.rules import Rules, read_rules
 from councilor.ports.analyzer import Analyzer, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
+from councilor.ports.differential import DifferentialTester
 from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
@@ -62,6 +63,10 @@ class Parts:
     """Worker -> its model, where its profile names one; such models are recused."""
     servers: TestServers | None = None
     """What keeps suites loaded; None: how strong the tests are is not measured."""
+    asked: Collection[str] = ()
+    """Workers that can read a question and answer it by a test."""
+    tester: DifferentialTester | None = None
+    """What finds inputs on which versions differ; None: nothing is asked."""
     notifiers: Sequence[Notifier] = ()
     """Who is told of a task's end; each has a time limit of its own."""
     notify_on: Collection[str] = ("ended",)

@@ -5,20 +5,23 @@ Rules:
 - A verdict that an interrupted execution has stored already is taken, not reached again.
 - A verdict that a confirmed challenge made obsolete is stored too, before the one that holds (`obsolete-verdict/N/M`).
 - No progress (the same failures twice) leaves no further iteration.
+- An open question goes to a worker that can answer it by a test, while iterations are left; the same one never twice.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import decode
+from councilor.domain.difference import BASE
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle
 from councilor.domain.gate import GateResult, RefinementRequest
 from councilor.domain.provenance import digest
+from councilor.domain.question import Question
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
@@ -58,6 +61,7 @@ async def deliberate(
     iteration: int,
     evidence_id: str | None,
     added_id: str | None = None,
+    first: Deliberated | None = None,
     previous: Deliberated | None,
     remaining_s: float,
 ) -> Deliberated:
@@ -66,6 +70,7 @@ async def deliberate(
     Args:
         evidence_id: artifact id of what was measured; None when a cheap gate had already refused the candidate.
         added_id: artifact id of what was measured after a first verdict; this one is then the iteration's second.
+        first: that first verdict; challenges that it was reached on stay.
         previous: how the iteration before ended.
         remaining_s: seconds that the task has left, for tests that judges propose.
     """
@@ -83,6 +88,8 @@ async def deliberate(
         if added_id:
             sources.append((await context.artifact(added_id), "strength"))
         case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
+        if first is not None:
+            case = replace(case, challenges=(await _load_case(context, first)).challenges)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
         if not added_id or not await _is_kept(context, f"claims/{iteration}", claims):
             await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
@@ -95,6 +102,8 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
+    elif bundle is not None and await _is_asked(context, case, verdict, bundle, previous):
+        refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
         decision=verdict.decision,
         verdict=artifact.id,
@@ -327,8 +336,29 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     )
 
 
-async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int) -> str:
-    request = refinement_request(case, max_iterations=context.task.max_iterations, verdict_ref=verdict.id)
+async def _is_asked(
+    context: RunContext, case: Case, verdict: Verdict, bundle: EvidenceBundle, previous: Deliberated | None
+) -> bool:
+    """Whether the worker is asked the open question: it can write a test, may go on, and was not asked it yet."""
+    if verdict.decision is not Decision.NEEDS_EVIDENCE or case.iterations_left <= 0 or not bundle.questions:
+        return False
+    question = bundle.questions[0]
+    if context.task.worker not in context.parts.asked or all(each.kind == BASE for each in question.tells):
+        return False
+    earlier = await load_refinement(context, previous)
+    return earlier is None or earlier.question != question.text
+
+
+async def _refine(
+    context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int, question: Question | None = None
+) -> str:
+    request = refinement_request(
+        case,
+        max_iterations=context.task.max_iterations,
+        checkpoint="question" if question else "council",
+        verdict_ref=verdict.id,
+        question=question,
+    )
     artifact = await context.ledger.record(
         ArtifactKind.REFINEMENT, f"refinement/{iteration}", as_json(request), tree=case.tree, parent=verdict
     )

@@ -17,14 +17,14 @@ from councilor.domain.event import EventType
 from councilor.domain.gate import RefinementRequest
 from councilor.domain.task import TaskState
 from councilor.domain.worker import Assignment, WorkerReport
-from councilor.errors import InputError
+from councilor.errors import HashMismatchError, InputError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.refinement import write_prompt
 from councilor.ports.worker import Workspace
 
-__all__ = ["Work", "adopt", "work"]
+__all__ = ["Work", "adopt", "restore_candidate", "work"]
 
 MAX_DOUBTS = 10
 DOUBT_LIMIT = 300
@@ -114,6 +114,25 @@ async def adopt(context: RunContext, *, tree: str, parent: ExecutionArtifact) ->
         parent=parent,
         producer="author",
     )
+
+
+async def restore_candidate(context: RunContext) -> str:
+    """The tree of the change that is judged, made of its stored patch where it is an earlier task's candidate.
+
+    Raises:
+        HashMismatchError: the patch makes another tree.
+    """
+    task = context.task
+    assert task.candidate_tree is not None, "only such a task has one"
+    if task.patch is None:
+        return task.candidate_tree
+    patch = await context.read(task.patch)
+    tree = await context.repository.patched(task.base_tree, patch) if patch else task.base_tree
+    if tree != task.candidate_tree:
+        raise HashMismatchError(
+            f"The patch of task {task.follows} makes tree {tree}, and {task.candidate_tree} was judged."
+        )
+    return tree
 
 
 async def _lay_out(context: RunContext, tree: str) -> None:

@@ -8,6 +8,7 @@ Rules:
 - The base's own tests are measured once, and only when a candidate has come that far.
 - What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
+- A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
 """
@@ -33,7 +34,7 @@ from councilor.pipeline.executor.deepen import deepen
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
-from councilor.pipeline.executor.work import Work, adopt, work
+from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
 from councilor.ports.engine import Engine, RunState
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
@@ -156,7 +157,7 @@ class _Journey:
             made = decode(Work, await self._work(iteration, tree, parent, previous))
             evidence = await self._evidence(iteration, made, parent)
             previous = await self._judge(iteration, made, evidence, previous)
-            if previous.decision is not Decision.REFINE or previous.refinement is None:
+            if previous.refinement is None:
                 break
             tree, parent = made.tree, await context.artifact(previous.refinement)
         assert previous is not None, "max_iterations is at least 1"
@@ -169,7 +170,7 @@ class _Journey:
 
         async def run() -> JsonValue:
             if task.candidate_tree is not None:
-                made = await adopt(context, tree=task.candidate_tree, parent=parent)
+                made = await adopt(context, tree=await restore_candidate(context), parent=parent)
             else:
                 made = await work(
                     context,
@@ -210,8 +211,9 @@ class _Journey:
         self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
     ) -> Deliberated:
         """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, None, previous)
-        if evidence is None or not first.is_open or self._context.parts.servers is None:
+        first = await self._deliberate(iteration, made, evidence, previous)
+        parts = self._context.parts
+        if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
             return first
         deepened = await self._step(
             f"deepen:{iteration}",
@@ -221,10 +223,19 @@ class _Journey:
             preemptible=True,
         )
         added = deepened["added"]
-        return first if added is None else await self._deliberate(iteration, made, evidence, str(added), previous)
+        if added is None:
+            return first
+        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
 
     async def _deliberate(
-        self, iteration: int, made: Work, evidence: str | None, added: str | None, previous: Deliberated | None
+        self,
+        iteration: int,
+        made: Work,
+        evidence: str | None,
+        previous: Deliberated | None,
+        *,
+        added: str | None = None,
+        first: Deliberated | None = None,
     ) -> Deliberated:
         async def run() -> JsonValue:
             return encode(
@@ -234,6 +245,7 @@ class _Journey:
                     iteration=iteration,
                     evidence_id=evidence,
                     added_id=added,
+                    first=first,
                     previous=previous,
                     remaining_s=self._remaining_s(),
                 )

@@ -18,12 +18,20 @@ from enum import StrEnum
 from councilor.domain.gate import GateMode, GateResult, GateStatus, Severity
 from councilor.domain.waiver import honoured
 from councilor.pipeline.gates.boundary import budget_limit, scope_boundary
+from councilor.pipeline.gates.dependencies import dependency_diff
 from councilor.pipeline.gates.forbidden import forbidden_paths
+from councilor.pipeline.gates.growth import god_object
+from councilor.pipeline.gates.imports import build_imports
 from councilor.pipeline.gates.input import GateInput, broken
 from councilor.pipeline.gates.integrity import evidence_integrity
-from councilor.pipeline.gates.lint import lint
+from councilor.pipeline.gates.interface import api_diff
+from councilor.pipeline.gates.lint import lint, types
+from councilor.pipeline.gates.questions import answers, differential
+from councilor.pipeline.gates.secrets import secrets
+from councilor.pipeline.gates.security import security
 from councilor.pipeline.gates.strength import coverage_changed_lines, mutation_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
+from councilor.pipeline.gates.unfinished import todo_detection
 from councilor.pipeline.gates.weakening import test_weakening
 from councilor.pipeline.gates.whole import not_empty, patch_applies, spec_completeness
 from councilor.ports.clock import Clock
@@ -60,13 +68,23 @@ GATES: tuple[Gate, ...] = (
     Gate(name="budget_limit", check=budget_limit, stages=_STATIC),
     Gate(name="forbidden_paths", check=forbidden_paths, stages=_STATIC),
     Gate(name="evidence_integrity", check=evidence_integrity, stages=_STATIC | _MEASURED),
+    Gate(name="secrets", check=secrets, stages=_MEASURED),
+    Gate(name="build_imports", check=build_imports, stages=_MEASURED),
     Gate(name="base_tests", check=base_tests, stages=_MEASURED),
     Gate(name="acceptance", check=acceptance, stages=_MEASURED),
+    Gate(name="answers", check=answers, stages=_MEASURED),
     Gate(name="revert_check", check=revert_check, stages=_MEASURED),
     Gate(name="test_weakening", check=test_weakening, stages=_STATIC | _MEASURED),
     Gate(name="lint", check=lint, stages=_MEASURED),
+    Gate(name="types", check=types, stages=_MEASURED),
+    Gate(name="security", check=security, stages=_MEASURED),
     Gate(name="coverage_changed_lines", check=coverage_changed_lines, stages=_MEASURED),
     Gate(name="mutation_changed_lines", check=mutation_changed_lines, stages=_MEASURED),
+    Gate(name="differential", check=differential, stages=_MEASURED),
+    Gate(name="api_diff", check=api_diff, stages=_MEASURED),
+    Gate(name="dependency_diff", check=dependency_diff, stages=_STATIC),
+    Gate(name="todo_detection", check=todo_detection, stages=_STATIC),
+    Gate(name="god_object", check=god_object, stages=_STATIC),
 )
 """Every gate in the order of its results."""
 

@@ -6,6 +6,7 @@ Rules:
 - COVER-2: a changed line that no test executes. COVER-3: a changed line that tests leave in one way only.
 - MUTANT-2: a small edit of a changed line that no test notices. MUTANT-3: another small edit of the base that passes
   the same tests. PIECE-1: a piece of the change without which every test passes. They only ever warn.
+- What commands report of files in other languages is added (`reportedcoverage.py`).
 - Tests that the worker brought count: they are there once the change is. The council sees both figures.
 - What was not measured, or not whole, is skipped: measured tests are strong or weak, unmeasured ones are neither.
 
@@ -20,6 +21,7 @@ from councilor.domain.evidence import EvidenceKind
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.strength import Fate, MutantTrial, PieceTrial, Strength
 from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
+from councilor.pipeline.gates.reportedcoverage import with_reported_coverage
 
 __all__ = ["coverage_changed_lines", "mutation_changed_lines"]
 
@@ -29,7 +31,7 @@ LENIENT_TIER = 3
 
 def coverage_changed_lines(given: GateInput) -> GateResult:
     """Whether tests execute enough of the changed lines."""
-    strength = _measured(given)
+    strength = with_reported_coverage(_measured(given), given)
     if isinstance(strength, str):
         return unmeasured(COVERAGE, strength)
     share = strength.coverage
@@ -61,6 +63,8 @@ def mutation_changed_lines(given: GateInput) -> GateResult:
     summary = f"tests notice {killed} of {len(strength.mutants)} small edits of the changed lines"
     if strength.killed_by_own:
         summary += f", {strength.killed_by_own} of them only the change's own tests"
+    if strength.out_of_time:
+        summary += "; there was no time for more"
     below = f"{summary}: {share or 0:.0%}, and tier {given.tier.tier} asks for {wanted:.0%}"
     remedy = "Add tests of the changed lines that fail when they are edited in the ways named."
     return _ruled(

@@ -14,7 +14,9 @@ Rules:
   ACCEPT-6, an open question: a criterion's test does not always end the same, or was left out.
 - REVERT-1: new or named tests exist, and none of them fails on the base: they prove nothing. REVERT-2, a warning:
   there is no such test at all. REVERT-3, an open question: the only tests that tell the two apart do not always end the
-  same. Only for the modes fix and feature.
+  same. REVERT-4, a warning: only the report that a criterion's command wrote itself tells the two apart. Only for the
+  modes fix and feature.
+- What commands report is compared in `reported.py` (REPORT-n); a faulty report fails `acceptance`.
 
 A criterion's test comes from the base's test code where the base has it, else from the candidate's new tests.
 """
@@ -29,6 +31,7 @@ from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.nodeid import file_of, renamed, volatile
 from councilor.domain.spec import Acceptance, Mode
 from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
+from councilor.pipeline.gates.reported import compared, report_failures, telling_reports
 from councilor.pipeline.gates.steadiness import left_out, unsteady_tests, unsteady_warnings
 from councilor.pipeline.suite import slowed_down
 
@@ -52,24 +55,28 @@ def base_tests(given: GateInput) -> GateResult:
     bundle = given.bundle
     if bundle is None:
         return unmeasured("base_tests", "no test was run")
-    gap = left_out(bundle, given.tier.tier)
-    if not bundle.base.passed:
+    gap, reports = left_out(bundle, given.tier.tier), compared(bundle)
+    if not bundle.base.passed and not reports.expected:
         nothing = unmeasured("base_tests", "no test passes on the base, so there is nothing to keep")
-        return replace(nothing, violations=tuple(gap))
+        return replace(nothing, violations=(*gap, *reports.warnings))
     expected = bundle.base.passed
     names = renamed(expected, bundle.candidate.passed)
     kept = (bundle.candidate.passed & expected) | names.keys()
     left = set(bundle.candidate.unrun) if bundle.candidate.believable else set()
     flaky = set(bundle.flaky)
     lost = sorted(expected - kept - flaky - left)
-    failures = [_lost(bundle.candidate, nodeid) for nodeid in lost]
+    failures = [*(_lost(bundle.candidate, nodeid) for nodeid in lost), *reports.failures]
     if bundle.candidate.timed_out or slowed_down(bundle.base, bundle.candidate):
         remedy = "Find what no longer ends, or has become slow, such as a loop without an exit."
         took = f"; on the base they took {bundle.base.duration_s:.0f} s" if bundle.base.duration_s >= 1 else ""
         failures.insert(0, broken("BASE-3", Severity.HIGH, f"the tests did not end in time{took}", remedy))
-    if len(flaky) > given.tier.flaky_tests:
-        message = f"{len(flaky)} tests are flaky, {given.tier.flaky_tests} allowed in tier {given.tier.tier}"
+    allowed = given.policy.threshold("base_tests", "max_flaky", given.tier.flaky_tests)
+    if len(flaky) > allowed:
+        message = f"{len(flaky)} tests are flaky, {allowed} allowed in tier {given.tier.tier}"
         failures.append(broken("BASE-4", Severity.MEDIUM, message, "Make them deterministic."))
+    if reports.expected:
+        kept, expected = kept | reports.kept, expected | reports.expected
+        lost = [*lost, *sorted(reports.expected - reports.kept)]
     of_all = len(expected) + (len(set(bundle.gap.reaching + bundle.gap.apart) - expected) if bundle.gap else 0)
     return ruled(
         "base_tests",
@@ -78,8 +85,8 @@ def base_tests(given: GateInput) -> GateResult:
         if bundle.gap is None
         else f"{len(kept)} tests that pass on the base pass; {bundle.gap.left_out} of {of_all} tests were left out",
         failed=f"{len(lost)} of {len(expected)} tests that pass on the base do not pass any more" if lost else "",
-        warnings=[*gap, *unsteady_warnings(bundle, names)],
-        evidence_ids=bundle.of(K.TESTS_BASE, K.TESTS_CANDIDATE),
+        warnings=[*gap, *unsteady_warnings(bundle, names), *reports.warnings],
+        evidence_ids=bundle.of(K.TESTS_BASE, K.TESTS_CANDIDATE, *((K.ACCEPTANCE,) if reports.expected else ())),
     )
 
 
@@ -133,7 +140,7 @@ def acceptance(given: GateInput) -> GateResult:
         remedy = "Add test_nodeids or a test_command to a criterion of the spec."
         warning = broken("ACCEPT-4", Severity.MEDIUM, "no acceptance criterion is measured", remedy)
         return ruled("acceptance", (), passed=warning.message, warnings=[warning])
-    failures = [violation for item in measured for violation in _unmet(bundle, item)]
+    failures = [violation for item in measured for violation in _unmet(bundle, item)] + [*report_failures(bundle)]
     open_ids = [item.id for item in given.spec.acceptance if item not in measured]
     message = f"{', '.join(open_ids)} not measured"
     warnings = [broken("ACCEPT-4", Severity.LOW, message, "Add test_nodeids or a test_command.")] if open_ids else []
@@ -245,6 +252,10 @@ def revert_check(given: GateInput) -> GateResult:
         summary = f"{len(shown)} tests fail on the base and pass on the candidate"
         return ruled("revert_check", (), passed=summary, evidence_ids=evidence_ids)
     remedy = "Write a test that fails without the change and passes with it."
+    if reported := telling_reports(bundle):
+        message = f"only the command's own report tells the candidate from the base, such as by {reported[0]}"
+        weak = broken("REVERT-4", Severity.LOW, message, remedy)
+        return ruled("revert_check", (), passed=message, warnings=[weak], evidence_ids=evidence_ids)
     if telling := _telling_tests(given, bundle):
         message = f"{telling[0]} is flaky: {unsteady_tests(bundle)[telling[0]]}"
         unsure = broken("REVERT-3", Severity.HIGH, message, "Make the test deterministic.", path=file_of(telling[0]))

@@ -38,8 +38,8 @@ TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
 """Shares of the time that is left when each begins; rivals get the rest."""
 SPARE_S = 30.0
 """Seconds that a server may live beyond twice the budget."""
-TRIALS_PER_S = 2.0
-"""Mutants, and as many rivals, that are tried for each second of the budget: more of both would tell little more."""
+MUTANTS_PER_S, RIVALS_PER_S = 2.0, 3.0
+"""How many are tried for each second of the budget: more of them would tell little more."""
 
 
 async def measure_strength(
@@ -94,6 +94,7 @@ class _Measurement:
     traced_s: float = 0.0
     why: str = ""
     """Why it is not complete."""
+    out_of_time: bool = False
 
     async def measure(self, acceptance: Sequence[Acceptance]) -> Strength:
         seed = int(self.candidate.tree[:8], 16)
@@ -107,7 +108,12 @@ class _Measurement:
             self.traced_s = self._elapsed_s
             pieces = await try_pieces(self.sources, base, own, more=self._while(PIECES_SHARE))
             mutants = await try_mutants(
-                self.sources, base, own, seed=seed, most=self._most, more=self._while(MUTANTS_SHARE)
+                self.sources,
+                base,
+                own,
+                seed=seed,
+                most=self._most(MUTANTS_PER_S),
+                more=self._while(MUTANTS_SHARE),
             )
             strength = replace(
                 covered(self.sources, base.facts, own.facts if own else Facts()),
@@ -117,25 +123,35 @@ class _Measurement:
             )
             if base.suite is not None and base.first:
                 rivals = await find_rivals(
-                    self.sources, base.suite, base.facts, base.first, most=self._most, more=self._while(1.0)
-                )  # fmt: skip
+                    self.sources,
+                    base.suite,
+                    base.facts,
+                    base.first,
+                    most=self._most(RIVALS_PER_S),
+                    more=self._while(1.0),
+                )
                 strength = replace(strength, rivals=rivals.found, rivals_tried=rivals.tried)
             for witnesses in (base, own):
                 if witnesses is not None and witnesses.suite is not None and witnesses.suite.gone:
                     self._fail(witnesses.suite.why)
-        return replace(strength, complete=not self.why, why=self.why)
+        return replace(strength, complete=not self.why, why=self.why, out_of_time=self.out_of_time)
 
     @property
     def _elapsed_s(self) -> float:
         return self.meter.clock.monotonic() - self.began
 
-    @property
-    def _most(self) -> int:
-        return max(1, round(TRIALS_PER_S * self.meter.limits.strength_s))
+    def _most(self, per_s: float) -> int:
+        return max(1, round(per_s * self.meter.limits.strength_s))
 
     def _while(self, share: float) -> Callable[[], bool]:
         until_s = self._elapsed_s + share * (self.meter.limits.strength_s - self._elapsed_s)
-        return lambda: self._elapsed_s < until_s
+
+        def more() -> bool:
+            is_over = self._elapsed_s >= until_s
+            self.out_of_time = self.out_of_time or is_over
+            return not is_over
+
+        return more
 
     def _fail(self, why: str) -> None:
         self.why = self.why or why[:500]
@@ -187,7 +203,7 @@ class _Measurement:
         facts = await suite.trace({}, chosen, paths)
         if facts is None:
             self._fail(suite.why or "the suite could not be run where it is loaded")
-            return Witnesses(suite=None, facts=Facts())
+            return Witnesses(suite=None, facts=Facts(), lost=True)
         unfit = [nodeid for nodeid in chosen if nodeid not in facts.passed]
         if unfit:
             self._fail(f"{unfit[0]} passes in a run of its own and not on the loaded suite (1 of {len(unfit)} such)")

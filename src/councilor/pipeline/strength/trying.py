@@ -15,10 +15,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 
 from councilor.domain.localization import import_lines
-from councilor.domain.mutation import Generator, Mutant
+from councilor.domain.mutation import Mutant
 from councilor.domain.mutation.sampling import sample
 from councilor.domain.strength import Fate, MutantTrial, PieceTrial
 from councilor.pipeline.strength.change import ChangedSource, function_at
@@ -38,9 +38,13 @@ class Witnesses:
     facts: Facts
     first: tuple[str, ...] = ()
     """The acceptance tests among them."""
+    lost: bool = False
+    """Whether there are tests that could not be loaded: then they say nothing of any change."""
 
     async def ask(self, files: Mapping[str, bytes], nodeids: Sequence[str], seen: set[str]) -> Tried | None:
         """What these tests say of a change; None for one whose code is among what was seen."""
+        if self.lost:
+            return Tried(fate=Fate.UNTRIED)
         if self.suite is None or not nodeids:
             return Tried(fate=Fate.UNREACHED)
         first = [nodeid for nodeid in self.first if nodeid in set(nodeids)]
@@ -136,7 +140,7 @@ async def _ask_both(
 
 def _mutants(sources: Sequence[ChangedSource], seed: int) -> Iterator[tuple[ChangedSource, Mutant]]:
     """A sample over all files in turn; what is imported comes last."""
-    queues = [zip(repeat(source), sample(Generator(source.new), source.lines, seed=seed)) for source in sources]
+    queues = [((source, mutant) for mutant in sample(source.new, source.lines, seed=seed)) for source in sources]
     random.Random(seed).shuffle(queues)  # noqa: S311  # a sample that can be drawn again, no secret
     later: list[tuple[ChangedSource, Mutant]] = []
     for turn in zip_longest(*queues):

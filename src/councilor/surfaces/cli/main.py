@@ -25,6 +25,7 @@ from councilor.surfaces.cli.notify import notify
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
+from councilor.surfaces.cli.questions import answer, questions
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -86,6 +87,8 @@ app.command()(tasks.apply)
 app.command()(claims)
 app.command()(verify)
 app.command()(override)
+app.command()(questions)
+app.command()(answer)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)

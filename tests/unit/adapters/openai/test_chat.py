@@ -73,6 +73,25 @@ async def test_a_server_without_structured_output_is_asked_in_words_and_remember
     assert '"required": ["vote"]' in server.prompts()[0]
 
 
+async def test_parts_that_a_server_refuses_by_name_are_left_out_from_then_on() -> None:
+    with serving(then(Reply({"vote": "accept"})), structured=False, modern=True) as server:
+        model = chat(server.endpoint)
+        assert (await model.ask(question())).tries == MOST_TRIES
+        assert (await model.ask(question())).tries == 1
+    asked = server.asked[-1]
+    assert asked["max_completion_tokens"] == 50
+    assert not asked.keys() & {"max_tokens", "temperature", "response_format"}
+
+
+async def test_a_refusal_that_nothing_helps_against_is_told() -> None:
+    with (
+        serving(then(Reply(status=400, body=b"no"))) as server,
+        pytest.raises(UnavailableError, match="with 400: no"),
+    ):
+        await chat(server.endpoint).ask(question())
+    assert len(server.asked) == 2
+
+
 async def test_what_may_pass_is_tried_again_and_retry_after_is_kept() -> None:
     clock = FakeClock(auto_advance=True)
     date = format_datetime(clock.now() + timedelta(seconds=4), usegmt=True)

@@ -53,6 +53,7 @@ class SandboxedTester:
         self._clock = clock
         self._memory_bytes = memory_bytes
         self._processes = processes
+        self.describer = (HERE / "sandboxed" / "describing.py").read_text(encoding="utf-8")
 
     async def compare(self, request: DifferentialRequest) -> DifferentialRun:
         """Look for inputs; see the port."""

@@ -66,8 +66,9 @@ def _compare(old: griffe.Module, new: griffe.Module) -> list[list[Any]]:
     for breakage in griffe.find_breaking_changes(old, new):
         kind, name = breakage.kind.name, breakage.obj.path
         line = _line(breakage, new)
-        text = breakage.explain(griffe.ExplanationStyle.ONE_LINE)
-        explanation = text.partition(f"{name}")[2].strip(" :()") or breakage.kind.value
+        if kind.startswith("PARAMETER_"):
+            name = f"{name}({getattr(breakage.new_value or breakage.old_value, 'name', '')})"
+        explanation = breakage.kind.value
         found.setdefault((kind, name, explanation), [line, kind, name, explanation])
     return list(found.values())
 

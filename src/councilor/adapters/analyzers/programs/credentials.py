@@ -2,6 +2,7 @@
 
 Rules:
 - The task: `{"trees": [{"folder", "paths"}, ...]}`; the report: for each tree `[[path, line, kind, mark], ...]`.
+- Lines that another tree has, too, in whatever file, are left out: neither tree's secrets there are news.
 - The secret itself leaves this process in no form. Its mark is the same for the same secret in all trees of one run,
   and made with a key that is thrown away, so nobody can try guesses against it.
 - Comments that allow a line (`pragma: allowlist secret`) say nothing here: a candidate could write them.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ ALLOWING = "detect_secrets.filters.allowlist.is_line_allowlisted"
 MOST_BYTES = 2_000_000
 LONGEST_LINE = 5_000
 MARK_LETTERS = 8
+SHORT = 12
+TOKEN = re.compile(r"[\w+/=.~-]+")
 
 
 def analyze(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -42,18 +46,40 @@ def analyze(task: dict[str, Any], scratch: Path) -> dict[str, Any]:
     ) as settings:
         settings.disable_filters(ALLOWING)
         get_filters.cache_clear()
-        return {"trees": [_scan(tree["folder"], tree["paths"], key) for tree in task["trees"]]}
+        texts = [_texts(tree["folder"], tree["paths"]) for tree in task["trees"]]
+        known = [{line.strip() for text in each.values() for line in text} for each in texts]
+        return {
+            "trees": [
+                _scan(each, set().union(*known[:index], *known[index + 1 :]), scratch, key)
+                for index, each in enumerate(texts)
+            ]
+        }
 
 
-def _scan(folder: str, paths: list[str], key: bytes) -> list[list[Any]]:
+def _texts(folder: str, paths: list[str]) -> dict[str, list[str]]:
+    """The lines of every file that can be read."""
+    files = {path: Path(folder) / path for path in paths}
+    return {
+        path: file.read_text(encoding="utf-8", errors="replace").split("\n")
+        for path, file in files.items()
+        if _readable(file)
+    }
+
+
+def _scan(texts: dict[str, list[str]], known: set[str], scratch: Path, key: bytes) -> list[list[Any]]:
     found: set[tuple[str, int, str, str]] = set()
-    for path in paths:
-        file = Path(folder) / path
-        if not _readable(file):
+    for number, (path, lines) in enumerate(texts.items()):
+        left = [
+            (place, line) for place, line in enumerate(lines, start=1) if line.strip() and line.strip() not in known
+        ]
+        if not left:
             continue
-        for secret in scan_file(str(file)):
-            value = secret.secret_value or secret.secret_hash
-            found.add((path, secret.line_number, secret.type, _mark(value, key)))
+        copy = scratch / f"{number}{Path(path).suffix}"
+        copy.write_text("\n".join(line for _, line in left), encoding="utf-8")
+        for secret in scan_file(str(copy)):
+            place, line = left[min(max(secret.line_number, 1), len(left)) - 1]
+            found.add((path, place, secret.type, _mark(_whole(secret.secret_value or "", line), key)))
+        copy.unlink()
     return [list(item) for item in sorted(found)]
 
 
@@ -63,6 +89,12 @@ def _readable(file: Path) -> bool:
         return False
     data = file.read_bytes()
     return b"\0" not in data[:8000] and max(map(len, data.splitlines()), default=0) <= LONGEST_LINE
+
+
+def _whole(value: str, line: str) -> str:
+    """The text that a secret stands in: some patterns give only its beginning."""
+    around = next((run for run in TOKEN.findall(line) if value in run), value) if value else line.strip()
+    return around if len(value) < SHORT else value
 
 
 def _mark(secret: str, key: bytes) -> str:

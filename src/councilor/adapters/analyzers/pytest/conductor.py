@@ -41,6 +41,7 @@ from councilor.adapters.analyzers.pytest.trial import (
 )
 from councilor.domain.evidence import Breach, Outcome, Shortfall, TestRecord, TestRun
 from councilor.domain.nodeid import volatile
+from councilor.domain.report import ReportOrder
 from councilor.ports.analyzer import TestRequest
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.environment import Environment
@@ -103,9 +104,15 @@ class PytestRunner:
         return run
 
     async def command(
-        self, folder: Path, environment: Environment, command: Sequence[str], *, timeout_s: float
+        self,
+        folder: Path,
+        environment: Environment,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        reports: ReportOrder | None = None,
     ) -> TestRun:
-        """Run an acceptance criterion's `test_command`: no records, only an exit code and a log."""
+        """Run an acceptance criterion's `test_command`; its reports are left to who reads their forms."""
         env = {
             **VARIABLES,
             "PATH": f"{environment.python.parent}:/usr/local/bin:/usr/bin:/bin",

@@ -5,6 +5,7 @@ Rules:
   runs by itself at its start (`sitecustomize.py`, `*.pth`).
 - `pyproject.toml`, `setup.cfg` and `tox.ini` too, because they hold pytest's configuration; a change of dependencies or
   of packaging in them is therefore not part of the evidence, and a gate of its own looks at it.
+- Tests in other languages, and the configuration of their runners (`domain/testfile.py`).
 - Bytecode, and modules that stand in for the test tools (`pytest.py`): the base has none, so the evidence has none.
 
 It does not decide whether such a change is allowed.
@@ -13,6 +14,7 @@ It does not decide whether such a change is allowed.
 from __future__ import annotations
 
 from councilor.domain.integrity import is_bytecode, is_test_code, replaces_test_tools
+from councilor.domain.testfile import configures_tests
 
 __all__ = ["owns"]
 
@@ -37,6 +39,6 @@ CONFIGURATION = frozenset(
 def owns(path: str) -> bool:
     """Whether `path` is test code or test configuration."""
     name = path.rpartition("/")[2]
-    if name in CONFIGURATION or name.endswith(".pth"):
+    if name in CONFIGURATION or name.endswith(".pth") or configures_tests(path):
         return True
     return is_test_code(path) or is_bytecode(path) or replaces_test_tools(path)

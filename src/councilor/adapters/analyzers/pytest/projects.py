@@ -19,6 +19,7 @@ from pathlib import Path
 from councilor.adapters.analyzers.pytest.sessions import Session, find_sessions
 from councilor.domain.evidence import Shortfall, TestRun
 from councilor.domain.layout import inside
+from councilor.domain.report import ReportOrder
 from councilor.ports.analyzer import TestRequest, TestRunner
 from councilor.ports.clock import Clock
 from councilor.ports.environment import Environment
@@ -53,10 +54,16 @@ class ProjectsRunner:
         return runs[0] if len(runs) == 1 else _joined(runs)
 
     async def command(
-        self, folder: Path, environment: Environment, command: Sequence[str], *, timeout_s: float
+        self,
+        folder: Path,
+        environment: Environment,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        reports: ReportOrder | None = None,
     ) -> TestRun:
         """Run an acceptance criterion's `test_command` in the top folder."""
-        return await self._inner.command(folder, environment, command, timeout_s=timeout_s)
+        return await self._inner.command(folder, environment, command, timeout_s=timeout_s, reports=reports)
 
     def owns(self, path: str) -> bool:
         """Whether `path` is test code or test configuration, which evidence takes from the base."""

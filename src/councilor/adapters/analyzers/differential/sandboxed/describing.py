@@ -1,8 +1,8 @@
 """What a call came to, as one text that is the same for equal values: what two versions of a program are compared by.
 
 Rules:
-- Plain values are written as Python literals; members of sets and keys of dictionaries in a fixed order, floats by their
-  repr. Iterators are run for at most `ITEMS` items.
+- Plain values are written as Python literals; members of sets and keys of dictionaries in a fixed order, floats by
+  their repr. Iterators are run for at most `ITEMS` items.
 - An object is written by its own repr where it has one, with addresses taken out, else by its class and attributes.
 - A text is cut at `LONGEST` characters and then ends with a hash of the whole, so that cut texts still tell apart.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import types
+from typing import Any
 
 __all__ = ["LONGEST", "describe", "describe_error"]
 
@@ -90,7 +91,7 @@ class _Describer:
             return f"{kind.__name__}({self._all(list(value.args), depth)})"
         if _is_lazy(value, kind):
             return self._items(value, depth)
-        if kind.__repr__ is not object.__repr__:
+        if not _has_no_repr(kind):
             return ADDRESS.sub("", str(repr(value)))
         fields = getattr(value, "__dict__", None)
         if not isinstance(fields, dict):
@@ -114,7 +115,11 @@ class _Describer:
 def _is_lazy(value: object, kind: type) -> bool:
     if kind.__name__ in LAZY or kind.__module__ == "itertools" or kind.__name__.endswith("_iterator"):
         return hasattr(kind, "__next__")
-    return hasattr(kind, "__next__") and kind.__repr__ is object.__repr__
+    return hasattr(kind, "__next__") and _has_no_repr(kind)
+
+
+def _has_no_repr(kind: Any) -> bool:
+    return kind.__repr__ is object.__repr__
 
 
 def _slots(kind: type) -> list[str]:

@@ -28,6 +28,7 @@ import math
 import pathlib
 import re
 import sys
+import textwrap
 import types
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -37,6 +38,7 @@ from typing import Any, NamedTuple
 __all__ = ["Inexpressible", "Line", "Writer", "reference"]
 
 LONGEST, LONGEST_TEXT, DEEPEST, MOST_ITEMS = 4000, 2000, 6, 40
+LONGEST_DEFINITION = 600
 DATES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone)
 ITERATORS = ("list_iterator", "tuple_iterator", "str_iterator", "str_ascii_iterator", "range_iterator")
 TEST_PART = re.compile(r"(^|[._/])(tests?|testing|conftest|test_\w+|\w+_tests?)($|[./])")
@@ -87,6 +89,8 @@ class Writer:
     def use(self, line: Line) -> None:
         """Take a line with all that it needs."""
         if line.number not in self.lines:
+            if line.number < 0 and line.text in [each.text for each in self.lines.values()]:
+                return
             self.lines[line.number] = line
             self.imports |= line.imports
             for each in line.needs:
@@ -144,7 +148,35 @@ class Writer:
     def _callable(self, value: Any) -> str:
         if getattr(value, "__name__", "") == "<lambda>":
             return _lambda_text(value)
-        return self.name(value)
+        try:
+            return self.name(value)
+        except Inexpressible:
+            return self._defined(value)
+
+    def _defined(self, value: Any) -> str:
+        """The name of a function of test code, with its whole definition as a line."""
+        code = getattr(value, "__code__", None)
+        if not isinstance(value, types.FunctionType) or code is None or code.co_freevars:
+            raise Inexpressible("a function that needs what is around it")
+        text = textwrap.dedent("".join(inspect.getsourcelines(value)[0])).rstrip()
+        if len(text) > LONGEST_DEFINITION or not text.startswith(("def ", "async def ")):
+            raise Inexpressible("a function that is too long, or decorated")
+        node = ast.parse(text)
+        bound = {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)} | {value.__name__}
+        bound |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+        free = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - bound - set(dir(builtins))
+        for name in sorted(free):
+            self._global(name, value.__globals__.get(name))
+        self.use(Line(-1 - len(self.lines), text, frozenset(self.imports)))
+        return value.__name__
+
+    def _global(self, name: str, value: Any) -> None:
+        if isinstance(value, types.ModuleType) and value.__name__ == name and not TEST_PART.search(name):
+            self.imports.add(f"import {name}")
+        elif isinstance(value, (type, types.FunctionType)) and value.__name__ == name:
+            self.name(value)
+        else:
+            raise Inexpressible("a function that needs what is around it")
 
     def _standard(self, value: Any, kind: type, depth: int) -> str:
         if kind in DATES:

@@ -5,8 +5,8 @@ Rules:
   doubled, reversed; `None` and truth values exchanged; an argument of another recorded call; an optional argument given
   or left out.
 - Constants of the watched code and their neighbours are tried wherever their type fits: bounds are written there.
-- The order is fixed: one change of each part before a second one of any. After that, several changes at once, drawn with
-  a fixed seed.
+- The order is fixed: one change of each part before a second one of any. After that, several changes at once,
+  drawn with a fixed seed.
 
 It runs nothing. Python 3.9 and later, standard library only.
 """

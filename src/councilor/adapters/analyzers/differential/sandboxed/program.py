@@ -28,13 +28,15 @@ from typing import Any
 
 HERE = sys.path[0]
 OURS = (
-    "describing", "exploring", "expressing", "generating", "mutating", "places", "recording", "scenario", "selecting",
-    "shrinking", "versions", "watching",
+    "describing", "exploring", "expressing", "generating", "instrumenting", "mutating", "places", "recording",
+    "scenario", "selecting", "shrinking", "versions", "watching",
 )  # fmt: skip
 PYTEST_S = 4.0
 """Seconds beyond their share that starting pytest may take."""
 RECORD_SHARE, GENERATE_SHARE, EXPLORE_SHARE, SCREEN_SHARE = 0.2, 0.08, 0.5, 0.8
-SEEDS = 160
+SEEDS = 240
+SAMPLE_S, PATIENCE = 0.03, 3.0
+"""On a busy machine the time is stretched, up to so many times."""
 
 
 def main() -> None:
@@ -77,12 +79,14 @@ class Program:
         self._modules = sorted({each.place.partition(":")[0] for each in (*seen, *made)})
         selecting = self._parts["selecting"]
         targets = {f"{self._folder}/{path}": names for path, names in self._start["targets"].items()}
-        candidate = self._version({}, targets)
-        if not candidate.loaded:
+        explored = self._version({}, targets)
+        if not explored.loaded:
             self._line.send({"end": "the candidate cannot be imported outside its tests"})
             return
         places = {name: self._differing(files) for name, files in self._files.items()}
-        inputs = self._inputs(candidate, seen, made, optional, places)
+        inputs = self._inputs(explored, seen, made, optional, places)
+        explored.end()
+        candidate = self._version({})
         others = {name: self._version(files) for name, files in self._files.items()}
         comparison = selecting.Comparison(candidate, others, self._start["weights"], self._until_s(1.0))
         comparison.screen(inputs, places, self._until_s(SCREEN_SHARE))
@@ -117,6 +121,7 @@ class Program:
             optional.update(message.get("optional", {}))
         pipe.close()
         versions.end(pid)
+        self._budget_s *= _slowness()
         self._began_s = max(self._began_s, time.monotonic() - record_s - generate_s)
         return seen, made, optional
 
@@ -236,6 +241,14 @@ class _Apart:
         ):
             return PathFinder.find_spec(name, [self._folder])
         return None
+
+
+def _slowness() -> float:
+    """How many times as long as it computes a process takes here and now, at most `PATIENCE`."""
+    began_s, cpu_s = time.monotonic(), time.process_time()
+    while time.process_time() - cpu_s < SAMPLE_S and time.monotonic() - began_s < PATIENCE * SAMPLE_S:
+        pass
+    return min(PATIENCE, max(1.0, (time.monotonic() - began_s) / SAMPLE_S))
 
 
 def _frozen(value: Any) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from mutating import literal_of  # type: ignore[import-not-found]  # it stands beside this file
 from scenario import Scenario  # type: ignore[import-not-found]  # the same
@@ -74,7 +75,7 @@ def _instead(node: ast.expr, data: bytes) -> Iterator[str]:
 
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         items = [text(each) for each in node.elts]
-        opened, closed = {ast.List: "[]", ast.Tuple: "()", ast.Set: "{}"}[type(node)]
+        opened, closed = {ast.List: ("[", "]"), ast.Tuple: ("(", ")"), ast.Set: ("{", "}")}[type(node)]
         for some in _fewer(items):
             if some or opened != "{":
                 comma = "," if opened == "(" and len(some) == 1 else ""
@@ -91,7 +92,7 @@ def _instead(node: ast.expr, data: bytes) -> Iterator[str]:
             yield f"{text(node.func)}({', '.join(parts[:index] + parts[index + 1 :])})"
         return
     value = literal_of(node)
-    if isinstance(value, str) or isinstance(value, bytes):
+    if isinstance(value, (str, bytes)):
         yield from (repr(each) for each in _shorter_texts(value))
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1:
         yield from (repr(each) for each in dict.fromkeys((0, 1, value // 2, value - 1 if value > 0 else value + 1, 10)))
@@ -108,7 +109,7 @@ def _fewer(items: list[str]) -> Iterator[list[str]]:
             yield items[:index] + items[index + 1 :]
 
 
-def _shorter_texts(value: str | bytes) -> Iterator[str | bytes]:
+def _shorter_texts(value: Any) -> Iterator[Any]:
     size = len(value)
     while size:
         for start in range(0, len(value), size):

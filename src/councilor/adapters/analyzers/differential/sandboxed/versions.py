@@ -16,12 +16,12 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from instrumenting import instrument  # type: ignore[import-not-found]  # it stands beside this file
 from scenario import Outcome, Scenario, changed_arguments, run  # type: ignore[import-not-found]  # beside this file
 
 __all__ = ["Pipe", "Version", "fork_into", "silence"]
@@ -177,6 +177,7 @@ class Version:
 
 def _serve(pipe: Pipe, load: Callable[[], None], focus: dict[str, list[str]]) -> None:
     silence()
+    lines = instrument(focus) if focus else set()
     try:
         load()
     except BaseException as error:  # whatever importing it does
@@ -187,14 +188,15 @@ def _serve(pipe: Pipe, load: Callable[[], None], focus: dict[str, list[str]]) ->
         until_s = time.monotonic() + order["left_s"]
         kind = next(name for name in ("probe", "trace", "run") if name in order)
         scenarios = [Scenario(*each) for each in order[kind]]
-        pipe.send(list(_all(scenarios, _work_of(kind, order, focus), until_s, alone=order.get("alone", False))))
+        pipe.send(list(_all(scenarios, _work_of(kind, order, lines), until_s, alone=order.get("alone", False))))
 
 
-def _work_of(kind: str, order: dict[str, Any], focus: dict[str, list[str]]) -> Callable[[Scenario], Any]:
+def _work_of(kind: str, order: dict[str, Any], lines: set[int]) -> Callable[[Scenario], Any]:
     if kind == "probe":
-        return changed_arguments
+        probe: Callable[[Scenario], Any] = changed_arguments
+        return probe
     if kind == "trace":
-        return _Tracing(focus)
+        return _Tracing(lines)
     return lambda each: run(each, order["seed"])
 
 
@@ -203,37 +205,13 @@ class _Tracing:
 
     tracing = True
 
-    def __init__(self, focus: dict[str, list[str]]) -> None:
-        self._focus = focus
+    def __init__(self, lines: set[int]) -> None:
+        self._lines = lines
 
     def __call__(self, scenario: Scenario) -> Any:
-        return _traced(scenario, self._focus)
-
-
-def _traced(scenario: Scenario, focus: dict[str, list[str]]) -> Any:
-    """The outcome, and the lines of the functions in focus that ran."""
-    lines: set[int] = set()
-    wanted = {path: {name.rpartition(".")[2] for name in names} for path, names in focus.items()}
-
-    def at_line(frame: Any, event: str, argument: Any) -> Any:
-        lines.add(frame.f_lineno)
-        return at_line
-
-    def at_call(frame: Any, event: str, argument: Any) -> Any:
-        names = wanted.get(frame.f_code.co_filename)
-        if names is None:
-            return None
-        name = frame.f_code.co_name
-        if "" in names or name in names or name.startswith("<"):
-            return at_line(frame, event, argument)
-        return None
-
-    sys.settrace(at_call)
-    try:
+        self._lines.clear()
         outcome = run(scenario)
-    finally:
-        sys.settrace(None)
-    return outcome, sorted(lines)
+        return outcome, sorted(self._lines)
 
 
 def _all(scenarios: list[Scenario], work: Callable[[Scenario], Any], until_s: float, *, alone: bool) -> Iterator[Any]:

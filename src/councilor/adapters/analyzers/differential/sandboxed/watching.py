@@ -1,8 +1,8 @@
 """Which calls of a file's functions happen while tests run, written down as scenarios.
 
 Rules:
-- Watched are the functions and methods of the changed files. A call from outside such a file is an entry; it counts when
-  it reaches one of the targets. A direct call of a target counts, too.
+- Watched are the functions and methods of the changed files. A call from outside such a file is an entry; it counts
+  when it reaches one of the targets. A direct call of a target counts, too.
 - Arguments are written at the moment of the call, before the code can change them.
 - Making an object, and the entries on it that follow, are kept as lines that make it again: the first `MOST_STEPS`.
 - At most `MOST_KEPT` different calls of one function, and `MOST_TRIED` attempts to write one.
@@ -16,15 +16,16 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from expressing import Inexpressible, Line, Writer, reference  # type: ignore[import-not-found]  # beside this file
 from scenario import Scenario  # type: ignore[import-not-found]  # the same
 
 __all__ = ["Place", "Watch"]
 
-MOST_STEPS, MOST_LINES, MOST_KEPT, MOST_TRIED, MOST_OBJECTS = 10, 14, 40, 400, 2000
+MOST_STEPS, MOST_LINES, MOST_KEPT, MOST_TRIED, MOST_OBJECTS = 10, 14, 80, 600, 2000
 OPERATORS = {
     "__getitem__": "{self}[{0}]", "__len__": "len({self})", "__iter__": "list({self})", "__repr__": "repr({self})",
     "__str__": "str({self})", "__contains__": "{0} in {self}", "__eq__": "{self} == {0}", "__ne__": "{self} != {0}",
@@ -100,8 +101,8 @@ class Watch:
             entered = self._stack.pop()
             if entered.reached and self._stack:
                 self._stack[-1].reached = True
-            if entered.pending is not None and entered.reached and not self._busy:
-                self._keep(entered.place, entered.pending, argument)
+            if entered.pending is not None and not self._busy:
+                self._leave(entered, argument)
 
     def _learn(self, code: CodeType) -> Place | None:
         place = None
@@ -116,15 +117,16 @@ class Watch:
     def _enter(self, frame: FrameType, place: Place) -> None:
         if place.first_at == -2:
             place.first_at = frame.f_lasti
-        outermost = not self._stack
+        outermost = not any(each.pending for each in self._stack)
         pending = None
         if frame.f_lasti == place.first_at and (outermost or place.target) and "<" not in place.qualname:
-            pending = self._written(frame, place, step=outermost)
+            pending = self._written(frame, place, step=not self._stack)
         self._stack.append(_Entered(frame, place, pending))
 
-    def _written(self, frame: FrameType, place: Place, *, step: bool) -> Any:
+    def _written(self, frame: FrameType, place: Place, *, step: bool) -> _Written | None:
         """What a call is written as; None when it cannot be."""
-        if place.tried >= MOST_TRIED or len(place.kept) >= MOST_KEPT:
+        makes = place.qualname.endswith("__init__")
+        if place.tried >= (MOST_OBJECTS if makes else MOST_TRIED) or (len(place.kept) >= MOST_KEPT and not makes):
             return None
         place.tried += 1
         try:
@@ -134,8 +136,19 @@ class Watch:
         except Exception:  # a repository's own attributes may do anything
             return None
 
-    def _keep(self, place: Place, pending: tuple[Scenario, str], result: Any) -> None:
-        scenario, receiver = pending
+    def _leave(self, entered: _Entered, result: Any) -> None:
+        """A call that was written has ended."""
+        written, place = entered.pending, entered.place
+        if entered.reached:
+            self._keep(place, written.scenario, written.subject, result)
+        plain = isinstance(result, (type, str, bytes, int, float, tuple, list, dict, set, frozenset, type(None)))
+        exact = type(result).__module__ in ("builtins", "types", "functools", "itertools")
+        own = not exact and (not plain or type(result).__module__ != "builtins")
+        if not self._stack and own and self.known(result) is None:
+            with suppress(Inexpressible):
+                self.made(result, written.call, written.writer)
+
+    def _keep(self, place: Place, scenario: Scenario, receiver: str, result: Any) -> None:
         if result is None and receiver and scenario.call != receiver:
             scenario = scenario._replace(setup=(*scenario.setup, scenario.call), call=receiver)
         if scenario.key not in place.kept and len(place.kept) < MOST_KEPT:
@@ -167,10 +180,21 @@ class Watch:
         return Line(self._numbers, text, frozenset(writer.imports), tuple(writer.lines.values()))
 
 
+class _Written(NamedTuple):
+    """A call as it is written."""
+
+    scenario: Scenario
+    subject: str
+    """The variable of the object that it is about; empty if it is about none."""
+    call: str
+    """The call with the variables' own numbers."""
+    writer: Writer
+
+
 class _Entered:
     """One call that has not ended."""
 
-    def __init__(self, frame: FrameType, place: Place, pending: tuple[Scenario, str] | None) -> None:
+    def __init__(self, frame: FrameType, place: Place, pending: Any) -> None:
         self.frame, self.place, self.pending = frame, place, pending
         self.reached = place.target
 
@@ -185,13 +209,15 @@ class _Call:
         self._module = str(frame.f_globals.get("__name__"))
         self._writer = Writer(watch.known)
 
-    def written(self, *, step: bool) -> tuple[Scenario, str]:
-        """The scenario, and the variable of the object that it is about, if it is about one."""
+    def written(self, *, step: bool) -> _Written:
+        """The scenario, and what it was written with."""
         owner, name, raw = self._found()
         positional = list(self._code.co_varnames[: self._code.co_argcount])
         receiver = ""
         if isinstance(owner, type) and not isinstance(raw, staticmethod):
             first = self._values[positional.pop(0)]
+            if name == "__get__":
+                return self._attribute(first, self._values[positional[0]])
             if name == "__init__":
                 return self._making(first, raw, positional)
             if isinstance(raw, classmethod):
@@ -212,7 +238,17 @@ class _Call:
         scenario, subject = self._scenario(call, receiver)
         if step and receiver and self._watch.known(self._first()) is not None:
             self._watch.continued(self._first(), call, self._writer)
-        return scenario, subject if receiver.isidentifier() else ""
+        return _Written(scenario, subject if receiver.isidentifier() else "", call, self._writer)
+
+    def _attribute(self, descriptor: object, instance: object) -> _Written:
+        """Reading an attribute that is an object with a `__get__` of its own."""
+        kind = type(instance)
+        names = [name for each in kind.__mro__ for name, held in vars(each).items() if held is descriptor]
+        if not names or instance is None:
+            raise Inexpressible("an attribute without a name")
+        call = f"{self._writer.write(instance)}.{names[0]}"
+        scenario, _ = self._scenario(call, "")
+        return _Written(scenario, "", call, self._writer)
 
     def _first(self) -> object:
         return self._values[self._code.co_varnames[0]]
@@ -237,12 +273,12 @@ class _Call:
         self._writer.imports.add(f"from {module} import {name}")
         return name
 
-    def _making(self, made: object, raw: Any, positional: list[str]) -> tuple[Scenario, str]:
+    def _making(self, made: object, raw: Any, positional: list[str]) -> _Written:
         kind = type(made)
         text = f"{self._writer.name(kind)}({self._arguments(raw, positional, 1)})"
         scenario, _ = self._scenario(text, "")
         self._watch.made(made, text, self._writer)
-        return scenario, ""
+        return _Written(scenario, "", text, self._writer)
 
     def _call(self, prefix: str, receiver: str, name: str, raw: Any, positional: list[str]) -> str:
         if isinstance(raw, property) or (
@@ -253,7 +289,7 @@ class _Call:
             return prefix
         form = OPERATORS.get(name) or STATEMENTS.get(name)
         if receiver and form is not None:
-            values = [self._writer.write(self._values[each]) for each in positional]
+            values = [self._writer.write(each) for each in (*map(self._values.get, positional), *self._more())]
             return form.format(*values, self=receiver)
         if receiver and name.startswith("__") and name.endswith("__") and name != "__call__":
             raise Inexpressible(name)
@@ -269,10 +305,9 @@ class _Call:
         count = code.co_argcount + code.co_kwonlyargcount
         keywords = list(code.co_varnames[code.co_argcount : count])
         flags = code.co_flags
-        star = code.co_varnames[count] if flags & inspect.CO_VARARGS else None
-        rest = code.co_varnames[count + (star is not None)] if flags & inspect.CO_VARKEYWORDS else None
-        defaults = _defaults(raw)
-        more = tuple(values[star]) if star else ()
+        star = bool(flags & inspect.CO_VARARGS)
+        rest = code.co_varnames[count + star] if flags & inspect.CO_VARKEYWORDS else None
+        defaults, more = _defaults(raw), self._more()
         parts: list[str] = []
         named = False
         for index, name in enumerate(positional):
@@ -296,6 +331,13 @@ class _Call:
             parts.append(f"{name}={write(value)}")
         return ", ".join(parts)
 
+    def _more(self) -> tuple[Any, ...]:
+        """What was given beyond the named arguments."""
+        code = self._code
+        if not code.co_flags & inspect.CO_VARARGS:
+            return ()
+        return tuple(self._values[code.co_varnames[code.co_argcount + code.co_kwonlyargcount]])
+
     def _offer(self, name: str, default: Any) -> None:
         if default is not _NONE and name not in self._place.optional:
             try:
@@ -309,9 +351,7 @@ class _Call:
         if len(lines) > MOST_LINES:
             raise Inexpressible("too many lines")
         setup, final = [line.text for line in lines], call
-        if (any(f" {sign}= " in call for sign in ("", "+", "|", "-", "&")) and _is_statement(call)) or call.startswith(
-            ("del ", "setattr(")
-        ):
+        if _is_statement(call) or call.startswith("setattr("):
             setup, final = [*setup, call], receiver
         imports = set(self._writer.imports)
         _refuse_collisions(imports)

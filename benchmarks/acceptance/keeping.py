@@ -1,0 +1,63 @@
+"""Keeps made cases in the user's cache folder: making them takes minutes, and the same is made of the same.
+
+Rules:
+- The file's name holds what decides: generator version, seed, and each library's version and hash. It is never half
+  used: a file that cannot be read is made anew.
+- It holds positions and the few new characters, as cases do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from planting.library import Library, cache_folder
+
+from acceptance.cases import Base, Case
+from councilor.domain.codec import decode, encode
+from councilor.errors import InputError
+
+__all__ = ["GENERATOR", "Kept", "load", "place", "save"]
+
+GENERATOR = 1
+"""Raise it with every change that could make other cases."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """All cases of some libraries by one seed."""
+
+    bases: tuple[Base, ...]
+    cases: tuple[Case, ...]
+    unreliable: dict[str, tuple[str, ...]]
+    """Library -> tests that count nowhere though they may pass."""
+    offered: int
+    """How many wrong patches there were to choose from."""
+    offered_hard: int
+    seconds: float
+    """How long it took to make them."""
+
+
+def place(libraries: Sequence[Library], seed: int) -> Path:
+    """Where the cases of these libraries are kept."""
+    decides = json.dumps([GENERATOR, seed, [(each.name, each.version, each.sha256) for each in libraries]])
+    names = "-".join(each.name for each in libraries)[:60]
+    return cache_folder() / f"accept-{names}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"
+
+
+def save(kept: Kept, file: Path) -> None:
+    """Write them, whole or not at all."""
+    written = file.with_suffix(".new")
+    written.write_text(json.dumps(encode(kept)), encoding="utf-8")
+    written.replace(file)
+
+
+def load(file: Path) -> Kept | None:
+    """Read them; None when they are not there."""
+    try:
+        return decode(Kept, json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, InputError):
+        return None

@@ -1,0 +1,81 @@
+"""Commands of acceptance criteria: run on the candidate, and on the base too where they report what can be compared.
+
+Rules:
+- The candidate's tree is laid out with the base's test code and configuration. A test module that the base does not
+  have is what the criterion may be about, so it stays.
+- Each command gets an export of its own, so that no report of one is there when another begins.
+- On the base a command runs only for its reports; its exit code there decides nothing.
+
+It does not judge: gates read what it measured (`gates/reported.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from councilor.domain.analysis import AnalysisPair, AnalysisRun
+from councilor.domain.change import Candidate
+from councilor.domain.evidence import Evidence, EvidenceKind, TestRun
+from councilor.domain.spec import Acceptance
+from councilor.domain.testfile import is_foreign_test
+from councilor.pipeline.measurement import Meter, Trees
+
+__all__ = ["Commands", "is_test_module", "run_commands", "with_reported"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commands:
+    """What the commands gave, by acceptance id."""
+
+    candidate: Mapping[str, TestRun] = field(default_factory=dict)
+    base: Mapping[str, TestRun] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
+
+
+async def run_commands(meter: Meter, candidate: Candidate, acceptance: Sequence[Acceptance]) -> Commands:
+    """Run the command of each criterion that has one."""
+    wanted = [item for item in acceptance if item.argv]
+    if not wanted:
+        return Commands()
+    base_paths = {entry.path for entry in await meter.repository.entries(candidate.base_tree)}
+
+    def from_base(path: str) -> bool:
+        return meter.runner.owns(path) and (path in base_paths or not is_test_module(path))
+
+    tree = await meter.repository.composed(candidate.tree, candidate.base_tree, from_base)
+    changed = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
+    base = Trees(tree=candidate.base_tree, run_tree=candidate.base_tree, base_tree=candidate.base_tree)
+    on_candidate, on_base, evidence = {}, {}, []
+    for item in wanted:
+        on_candidate[item.id], record = await meter.command(EvidenceKind.ACCEPTANCE, changed, item.argv)
+        evidence.append(record)
+        if meter.reports is not None:
+            on_base[item.id], record = await meter.command(EvidenceKind.TESTS_BASE, base, item.argv)
+            evidence.append(record)
+    return Commands(candidate=on_candidate, base=on_base, evidence=tuple(evidence))
+
+
+def is_test_module(path: str) -> bool:
+    """Whether it holds tests by its name, in any language that councilor knows the conventions of."""
+    name = PurePosixPath(path).name
+    return name.startswith("test_") or name.endswith("_test.py") or is_foreign_test(path)
+
+
+def with_reported(analyses: Mapping[str, AnalysisPair], commands: Commands) -> dict[str, AnalysisPair]:
+    """Analyses with what SARIF reports add: of a kind only where both trees have a report of it."""
+    pairs = dict(analyses)
+    base, changed = _findings(commands.base), _findings(commands.candidate)
+    for kind in sorted(base.keys() & changed.keys()):
+        reported = AnalysisPair(base=base[kind], candidate=changed[kind])
+        pairs[kind] = pairs[kind].joined(reported) if kind in pairs else reported
+    return pairs
+
+
+def _findings(runs: Mapping[str, TestRun]) -> dict[str, AnalysisRun]:
+    found: dict[str, AnalysisRun] = {}
+    for run in runs.values():
+        for kind, analysis in run.report.analyses.items() if run.report else ():
+            found[kind] = found[kind].joined(analysis) if kind in found else analysis
+    return found
