@@ -10,7 +10,8 @@ What is measured:
 - The product's whole path, with the settings as shipped: spec, gates, evidence, claims, council.
 
 Variables: LIBS=a,b==1.2; SEED=n; SHARE=50 or 75; ONLY=kind; JOBS=2; QUICK=1 a small part; CASE=id,...; MAKE=1 makes the
-cases anew (else they are kept in the user's cache folder); SAVE=folder gets a line of JSON for each case; KEEP=1.
+cases anew (else they are kept in the user's cache folder); SAVE=folder gets a line of JSON for each case; ASK=all asks the
+oracle about decided cases, too; KEEP=1 leaves the folder.
 The last line is JSON: {"cases", "far", "far_baseline", "frr", "abstain", "hard_far", "hard_right_accepted", ...}.
 """
 
@@ -20,6 +21,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -171,7 +173,7 @@ async def main() -> None:
         async with open_tools(settings) as tools:
             kept = await kept_cases(chosen, top, tools, seed)
             cases = choose(kept)
-            began = time.perf_counter()
+            began, spent_s = time.perf_counter(), _core_s()
             used = {base.library for base in kept.bases if any(case.base == base.id for case in cases)}
             grounds = {
                 library.name: await prepare_ground(library, top / library.name, seed=seed, tools=tools)
@@ -185,7 +187,14 @@ async def main() -> None:
     spans = intervals(judged, seed=seed)
     print_tables(judged, spans)
     figures = last_line(judged, kept, seed, spans)
-    print(json.dumps(figures | {"elapsed_s": round(time.perf_counter() - began, 1)}))
+    elapsed = {"elapsed_s": round(time.perf_counter() - began, 1), "core_s": round(_core_s() - spent_s, 1)}
+    print(json.dumps(figures | elapsed))
+
+
+def _core_s() -> float:
+    """Seconds of processor time of this process and of those that it waited for; the database's are not among them."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in spent)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def rates(judged: Sequence[Judged]) -> dict[str, Rate]:
     tested = [each for each in judged if each.case.arm is Arm.TESTED]
     tested_wrong = [each for each in tested if not each.case.right]
     open_ones = [each for each in plain if each.abstained]
-    asked = any(each.asked for each in plain)
+    asked = any(each.asked for each in open_ones)
     return {
         "far": share(wrong, lambda each: each.accepted),
         "far_baseline": share(wrong, lambda each: each.visible_pass),

@@ -21,11 +21,11 @@ from acceptance.plot import Plot
 
 __all__ = ["Finding", "is_removal", "survey"]
 
-FUNCTIONS = 90
+FUNCTIONS = 64
 """Most functions of a library that are looked at."""
-SMALL, LARGE, SAME = 24, 8, 5
+SMALL, LARGE, SAME = 20, 6, 4
 """Most small edits and most removals that are tried in one function, and most of one category."""
-PER_MODULE = 14
+PER_MODULE = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -239,7 +239,6 @@ OWN_LIMITS = {
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",
     "Ruff": "runs sandboxed jobs only",
-    "SandboxedTester": "runs sandboxed jobs only",
     "Snapshot": "pg_dump and every statement have limits",
     "SystemClock": "asks the machine",
     "SystemIds": "computes",
