@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -173,7 +172,7 @@ async def main() -> None:
         async with open_tools(settings) as tools:
             kept = await kept_cases(chosen, top, tools, seed)
             cases = choose(kept)
-            began, spent_s = time.perf_counter(), _core_s()
+            began = time.perf_counter()
             used = {base.library for base in kept.bases if any(case.base == base.id for case in cases)}
             grounds = {
                 library.name: await prepare_ground(library, top / library.name, seed=seed, tools=tools)
@@ -187,14 +186,7 @@ async def main() -> None:
     spans = intervals(judged, seed=seed)
     print_tables(judged, spans)
     figures = last_line(judged, kept, seed, spans)
-    elapsed = {"elapsed_s": round(time.perf_counter() - began, 1), "core_s": round(_core_s() - spent_s, 1)}
-    print(json.dumps(figures | elapsed))
-
-
-def _core_s() -> float:
-    """Seconds of processor time of this process and of those that it waited for; the database's are not among them."""
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in spent)
+    print(json.dumps(figures | {"elapsed_s": round(time.perf_counter() - began, 1)}))
 
 
 @contextlib.contextmanager

@@ -158,7 +158,7 @@ def _observing(file: SourceFile, function: ast.FunctionDef, assertions: Sequence
         copies.append(header[0].replace(f"def {function.name}(", f"def {function.name}__{number}(", 1))
         copies += header[1:] + lines[function.body[0].lineno - 1 : each.statement.lineno - 1]
         copies += [f"{indent}__value = {' '.join(file.text(each.left).split())}"]
-        copies += [f"{indent}raise AssertionError({MARK!r} + repr(__value))", ""]
+        copies += [f"{indent}__value = {MARK!r} + repr(__value)", f"{indent}raise AssertionError(__value)", ""]
     assert function.end_lineno is not None
     return "\n".join([*lines[: function.end_lineno], "", *copies, *lines[function.end_lineno :]])
 
