@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from planting.library import Library
 
 from acceptance.assigning import attack_cases, right_cases
 from acceptance.bases import grow
-from acceptance.cases import Base, Case, Shape
+from acceptance.cases import Base, Case
 from acceptance.keeping import Kept
 from acceptance.matching import choose
 from acceptance.owntests import tested_cases
+from acceptance.plan import Plan
 from acceptance.plot import open_plot
 from acceptance.sizes import measure
 from acceptance.survey import survey
@@ -32,9 +33,6 @@ from councilor.app import Tools
 
 __all__ = ["make"]
 
-RIGHTS = 72
-"""Bases, and so right patches, of all libraries together."""
-SHAPES: Mapping[Shape, float] = {Shape.SINGLE: 8 / 36, Shape.MULTI: 8 / 36, Shape.HUNKS: 12 / 36, Shape.FEATURE: 8 / 36}
 PER_RIGHT = 2
 ROUNDS = 4
 """How often what turns out otherwise in a whole run is replaced."""
@@ -53,18 +51,22 @@ class _Yield:
 
 
 async def make(
-    libraries: Sequence[Library], folder: Path, tools: Tools, *, seed: int, say: Callable[[str], None]
+    libraries: Sequence[Library], folder: Path, tools: Tools, *, plan: Plan, seed: int, say: Callable[[str], None]
 ) -> Kept:
     """All cases; takes minutes."""
     began = time.perf_counter()
-    yields = [await _harvest(library, folder / library.name, tools, seed, len(libraries), say) for library in libraries]
+    yields = [
+        await _harvest(library, folder / library.name, tools, plan, seed, len(libraries), say) for library in libraries
+    ]
     bases = [base for each in yields for base in each.bases]
     offered = [case for each in yields for case in each.offered]
     rights = [_sized(yields, case) for case in right_cases(bases)]
     wrongs = await _chosen(yields, rights, offered, seed, say)
-    tested = await tested_cases([(each.ground, each.reliable) for each in yields], bases, rights, wrongs, seed)
+    tested = await tested_cases(
+        [(each.ground, each.reliable) for each in yields], bases, rights, wrongs, plan.tested, seed
+    )
     say(f"chosen: {len(rights)} right, {len(wrongs)} wrong, {len(tested)} with tests of their own")
-    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, seed)]
+    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, plan.acts, seed)]
     return Kept(
         bases=tuple(bases),
         cases=tuple(replace(case, id=f"{case.kind}-{number}") for number, case in enumerate(everything, 1)),
@@ -76,15 +78,14 @@ async def make(
 
 
 async def _harvest(
-    library: Library, folder: Path, tools: Tools, seed: int, libraries: int, say: Callable[[str], None]
+    library: Library, folder: Path, tools: Tools, plan: Plan, seed: int, libraries: int, say: Callable[[str], None]
 ) -> _Yield:
     began = time.perf_counter()
     ground = await prepare_ground(library, folder, seed=seed, tools=tools, coverage=True)
     async with open_plot(ground, tools, servers=PARALLEL) as plot:
-        found = await survey(plot, seed=seed)
+        found = await survey(plot, seed=seed, functions=plan.functions)
         say(f"{plot.name}: {len(found)} edits that tests notice, of {plot.trials} tried")
-        wanted = {shape: round(share * RIGHTS / libraries) for shape, share in SHAPES.items()}
-        bases = await grow(plot, found, seed=seed, wanted=wanted)
+        bases = await grow(plot, found, seed=seed, wanted=plan.wanted(libraries))
         offered = [case for base in bases for case in await wrong_patches(plot, base, found, seed)]
         took_s = time.perf_counter() - began
         say(f"{plot.name}: {len(bases)} bases, {len(offered)} wrong patches to choose from, {took_s:.0f} s")
