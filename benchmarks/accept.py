@@ -67,10 +67,11 @@ async def kept_cases(chosen: Sequence[Library], folder: Path, tools: Tools, seed
     """The cases, as they are kept or made now."""
     plan = QUICK if os.environ.get("QUICK") else FULL
     file = place(chosen, seed, plan)
-    kept = None if os.environ.get("MAKE") else load(file)
+    anew = bool(os.environ.get("MAKE"))
+    kept = None if anew else load(file)
     if kept is None:
         say("making the cases; this takes some minutes, and is done once")
-        kept = await make(chosen, folder / "making", tools, plan=plan, seed=seed, say=say)
+        kept = await make(chosen, folder / "making", tools, plan=plan, seed=seed, say=say, anew=anew)
         save(kept, file)
     hard = f"{kept.offered_hard} of {kept.offered} wrong patches on offer pass all visible tests"
     say(f"{len(kept.cases)} cases of {len(kept.bases)} bases, made in {kept.seconds:.0f} s; {hard}")

@@ -33,8 +33,6 @@ class Kept:
 
     bases: tuple[Base, ...]
     cases: tuple[Case, ...]
-    unreliable: dict[str, tuple[str, ...]]
-    """Library -> tests that count nowhere though they may pass."""
     offered: int
     """How many wrong patches there were to choose from."""
     offered_hard: int
