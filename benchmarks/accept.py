@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "benchmarks")]
 
 from acceptance.cases import Arm, Case, Kind  # noqa: E402  # found through the line above
-from acceptance.figures import attacks, intervals, natural, rates  # noqa: E402
+from acceptance.figures import attacks, far_as_offered, intervals, natural, rates  # noqa: E402
 from acceptance.judged import Judged  # noqa: E402
 from acceptance.judging import judge_all  # noqa: E402
 from acceptance.keeping import Kept, load, place, save  # noqa: E402
@@ -141,12 +141,15 @@ def last_line(
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}
     plain = natural(judged)
     right, wrong = ([each.case.size for each in plain if each.case.right is side] for side in (True, False))
+    offered_hard = kept.offered_hard / kept.offered if kept.offered else 0.0
+    as_offered = far_as_offered(judged, offered_hard)
     more = {
         "intervals": spans,
         "natural_right": len(right),
         "natural_wrong": len(wrong),
         "hard": sum(each.case.hard for each in plain),
-        "offered_hard_share": round(kept.offered_hard / kept.offered, 4) if kept.offered else None,
+        "offered_hard_share": round(offered_hard, 4),
+        "far_as_offered": None if as_offered is None else round(as_offered, 4),
         "size_areas": {name: round(each.area, 3) for name, each in check(right, wrong).items()},
         "errors": sum(bool(each.error) for each in judged),
         "make_s": round(kept.seconds, 1),
