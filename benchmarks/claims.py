@@ -8,7 +8,7 @@ What is measured:
   from councilor (`claiming/truth.py`), plain and perturbed (number, symbol, polarity): the share that gets the expected
   status, and how many false ones were called supported.
 
-`QUICK=1` takes two small changes and no library. The last line is JSON: {"sentences", "extract_precision",
+`QUICK=1` takes one small change and no library. The last line is JSON: {"sentences", "extract_precision",
 "extract_recall", "status_accuracy", "false_supported", "dev"}; exit 1 if an aim was missed, 2 if something cannot be had.
 """
 
@@ -43,7 +43,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.settings import load_settings
 
 PRECISION, RECALL, ACCURACY = 0.95, 0.90, 0.97
-CHANGES, QUICK_CHANGES = 12, 2
+CHANGES, QUICK_CHANGES = 10, 1
 SHOWN = 12
 SAME = {"added_parameter": "added", "removed_parameter": "removed", "no_breaking_change": "no_api_change"}
 """Predicates that the labels do not tell apart."""

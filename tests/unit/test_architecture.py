@@ -235,6 +235,7 @@ OWN_LIMITS = {
     "PresentedKeys": "computes",
     "PytestServers": "runs sandboxed jobs only, and limits every trial",
     "ReportingRunner": "hands on to the runner inside it, and reads files of at most 10 MiB",
+    "SandboxedTester": "runs sandboxed jobs only",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",
     "Ruff": "runs sandboxed jobs only",

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from councilor.app.answering import answer
 from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
@@ -26,6 +27,7 @@ __all__ = [
     "Service",
     "Store",
     "Tools",
+    "answer",
     "audit_export",
     "back_up",
     "check_database",

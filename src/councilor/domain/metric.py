@@ -172,13 +172,13 @@ def _seconds(
 
 
 _CALL_S = (0.005, 0.05, 0.5, 5.0)
-_QUICK_S = (0.01, 0.1, 1.0, 10.0)
+_QUICK_S = (0.1, 1.0, 10.0)
 _LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
 _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
-_GATE = _open("gate", 22)
+_GATE = _open("gate", 24)
 _SANDBOX = _open("sandbox", 4)
 _OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))

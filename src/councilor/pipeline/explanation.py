@@ -22,7 +22,7 @@ from councilor.domain.policy import GATE_NAMES, INTEGRITY_GATES, Budget, Policy
 from councilor.domain.spec import Acceptance, LifecycleState, Mode, WorkingSpec
 from councilor.domain.tier import TIERS, TierRules
 from councilor.domain.waiver import Waiver, honoured
-from councilor.pipeline.contradictions import Setting, contradictions, may_change
+from councilor.pipeline.contradictions import Setting, contradictions, effective_budget, may_change
 from councilor.pipeline.council.decision import FURTHER, HOW_TO
 from councilor.pipeline.gates import GATES
 from councilor.pipeline.rules import Rules
@@ -31,7 +31,10 @@ from councilor.pipeline.terrain import Terrain
 __all__ = ["Criterion", "Entry", "Explanation", "GateOutlook", "Kind", "Threshold", "WaiverOutlook", "explain"]
 
 NOT_OF_GATES = frozenset({"tier", "tau", "further_evidence", "special_evidence"})
-OF_GATE = {"flaky_tests": "base_tests"}
+OF_GATE = {
+    "flaky_tests": frozenset({"base_tests"}),
+    "strict": frozenset({"todo_detection", "dependency_diff", "god_object"}),
+}
 """Figures whose names do not say which gate they are for."""
 
 
@@ -139,7 +142,7 @@ def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime)
     """
     terrain, policy = setting.terrain, rules.policy
     tier, tier_why = _tier(spec, policy, terrain)
-    budget, budget_why = _budget(spec, rules, tier, now)
+    budget, raised_by = effective_budget(spec, rules, tier, now)
     against = contradictions(spec, setting, budget)
     quorum = tuple(_quorum(spec, TIERS[tier], terrain))
     return Explanation(
@@ -156,7 +159,7 @@ def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime)
         files=sum(may_change(spec, path, policy) for path in terrain.paths),
         all_files=len(terrain.paths),
         budget=budget,
-        budget_why=budget_why,
+        budget_why=f"of tier {tier}, raised by {', '.join(raised_by)}" if raised_by else f"of tier {tier}",
         gates=tuple(_gate(name, policy, TIERS[tier]) for name in GATE_NAMES),
         criteria=tuple(_criterion(item, spec, terrain) for item in spec.acceptance),
         waivers=tuple(_waivers(spec, rules, now)),
@@ -175,16 +178,6 @@ def _tier(spec: WorkingSpec, policy: Policy, terrain: Terrain) -> tuple[int, str
     path = next(path for path in raising if policy.effective_tier(spec.risk_tier, [path]) == tier)
     more = f" and {len(raising) - 1} more" if len(raising) > 1 else ""
     return tier, f"the policy's high_risk_paths raise it from {spec.risk_tier} when {path}{more} is changed"
-
-
-def _budget(spec: WorkingSpec, rules: Rules, tier: int, now: datetime) -> tuple[Budget, str]:
-    plain = rules.policy.budget(tier)
-    ruling = honoured(rules.waivers, spec_id=spec.id, gate="budget_limit", now=now, policy=rules.policy)
-    if not ruling.honoured:
-        return plain, f"of tier {tier}"
-    delta = ruling.delta
-    budget = Budget(max_files=plain.max_files + delta.max_files, max_loc=plain.max_loc + delta.max_loc)
-    return budget, f"of tier {tier}, raised by {', '.join(ruling.ids)}"
 
 
 def _gate(name: str, policy: Policy, tier: TierRules) -> GateOutlook:
@@ -216,7 +209,7 @@ def _of_tier(gate: str, tier: TierRules, budget: Budget) -> Iterator[Threshold]:
 def _is_for(figure: str, gate: str) -> bool:
     """Whether a tier's figure is a gate's: by a list, or because its name holds the gate's first word."""
     if figure in OF_GATE:
-        return OF_GATE[figure] == gate
+        return gate in OF_GATE[figure]
     word = gate.partition("_")[0].rstrip("s")
     return word in {part.rstrip("s") for part in figure.split("_")}
 

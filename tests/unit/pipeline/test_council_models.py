@@ -232,8 +232,8 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
     for case, jurors in (
         (failed_case(), judges(NARROW)),
         (clean_case(evidence=()), judges(NARROW)),
-        (clean_case(), judges(9.0)),
-        (clean_case(), judges(-9.0)),
+        (clean_case(), judges(5.5)),
+        (clean_case(), judges(-5.5)),
         (clean_case(doubts=("which one?",)), judges(NARROW, constitutional=3.0)),
     ):
         juror = model(Mind("reject"))
@@ -244,7 +244,7 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
 
 async def test_where_a_debate_may_follow_a_model_is_asked_before_an_acceptance() -> None:
     juror = model(Mind("reject"))
-    verdict = await judged(clean_case(), jurors=judges(9.0), models=[juror], debatable=True)
+    verdict = await judged(clean_case(), jurors=judges(5.5), models=[juror], debatable=True)
     assert of_models(verdict)[0].choice is Choice.REJECT
     assert verdict.decision is Decision.ACCEPT, "a word alone changes nothing"
     unneeded = model(Mind("reject"))
@@ -337,18 +337,35 @@ async def test_a_missed_sla_never_accepts() -> None:
             await clock.advance(9)
             return await super().vote(case, weights)
 
-    jurors = [*judges(9.0)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 9.0)]
+    jurors = [*judges(5.5)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 5.5)]
     verdict = await judged(clean_case(), jurors=jurors, clock=clock, models=[model(Mind("accept"))])
     assert verdict.decision is Decision.NEEDS_EVIDENCE
 
 
-async def test_who_votes_for_another_seat_is_not_heard() -> None:
-    class Impostor(Fixed):
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "accept",
+        {"judge": Judge.CONSTITUTIONAL},
+        {"log_likelihood_ratio": float("nan")},
+        {"log_likelihood_ratio": float("inf")},
+        {"log_likelihood_ratio": 60.0},
+        {"voter": "somebody"},
+    ],
+    ids=str,
+)
+async def test_what_is_no_vote_is_an_abstention(said: Any) -> None:
+    class Odd(Fixed):
         async def vote(self, case: Case, weights: Any) -> Vote:
-            return replace(await super().vote(case, weights), judge=Judge.CONSTITUTIONAL)
+            return replace(await super().vote(case, weights), **said) if isinstance(said, dict) else said
 
-    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Impostor(Judge.INTEGRATION_VALIDATOR, 5.0)])
+    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Odd(Judge.INTEGRATION_VALIDATOR, 5.0)])
     assert verdict.votes[3].choice is Choice.ABSTAIN
+    assert verdict.votes[3].reasons[0].startswith("it gave no vote")
+    assert 0 < verdict.probability < 1
+    (alike,) = [await judged(clean_case(), jurors=[*judges(NARROW)[:3], Fixed(Judge.INTEGRATION_VALIDATOR, 0.0)])]
+    assert (verdict.probability, verdict.decision) == (alike.probability, alike.decision)
 
 
 # --- debate
@@ -376,7 +393,7 @@ async def sat(models: list[ModelJuror], runner: Runner, **more: Any) -> Any:
         "clock": FakeClock(),
         "ids": SequentialIds(),
         "metrics": NoMetrics(),
-        "jurors": judges(9.0),
+        "jurors": judges(5.5),
         "weights": PRIOR_1,
         "rounds": 2,
     }

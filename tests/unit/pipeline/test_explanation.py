@@ -155,6 +155,17 @@ def test_a_budget_that_is_too_small() -> None:
         {"acceptance": criterion(test_command="cargo test"), "environment": {"install": "pip install cargo"}},
         {"acceptance": criterion(test_command="tox"), "files": {"pyproject.toml": ""}},
         {"acceptance": criterion(test_nodeids=[ONE]), "scope": {"in": ["src"]}},
+        {"acceptance": criterion(test_nodeids=[f"{ONE}[1-2]"]), "scope": {"in": ["src"]}},
+        {
+            "acceptance": criterion(test_nodeids=["tests/test_c.py::TestCart::test_inherited"]),
+            "scope": {"in": ["src"]},
+            "files": {"tests/test_c.py": "from cases import Cases\n\nclass TestCart(Cases):\n    pass\n"},
+        },
+        {
+            "acceptance": criterion(test_nodeids=["tests/test_c.py::TestCart::runTest"]),
+            "scope": {"in": ["src"]},
+            "files": {"tests/test_c.py": "TestCart = Machine.TestCase\n"},
+        },
         {
             "acceptance": criterion(test_nodeids=["tests/test_b.py::test_x"]),
             "scope": {"in": ["src"]},

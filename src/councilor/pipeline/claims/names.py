@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 __all__ = ["Name", "Named", "find_names", "listed", "token"]
 
+NAMES_LIMIT = 40
+"""Names that are looked at in one sentence; more are not meant to be read."""
 OPEN, CLOSE = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}", "\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}"
 SUFFIXES = (
     r"(?:py|pyi|pyx|toml|cfg|ini|txt|md|rst|ya?ml|json|js|ts|tsx|css|html|lock|sh|c|h|cpp|rs|go|typed|csv|xml|svg)"
@@ -140,7 +142,7 @@ def find_names(text: str) -> Named:
     def replaced(match: re.Match[str]) -> str:
         if match.lastgroup == "tick" and (PROGRAM.match(match[0]) or (OUTPUT.match(match[0]) and not alone)):
             return match[0].strip("`")
-        name = _name(match)
+        name = _name(match) if len(names) < NAMES_LIMIT else None
         if name is None:
             return match[0]
         names.append(name)

@@ -51,9 +51,9 @@ def answer_test(answered: Answered, describer: str) -> str:
     by_text |= raised and _same_class(answered)
     body = [*question.imports, *question.setup]
     body += _raising(question.call, expected, by_text=by_text) if raised else _giving(question.call, expected, by_text)
-    parts = [f'"""{question.id}, answered by a person or a worker."""', "", "from __future__ import annotations", ""]
-    if by_text:
-        parts = [parts[0], "", describer.strip(), ""]
+    plain = f'"""{question.id} of a task, answered."""\n\nfrom __future__ import annotations'
+    head = describer.strip() if by_text else plain
+    parts = [f"# {question.id}, answered: a test that councilor made.", head, ""]
     parts += ["", "def test_answer():", textwrap.indent("\n".join(body), "    "), ""]
     return "\n".join(parts)
 

@@ -56,18 +56,22 @@ class ChangedSource:
         return _spans(self.new, self.lines)
 
     @cached_property
+    def old_lines(self) -> frozenset[int]:
+        """The lines of the base that it changes or removes, and those beside what it adds."""
+        return frozenset(line for piece in self.pieces for line in _touched(piece.old_lines))
+
+    @cached_property
     def old_around(self) -> frozenset[int]:
         """The lines of the same functions in the base."""
         if self.old is None:
             return frozenset()
-        touched = {line for piece in self.pieces for line in _touched(piece.old_lines)}
         names = {function_at(self.new, line) for line in self.lines} - {""}
         named = {
             node.lineno
             for node in self.old.nodes
             if isinstance(node, FunctionNode) and function_at(self.old, node.lineno) in names
         }
-        return _spans(self.old, touched | named)
+        return _spans(self.old, self.old_lines | named)
 
 
 def changed_sources(candidate: Candidate, owns: Callable[[str], bool]) -> tuple[ChangedSource, ...]:

@@ -38,8 +38,8 @@ TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
 """Shares of the time that is left when each begins; rivals get the rest."""
 SPARE_S = 30.0
 """Seconds that a server may live beyond twice the budget."""
-TRIALS_PER_S = 2.0
-"""Mutants, and as many rivals, that are tried for each second of the budget: more of both would tell little more."""
+MUTANTS_PER_S, RIVALS_PER_S = 2.0, 3.0
+"""How many are tried for each second of the budget: more of them would tell little more."""
 
 
 async def measure_strength(
@@ -108,7 +108,12 @@ class _Measurement:
             self.traced_s = self._elapsed_s
             pieces = await try_pieces(self.sources, base, own, more=self._while(PIECES_SHARE))
             mutants = await try_mutants(
-                self.sources, base, own, seed=seed, most=self._most, more=self._while(MUTANTS_SHARE)
+                self.sources,
+                base,
+                own,
+                seed=seed,
+                most=self._most(MUTANTS_PER_S),
+                more=self._while(MUTANTS_SHARE),
             )
             strength = replace(
                 covered(self.sources, base.facts, own.facts if own else Facts()),
@@ -118,8 +123,13 @@ class _Measurement:
             )
             if base.suite is not None and base.first:
                 rivals = await find_rivals(
-                    self.sources, base.suite, base.facts, base.first, most=self._most, more=self._while(1.0)
-                )  # fmt: skip
+                    self.sources,
+                    base.suite,
+                    base.facts,
+                    base.first,
+                    most=self._most(RIVALS_PER_S),
+                    more=self._while(1.0),
+                )
                 strength = replace(strength, rivals=rivals.found, rivals_tried=rivals.tried)
             for witnesses in (base, own):
                 if witnesses is not None and witnesses.suite is not None and witnesses.suite.gone:
@@ -130,9 +140,8 @@ class _Measurement:
     def _elapsed_s(self) -> float:
         return self.meter.clock.monotonic() - self.began
 
-    @property
-    def _most(self) -> int:
-        return max(1, round(TRIALS_PER_S * self.meter.limits.strength_s))
+    def _most(self, per_s: float) -> int:
+        return max(1, round(per_s * self.meter.limits.strength_s))
 
     def _while(self, share: float) -> Callable[[], bool]:
         until_s = self._elapsed_s + share * (self.meter.limits.strength_s - self._elapsed_s)

@@ -2,7 +2,9 @@
 
 Rules:
 - Tried are single edits of the lines that the acceptance tests execute in the functions which the candidate changes,
-  likeliest first, as the repair worker orders them. The acceptance tests run first: most edits end there.
+  likeliest first, as the repair worker orders them. Every second one is of the very lines that the candidate changes,
+  up to `MOST_NEAR`: what else may be meant stands there most often.
+- The acceptance tests run first: most edits end there.
 - A rival passes them and every test that passes on the candidate and executes the edited lines.
 - What compiles to the candidate's own code is none, nor what means the same (`domain/mutation/equivalence`).
 - Where no test fails on the base, nothing can tell a rival, and none is looked for.
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
 from councilor.domain.failure import read_failure
 from councilor.domain.localization import import_lines, rank
@@ -28,6 +31,7 @@ from councilor.pipeline.strength.trying import as_trial
 __all__ = ["Rivals", "find_rivals"]
 
 MOST_FOUND = 10
+MOST_NEAR = 20
 MOST_CHARACTERS = 2000
 MOST_LINES = 200
 HOPELESS = 0.05
@@ -70,13 +74,9 @@ async def find_rivals(
     failing = tuple(nodeid for nodeid in targets if nodeid in base.records and nodeid not in base.passed)
     tried, found, forms = 0, list[MutantTrial](), {_form(edited)}
     seen = {facts.key, base.key}
-    first_score = 0.0
     for fix in _fixes(edited, base, failing):
-        first_score = max(first_score, fix.score)
-        if tried >= most or len(found) >= MOST_FOUND or not more() or fix.score < HOPELESS * first_score:
+        if tried >= most or len(found) >= MOST_FOUND or not more():
             break
-        if fix.mutant.size > MOST_CHARACTERS:
-            continue
         result = await suite.try_out({**before, **fix.files}, _reaching(fix, base, facts), seen=seen, first=targets)
         if result is None:
             continue
@@ -88,8 +88,8 @@ async def find_rivals(
 
 
 def _fixes(sources: Sequence[ChangedSource], base: Facts, failing: Sequence[str]) -> Iterator[Fix]:
+    """Edits that are worth a trial, each once."""
     old = {source.path: source.old for source in sources if source.old is not None}
-    paths = tuple(old)
     imported = {path: import_lines(each.tree) - base.executed(path) for path, each in old.items()}
     passing = [nodeid for nodeid in base.records if nodeid in base.passed]
     around = {source.path: source.old_around for source in sources}
@@ -97,9 +97,31 @@ def _fixes(sources: Sequence[ChangedSource], base: Facts, failing: Sequence[str]
         item
         for item in rank(base.coverage, failing=failing, passing=passing, imported=imported)
         if item.line in around.get(item.path, ())
-    ]
-    failure = read_failure([base.records[nodeid].message for nodeid in failing], paths)
-    return ranked_fixes(suspected[:MOST_LINES], old, failure)
+    ][:MOST_LINES]
+    failure = read_failure([base.records[nodeid].message for nodeid in failing], tuple(old))
+    lines = {source.path: source.old_lines for source in sources}
+    near = _hopeful(ranked_fixes([item for item in suspected if item.line in lines[item.path]], old, failure))
+    every = _hopeful(ranked_fixes(suspected, old, failure))
+    done: set[tuple[str, int, int, str]] = set()
+    for turn in zip_longest(every, islice(near, MOST_NEAR)):
+        for fix in turn:
+            if fix is None:
+                continue
+            edit = (fix.mutant.path, fix.mutant.start, fix.mutant.end, fix.mutant.replacement)
+            if edit not in done:
+                done.add(edit)
+                yield fix
+
+
+def _hopeful(fixes: Iterator[Fix]) -> Iterator[Fix]:
+    """Those that are not much less likely than the first one, and that somebody could read."""
+    first_score = 0.0
+    for fix in fixes:
+        first_score = max(first_score, fix.score)
+        if fix.score < HOPELESS * first_score:
+            return
+        if fix.mutant.size <= MOST_CHARACTERS:
+            yield fix
 
 
 def _reaching(fix: Fix, base: Facts, facts: Facts) -> list[str]:

@@ -190,14 +190,14 @@ CHECK_FORMS: tuple[Form, ...] = (
     ),
     form(
         "secure",
-        r"\b(?:introduc(?:es|ed|ing) |there are |has |have )?(?:no|zero|without(?: any)?|does not introduce (?:any )?|doesn't introduce (?:any )?|did not introduce (?:any )?|not introduce (?:any )?) ?(?:new |known |additional )*(?:security )(?:issues?|vulnerabilit(?:y|ies)|findings?|problems?|holes?|flaws?|risks?|regressions?)\b(?: (?:were |was |are )?(?:found|reported|detected) by (?P<what>bandit|semgrep|pip-audit|safety|snyk|codeql|trivy))?",
+        r"\b(?:introduc(?:es|ed|ing) |there are |has |have )?(?:no|zero|without(?: any)?|does not introduce (?:any )?|doesn't introduce (?:any )?|did not introduce (?:any )?|not introduce (?:any )?) ?(?:new |known |additional )*(?:security )(?:issues?|vulnerabilit(?:y|ies)|findings?|problems?|holes?|flaws?|risks?|regressions?)\b(?: (?:were|was|are|have been|has been) (?:introduced|added))?(?: (?:were |was |are )?(?:found|reported|detected) by (?P<what>bandit|semgrep|pip-audit|safety|snyk|codeql|trivy))?",
         _secure,
         kind=ClaimKind.SECURITY,
         negative=True,
     ),
     form(
         "secure",
-        r"\b(?:introduc(?:es|ed|ing) )?(?:no|zero|without(?: any)?) (?:new |known |additional )*vulnerabilit(?:y|ies)\b",
+        r"\b(?:introduc(?:es|ed|ing) )?(?:no|zero|without(?: any)?) (?:new |known |additional )*vulnerabilit(?:y|ies)\b(?: (?:were|was|are|have been|has been) (?:introduced|added))?",
         _secure,
         kind=ClaimKind.SECURITY,
         negative=True,

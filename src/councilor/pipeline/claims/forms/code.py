@@ -28,7 +28,7 @@ ADJECTIVE = (
 THING = rf"(?:(?:an?|one|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND}[:,]? )?(?:called |named )?"
 AFTER = (
     rf"(?=(?: (?:{ADJECTIVE} )?{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or|by|because"
-    r"|is|are|was|were|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
+    r"|is|are|was|were|without|where|whose|since|after|before|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
     r"|\s[-\u2013\u2014])"
 )
 ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
