@@ -202,7 +202,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it still stops its database
     try:
         asyncio.run(main())
-    except (IndexUnreachableError, ValueError) as problem:
+    except (IndexUnreachableError, RuntimeError, ValueError) as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(130)
