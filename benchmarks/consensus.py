@@ -1,7 +1,8 @@
 """How long the council takes once the evidence is complete, with its four judges alone and with models beside them.
 
 What is measured:
-- Cases of real tasks (`deliberating/matters.py`), read back from stored artifacts, with the shipped defaults.
+- Cases of AcceptBench that go the whole way (`deliberating/matters.py`), read back from stored artifacts, with the
+  shipped defaults.
 - Alone: every case again and again, one deliberation after the other; each verdict is computed again from its inputs.
 - With models: four behind a real HTTP server with 300 ms for each answer, one of which never answers. They are asked
   wherever they could change the outcome, and a debate could follow, as in a run; `p95_llm_ms` is of those deliberations
@@ -10,8 +11,8 @@ What is measured:
 - A missed SLA: every case that is accepted is judged again by a council that is late, in two ways. `sla_missed_accepts`
   counts acceptances among all deliberations that took longer than the SLA.
 
-`QUICK=1` makes fewer cases and deliberations. The last line is JSON: {"p50_ms", "p95_ms", "p95_llm_ms",
-"llm_abstained_share", "sla_missed_accepts"}.
+`QUICK=1` takes fewer cases and deliberations; LIBS=boltons another library, whose cases are made first.
+The last line is JSON: {"p50_ms", "p95_ms", "p95_llm_ms", "llm_abstained_share", "sla_missed_accepts"}.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+
 from deliberating.matters import Sample, collect
 from deliberating.minds import NAMES, configured, judges, open_minds
 from overhead import quantile, stop_database
@@ -43,7 +46,7 @@ from councilor.ports.metrics import NoMetrics
 from councilor.settings import load_settings
 
 QUICK = bool(os.environ.get("QUICK"))
-BUGS, DELIBERATIONS, WITH_MODELS, AT_ONCE = (3, 300, 8, 4) if QUICK else (10, 3000, 60, 6)
+PLAIN, DELIBERATIONS, WITH_MODELS, AT_ONCE = (4, 300, 8, 4) if QUICK else (24, 3000, 72, 6)
 AIM_MS, AIM_LLM_MS = 25.0, 5000.0
 HEARD_NOTHING = "not needed"
 
@@ -166,7 +169,7 @@ async def main() -> int:
         settings = load_settings(flags={"data_dir": str(folder / "data")})
         try:
             async with open_service(settings) as service:
-                samples = await collect(service, folder, bugs=BUGS)
+                samples = await collect(service, folder, plain=PLAIN)
                 by_judges = await alone(service, samples)
                 by_models = await with_models(service, samples)
                 missed = await late(service, samples)

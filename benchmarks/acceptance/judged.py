@@ -37,6 +37,8 @@ class Judged:
     bundle: EvidenceBundle | None = None
     stored: dict[str, Any] = field(default_factory=dict, repr=False)
     lie_supported: bool = False
+    questions: int = 0
+    """How many the council had, where the case stayed open."""
     asked: bool = False
     """Whether the oracle was asked a question."""
     answered: str = ""
@@ -104,7 +106,8 @@ class Judged:
             "signals": self._signals(), "votes": votes, "seconds": self.seconds, "spent_s": self.spent_s,
             "hearing": encode(self.hearing) if self.hearing else None, "bundle": self._slim(),
             "measured": {name: data for name, data in self.stored.items() if not name.startswith(SAVED_APART)},
-            "lie_supported": self.lie_supported, "asked": self.asked, "answered": self.answered, "error": self.error,
+            "lie_supported": self.lie_supported, "questions": self.questions, "asked": self.asked,
+            "answered": self.answered, "error": self.error,
         }  # fmt: skip
 
     def _signals(self) -> dict[str, str | None]:

@@ -12,13 +12,14 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from planting.ground import Ground
 
 from acceptance.building import Built, base_name, build
 from acceptance.cases import Base, Case, Kind
 from acceptance.judged import Judged
+from acceptance.oracle import ask
 from acceptance.texts import visible_files
 from councilor.app import Service
 from councilor.domain.claim import CheckedClaim, ClaimStatus
@@ -32,7 +33,7 @@ from councilor.pipeline.submission import Order, draft_task
 __all__ = ["judge_all"]
 
 TASK_S = 300.0
-MEASURED = ("verdict/", "case/", "evidence/", "strength/", "questions/", "answers/", "differences/")
+MEASURED = ("verdict/", "case/", "evidence/", "strength/", "differences/", "questions/")
 """Beginnings of the names of what is read of a judged case."""
 
 
@@ -44,14 +45,12 @@ async def judge_all(
     *,
     jobs: int,
     done: Callable[[Judged], None],
-    ask: Callable[[Judged], Awaitable[None]] | None = None,
 ) -> list[Judged]:
     """Judge every case.
 
     Args:
         jobs: cases under way at once, of different bases.
         done: told of each case when it is judged.
-        ask: what tries to resolve a case that stayed undecided.
     """
     queues: dict[str, list[Case]] = {}
     by_id = {base.id: base for base in bases}
@@ -68,8 +67,7 @@ async def judge_all(
             visible = await asyncio.to_thread(visible_files, ground, base)
             for case in queue:
                 judged = await _judge(service, ground, base, case, build(ground, base, case, visible))
-                if ask is not None:
-                    await ask(judged)
+                await ask(service, ground, judged)
                 found.append(judged)
                 done(judged)
 

@@ -28,7 +28,7 @@ from acceptance.texts import patched, planted
 
 __all__ = ["is_hidden", "wrong_patches"]
 
-SEARCHED = 50
+SEARCHED = 24
 """Most edits of the base's text that are tried as a makeshift."""
 OF_KIND = {Kind.LINE: 4, Kind.NEAR: 4, Kind.ELSEWHERE: 5, Kind.PARTIAL: 2, Kind.SPLICE: 5}
 """Most patches of a kind that a base offers to the choice."""

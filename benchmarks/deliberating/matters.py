@@ -1,37 +1,38 @@
 """Cases of real tasks: what the council looked at, and what models would be shown, read back from stored artifacts.
 
 Rules:
-- Bases are `parse` with a planted bug (`planting/bugs.json`), visible half of the tests. For each bug three changes are
-  judged: the original (right), the original with another planted bug (mostly wrong and often unseen), and none.
-- Each goes the whole way as `councilor judge` does: engine, database, sandbox, tests, gates, claims, council.
+- The cases are AcceptBench's (`acceptance/`): kept in the user's cache folder, or made now, which takes minutes. Chosen
+  are plain ones, right and wrong in the benchmark's own order, some with tests of their own, one attack of each kind.
+- Each goes the whole way as `councilor judge` does: engine, database, sandbox, tests, gates, claims, council. What is
+  read back is the last verdict's case.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-import yaml
-from planting.catalogue import COMMITTED, SEED, Bug, load
-from planting.ground import Ground, prepare_ground
-from planting.library import fetch
+from acceptance.cases import Arm, Case
+from acceptance.judged import Judged
+from acceptance.judging import judge_all
+from acceptance.keeping import Kept, load, place, save
+from acceptance.making import make
+from planting.catalogue import SEED
+from planting.ground import prepare_ground
+from planting.library import Library, fetch
 
 from councilor.app import Service
-from councilor.domain.codec import decode
-from councilor.domain.task import RunMode, Task
 from councilor.domain.verdict import Verdict
-from councilor.pipeline.council import Case, Matter
-from councilor.pipeline.submission import Order, draft_task
+from councilor.pipeline.council import Case as Hearing
+from councilor.pipeline.council import Matter
 
 __all__ = ["Sample", "collect"]
 
-LIBRARY = "parse"
-TASK_S = 180.0
-REPORT = "I repaired it. All tests pass."
+LIBRARIES = "parse,boltons"
+"""As `bench-accept` has them; cases of the first one are judged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,86 +40,69 @@ class Sample:
     """One candidate that was judged."""
 
     kind: str
-    """`right`, `other` or `empty`."""
-    case: Case
+    """`right`, or what is wrong with it."""
+    case: Hearing
     matter: Matter
     verdict: Verdict
 
 
-async def collect(service: Service, folder: Path, *, bugs: int) -> Sequence[Sample]:
-    """Judge three changes for each of so many bugs."""
-    library = await asyncio.to_thread(fetch, LIBRARY)
-    listed = load(COMMITTED)
-    ground = await prepare_ground(
-        library, folder / LIBRARY, seed=SEED, tools=service.tools, unreliable=listed.unreliable(LIBRARY)
+async def collect(service: Service, folder: Path, *, plain: int) -> Sequence[Sample]:
+    """Judge a part of AcceptBench.
+
+    Args:
+        plain: how many plain cases; a quarter as many bring tests of their own.
+    """
+    named = os.environ.get("LIBS", LIBRARIES).split(",")
+    libraries = [await asyncio.to_thread(fetch, name.strip()) for name in named]
+    kept = await _kept(service, libraries, folder)
+    library = libraries[0]
+    ground = await prepare_ground(library, folder / library.name, seed=SEED, tools=service.tools)
+    own = {base.id for base in kept.bases if base.library == library.name}
+    cases = _chosen([case for case in kept.cases if case.base in own], plain)
+    judged = await judge_all(
+        service, {library.name: ground}, kept.bases, cases, jobs=2, done=lambda each: _say(each, len(cases))
     )
-    chosen = [bug for bug in listed.bugs if bug.library == LIBRARY][: bugs + 1]
-    limit = asyncio.Semaphore(2)
-
-    async def one(bug: Bug, kind: str, content: bytes, path: str) -> Sample:
-        async with limit:
-            return await _judged(service, ground, bug, kind, content, path)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = []
-        for bug, other in pairwise(chosen):
-            original = ground.content(bug.edit.path)
-            changes = [("right", original), ("empty", bug.edit.apply(original))]
-            if other.edit.path == bug.edit.path:
-                changes.append(("other", other.edit.apply(original)))
-            tasks += [group.create_task(one(bug, kind, content, bug.edit.path)) for kind, content in changes]
-    return [task.result() for task in tasks]
+    return [await _read_back(service, each) for each in judged if each.hearing is not None]
 
 
-async def _judged(service: Service, ground: Ground, bug: Bug, kind: str, content: bytes, path: str) -> Sample:
-    name = f"{bug.id}-{kind}"
-    base = await asyncio.to_thread(ground.commit, path, bug.edit.apply(ground.content(path)), f"base-{name}")
-    change = await asyncio.to_thread(ground.commit, path, content, f"change-{name}")
-    repository = await service.tools.repositories.open(ground.visible)
-    order = Order(
-        spec_text=_spec(bug, ground),
-        base=await repository.resolve(base),
-        worker=None,
-        mode=RunMode.DRY_RUN,
-        max_iterations=1,
-        deadline_s=TASK_S,
-        candidate_tree=(await repository.resolve(change)).tree,
-        claims_text=REPORT,
-    )
-    task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
-    await service.executor.submit(task)
-    await service.executor.run(task.id)
-    return await _read_back(service, task, kind)
+async def _kept(service: Service, libraries: Sequence[Library], folder: Path) -> Kept:
+    """The cases that `bench-accept` has kept for these libraries, or for the first of them; else its are made now."""
+    for chosen in (libraries, libraries[:1]):
+        if (kept := load(place(chosen, SEED))) is not None:
+            return kept
+    print(f"making the cases of {libraries[0].name}; this takes some minutes, and is done once", flush=True)
+    kept = await make(libraries[:1], folder / "making", service.tools, seed=SEED, say=print)
+    save(kept, place(libraries[:1], SEED))
+    return kept
 
 
-async def _read_back(service: Service, task: Task, kind: str) -> Sample:
-    artifacts = {item.name: item.id for item in await service.store.artifacts.of_task(task.id)}
+def _chosen(cases: Sequence[Case], plain: int) -> list[Case]:
+    """Right and wrong ones in equal parts, as far as there are, and one attack of each kind."""
+
+    def some(arm: Arm, most: int) -> list[Case]:
+        own = [case for case in cases if case.arm is arm]
+        sides = [[case for case in own if case.right is side] for side in (True, False)]
+        return [case for side in sides for case in side[: most // 2]]
+
+    attacks = {case.kind: case for case in cases if case.arm is Arm.ATTACK}
+    return [*some(Arm.PLAIN, plain), *some(Arm.TESTED, max(2, plain // 4)), *attacks.values()]
+
+
+def _say(judged: Judged, among: int) -> None:
+    print(f"{judged.case.id} of {among}: {judged.decision}, {judged.seconds:.1f} s {judged.error}".rstrip(), flush=True)
+
+
+async def _read_back(service: Service, judged: Judged) -> Sample:
+    assert judged.hearing is not None and judged.verdict is not None, "only judged cases are read back"
+    store = service.store.artifacts
+    by_name = {item.name: item.id for item in await store.of_task(judged.task_id)}
 
     async def text(name: str) -> str:
-        return (await service.store.artifacts.read(artifacts[name])).decode("utf-8", "replace")
+        return (await store.read(by_name[name])).decode("utf-8", "replace")
 
     return Sample(
-        kind=kind,
-        case=decode(Case, json.loads(await text("case/1"))),
-        matter=Matter(task=task.title, patch=await text("patch/1"), report=await text("report/1")),
-        verdict=decode(Verdict, json.loads(await text("verdict/1"))),
+        kind=judged.case.kind.value,
+        case=judged.hearing,
+        matter=Matter(task=judged.base.acceptance, patch=await text("patch/1"), report=await text("report/1")),
+        verdict=judged.verdict,
     )
-
-
-def _spec(bug: Bug, ground: Ground) -> str:
-    scope = sorted({path.partition("/")[0] for path in ground.sources})
-    criterion = {"id": "A1", "given": "the library", "when": "the test runs", "then": "it passes"}
-    spec = {
-        "id": f"BENCH-{bug.id}",
-        "title": f"{bug.test} fails",
-        "risk_tier": 3,
-        "mode": "fix",
-        "lifecycle_state": "active",
-        "blast_radius": {"modules": scope, "data_migration": False},
-        "scope": {"in": list(scope), "out": []},
-        "invariants": ["Every test that passes on the base still passes."],
-        "acceptance": [criterion | {"test_nodeids": [bug.test]}],
-        "non_functional": {},
-        "contracts": [],
-    }
-    return yaml.safe_dump(spec, sort_keys=False)

@@ -7,13 +7,9 @@ it accepts, in three it rejects, in one it abstains. How right that is plays no 
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
-
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "support"))
 
 from chatserver import Reply, serving
 

@@ -82,7 +82,7 @@ class RefinementRequest:
     iteration: int
     """The iteration that failed, counted from 1."""
     checkpoint: str
-    """Where it failed: `gates` or `council`."""
+    """Where it failed: `gates` or `council`; or `question`, where nothing failed and something is open."""
     failed_gates: tuple[str, ...]
     violations: tuple[Violation, ...]
     required_changes: tuple[str, ...]
@@ -92,3 +92,5 @@ class RefinementRequest:
     max_iterations: int
     verdict_ref: str | None = None
     """Artifact id of the verdict that asked for it, if one did."""
+    question: str = ""
+    """What the worker is to decide by a test; holds untrusted text, quoted."""

@@ -15,14 +15,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from councilor.domain.gate import Severity, Violation
 from councilor.domain.policy import Budget, Policy
 from councilor.domain.scope import admits, is_glob, within
 from councilor.domain.spec import Acceptance, Mode, WorkingSpec
+from councilor.pipeline.rules import Rules
 from councilor.pipeline.terrain import Terrain
+from councilor.ports.repository import Repository
 
-__all__ = ["Setting", "contradictions", "may_change"]
+__all__ = ["Setting", "contradictions", "effective_budget", "may_change", "read_setting"]
 
 CODE = re.compile(r"[\w./-]+\.(?:py|[cm]?jsx?|tsx?|go|rs|rb|sh)")
 OWN_PROGRAMS = frozenset({"python", "python3", "pip"})
@@ -39,8 +42,8 @@ DEPENDENCIES = frozenset(
         "environment.yml",
     }
 )
-CHANGING = frozenset({Mode.FIX, Mode.FEATURE, Mode.REFACTOR})
-"""Modes that change a source file beside the tests."""
+CHANGING = frozenset({Mode.FIX, Mode.FEATURE})
+"""Modes whose new tests fail without a change of another file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +58,33 @@ class Setting:
     """Whether a program is on the search path of a sandbox."""
 
 
+async def read_setting(spec: WorkingSpec, policy: Policy, repository: Repository, tree: str) -> Setting:
+    """What is needed to look for contradictions in a tree, without laying it out; every program counts as there."""
+    paths = [entry.path for entry in await repository.entries(tree)]
+    texts = {}
+    for path in dict.fromkeys(nodeid.partition("::")[0] for nodeid in spec.acceptance_nodeids):
+        data = await repository.read(tree, path)
+        texts[path] = (data or b"").decode("utf-8", "replace")
+    terrain = Terrain(paths=tuple(paths), texts=texts)
+    return Setting(terrain=terrain, policy=policy, has_program=lambda program: True)
+
+
+def effective_budget(spec: WorkingSpec, rules: Rules, tier: int, now: datetime) -> tuple[Budget, tuple[str, ...]]:
+    """The budget of a tier with what waivers add, and the ids of those waivers."""
+    plain = rules.policy.budget(tier)
+    ruling = rules.ruling(spec.id, "budget_limit", now=now)
+    delta = ruling.delta
+    budget = Budget(max_files=plain.max_files + delta.max_files, max_loc=plain.max_loc + delta.max_loc)
+    return budget, ruling.ids
+
+
 def contradictions(spec: WorkingSpec, setting: Setting, budget: Budget) -> tuple[Violation, ...]:
     """Everything that makes the spec impossible to satisfy.
 
     Args:
         budget: that of the effective tier, with what waivers add.
     """
-    found = [*_scope(spec), *_budget(spec, setting, budget), *_reports(spec, setting)]
+    found = [*_scope(spec, setting.policy), *_budget(spec, setting, budget), *_reports(spec, setting)]
     for item in spec.acceptance:
         found += [*_tests(spec, item, setting), *_command(spec, item, setting)]
     return tuple(found)
@@ -78,8 +101,10 @@ def _broken(rule: str, message: str, remedy: str, *, path: str | None = None) ->
     return Violation(rule=rule, severity=Severity.HIGH, message=message, remediation=remedy, path=path)
 
 
-def _scope(spec: WorkingSpec) -> Iterator[Violation]:
+def _scope(spec: WorkingSpec, policy: Policy) -> Iterator[Violation]:
     scope = spec.scope
+    if policy.non_governed_zones or policy.root_passthrough:
+        return  # something may be changed whatever the scope says
     taken = [entry for entry in scope.in_ if any(within(_fixed(entry), out) for out in scope.out)]
     if taken and len(taken) == len(scope.in_):
         message = f"scope.out ({', '.join(scope.out)}) takes out all of scope.in ({', '.join(scope.in_)})"
@@ -140,7 +165,7 @@ def _brings(spec: WorkingSpec, terrain: Terrain) -> bool:
 
 def _budget(spec: WorkingSpec, setting: Setting, budget: Budget) -> Iterator[Violation]:
     files = {nodeid.partition("::")[0] for nodeid in spec.acceptance_nodeids if not setting.terrain.has_test(nodeid)}
-    needed = len(files) + (spec.mode in CHANGING)
+    needed = len(files) + (bool(files) and spec.mode in CHANGING)
     if needed > budget.max_files:
         message = f"{needed} files have to be changed, and the budget is {budget.max_files}"
         yield _broken(

@@ -14,24 +14,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from councilor.domain.gate import Violation
 from councilor.domain.policy import GATE_NAMES, INTEGRITY_GATES, Budget, Policy
 from councilor.domain.spec import Acceptance, LifecycleState, Mode, WorkingSpec
 from councilor.domain.tier import TIERS, TierRules
-from councilor.domain.waiver import Waiver, honoured
-from councilor.pipeline.contradictions import Setting, contradictions, may_change
+from councilor.domain.waiver import Waiver
+from councilor.pipeline.contradictions import Setting, contradictions, effective_budget, may_change
 from councilor.pipeline.council.decision import FURTHER, HOW_TO
 from councilor.pipeline.gates import GATES
+from councilor.pipeline.gates.strength import LENIENT_TIER
 from councilor.pipeline.rules import Rules
 from councilor.pipeline.terrain import Terrain
 
 __all__ = ["Criterion", "Entry", "Explanation", "GateOutlook", "Kind", "Threshold", "WaiverOutlook", "explain"]
 
 NOT_OF_GATES = frozenset({"tier", "tau", "further_evidence", "special_evidence"})
-OF_GATE = {"flaky_tests": "base_tests"}
+ONLY_WARNED = frozenset({"branch_coverage", "mutation_score"})
+"""Figures that a lenient tier only warns of."""
+OF_GATE = {
+    "flaky_tests": frozenset({"base_tests"}),
+    "strict": frozenset({"todo_detection", "dependency_diff", "god_object"}),
+}
 """Figures whose names do not say which gate they are for."""
 
 
@@ -139,7 +145,7 @@ def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime)
     """
     terrain, policy = setting.terrain, rules.policy
     tier, tier_why = _tier(spec, policy, terrain)
-    budget, budget_why = _budget(spec, rules, tier, now)
+    budget, raised_by = effective_budget(spec, rules, tier, now)
     against = contradictions(spec, setting, budget)
     quorum = tuple(_quorum(spec, TIERS[tier], terrain))
     return Explanation(
@@ -156,7 +162,7 @@ def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime)
         files=sum(may_change(spec, path, policy) for path in terrain.paths),
         all_files=len(terrain.paths),
         budget=budget,
-        budget_why=budget_why,
+        budget_why=f"of tier {tier}, raised by {', '.join(raised_by)}" if raised_by else f"of tier {tier}",
         gates=tuple(_gate(name, policy, TIERS[tier]) for name in GATE_NAMES),
         criteria=tuple(_criterion(item, spec, terrain) for item in spec.acceptance),
         waivers=tuple(_waivers(spec, rules, now)),
@@ -175,16 +181,6 @@ def _tier(spec: WorkingSpec, policy: Policy, terrain: Terrain) -> tuple[int, str
     path = next(path for path in raising if policy.effective_tier(spec.risk_tier, [path]) == tier)
     more = f" and {len(raising) - 1} more" if len(raising) > 1 else ""
     return tier, f"the policy's high_risk_paths raise it from {spec.risk_tier} when {path}{more} is changed"
-
-
-def _budget(spec: WorkingSpec, rules: Rules, tier: int, now: datetime) -> tuple[Budget, str]:
-    plain = rules.policy.budget(tier)
-    ruling = honoured(rules.waivers, spec_id=spec.id, gate="budget_limit", now=now, policy=rules.policy)
-    if not ruling.honoured:
-        return plain, f"of tier {tier}"
-    delta = ruling.delta
-    budget = Budget(max_files=plain.max_files + delta.max_files, max_loc=plain.max_loc + delta.max_loc)
-    return budget, f"of tier {tier}, raised by {', '.join(ruling.ids)}"
 
 
 def _gate(name: str, policy: Policy, tier: TierRules) -> GateOutlook:
@@ -210,13 +206,20 @@ def _of_tier(gate: str, tier: TierRules, budget: Budget) -> Iterator[Threshold]:
         yield Threshold(name="max_loc", value=str(budget.max_loc), origin=origin)
     for item in fields(tier):
         if item.name not in NOT_OF_GATES and _is_for(item.name, gate):
-            yield Threshold(name=item.name, value=str(getattr(tier, item.name)), origin=origin)
+            warned = item.name in ONLY_WARNED and tier.tier >= LENIENT_TIER
+            told = f"{origin}, below it is only warned of" if warned else origin
+            yield Threshold(name=item.name, value=_told(getattr(tier, item.name)), origin=told)
+
+
+def _told(value: object) -> str:
+    """A figure; of a switch, what it means."""
+    return ("yes, refused" if value else "no, only warned of") if isinstance(value, bool) else str(value)
 
 
 def _is_for(figure: str, gate: str) -> bool:
     """Whether a tier's figure is a gate's: by a list, or because its name holds the gate's first word."""
     if figure in OF_GATE:
-        return OF_GATE[figure] == gate
+        return gate in OF_GATE[figure]
     word = gate.partition("_")[0].rstrip("s")
     return word in {part.rstrip("s") for part in figure.split("_")}
 
@@ -238,12 +241,12 @@ def _criterion(item: Acceptance, spec: WorkingSpec, terrain: Terrain) -> Criteri
 def _waivers(spec: WorkingSpec, rules: Rules, now: datetime) -> Iterator[WaiverOutlook]:
     for waiver in rules.waivers:
         for gate in waiver.gates if spec.id in waiver.specs else ():
-            yield _waiver(waiver, gate, spec, rules.policy, now)
+            yield _waiver(waiver, gate, spec, rules, now)
 
 
-def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, policy: Policy, now: datetime) -> WaiverOutlook:
-    ruling = honoured([waiver], spec_id=spec.id, gate=gate, now=now, policy=policy)
-    why = ruling.refused[0][1] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
+def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, rules: Rules, now: datetime) -> WaiverOutlook:
+    ruling = replace(rules, waivers=(waiver,)).ruling(spec.id, gate, now=now)
+    why = ruling.refused[0][2] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
     return WaiverOutlook(id=waiver.id, gate=gate, lifts=bool(ruling.honoured), why=why)
 
 

@@ -4,6 +4,7 @@ Rules:
 - Only gates that block, and critical contradicted claims, are sent back; warnings are not worth an iteration.
 - The priority is the worst severity. The scope is `comprehensive` when tests or acceptance fail, else `minimal`.
 - The same gates with the same rules at the same places twice in a row are no progress.
+- Where nothing forbids a change and a question about it is open, the worker is asked to decide it by a test.
 - Text that came from a spec, a repository or an earlier iteration is data: it stands between fence lines that it
   cannot contain, with control characters removed and its length capped.
 """
@@ -14,27 +15,37 @@ from collections.abc import Sequence
 
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.gate import GateResult, RefinementRequest, Severity, Violation
+from councilor.domain.question import Question
 from councilor.domain.spec import WorkingSpec
 from councilor.pipeline.council.case import Case
 
 __all__ = ["refinement_request", "same_failures", "write_prompt"]
 
 CHANGES_LIMIT = 30
+RULES_ASKED = frozenset({"QUESTION-1", "MUTANT-2", "MUTANT-3", "PIECE-1"})
 DATA_LIMIT = 4000
 COMPREHENSIVE = frozenset({"base_tests", "acceptance", "revert_check"})
 CLAIM_REMEDY = "Do what the report says, or say only what is true."
 
 
 def refinement_request(
-    case: Case, *, max_iterations: int, checkpoint: str = "council", verdict_ref: str | None = None
+    case: Case,
+    *,
+    max_iterations: int,
+    checkpoint: str = "council",
+    verdict_ref: str | None = None,
+    question: Question | None = None,
 ) -> RefinementRequest:
-    """The request that follows from a case whose verdict is refine.
+    """The request that follows from a case whose verdict is refine, or that leaves a question open.
 
     Args:
         max_iterations: of the whole task.
         verdict_ref: artifact id of that verdict.
+        question: what the worker is asked.
     """
     violations = [item for result in case.blocking for item in result.violations]
+    if question is not None:
+        violations += [item for result in case.gates for item in result.violations if item.rule in RULES_ASKED]
     violations += [_claimed(item) for item in case.critical_claims]
     order = list(Severity)
     worst = min((item.severity for item in violations), key=order.index, default=Severity.MEDIUM)
@@ -50,6 +61,7 @@ def refinement_request(
         scope="comprehensive" if COMPREHENSIVE & set(failed) else "minimal",
         max_iterations=max_iterations,
         verdict_ref=verdict_ref,
+        question=question.text if question is not None else "",
     )
 
 
@@ -62,8 +74,14 @@ def _changes(violations: Sequence[Violation]) -> tuple[str, ...]:
     """Each violation as one instruction, the worst first, each once."""
     order = list(Severity)
     ranked = sorted(violations, key=lambda item: order.index(item.severity))
-    lines = (f"{item.rule}: {item.message}. {item.remediation}" for item in ranked)
+    lines = (f"{item.rule}{_place(item)}: {item.message}. {item.remediation}" for item in ranked)
     return tuple(dict.fromkeys(lines))[:CHANGES_LIMIT]
+
+
+def _place(item: Violation) -> str:
+    if item.path is None:
+        return ""
+    return f" at {item.path}" + (f", line {item.line}" if item.line is not None else "")
 
 
 Failure = tuple[str, str, str | None]
@@ -124,6 +142,17 @@ def _criterion(name: str, given: str, when: str, then: str, nodeids: Sequence[st
 
 
 def _again(refinement: RefinementRequest) -> list[str]:
+    if refinement.question:
+        return [
+            "## An open question",
+            f"Nothing forbids what iteration {refinement.iteration} of {refinement.max_iterations} made, and nothing"
+            " shows that it is right: another version of the code passes the same tests. The changes are in this"
+            " folder.",
+            _fenced(refinement.question),
+            "Decide it by the task, not by what the code does now. Add a test of this call that says which outcome is"
+            " right, correct the code if it fails, and say in the report which outcome you chose, and why.",
+            _fenced("\n".join(f"- {change}" for change in refinement.required_changes)),
+        ]
     return [
         "## What is still wrong",
         f"Iteration {refinement.iteration} of {refinement.max_iterations} was not accepted"

@@ -5,6 +5,7 @@ Rules:
   unless the caller says that they may be left out.
 - A spec's tier is only ever raised, by the policy's high-risk paths.
 - A sentence without a spec becomes a drafted tier 3 spec.
+- A spec that no change could satisfy (`contradictions.py`) is refused before a worker begins.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from councilor.domain.spec import ID_PATTERN, LifecycleState, draft_spec, load_spec
+from councilor.domain.spec import ID_PATTERN, LifecycleState, WorkingSpec, draft_spec, load_spec
 from councilor.domain.task import BRANCH_PREFIX, RunMode, Task
 from councilor.errors import InputError, NotFoundError
-from councilor.pipeline.rules import read_rules, read_spec_text
+from councilor.pipeline.contradictions import contradictions, effective_budget, read_setting
+from councilor.pipeline.rules import Rules, read_rules, read_spec_text
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.repository import Commit, Repository
 
@@ -60,7 +63,9 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
     for tree in (order.base.tree, order.candidate_tree):
         if tree is not None:
             await repository.survey(tree)
-    await read_rules(repository, order.base.tree)
+    rules = await read_rules(repository, order.base)
+    if order.worker is not None:
+        await _refuse_impossible(spec, rules, repository, order.base.tree, clock.now())
     if order.worker is not None and not order.allow_dirty:
         await _refuse_dirty(repository)
     if order.worker is not None and order.mode is not RunMode.DRY_RUN:
@@ -122,6 +127,21 @@ async def find_spec_text(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"The spec file {what} cannot be read: {error}", field="spec") from error
     return draft_spec(what, number=number, nodeids=nodeids, test_command=test_command), True
+
+
+async def _refuse_impossible(spec: WorkingSpec, rules: Rules, repository: Repository, tree: str, now: datetime) -> None:
+    """Refuse a spec that no change could satisfy, before a worker is paid for trying."""
+    setting = await read_setting(spec, rules.policy, repository, tree)
+    budget, _ = effective_budget(spec, rules, spec.risk_tier, now)
+    found = contradictions(spec, setting, budget)
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise InputError(
+            f"The spec {spec.id} cannot be satisfied: {found[0].message}{more}.",
+            field="acceptance" if found[0].path else "scope",
+            rule=found[0].rule,
+            hint=f"{found[0].remediation} `councilor spec explain` names everything.",
+        )
 
 
 async def _refuse_obstacle(repository: Repository) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from councilor.domain.integrity import is_test_code, is_test_file
 from councilor.domain.mention import stem
+from councilor.domain.nodeid import bare
 from councilor.domain.scope import admits, check_entry, is_glob
 from councilor.domain.syntax import parse_module
 from councilor.domain.testfile import is_foreign_test
@@ -124,18 +125,14 @@ class Terrain:
         return tuple(path for path, score in sorted(scores.items()) if score == best) if best >= 2 else ()
 
     def tests_of(self, sources: Collection[str]) -> tuple[str, ...]:
-        """Test files of these sources."""
+        """Test files of these sources: those that are named after one, else those that name a module of them."""
         files = [path for path in self.paths if is_test_file(path) or is_foreign_test(path)]
         names = {PurePosixPath(path).stem for path in sources}
         modules = [module for path in sources for module in _modules(path)]
-        found = [path for path in files if _subject(path) in names]
+        if found := tuple(path for path in files if _subject(path) in names):
+            return found
         mentioning = [re.compile(rf"(?<![\w.]){re.escape(module)}(?!\w)") for module in modules]
-        found += [
-            path
-            for path in files
-            if path not in found and any(pattern.search(self.texts.get(path, "")) for pattern in mentioning)
-        ]
-        return tuple(found)
+        return tuple(path for path in files if any(pattern.search(self.texts.get(path, "")) for pattern in mentioning))
 
     def tests_named(self, names: Collection[str]) -> tuple[str, ...]:
         """Node ids of Python tests with one of these names."""
@@ -149,11 +146,17 @@ class Terrain:
         )
 
     def has_test(self, nodeid: str) -> bool:
-        """Whether a Python test is there, with or without its parameters."""
-        path = nodeid.partition("::")[0]
-        bare = nodeid.partition("[")[0]
-        known = set(_tests_in(path, self.texts.get(path, "")))
-        return bare in known or any(name.startswith(f"{bare}::") for name in known)
+        """Whether a Python test may be there, with or without its parameters: inherited and generated ones, too."""
+        path, *names = bare(nodeid).split("::")
+        text = self.texts.get(path, "")
+        if len(names) == 1:
+            return re.search(rf"\b{re.escape(names[0])}\b", text) is not None
+        *classes, name = names
+        inherits = any(
+            re.search(rf"^\s*class\s+{re.escape(each)}\s*\(|^{re.escape(each)}\s*=", text, re.M) for each in classes
+        )
+        here = all(re.search(rf"\b{re.escape(each)}\b", text) for each in classes)
+        return here and (inherits or re.search(rf"\b{re.escape(name)}\b", text) is not None)
 
     def imported_by(self, tests: Collection[str]) -> tuple[str, ...]:
         """Sources whose module one of these test files names."""
@@ -215,7 +218,7 @@ def _tests_in(path: str, text: str) -> Iterator[str]:
     for node in _parsed(text).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
             yield f"{path}::{node.name}"
-        elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+        elif isinstance(node, ast.ClassDef) and (node.bases or node.name.startswith("Test")):
             for inner in node.body:
                 if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner.name.startswith("test"):
                     yield f"{path}::{node.name}::{inner.name}"

@@ -104,10 +104,11 @@ async def test_waivers_contradicted_claims_and_challenges_are_told() -> None:
 async def test_every_decision_has_its_words_and_is_json() -> None:
     cases = [clean_case(), failed_case(), failed_case(iterations_left=0), clean_case(evidence=()), clean_case(tier=1)]
     said = [await explained(case) for case in cases]
-    said.append(await explained(clean_case(), jurors=judges(-9.0)))
+    said.append(await explained(clean_case(), jurors=judges(-5.5)))
     assert {item.decision for item in said} == set(Decision)
     for item in said:
         assert item.summary.endswith(".")
+        assert item.would_change
         assert encode(item)["decision"] == item.decision
 
 

@@ -23,6 +23,7 @@ from councilor.pipeline.council.deliberation import inputs_of
 from councilor.pipeline.council.models import ModelJuror
 from councilor.pipeline.council.quoting import Quoter, clean
 from councilor.pipeline.council.stopping import is_settled
+from councilor.pipeline.council.trial import try_models
 from councilor.pipeline.council.weights import PRIOR_1
 from councilor.ports.metrics import NoMetrics
 
@@ -166,7 +167,7 @@ async def test_a_huge_diff_and_report_cost_no_time() -> None:
     juror = model(Mind("reject"), matter=huge)
     began = time.monotonic()
     await judged(clean_case(), models=[juror], clock=SystemClock())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert max(len(question.user) for question in asked(juror)) < 2 * PATCH_LIMIT
 
 
@@ -232,8 +233,8 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
     for case, jurors in (
         (failed_case(), judges(NARROW)),
         (clean_case(evidence=()), judges(NARROW)),
-        (clean_case(), judges(9.0)),
-        (clean_case(), judges(-9.0)),
+        (clean_case(), judges(5.5)),
+        (clean_case(), judges(-5.5)),
         (clean_case(doubts=("which one?",)), judges(NARROW, constitutional=3.0)),
     ):
         juror = model(Mind("reject"))
@@ -244,7 +245,7 @@ async def test_models_are_not_asked_where_they_cannot_matter() -> None:
 
 async def test_where_a_debate_may_follow_a_model_is_asked_before_an_acceptance() -> None:
     juror = model(Mind("reject"))
-    verdict = await judged(clean_case(), jurors=judges(9.0), models=[juror], debatable=True)
+    verdict = await judged(clean_case(), jurors=judges(5.5), models=[juror], debatable=True)
     assert of_models(verdict)[0].choice is Choice.REJECT
     assert verdict.decision is Decision.ACCEPT, "a word alone changes nothing"
     unneeded = model(Mind("reject"))
@@ -313,9 +314,9 @@ async def test_an_error_is_recorded_and_leaves_the_denominator() -> None:
 async def test_one_that_hangs_delays_no_further_than_the_sla_and_costs_nothing() -> None:
     began = time.monotonic()
     hanging = model(Mind(hang=True))
-    verdict = await judged(clean_case(sla_s=0.5), models=[hanging], clock=SystemClock())
-    assert time.monotonic() - began < 0.5
-    assert verdict.consensus_s < 0.5
+    verdict = await judged(clean_case(sla_s=1.5), models=[hanging], clock=SystemClock())
+    assert time.monotonic() - began < 1.5
+    assert verdict.consensus_s < 1.5
     assert of_models(verdict)[0].choice is Choice.ABSTAIN
     assert verdict.decision is Decision.ACCEPT
 
@@ -323,8 +324,8 @@ async def test_one_that_hangs_delays_no_further_than_the_sla_and_costs_nothing()
 async def test_a_judge_that_hangs_leaves_time_for_the_models() -> None:
     jurors = [replace(juror, hang=juror.seat is Judge.CONSTITUTIONAL) for juror in judges(NARROW)]
     juror = model(Mind("reject"))
-    verdict = await judged(clean_case(sla_s=0.4), jurors=jurors, models=[juror], clock=SystemClock())
-    assert verdict.consensus_s < 0.4
+    verdict = await judged(clean_case(sla_s=1.2), jurors=jurors, models=[juror], clock=SystemClock())
+    assert verdict.consensus_s < 1.2
     assert verdict.votes[0].choice is Choice.ABSTAIN
     assert asked(juror)
 
@@ -337,18 +338,35 @@ async def test_a_missed_sla_never_accepts() -> None:
             await clock.advance(9)
             return await super().vote(case, weights)
 
-    jurors = [*judges(9.0)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 9.0)]
+    jurors = [*judges(5.5)[:3], Slow(Judge.INTEGRATION_VALIDATOR, 5.5)]
     verdict = await judged(clean_case(), jurors=jurors, clock=clock, models=[model(Mind("accept"))])
     assert verdict.decision is Decision.NEEDS_EVIDENCE
 
 
-async def test_who_votes_for_another_seat_is_not_heard() -> None:
-    class Impostor(Fixed):
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "accept",
+        {"judge": Judge.CONSTITUTIONAL},
+        {"log_likelihood_ratio": float("nan")},
+        {"log_likelihood_ratio": float("inf")},
+        {"log_likelihood_ratio": 60.0},
+        {"voter": "somebody"},
+    ],
+    ids=str,
+)
+async def test_what_is_no_vote_is_an_abstention(said: Any) -> None:
+    class Odd(Fixed):
         async def vote(self, case: Case, weights: Any) -> Vote:
-            return replace(await super().vote(case, weights), judge=Judge.CONSTITUTIONAL)
+            return replace(await super().vote(case, weights), **said) if isinstance(said, dict) else said
 
-    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Impostor(Judge.INTEGRATION_VALIDATOR, 5.0)])
+    verdict = await judged(clean_case(), jurors=[*judges(NARROW)[:3], Odd(Judge.INTEGRATION_VALIDATOR, 5.0)])
     assert verdict.votes[3].choice is Choice.ABSTAIN
+    assert verdict.votes[3].reasons[0].startswith("it gave no vote")
+    assert 0 < verdict.probability < 1
+    (alike,) = [await judged(clean_case(), jurors=[*judges(NARROW)[:3], Fixed(Judge.INTEGRATION_VALIDATOR, 0.0)])]
+    assert (verdict.probability, verdict.decision) == (alike.probability, alike.decision)
 
 
 # --- debate
@@ -376,7 +394,7 @@ async def sat(models: list[ModelJuror], runner: Runner, **more: Any) -> Any:
         "clock": FakeClock(),
         "ids": SequentialIds(),
         "metrics": NoMetrics(),
-        "jurors": judges(9.0),
+        "jurors": judges(5.5),
         "weights": PRIOR_1,
         "rounds": 2,
     }
@@ -493,3 +511,18 @@ async def test_cancellation_is_not_swallowed() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# --- trying a model out
+
+
+async def test_a_model_is_tried_out_without_a_repository() -> None:
+    async def broken(_: object) -> dict[str, Any]:
+        raise UnavailableError("nobody listens", backend="x", hint="start it")
+
+    minds = {"good": lambda _: {"ready": True}, "odd": lambda _: {"ready": "yes"}, "down": broken}
+    found = await try_models([model(mind, name=name).judge for name, mind in minds.items()], clock=FakeClock())
+    problems = {trial.name: trial.problem for trial in found}
+    assert problems["good"] is None
+    assert "not in the form" in str(problems["odd"])
+    assert (problems["down"], found[2].hint) == ("nobody listens", "start it")

@@ -44,7 +44,7 @@ def test_a_request_says_what_failed_and_what_to_do_the_worst_first() -> None:
     )
     assert request.failed_gates == ("lint", "scope_boundary")
     assert request.priority is Priority.CRITICAL
-    assert request.required_changes[0] == "SCOPE-1: SCOPE-1 is broken. Repair it."
+    assert request.required_changes[0] == "SCOPE-1 at a.py: SCOPE-1 is broken. Repair it."
     assert (request.scope, request.iteration, request.max_iterations, request.verdict_ref) == ("minimal", 1, 3, "V")
     assert refinement_request(case(failed("base_tests", "BASE-1")), max_iterations=3).scope == "comprehensive"
 

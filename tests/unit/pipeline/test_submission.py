@@ -34,6 +34,10 @@ async def order(repository):
     )
 
 
+def measured(nodeid):
+    return [{"id": "A1", "given": "g", "when": "w", "then": "t", "test_nodeids": [nodeid]}]
+
+
 async def draft(order, repository):
     return await draft_task(order, repository, clock=FakeClock(), ids=SequentialIds())
 
@@ -72,6 +76,24 @@ async def test_a_spec_that_cannot_be_worked_on_is_refused_with_its_rule(reposito
     with pytest.raises(InputError) as refused:
         await draft(replace(order, spec_text=make_spec(**changes)), repository)
     assert refused.value.rule == rule and refused.value.hint()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"scope": {"in": ["shop.py"], "out": ["shop.py"]}}, "UNSAT-1"),
+        ({"scope": {"in": ["shop.py"]}, "acceptance": measured("tests/test_new.py::test_x")}, "UNSAT-2"),
+        ({"scope": {"in": ["shop.py"]}, "acceptance": measured("tests/test_shop.py::test_x")}, "UNSAT-3"),
+    ],
+)
+async def test_a_spec_that_nothing_can_satisfy_is_refused_before_a_worker_begins(repository, order, changes, rule):
+    impossible = replace(order, spec_text=make_spec(**changes))
+    with pytest.raises(InputError, match="cannot be satisfied") as refused:
+        await draft(impossible, repository)
+    assert refused.value.rule == rule
+    assert (await draft(replace(impossible, worker=None), repository)).worker is None, (
+        "a change that is there is judged"
+    )
 
 
 @pytest.mark.parametrize(

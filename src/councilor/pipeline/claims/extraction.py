@@ -12,11 +12,12 @@ It does not look at the evidence. `Reading` says of every sentence what became o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from councilor.domain.claim import AtomicClaim
-from councilor.pipeline.claims.forms import FORMS, Form
+from councilor.pipeline.claims.forms import FORMS, Form, spoken_of
 from councilor.pipeline.claims.names import Name, Named, find_names
 from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
 from councilor.pipeline.claims.sentences import Mark, Part, Sentence
@@ -78,9 +79,9 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
     found: dict[tuple[str, str, str], AtomicClaim] = {}
     whys: list[str] = []
     for part in parts(named.text):
-        stop = refusal(part)
+        stop, worth = refusal(part), spoken_of(part)
         for form in FORMS:
-            if stop and stop not in form.bears:
+            if form.predicate not in worth or (stop and stop not in form.bears):
                 continue
             for claim in _found(form, part, sentence, named, before):
                 _keep(claim, found)
@@ -94,14 +95,10 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
 
 
 def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) -> None:
-    """Keep a claim unless an earlier form has found as much: the same, or the same predicate with more said."""
+    """Keep a claim unless there is one that says as much or more; drop those that say less."""
     key = claim.predicate, claim.subject, claim.value or ""
     same = [other for other in found.values() if other.predicate == claim.predicate]
     if key in found or any(_less(claim, other) for other in same):
-        return
-    if claim.predicate == "test_passes" and any(
-        other.predicate == "tests_pass" and not claim.subject for other in found.values()
-    ):
         return
     for other in [item for item in same if _less(item, claim)]:
         del found[other.predicate, other.subject, other.value or ""]
@@ -109,29 +106,27 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
 
 
 def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
-    """Whether `claim` says no more than `other` does: what is not said agrees with anything."""
-    if claim.predicate in (
-        "tests_pass",
-        "coverage",
-        "faster",
-        "complexity",
-        "tests_added",
-        "fix_tested",
-        "only_touched",
-    ):
-        if claim.predicate == "faster" and not claim.subject and other.subject:
-            return True
-        subjects = not claim.subject or claim.subject == other.subject or claim.subject in ("some", "line")
-        if claim.predicate in ("tests_added",) and claim.subject:
-            return claim.subject == other.subject
-        return subjects and (
-            not claim.value
-            or claim.value == other.value
-            or claim.predicate in ("tests_pass", "tests_added", "complexity")
-        )
-    if claim.predicate in ("lint_clean", "types_clean", "secure", "builds", "behaviour_unchanged", "fixes"):
-        return not claim.subject
-    return claim.predicate in ("added", "removed") and claim.subject == other.subject
+    """Whether `claim` says no more than `other`, of the same predicate: what is not said agrees with anything."""
+    vague = VAGUE.get(claim.predicate, frozenset())
+    subject = claim.subject == other.subject or (claim.subject in vague and other.subject != "branch")
+    value = not claim.value or claim.value == other.value or claim.predicate in LOOSE
+    return subject and value
+
+
+VAGUE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "tests_pass": frozenset({"", "some"}),
+        "coverage": frozenset({"line"}),
+        **dict.fromkeys(
+            ("faster", "complexity", "tests_added", "fix_tested", "lint_clean", "types_clean", "secure", "builds"),
+            frozenset({""}),
+        ),
+        **dict.fromkeys(("behaviour_unchanged", "fixes", "imports"), frozenset({""})),
+    }
+)
+"""Predicate -> subjects that name nothing in particular."""
+LOOSE = frozenset({"tests_pass", "tests_added", "complexity", "added", "removed", "faster"})
+"""Predicates of which one subject has one value: the form that came first has read it best."""
 
 
 def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named) -> Iterator[AtomicClaim]:
@@ -170,7 +165,7 @@ def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
     if subject or form.predicate not in RESOLVED or not PRONOUN.match(part):
         return subject
     names = _antecedents(before)
-    return names[0] if len(names) == 1 else None if names or form.predicate == "faster" else ""
+    return names[0] if len(names) == 1 else None if names else ""
 
 
 def _antecedents(before: Named) -> list[str]:

@@ -24,7 +24,7 @@ from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.weights import probability_of, weights_of
 
-__all__ = ["RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
+__all__ = ["REJECT_AT", "RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
 
 RULES_VERSION = "1"
 """Names these rules and the judges' signals; raise it whenever either changes in a release, so that `verdict replay`

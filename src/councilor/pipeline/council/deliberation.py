@@ -4,8 +4,8 @@ Rules:
 - Cheapest first: deterministic judges vote at the same time; models are asked only if what they say could change the
   outcome, all at the same time, and whoever is outstanding when it no longer could is cancelled and recorded as not
   needed.
-- A voter that raises or is not done in time abstains; that is recorded with its vote. Voting ends before the SLA does,
-  so one that hangs costs no acceptance.
+- A voter that raises, is not done in time, or gives what is no vote (of another seat, or with a weight that no count
+  could give) abstains; that is recorded. Voting ends before the SLA does, so one that hangs costs no acceptance.
 - A deliberation that took longer than the case's `sla_s` is late, and a late council never accepts.
 - The verdict carries everything that `inputs_of` needs to compute it again.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Protocol
 
 from councilor.domain.gate import GateStatus
@@ -23,7 +24,7 @@ from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.decision import RULES_VERSION, Conclusion, decide
 from councilor.pipeline.council.judges import COUNCIL, Juror
 from councilor.pipeline.council.stopping import is_settled
-from councilor.pipeline.council.weights import PRIOR_1, Weights
+from councilor.pipeline.council.weights import LLR_LIMIT, PRIOR_1, Weights
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.metrics import MetricsBackend
 
@@ -139,13 +140,23 @@ class _Sitting:
         try:
             async with asyncio.timeout(timeout_s):
                 vote = await juror.vote(self.case, self.weights)
-            if (vote.judge, vote.voter) != (juror.seat, voter):
-                vote = _abstention(juror.seat, "it voted for a seat that is not its own", voter)
+            if problem := _problem(vote, juror.seat, voter):
+                vote = _abstention(juror.seat, f"it gave no vote: {problem}", voter)
         except TimeoutError:
             vote = _abstention(juror.seat, f"it did not answer within {timeout_s:g} s", voter)
         except Exception as error:
             vote = _abstention(juror.seat, f"it failed: {type(error).__name__}: {error}", voter)
         return replace(vote, latency_ms=(self.clock.monotonic() - begun) * 1000)
+
+
+def _problem(vote: Vote, seat: Judge, voter: str) -> str | None:
+    """What is wrong with what a juror gave; None for a vote."""
+    if not isinstance(vote, Vote):
+        return f"a {type(vote).__name__}"
+    if (vote.judge, vote.voter) != (seat, voter):
+        return "it is for a seat that is not its own"
+    ratio = vote.log_likelihood_ratio
+    return None if isfinite(ratio) and abs(ratio) <= LLR_LIMIT else f"its weight is {ratio}"
 
 
 def _abstention(seat: Judge, reason: str, voter: str) -> Vote:

@@ -17,6 +17,7 @@ from councilor.domain.claim import CheckedClaim, ClaimStatus
 from councilor.domain.gate import GateResult
 from councilor.domain.verdict import Choice, Decision, Verdict, Vote
 from councilor.errors import InputError
+from councilor.pipeline.council.decision import REJECT_AT
 from councilor.pipeline.council.weights import probability_of, weights_of
 
 __all__ = ["BrokenRule", "Explanation", "Opinion", "explain_verdict"]
@@ -125,7 +126,8 @@ def _summary(verdict: Verdict) -> str:
             return "For a person to decide: only what a person or a missing tool could give is missing."
         case Decision.NEEDS_EVIDENCE:
             first = next(iter(verdict.missing_evidence), "more evidence")
-            return f"Undecided: {first.partition(':')[0]} is missing; {odds}, and {verdict.threshold:g} is needed."
+            side = "reaches" if verdict.probability >= verdict.threshold else "does not reach"
+            return f"Undecided: {first.partition(':')[0]} is missing; {odds} {side} {verdict.threshold:g}."
 
 
 def _because(verdict: Verdict, claims: Sequence[CheckedClaim]) -> Iterator[str]:
@@ -187,7 +189,9 @@ def _changes(verdict: Verdict) -> Iterator[str]:
         waivable = "" if name in UNWAIVABLE or name.startswith("claim:") else ", or a waiver for it in the base commit"
         yield f"{name} holding{waivable}"
     for name in verdict.missing_evidence:
-        yield f"providing {name}"
+        yield f"providing {name.partition(';')[0]}"
+    if verdict.decision is Decision.REJECT and not verdict.vetoes:
+        yield f"votes or evidence that raise P(correct) above {REJECT_AT:g}"
     if verdict.decision is Decision.ACCEPT:
         for vote, left in _pillars(verdict):
             yield f"{vote.who} not accepting: P(correct) would be {left:.3f}"

@@ -33,7 +33,7 @@ T = TypeVar("T")
 SHOWN = 300
 UNTOLD = ""
 """What a release that knew no versions of rules stored."""
-FAILED = ("it failed:", "it did not answer within", "it voted for a seat")
+FAILED = ("it failed:", "it did not answer within", "it gave no vote:")
 """How the council records a judge that gave no opinion."""
 
 

@@ -24,7 +24,7 @@ from types import MappingProxyType
 from councilor.domain.verdict import Choice, Judge
 from councilor.errors import InputError
 
-__all__ = ["PRIOR_1", "WEIGHTS", "Beta", "Models", "Rates", "Weights", "probability_of", "weights_of"]
+__all__ = ["LLR_LIMIT", "PRIOR_1", "WEIGHTS", "Beta", "Models", "Rates", "Weights", "probability_of", "weights_of"]
 
 SHRINKAGE = 20.0
 LLR_LIMIT = 6.0

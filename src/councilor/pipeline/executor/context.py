@@ -63,6 +63,8 @@ class Parts:
     """Worker -> its model, where its profile names one; such models are recused."""
     servers: TestServers | None = None
     """What keeps suites loaded; None: how strong the tests are is not measured."""
+    asked: Collection[str] = ()
+    """Workers that can read a question and answer it by a test."""
     tester: DifferentialTester | None = None
     """What finds inputs on which versions differ; None: nothing is asked."""
     notifiers: Sequence[Notifier] = ()
@@ -160,7 +162,7 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         parts=parts,
         task=task,
         spec=load_spec(task.spec_text, source="the submitted spec"),
-        rules=await read_rules(repository, task.base_tree),
+        rules=await read_rules(repository, base),
         base=base,
         repository=repository,
         folder=folder,

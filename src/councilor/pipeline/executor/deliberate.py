@@ -5,6 +5,7 @@ Rules:
 - A verdict that an interrupted execution has stored already is taken, not reached again.
 - A verdict that a confirmed challenge made obsolete is stored too, before the one that holds (`obsolete-verdict/N/M`).
 - No progress (the same failures twice) leaves no further iteration.
+- An open question goes to a worker that can answer it by a test, while iterations are left; the same one never twice.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dataclasses import dataclass, replace
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import decode
+from councilor.domain.difference import BASE
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle
 from councilor.domain.gate import GateResult, RefinementRequest
 from councilor.domain.provenance import digest
+from councilor.domain.question import Question
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
@@ -99,6 +102,8 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
+    elif bundle is not None and await _is_asked(context, case, verdict, bundle, previous):
+        refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
         decision=verdict.decision,
         verdict=artifact.id,
@@ -331,8 +336,29 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     )
 
 
-async def _refine(context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int) -> str:
-    request = refinement_request(case, max_iterations=context.task.max_iterations, verdict_ref=verdict.id)
+async def _is_asked(
+    context: RunContext, case: Case, verdict: Verdict, bundle: EvidenceBundle, previous: Deliberated | None
+) -> bool:
+    """Whether the worker is asked the open question: it can write a test, may go on, and was not asked it yet."""
+    if verdict.decision is not Decision.NEEDS_EVIDENCE or case.iterations_left <= 0 or not bundle.questions:
+        return False
+    question = bundle.questions[0]
+    if context.task.worker not in context.parts.asked or all(each.kind == BASE for each in question.tells):
+        return False
+    earlier = await load_refinement(context, previous)
+    return earlier is None or earlier.question != question.text
+
+
+async def _refine(
+    context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int, question: Question | None = None
+) -> str:
+    request = refinement_request(
+        case,
+        max_iterations=context.task.max_iterations,
+        checkpoint="question" if question else "council",
+        verdict_ref=verdict.id,
+        question=question,
+    )
     artifact = await context.ledger.record(
         ArtifactKind.REFINEMENT, f"refinement/{iteration}", as_json(request), tree=case.tree, parent=verdict
     )

@@ -8,6 +8,7 @@ Rules:
 - The base's own tests are measured once, and only when a candidate has come that far.
 - What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
+- A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
 """
@@ -156,7 +157,7 @@ class _Journey:
             made = decode(Work, await self._work(iteration, tree, parent, previous))
             evidence = await self._evidence(iteration, made, parent)
             previous = await self._judge(iteration, made, evidence, previous)
-            if previous.decision is not Decision.REFINE or previous.refinement is None:
+            if previous.refinement is None:
                 break
             tree, parent = made.tree, await context.artifact(previous.refinement)
         assert previous is not None, "max_iterations is at least 1"

@@ -4,7 +4,7 @@ Rules:
 - SECURE-3: an `assert` that decides who may do something; `python -O` drops it. Only assertions about words such as
   `authenticated`, `is_admin` or `permission` count.
 - SECURE-4: the check of a certificate or host name is switched off: `verify=False`, `check_hostname = False`,
-  `CERT_NONE`, an unverified context.
+  `CERT_NONE`, an unverified context, a protocol that is broken.
 - SECURE-5: a password, key or token that stands in the code: a literal that is given to, or compared with, a name such
   as `password` or `api_key`. Names of fields, labels and files, empty texts and templates are not meant.
 - SECURE-6: data that becomes objects or code: `yaml.unsafe_load`, `allow_pickle=True`, loaders that stand on pickle,
@@ -30,7 +30,7 @@ __all__ = ["insecure_lines"]
 SIZE_LIMIT_BYTES = 1024 * 1024
 ACCESS = re.compile(
     r"(?:^|_)(?:admin|administrator|authenticated|authori[sz]ed|auth|permission|permissions|permitted|privileged"
-    r"|superuser|staff|logged_in|has_perm|has_perms|has_role|is_allowed|allowed_to|csrf|password|signature"
+    r"|superuser|staff|logged_in|has_perm|has_perms|has_role|is_allowed|allowed_to|roles?|csrf|password"
     r"|credential|credentials)(?:$|_)",
     re.IGNORECASE,
 )
@@ -49,6 +49,9 @@ DESCRIBED = re.compile(
 CALL_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 UNSAFE_CALLS = frozenset({"unsafe_load", "unsafe_load_all", "full_load", "full_load_all", "read_pickle"})
 PICKLING = frozenset({"joblib", "cloudpickle", "dill"})
+UNVERIFIED = frozenset(
+    {"_create_unverified_context", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1"}
+)
 EVALUATORS = frozenset({"eval", "exec"})
 PLACEHOLDER = re.compile(r"\s|^[<{$%(\[]|^(?:x+|\*+|\.+|none|null|true|false)$", re.IGNORECASE)
 SHORTEST = 4
@@ -79,7 +82,8 @@ def _of_node(path: str, node: ast.AST) -> Iterator[Finding]:
 
 def _access(node: ast.AST) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.Assert):
-        names = [name for part in ast.walk(node.test) if (name := _called(part)) and ACCESS.search(_snake(name))]
+        said = [_called(part) or _text(part) for part in ast.walk(node.test)]
+        names = [name for name in said if name and ACCESS.search(_snake(name))]
         if names and not _narrows(node.test):
             yield "SECURE-3", f"an assertion decides about {names[0]}; an optimised run drops it"
 
@@ -92,11 +96,11 @@ def _narrows(test: ast.expr) -> bool:
 
 
 def _unverified(node: ast.AST) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Name | ast.Attribute) and _called(node) in UNVERIFIED:
+        yield "SECURE-4", f"{_called(node)} protects no connection"
     pairs: list[tuple[str, ast.expr]] = []
     if isinstance(node, ast.Call):
         pairs = [(keyword.arg or "", keyword.value) for keyword in node.keywords]
-        if _called(node.func) == "_create_unverified_context":
-            yield "SECURE-4", "a context that verifies no certificate"
     elif isinstance(node, ast.Assign):
         pairs = [(_called(target), node.value) for target in node.targets]
     for name, value in pairs:
@@ -174,7 +178,7 @@ def _called(node: ast.AST) -> str:
             return ""
 
 
-def _text(node: ast.expr | None) -> str:
+def _text(node: ast.AST | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 

@@ -34,7 +34,9 @@ from councilor.ports.differential import DifferentialRequest, Version
 __all__ = ["alternatives_of", "measure_differences"]
 
 MOST = {"rival": 10, "piece": 6, "mutant": 14}
-MOST_TESTS = 30
+MOST_TESTS = 60
+PATIENCE = 2.0
+"""How many times as long it may take on a busy machine."""
 START_S = 30.0
 """Seconds for the interpreter, pytest and the versions, beyond those for looking."""
 
@@ -109,7 +111,7 @@ class _Comparison:
                 base=by_id.pop(BASE),
                 alternatives=by_id,
                 budget_s=meter.limits.differential_s,
-                timeout_s=meter.limits.differential_s + START_S,
+                timeout_s=PATIENCE * meter.limits.differential_s + START_S,
             )
             return await tester.compare(request)
 

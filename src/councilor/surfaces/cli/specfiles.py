@@ -75,7 +75,7 @@ def find_spec_files(path: Path) -> Sequence[Path]:
         raise InputError(
             f"There is no spec in {path}.",
             field="DIR|FILE",
-            hint="Its specs are *.yaml in .caws/specs, or else in the folder itself. `councilor spec init --write` makes one.",
+            hint="Specs are *.yaml in .caws/specs, or in the folder itself. `councilor spec init --write` makes one.",
         )
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from councilor.pipeline.council import Explanation
 from councilor.surfaces.cli.output import Output, one_line
 
 __all__ = ["show_explanation"]
 
-SHOWN_RULES = 12
+SHOWN_RULES, SHOWN_OF_RULE = 12, 2
 
 
 def show_explanation(why: Explanation, output: Output) -> None:
@@ -23,20 +25,27 @@ def show_explanation(why: Explanation, output: Output) -> None:
     _section("Dissent", why.dissent, output)
     _section("Missing, cheapest first", why.missing, output)
     _section("What would change the decision", why.would_change, output)
+    debated = f" ({why.total_s:.1f} s with the debate)" if why.challenges else ""
     output.line(
-        f"\nDecided in {why.consensus_s * 1000:.1f} ms ({why.total_s * 1000:.1f} ms with debate) on evidence of "
-        f"{why.evidence_s:.1f} s, with the weights {why.weights_version}."
+        f"\nDecided in {why.consensus_s * 1000:.1f} ms{debated} on evidence of {why.evidence_s:.1f} s, "
+        f"with the weights {why.weights_version}."
     )
 
 
 def _rules(why: Explanation) -> list[str]:
-    lines = []
-    for item in why.rules[:SHOWN_RULES]:
+    """The first few violations of each rule."""
+    lines: list[str] = []
+    seen: Counter[str] = Counter()
+    for item in why.rules:
+        seen[item.rule] += 1
+        if seen[item.rule] > SHOWN_OF_RULE or len(lines) >= SHOWN_RULES:
+            continue
         kind = "forbids" if item.forbids else "warns"
         place = f" {one_line(item.where)}" if item.where else ""
-        lines.append(f"{item.rule} ({item.gate}, {kind}){place}: {item.message}. {item.remediation}")
-    if len(why.rules) > SHOWN_RULES:
-        lines.append(f"and {len(why.rules) - SHOWN_RULES} more, in the table below")
+        end = "" if item.message.endswith((".", "?", "!")) else "."
+        lines.append(f"{item.rule} ({item.gate}, {kind}){place}: {item.message}{end} {item.remediation}")
+    if len(lines) < len(why.rules):
+        lines.append(f"and {len(why.rules) - len(lines)} more, in the table below")
     return lines
 
 

@@ -85,6 +85,8 @@ class Findings:
 
     def _call(self, item: Mapping[str, Any]) -> DistinguishingCall:
         module, _, function = _text(item["place"], LONGEST_NAME).partition(":")
+        if not isinstance(item["setup"], list) or not isinstance(item["imports"], list):
+            raise _NonsenseError
         call, setup = _text(item["call"], LONGEST_CALL), [_text(each, LONGEST_CALL) for each in item["setup"]]
         imports = [_text(each, LONGEST_NAME) for each in item["imports"]]
         _check_code(imports, setup, call)

@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+import re
+
 from councilor.pipeline.claims.forms.checks import CHECK_FORMS
 from councilor.pipeline.claims.forms.code import CODE_FORMS
 from councilor.pipeline.claims.forms.figures import FIGURE_FORMS
 from councilor.pipeline.claims.forms.form import Form
 from councilor.pipeline.claims.forms.tests import TEST_FORMS
 
-__all__ = ["FORMS", "Form"]
+__all__ = ["FORMS", "Form", "spoken_of"]
 
 FORMS: tuple[Form, ...] = (*TEST_FORMS, *CODE_FORMS, *FIGURE_FORMS, *CHECK_FORMS)
 """Tried in this order; of several that find the same claim, the first counts."""
+
+TESTS = r"test|suite|pass|fail|green|red\b|spec|tox|nox|\d ?/ ?\d"
+NAME = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}"
+"""Begins the token of any name."""
+NAMES = f"{NAME}|parameter|argument|option|flag|keyword|method|function|attribute|class"
+FILES = f"{NAME}F"
+TRIGGERS = {
+    predicate: re.compile(words, re.IGNORECASE)
+    for predicate, words in {
+        "tests_pass": TESTS,
+        "test_passes": f"{TESTS}|{NAME}",
+        "tests_added": f"test|{NAME}",
+        "fix_tested": rf"{NAME}|fail|red\b|broke|crash|revert|test",
+        "coverage": r"cover",
+        "added": NAMES,
+        "removed": NAMES,
+        "renamed": r"renam|called|named",
+        "added_file": FILES,
+        "removed_file": FILES,
+        "only_touched": FILES,
+        "untouched": FILES,
+        "no_new_dependencies": r"dependenc|requirement|package|librar",
+        "no_api_change": r"api|interface|signature|public|names|functions|symbols",
+        "no_breaking_change": r"break|compatib",
+        "faster": r"fast|quick|speed|time|perf|latency|half|took|takes|\d ?(?:ns|us|ms|s|min|x)\b|sped|\u2192|went",
+        "complexity": r"complex|O\(",
+        "lint_clean": r"lint|ruff|flake|py(?:code|flakes)|clippy|shellcheck|style|static",
+        "types_clean": r"typ|mypy|pyright|pyre|tsc",
+        "secure": r"secur|vulnerab|secret|credential|key|password|token|cve|ghsa|pysec|bandit|semgrep|audit|safety|snyk|codeql|trivy|leaks",
+        "builds": r"build|built|compil",
+        "imports": f"import|{NAME}",
+        "behaviour_unchanged": r"behav|return|refactor|functional|semantic|observable|visible|same|before|identical",
+        "fixes": r"fix|clos|resolv|address|solv|correct|repair|satisf|implement|meet|met|fulfil|complet|cover|done|hold|pass|green|achiev",
+    }.items()
+}
+"""Predicate -> what a part has to speak of for its forms to be tried at all: it saves time, and decides nothing."""
+
+
+def spoken_of(part: str) -> frozenset[str]:
+    """The predicates whose forms are worth trying on a part."""
+    return frozenset(predicate for predicate, words in TRIGGERS.items() if words.search(part))

@@ -122,7 +122,7 @@ def _cover(pattern: str) -> Form:
     return form("coverage", pattern, _covered, kind=ClaimKind.TECHNICAL)
 
 
-WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?(?:and branch )?)"
+WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?)"
 LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
 IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
 LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
@@ -143,7 +143,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
         rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
     ),
     _cover(
-        rf"\b{WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
+        rf"\b(?<!line and ){WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
             "(?P<what>(?:changed", "(?P<lines>(?:changed"
         )
     ),
@@ -237,7 +237,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
     _perf(rf"\b(?:sped|speeds?) up (?:the )?{SUBJECT}", _none, "ratio"),
     _perf(r"^(?:\w+: )?(?:sped|speeds?) up\b", _none, "ratio"),
     _perf(
-        r"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){0,3}(?:performance|speed)\b(?! (?:test|benchmark|monitor))",
+        rf"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){{0,3}}(?:performance|speed)\b(?! (?:test|benchmark|monitor)){OF}",
         _none,
         "ratio",
     ),

@@ -1,4 +1,4 @@
-"""Telling which lines of some functions are executed, at little cost: their statements are compiled with a note before each.
+"""Telling which lines of some functions are executed, at little cost: a note is compiled in before each statement.
 
 Rules:
 - Only in a process that looks for inputs; what is shown is confirmed on code that is as it stands in the file.

@@ -4,7 +4,8 @@ Rules:
 - Screening runs all inputs of a version in one process; so what is chosen is confirmed: each input alone, twice, with
   another random seed the second time. An outcome that is not the same both times counts as none.
 - Chosen is the input that tells most weight of versions apart that no chosen one does yet, less for what is hard to
-  read; it is shrunk, and then run on every version again.
+  read; it is shrunk, and then run on every version again. Differences in nothing but the words of an exception come
+  last.
 - A crash is an input on which the base gave a value and the candidate raises what nobody means to raise, or never ends.
 
 Python 3.9 and later, standard library only.
@@ -13,7 +14,7 @@ Python 3.9 and later, standard library only.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from scenario import Outcome, Scenario  # type: ignore[import-not-found]  # it stands beside this file
@@ -42,7 +43,7 @@ class Comparison:
         self._candidate, self._others, self._weights, self._until_s = candidate, others, weights, until_s
         self._inputs: list[Scenario] = []
         self._ours: list[Outcome] = []
-        self._told: dict[int, set[str]] = {}
+        self._told: dict[int, dict[str, Outcome]] = {}
         self._crashing: list[int] = []
         self._compared: dict[str, int] = {}
         self._differing: dict[str, int] = {}
@@ -84,8 +85,8 @@ class Comparison:
         if name == BASE and outcome.kind == "value" and _is_crash(mine):
             self._crashing.append(index)
         if mine.told and _differ(mine, outcome):
-            self._differing[name] = self._differing.get(name, 0) + 1
-            self._told.setdefault(index, set()).add(name)
+            self._differing[name] = self._differing.get(name, 0) + _differ_plainly(mine, outcome)
+            self._told.setdefault(index, {})[name] = outcome
 
     def counts(self) -> dict[str, Any]:
         """How many inputs were tried, compared and found to differ."""
@@ -99,26 +100,31 @@ class Comparison:
     def findings(self) -> Iterator[dict[str, Any]]:
         """A message for each input that is worth showing."""
         yield from self._crashes()
-        left = {name for names in self._told.values() for name in names}
+        told: set[str] = set()
+        for differ in (_differ_plainly, _differ):
+            weighed = {
+                index: {name for name, outcome in outcomes.items() if differ(self._ours[index], outcome)} - told
+                for index, outcomes in self._told.items()
+            }
+            yield from self._chosen(weighed, differ, told)
+
+    def _chosen(
+        self, told_by: dict[int, set[str]], differ: Callable[[Outcome, Outcome], bool], told: set[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Inputs one by one, until every version is told apart that any input tells; notes which are."""
         for _ in range(TRIES):
-            best = max(self._told, key=lambda index: self._worth(index, left), default=None)
-            if best is None or self._worth(best, left) <= -1 or time.monotonic() >= self._until_s:
+            left = {name for names in told_by.values() for name in names} - told
+            best = max(told_by, key=lambda index: self._worth(index, told_by[index] & left), default=None)
+            if best is None or not told_by[best] & left or time.monotonic() >= self._until_s:
                 return
-            names = self._told.pop(best)
-            scenario, outcomes = self._shown(self._inputs[best], names, left)
-            found = (
-                {name for name, outcome in outcomes.items() if _differ(outcomes[""], outcome)} if outcomes else set()
-            )
+            scenario, outcomes = self._shown(self._inputs[best], told_by.pop(best) & left, differ)
+            found = {name for name, outcome in outcomes.items() if name and differ(outcomes[""], outcome)}
             if found & left:
-                left -= found
+                told |= found
                 yield _message("difference", scenario, outcomes)
-                self._forget(left)
 
-    def _forget(self, left: set[str]) -> None:
-        self._told = {index: names for index, names in self._told.items() if names & left}
-
-    def _worth(self, index: int, left: set[str]) -> float:
-        weight = sum(self._weights.get(name, 1.0) for name in self._told[index] & left)
+    def _worth(self, index: int, names: set[str]) -> float:
+        weight = sum(self._weights.get(name, 1.0) for name in names)
         lines, length, odd = self._inputs[index].cost
         return weight - min(0.9, 0.12 * lines + length / 250 + 0.1 * odd) if weight else -1.0
 
@@ -135,27 +141,34 @@ class Comparison:
                 seen.add((scenario.place, mine.type or mine.kind))
                 yield _message("crash", scenario, outcomes)
 
-    def _shown(self, scenario: Scenario, names: set[str], left: set[str]) -> tuple[Scenario, dict[str, Outcome]]:
+    def _shown(
+        self, scenario: Scenario, names: set[str], differ: Callable[[Outcome, Outcome], bool]
+    ) -> tuple[Scenario, dict[str, Outcome]]:
         """The shrunk scenario with its confirmed outcomes; none when nothing can be confirmed."""
-        confirmed = self._confirmed(scenario, names & left)
-        must = sorted(name for name in names & left if name in confirmed and _differ(confirmed[""], confirmed[name]))
+        confirmed = self._confirmed(scenario, names)
+        must = sorted(name for name in names if name in confirmed and differ(confirmed[""], confirmed[name]))
         if not must:
             return scenario, {}
-        half_s = time.monotonic() + (self._until_s - time.monotonic()) / 3
-        short = shrunk(scenario, lambda some: self._tell(some, must), half_s)
+        third_s = time.monotonic() + (self._until_s - time.monotonic()) / 3
+        short = shrunk(scenario, lambda some: self._tell(some, must, differ), third_s)
         outcomes = self._confirmed(short, set(self._others))
-        if all(name in outcomes and _differ(outcomes[""], outcomes[name]) for name in must):
+        if all(name in outcomes and differ(outcomes[""], outcomes[name]) for name in must):
             return short, outcomes
         return scenario, self._confirmed(scenario, set(self._others)) or confirmed
 
-    def _tell(self, scenarios: list[Scenario], names: list[str]) -> list[bool]:
+    def _tell(
+        self, scenarios: list[Scenario], names: list[str], differ: Callable[[Outcome, Outcome], bool]
+    ) -> list[bool]:
         mine = self._candidate.outcomes(scenarios, self._until_s)
         tell = [outcome is not None and outcome.told for outcome in mine]
         for name in names:
             asked = [index for index, does in enumerate(tell) if does]
             theirs = self._others[name].outcomes([scenarios[index] for index in asked], self._until_s)
             for index, outcome in zip(asked, theirs):  # noqa: B905  # Python 3.9
-                tell[index] = outcome is not None and outcome.kind != "setup" and _differ(mine[index], outcome)
+                ours = mine[index]
+                tell[index] = (
+                    ours is not None and outcome is not None and outcome.kind != "setup" and differ(ours, outcome)
+                )
         return tell
 
     def _confirmed(self, scenario: Scenario, names: set[str]) -> dict[str, Outcome]:
@@ -177,10 +190,13 @@ def _is_crash(outcome: Outcome) -> bool:
     return outcome.kind in ("slow", "died") or (outcome.kind == "raised" and outcome.type in CRASHES)
 
 
-def _differ(one: Outcome | None, other: Outcome | None) -> bool:
-    if one is None or other is None:
-        return False
+def _differ(one: Outcome, other: Outcome) -> bool:
     return (one.kind, one.text) != (other.kind, other.text)
+
+
+def _differ_plainly(one: Outcome, other: Outcome) -> bool:
+    """Whether they differ in more than the words of one kind of exception."""
+    return _differ(one, other) and not (one.kind == other.kind == "raised" and one.type == other.type)
 
 
 def _message(kind: str, scenario: Scenario, outcomes: dict[str, Outcome]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from scenario import Scenario  # type: ignore[import-not-found]  # the same
 
 __all__ = ["Place", "Watch"]
 
-MOST_STEPS, MOST_LINES, MOST_KEPT, MOST_TRIED, MOST_OBJECTS = 10, 14, 40, 400, 2000
+MOST_STEPS, MOST_LINES, MOST_KEPT, MOST_TRIED, MOST_OBJECTS = 10, 14, 80, 600, 2000
 OPERATORS = {
     "__getitem__": "{self}[{0}]", "__len__": "len({self})", "__iter__": "list({self})", "__repr__": "repr({self})",
     "__str__": "str({self})", "__contains__": "{0} in {self}", "__eq__": "{self} == {0}", "__ne__": "{self} != {0}",
