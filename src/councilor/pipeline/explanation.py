@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from councilor.domain.gate import Violation
 from councilor.domain.policy import GATE_NAMES, INTEGRITY_GATES, Budget, Policy
 from councilor.domain.spec import Acceptance, LifecycleState, Mode, WorkingSpec
 from councilor.domain.tier import TIERS, TierRules
-from councilor.domain.waiver import Waiver, honoured
+from councilor.domain.waiver import Waiver
 from councilor.pipeline.contradictions import Setting, contradictions, effective_budget, may_change
 from councilor.pipeline.council.decision import FURTHER, HOW_TO
 from councilor.pipeline.gates import GATES
@@ -241,12 +241,12 @@ def _criterion(item: Acceptance, spec: WorkingSpec, terrain: Terrain) -> Criteri
 def _waivers(spec: WorkingSpec, rules: Rules, now: datetime) -> Iterator[WaiverOutlook]:
     for waiver in rules.waivers:
         for gate in waiver.gates if spec.id in waiver.specs else ():
-            yield _waiver(waiver, gate, spec, rules.policy, now)
+            yield _waiver(waiver, gate, spec, rules, now)
 
 
-def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, policy: Policy, now: datetime) -> WaiverOutlook:
-    ruling = honoured([waiver], spec_id=spec.id, gate=gate, now=now, policy=policy)
-    why = ruling.refused[0][1] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
+def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, rules: Rules, now: datetime) -> WaiverOutlook:
+    ruling = replace(rules, waivers=(waiver,)).ruling(spec.id, gate, now=now)
+    why = ruling.refused[0][2] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
     return WaiverOutlook(id=waiver.id, gate=gate, lifts=bool(ruling.honoured), why=why)
 
 

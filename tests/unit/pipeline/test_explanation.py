@@ -88,7 +88,7 @@ description: d
 mitigation: m
 expires_at: "2027-01-01T00:00:00Z"
 risk_owner: ann
-approvers: [ann]
+approvers: [bob]
 status: active
 """
 
