@@ -25,12 +25,15 @@ from councilor.domain.waiver import Waiver
 from councilor.pipeline.contradictions import Setting, contradictions, effective_budget, may_change
 from councilor.pipeline.council.decision import FURTHER, HOW_TO
 from councilor.pipeline.gates import GATES
+from councilor.pipeline.gates.strength import LENIENT_TIER
 from councilor.pipeline.rules import Rules
 from councilor.pipeline.terrain import Terrain
 
 __all__ = ["Criterion", "Entry", "Explanation", "GateOutlook", "Kind", "Threshold", "WaiverOutlook", "explain"]
 
 NOT_OF_GATES = frozenset({"tier", "tau", "further_evidence", "special_evidence"})
+ONLY_WARNED = frozenset({"branch_coverage", "mutation_score"})
+"""Figures that a lenient tier only warns of."""
 OF_GATE = {
     "flaky_tests": frozenset({"base_tests"}),
     "strict": frozenset({"todo_detection", "dependency_diff", "god_object"}),
@@ -203,7 +206,14 @@ def _of_tier(gate: str, tier: TierRules, budget: Budget) -> Iterator[Threshold]:
         yield Threshold(name="max_loc", value=str(budget.max_loc), origin=origin)
     for item in fields(tier):
         if item.name not in NOT_OF_GATES and _is_for(item.name, gate):
-            yield Threshold(name=item.name, value=str(getattr(tier, item.name)), origin=origin)
+            warned = item.name in ONLY_WARNED and tier.tier >= LENIENT_TIER
+            told = f"{origin}, below it is only warned of" if warned else origin
+            yield Threshold(name=item.name, value=_told(getattr(tier, item.name)), origin=told)
+
+
+def _told(value: object) -> str:
+    """A figure; of a switch, what it means."""
+    return ("yes, refused" if value else "no, only warned of") if isinstance(value, bool) else str(value)
 
 
 def _is_for(figure: str, gate: str) -> bool:

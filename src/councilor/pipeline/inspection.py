@@ -14,7 +14,7 @@ from councilor.domain.gate import GateResult
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import InputError
-from councilor.pipeline.claims.measuring import measure_claims
+from councilor.pipeline.claims.measuring import measure_behaviour, measure_claims
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
@@ -140,4 +140,5 @@ class Inspector:
         if not always and any(result.blocks for result in found.gates):
             return found
         deeper = await measure_strength(collector, candidate, bundle, spec.acceptance)
+        deeper = await measure_behaviour(collector, candidate, report, deeper)
         return found if deeper is bundle else judged(deeper)
