@@ -3,7 +3,7 @@
 Rules:
 - Only cases that stayed open are asked about, one question each: the first, which the product calls its best.
 - The call is run as a test of the original in the sandbox. The answer is `candidate` or `alternative` where the outcome
-  is that one, else the value or the exception; an outcome that can be neither is no answer.
+  is that one, else the value or the exception, or else that it is neither.
 - `ASK=all` asks about decided cases, too: for calibration, when it is not yet settled which cases stay open.
 - The product records the answer and judges again; that decision counts.
 """
@@ -47,7 +47,8 @@ def test_what_it_gives():
             told = ["raised", describe_error(error), type(error).__name__]
         else:
             told = ["value", describe(value), type(value).__name__]
-    raise AssertionError({mark!r} + json.dumps(told))
+    told = {mark!r} + json.dumps(told)  # a failure shows the line that raises: the mark must not be in it
+    raise AssertionError(told)
 """
 
 
@@ -83,7 +84,11 @@ async def _answer(service: Service, ground: Ground, judged: Judged, question: Qu
             return Answer(kind=kind, by="oracle")
     if seen.kind is ObservedKind.RAISED:
         return Answer(kind=AnswerKind.RAISES, value=seen.type, by="oracle")
-    return Answer(kind=AnswerKind.VALUE, value=seen.text, by="oracle") if seen.is_literal else None
+    return (
+        Answer(kind=AnswerKind.VALUE, value=seen.text, by="oracle")
+        if seen.is_literal
+        else Answer(kind=AnswerKind.NEITHER, by="oracle")
+    )
 
 
 async def _observed(service: Service, ground: Ground, judged: Judged, question: Question) -> Observed | None:

@@ -171,7 +171,12 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+QUICK = ("hangs_for_good", "kills_its_group")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HOSTILE]
+)
 async def test_code_that_does_not_come_back_costs_bounded_time(bench: Bench, tmp_path: Path, name: str) -> None:
     source = HOSTILE[name]
     tests = "from shop import f\n\n\ndef test_f():\n    assert f(1) == 1\n"

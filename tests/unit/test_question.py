@@ -113,7 +113,7 @@ def test_four_forms_of_answers() -> None:
     assert answered(question, "candidate").expected == question.candidate
     assert answered(question, " alternative ").expected == question.alternative
     assert answered(question, "[1, 'a']").expected == seen("[1, 'a']", name="list")
-    assert answered(question, "raises:ValueError").expected.type == "ValueError"
+    assert answered(question, "raises:ValueError").expected == seen("ValueError", "raised", "ValueError")
     assert parse_answer("-1", by="Ann").kind is AnswerKind.VALUE
 
 
@@ -186,6 +186,14 @@ def test_exceptions_are_compared_by_class_and_where_only_that_differs_by_words()
     (question,) = ask(call("f(3)", one, mutant1=other))
     assert passes(answered(question, "candidate"), fail(ValueError("a")))
     assert not passes(answered(question, "candidate"), fail(ValueError("b")))
+
+
+def test_neither_of_both_waits_for_anything_else() -> None:
+    (question,) = ask(call("f(3)", seen("4"), mutant1=seen("ValueError: a", "raised", "ValueError")))
+    said = answered(question, "neither")
+    assert said.expected is None
+    assert passes(said, lambda n: object()) and passes(said, fail(KeyError("a")))
+    assert not passes(said, lambda n: 4) and not passes(said, fail(ValueError("a")))
 
 
 def test_no_test_waits_for_an_end_that_never_comes() -> None:

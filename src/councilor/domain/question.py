@@ -5,7 +5,8 @@ Rules:
   more than the candidate without a piece, that more than mutants of it, and the base itself least. Of equals the one
   that reads best; never by chance.
 - A call on which only the wording of an exception differs counts for less.
-- An answer is `candidate`, `alternative`, a Python literal, or `raises:NAME`. A literal is parsed, never evaluated.
+- An answer is `candidate`, `alternative`, `neither`, a Python literal, or `raises:NAME`. A literal is parsed, never
+  evaluated.
 - Outcomes and calls come from code that may be hostile: they are shown on one line, cut, with what cannot be printed
   escaped.
 
@@ -94,6 +95,8 @@ class AnswerKind(StrEnum):
 
     CANDIDATE = "candidate"
     ALTERNATIVE = "alternative"
+    NEITHER = "neither"
+    """Both are wrong, whatever is right."""
     VALUE = "value"
     RAISES = "raises"
 
@@ -119,9 +122,11 @@ class Answered:
     answer: Answer
 
     @property
-    def expected(self) -> Observed:
-        """What the call has to come to."""
+    def expected(self) -> Observed | None:
+        """What the call has to come to; None where all that was said is what it must not."""
         answer, question = self.answer, self.question
+        if answer.kind is AnswerKind.NEITHER:
+            return None
         if answer.kind is AnswerKind.CANDIDATE:
             return question.candidate
         if answer.kind is AnswerKind.ALTERNATIVE:
@@ -139,7 +144,7 @@ def parse_answer(text: str, *, by: str, verified: bool = False) -> Answer:
         InputError: it is none of the four forms.
     """
     said = text.strip()
-    if said in (AnswerKind.CANDIDATE.value, AnswerKind.ALTERNATIVE.value):
+    if said in (AnswerKind.CANDIDATE.value, AnswerKind.ALTERNATIVE.value, AnswerKind.NEITHER.value):
         return Answer(kind=AnswerKind(said), by=by, verified=verified)
     if said.startswith("raises:"):
         name = said.removeprefix("raises:").strip()
@@ -156,7 +161,7 @@ def parse_answer(text: str, *, by: str, verified: bool = False) -> Answer:
         raise InputError(
             f"{quoted(said)} is no answer.",
             field="expect",
-            hint="Say candidate, alternative, a Python literal such as 5 or 'text', or raises:ValueError.",
+            hint="Say candidate, alternative, neither, a Python literal such as 5 or 'text', or raises:ValueError.",
         ) from error
     return Answer(kind=AnswerKind.VALUE, value=said, by=by, verified=verified)
 

@@ -11,10 +11,13 @@ import pytest
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.domain.change import Candidate, ChangeKind, FileChange
+from councilor.domain.difference import DifferentialRun, InputSource, Observed, ObservedKind
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.policy import Policy
+from councilor.domain.question import Answer, Answered, AnswerKind, Question
 from councilor.domain.spec import draft_spec, load_spec
+from councilor.domain.strength import Fate, MutantTrial, Strength
 from councilor.domain.task import RunMode, Task
 from councilor.pipeline.gates import GateInput
 
@@ -86,6 +89,26 @@ def bundle(**more: Any) -> EvidenceBundle:
         "analyses": {kind.value: pair() for kind in AnalysisKind},
     }
     return EvidenceBundle(**(values | more))
+
+
+def whole_bundle(**more: Any) -> EvidenceBundle:
+    """The same with what is measured only once nothing refuses a candidate, and with an answered question."""
+    path, value = "tests/test_councilor_answer_1.py", ObservedKind.VALUE
+    question = Question(
+        id="Q1", path="src/a.py", function="f", imports=(), setup=(), call="f(3)", source=InputSource.RECORDED,
+        candidate=Observed(kind=value, text="4"), alternative=Observed(kind=value, text="5"), base=None, tells=(), of=1,
+    )  # fmt: skip
+    killed = MutantTrial(
+        path="src/a.py", line=1, start=4, operator="constant", original="2", replacement="3",
+        description="replaces 2 by 3", fate=Fate.KILLED, killer=NAMED,
+    )  # fmt: skip
+    values: dict[str, Any] = {
+        "strength": Strength(lines=1, covered=1, mutants=(killed,), complete=True),
+        "differences": DifferentialRun(tried=10),
+        "answers": run({f"{path}::test_answer": "passed"}),
+        "answered": ((path, Answered(question=question, answer=Answer(kind=AnswerKind.CANDIDATE))),),
+    }
+    return bundle(**(values | more))
 
 
 def finding(path: str = "src/a.py", line: int = 1, rule: str = "F401", message: str = "unused") -> Finding:

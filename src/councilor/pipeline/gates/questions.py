@@ -39,7 +39,8 @@ def answers(given: GateInput) -> GateResult:
 def _broken_answer(run: TestRun, path: str, answered: Answered) -> Iterator[Violation]:
     question, nodeid = answered.question, f"{path}::test_answer"
     outcome = run.outcome(nodeid)
-    call, wanted = quoted(question.call, SHORT), _said(answered.expected)
+    call, expected = quoted(question.call, SHORT), answered.expected
+    wanted = _said(expected) if expected else f"neither {_said(question.candidate)} nor {_said(question.alternative)}"
     if not run.believable or run.timed_out or outcome in {Outcome.MISSING, Outcome.ERROR, Outcome.SKIPPED}:
         message = f"the test of the answer to {call} could not be run, or not be believed"
         yield broken("ANSWER-2", Severity.HIGH, message, "See the log of the answers' run.", path=question.path)

@@ -35,7 +35,7 @@ __all__ = ["alternatives_of", "measure_differences"]
 
 MOST = {"rival": 10, "piece": 6, "mutant": 14}
 MOST_TESTS = 60
-PATIENCE = 3.0
+PATIENCE = 2.0
 """How many times as long it may take on a busy machine."""
 START_S = 30.0
 """Seconds for the interpreter, pytest and the versions, beyond those for looking."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import decode
-from councilor.domain.question import Answered, Question
+from councilor.domain.question import Answered, Question, quoted
 from councilor.domain.task import END_STATES, Task, TaskHead
 from councilor.domain.verdict import Verdict
 from councilor.errors import InputError, NotFoundError
@@ -53,7 +53,10 @@ def find_question(questions: Sequence[Question], name: str | None) -> Question:
     wanted = (name or questions[0].id).upper()
     found = next((each for each in questions if each.id == wanted), None)
     if found is None:
-        raise NotFoundError(f"There is no question {wanted}; there are {', '.join(each.id for each in questions)}.")
+        raise NotFoundError(
+            f"There is no question {quoted(wanted)}; there are {', '.join(each.id for each in questions)}.",
+            hint="`councilor questions TASK` shows them.",
+        )
     return found
 
 

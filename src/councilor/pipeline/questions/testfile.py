@@ -4,6 +4,7 @@ Rules:
 - Nothing of an answer but a literal and a name gets into it, and of a question only the call that was run before.
 - A value that is a literal is compared with `==`; a value that is none, by the text that described it, with a copy of
   the describing code; an exception by its class, and by its text where both outcomes raise the same class.
+- Where neither outcome is right, the test waits for any other.
 - Lines before the call stand inside the test, so that nothing happens when the file is collected.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from councilor.domain.difference import Observed, ObservedKind
-from councilor.domain.question import Answered
+from councilor.domain.question import Answered, Question
 from councilor.errors import InputError
 
 __all__ = ["answer_path", "answer_test"]
@@ -40,6 +41,8 @@ def answer_test(answered: Answered, describer: str) -> str:
         InputError: what is expected is no outcome that a test can wait for.
     """
     question, expected = answered.question, answered.expected
+    if expected is None:
+        return _module(question, describer, _unlike(question))
     if expected.kind not in (ObservedKind.VALUE, ObservedKind.RAISED):
         raise InputError(
             "No test can be made of an answer that the call never ends, or fails before it begins.",
@@ -49,20 +52,34 @@ def answer_test(answered: Answered, describer: str) -> str:
     raised = expected.kind is ObservedKind.RAISED
     by_text = not raised and (not expected.is_literal or any(each in expected.text for each in NAN))
     by_text |= raised and _same_class(answered)
-    body = [*question.imports, *question.setup]
-    body += _raising(question.call, expected, by_text=by_text) if raised else _giving(question.call, expected, by_text)
+    body = _raising(question.call, expected, by_text=by_text) if raised else _giving(question.call, expected, by_text)
+    return _module(question, describer if by_text else "", body)
+
+
+def _module(question: Question, describer: str, body: list[str]) -> str:
     plain = f'"""{question.id} of a task, answered."""\n\nfrom __future__ import annotations'
-    head = describer.strip() if by_text else plain
-    parts = [f"# {question.id}, answered: a test that councilor made.", head, ""]
-    parts += ["", "def test_answer():", textwrap.indent("\n".join(body), "    "), ""]
-    return "\n".join(parts)
+    head = [f"# {question.id}, answered: a test that councilor made.", describer.strip() or plain, ""]
+    lines = "\n".join([*question.imports, *question.setup, *body])
+    return "\n".join([*head, "", "def test_answer():", textwrap.indent(lines, "    "), ""])
+
+
+def _unlike(question: Question) -> list[str]:
+    """What is neither of the two outcomes."""
+    wrong = [each.text for each in (question.candidate, question.alternative)]
+    return [
+        "try:",
+        f"    told = describe({question.call})",
+        "except Exception as error:",
+        "    told = describe_error(error)",
+        f"assert told not in {wrong!r}",
+    ]
 
 
 def _same_class(answered: Answered) -> bool:
     question, expected = answered.question, answered.expected
     other = question.alternative if expected == question.candidate else question.candidate
-    from_question = expected in (question.candidate, question.alternative)
-    return from_question and other.kind is ObservedKind.RAISED and other.type == expected.type
+    from_question = expected is not None and expected in (question.candidate, question.alternative)
+    return expected is not None and from_question and other.kind is ObservedKind.RAISED and other.type == expected.type
 
 
 def _giving(call: str, expected: Observed, by_text: bool) -> list[str]:

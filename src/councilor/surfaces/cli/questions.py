@@ -38,7 +38,9 @@ def questions(context: typer.Context, task: TaskName, as_json: AsJson = False) -
         if not found:
             session.output.line("There is no question about this task's candidate.")
         else:
-            session.output.note(f"Answer: councilor answer {task_id} --expect candidate|alternative|VALUE|raises:NAME")
+            session.output.note(
+                f"Answer: councilor answer {task_id} --expect candidate|alternative|neither|VALUE|raises:NAME"
+            )
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
@@ -59,7 +61,9 @@ def _show(question: Question, output: Output) -> None:
 def answer(
     context: typer.Context,
     task: TaskName,
-    expect: Annotated[str, typer.Option(help="`candidate`, `alternative`, a Python literal, or `raises:NAME`.")],
+    expect: Annotated[
+        str, typer.Option(help="`candidate`, `alternative`, `neither`, a Python literal, or `raises:NAME`.")
+    ],
     question: Annotated[
         str | None, typer.Argument(metavar="QUESTION", help="Such as Q1; the first when left out.")
     ] = None,

@@ -4,7 +4,8 @@ Rules:
 - Each input runs on the candidate once, traced. One that executes a set of lines, or ends in a way, that no other did,
   becomes a seed itself; seeds that execute lines in which versions differ come first.
 - Neighbours of the seeds first, in a fixed order, then several changes at once, drawn with a fixed seed.
-- Ends when the time or `MOST` inputs are used up, or nothing new can be made.
+- Ends when the time or `MOST` inputs are used up, or when there is no neighbour left and `IDLE` rounds of drawn inputs
+  did nothing new.
 
 Python 3.9 and later, standard library only. Source: the corpus of AFL, Zalewski 2014.
 """
@@ -20,7 +21,7 @@ from scenario import Outcome, Scenario  # type: ignore[import-not-found]  # it s
 
 __all__ = ["Explorer", "Input"]
 
-MOST, BATCH, IDLE = 2500, 120, 3
+MOST, BATCH, IDLE = 2500, 120, 4
 
 
 class Input(NamedTuple):
@@ -55,9 +56,10 @@ class Explorer:
         self._run(given, until_s)
         idle = 0
         while time.monotonic() < until_s and len(self._novel) + len(self._others) < MOST and idle < IDLE:
-            batch = self._batch()
-            idle = 0 if batch else idle + 1
+            batch, varied = self._batch()
+            before = len(self._seen)
             self._run(batch, until_s)
+            idle = 0 if varied or len(self._seen) > before else idle + 1
 
     @property
     def ordered(self) -> list[Input]:
@@ -85,17 +87,18 @@ class Explorer:
         else:
             self._others.append(found)
 
-    def _batch(self) -> list[Scenario]:
-        """The next inputs: mostly of seeds that execute what differs."""
+    def _batch(self) -> tuple[list[Scenario], bool]:
+        """The next inputs, mostly of seeds that execute what differs, and whether neighbours are among them."""
         first, others = self._seeds
         batch = self._next(first, BATCH * 3 // 4 if others else BATCH)
         batch += self._next(others, BATCH - len(batch))
+        varied = bool(batch)
         for _ in range(BATCH - len(batch)):
             seeds = first or others
             if seeds:
                 drawn = self._mutator.drawn(self._draw.choice(seeds)[0], self._draw)
                 batch += [] if drawn is None or drawn.key in self._known else [drawn]
-        return batch
+        return batch, varied
 
     def _next(self, seeds: list[tuple[Scenario, Iterator[Scenario]]], count: int) -> list[Scenario]:
         found: list[Scenario] = []
