@@ -69,7 +69,7 @@ def _named(predicate: str, group: str = "s") -> Reader:
             return
         for name in named.of(match[group]):
             if _fits(name, predicate):
-                yield name.text, _kind(match)
+                yield name.text, "" if predicate == "tests_added" else _kind(match)
 
     return read
 
