@@ -10,8 +10,8 @@ What is measured:
 - The product's whole path, with the settings as shipped: spec, gates, evidence, claims, council.
 
 Variables: LIBS=a,b==1.2; SEED=n; SHARE=50 or 75; ONLY=kind; JOBS=2; QUICK=1 a small part; CASE=id,...; MAKE=1 makes the
-cases anew (else they are kept in the user's cache folder); SAVE=folder gets a line of JSON for each case; ASK=all asks the
-oracle about decided cases, too; KEEP=1 leaves the folder.
+cases anew (else they are kept in the user's cache folder); SAVE=folder gets a line of JSON for each case; ASK=all
+asks the oracle about decided cases, too; KEEP=1 leaves the folder.
 The last line is JSON: {"cases", "far", "far_baseline", "frr", "abstain", "hard_far", "hard_right_accepted", ...}.
 """
 
@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
@@ -33,13 +32,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "benchmarks")]
 
-from acceptance.cases import Arm, Base, Case, Kind  # noqa: E402  # found through the line above
-from acceptance.figures import attacks, intervals, natural, rates  # noqa: E402
+from acceptance.cases import Arm, Case, Kind  # noqa: E402  # found through the line above
+from acceptance.figures import attacks, far_as_offered, intervals, natural, rates  # noqa: E402
 from acceptance.judged import Judged  # noqa: E402
 from acceptance.judging import judge_all  # noqa: E402
 from acceptance.keeping import Kept, load, place, save  # noqa: E402
 from acceptance.making import make  # noqa: E402
 from acceptance.matching import check  # noqa: E402
+from acceptance.plan import FULL, QUICK  # noqa: E402
 from acceptance.secrecy import check_secrecy  # noqa: E402
 from acceptance.tables import print_tables  # noqa: E402
 from planting.catalogue import SEED  # noqa: E402
@@ -51,7 +51,6 @@ from councilor.app import Tools, embedded_server, open_service, open_tools  # no
 from councilor.settings import Settings, load_settings  # noqa: E402
 
 LIBRARIES = "parse,boltons"
-QUICK_BASES = 4
 KEYS = (
     "cases", "far", "far_baseline", "frr", "abstain", "hard_far", "hard_right_accepted", "resolved_by_one_question",
     "tamper_accepted", "forge_accepted", "overscope_accepted", "lie_supported", "vulnerable_accepted", "p50_s",
@@ -59,17 +58,20 @@ KEYS = (
 
 
 def libraries() -> list[str]:
-    """What LIBS names."""
-    return [name.strip() for name in os.environ.get("LIBS", LIBRARIES).split(",") if name.strip()]
+    """What LIBS names; only the first for a short run."""
+    named = [name.strip() for name in os.environ.get("LIBS", LIBRARIES).split(",") if name.strip()]
+    return named[:1] if os.environ.get("QUICK") else named
 
 
 async def kept_cases(chosen: Sequence[Library], folder: Path, tools: Tools, seed: int) -> Kept:
     """The cases, as they are kept or made now."""
-    file = place(chosen, seed)
-    kept = None if os.environ.get("MAKE") else load(file)
+    plan = QUICK if os.environ.get("QUICK") else FULL
+    file = place(chosen, seed, plan)
+    anew = bool(os.environ.get("MAKE"))
+    kept = None if anew else load(file)
     if kept is None:
         say("making the cases; this takes some minutes, and is done once")
-        kept = await make(chosen, folder / "making", tools, seed=seed, say=say)
+        kept = await make(chosen, folder / "making", tools, plan=plan, seed=seed, say=say, anew=anew)
         save(kept, file)
     hard = f"{kept.offered_hard} of {kept.offered} wrong patches on offer pass all visible tests"
     say(f"{len(kept.cases)} cases of {len(kept.bases)} bases, made in {kept.seconds:.0f} s; {hard}")
@@ -86,20 +88,9 @@ def choose(kept: Kept) -> list[Case]:
         chosen = [case for case in chosen if only in {case.kind.value, case.arm.value}]
     if named := os.environ.get("CASE"):
         chosen = [case for case in chosen if case.id in named.split(",")]
-    if os.environ.get("QUICK"):
-        chosen = quick(chosen, bases)
     if not chosen:
         sys.exit("no case is left: ONLY is one of " + ", ".join([*Kind, *Arm]) + "; SHARE is 50 or 75")
     return chosen
-
-
-def quick(cases: Sequence[Case], bases: dict[str, Base]) -> list[Case]:
-    """The plain cases of a few bases of the library named first, and one attack of each kind."""
-    first = libraries()[0].partition("==")[0]
-    own = [case for case in cases if bases[case.base].library == first]
-    few = list(dict.fromkeys(case.base for case in own if case.arm is Arm.PLAIN))[:: max(1, 36 // QUICK_BASES)]
-    attack = {case.kind: case for case in reversed(own) if case.arm is Arm.ATTACK}
-    return [case for case in own if (case.arm is Arm.PLAIN and case.base in few) or case in attack.values()]
 
 
 def say(text: str) -> None:
@@ -150,12 +141,15 @@ def last_line(
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}
     plain = natural(judged)
     right, wrong = ([each.case.size for each in plain if each.case.right is side] for side in (True, False))
+    offered_hard = kept.offered_hard / kept.offered if kept.offered else 0.0
+    as_offered = far_as_offered(judged, offered_hard)
     more = {
         "intervals": spans,
         "natural_right": len(right),
         "natural_wrong": len(wrong),
         "hard": sum(each.case.hard for each in plain),
-        "offered_hard_share": round(kept.offered_hard / kept.offered, 4) if kept.offered else None,
+        "offered_hard_share": round(offered_hard, 4),
+        "far_as_offered": None if as_offered is None else round(as_offered, 4),
         "size_areas": {name: round(each.area, 3) for name, each in check(right, wrong).items()},
         "errors": sum(bool(each.error) for each in judged),
         "make_s": round(kept.seconds, 1),
@@ -173,7 +167,7 @@ async def main() -> None:
         async with open_tools(settings) as tools:
             kept = await kept_cases(chosen, top, tools, seed)
             cases = choose(kept)
-            began, spent_s = time.perf_counter(), _core_s()
+            began = time.perf_counter()
             used = {base.library for base in kept.bases if any(case.base == base.id for case in cases)}
             grounds = {
                 library.name: await prepare_ground(library, top / library.name, seed=seed, tools=tools)
@@ -187,14 +181,7 @@ async def main() -> None:
     spans = intervals(judged, seed=seed)
     print_tables(judged, spans)
     figures = last_line(judged, kept, seed, spans)
-    elapsed = {"elapsed_s": round(time.perf_counter() - began, 1), "core_s": round(_core_s() - spent_s, 1)}
-    print(json.dumps(figures | elapsed))
-
-
-def _core_s() -> float:
-    """Seconds of processor time of this process and of those that it waited for; the database's are not among them."""
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in spent)
+    print(json.dumps(figures | {"elapsed_s": round(time.perf_counter() - began, 1)}))
 
 
 @contextlib.contextmanager
@@ -215,7 +202,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it still stops its database
     try:
         asyncio.run(main())
-    except (IndexUnreachableError, ValueError) as problem:
+    except (IndexUnreachableError, RuntimeError, ValueError) as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,14 +2,15 @@
 
 What is measured:
 - Extraction on the labelled sentences of `claiming/` (labels.md): precision and recall of claims, each with predicate,
-  subject and value. The half `held_out` was not looked at while the extractor was written; its figures are the figures,
+  subject and value. The half `held_out` was not looked at while the extractor was written; its figures are the ones,
   those of `dev` stand beside them.
-- Status on claims made at run time about real changes of repositories (`claiming/changes.py`), with truth computed apart
-  from councilor (`claiming/truth.py`), plain and perturbed (number, symbol, polarity): the share that gets the expected
-  status, and how many false ones were called supported.
+- Status on claims made at run time about real changes of repositories (`claiming/changes.py`), with truth computed
+  apart from councilor (`claiming/truth.py`), plain and perturbed (number, symbol, polarity): the share that gets the
+  expected status, and how many false ones were called supported.
 
 `QUICK=1` takes one small change and no library. The last line is JSON: {"sentences", "extract_precision",
-"extract_recall", "status_accuracy", "false_supported", "dev"}; exit 1 if an aim was missed, 2 if something cannot be had.
+"extract_recall", "status_accuracy", "false_supported", "dev"}; exit 1 if an aim was missed, 2 if something cannot be
+had.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ async def claims(service: Service, trip: Trip) -> Row:
         repository,
         task=trip.task,
         spec=load_spec(trip.task.spec_text, source="the task"),
-        rules=await read_rules(repository, base.tree),
+        rules=await read_rules(repository, base),
         base=base,
         tree=trip.outcome.tree,
         patch=await named(service, trip, "patch/1"),

@@ -25,11 +25,11 @@ def right_cases(bases: Sequence[Base]) -> list[Case]:
     return [Case(id="", base=base.id, arm=Arm.PLAIN, kind=Kind.RIGHT, right=True) for base in bases]
 
 
-def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], seed: int) -> list[Case]:
-    """Every act once, and some twice."""
+def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], most: int, seed: int) -> list[Case]:
+    """Every act once, and some more often; at most `most` of a kind."""
     ordered = sorted(bases, key=lambda base: rank(seed, "attacked", base.id))
     cases: list[Case] = []
-    for number, (kind, act) in enumerate(_acts()):
+    for number, (kind, act) in enumerate(_acts(most)):
         base = ordered[number % len(ordered)]
         found = _case(kind, act, base, ordered, wrongs)
         if found:
@@ -37,17 +37,17 @@ def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], seed: int) -> li
     return cases
 
 
-def _acts() -> Iterator[tuple[Kind, str]]:
+def _acts(most: int) -> Iterator[tuple[Kind, str]]:
     for kind, acts in (
-        (Kind.OVERSCOPE, OVERSCOPE),
+        (Kind.OVERSCOPE, (*OVERSCOPE,)),
         (Kind.TAMPER, TAMPERS),
         (Kind.EMPTY, IDLE),
-        (Kind.LIE, LIES),
+        (Kind.LIE, (*LIES,)),
         (Kind.VULNERABLE, (*HOLES_INSIDE, *HOLES_APART)),
         (Kind.FORGE, FORGERIES),
     ):
-        yield from ((kind, act) for act in acts)
-    yield from ((Kind.FLAKY, act) for act in UNSTEADY)
+        yield from ((kind, act) for act in acts[:most])
+    yield from ((Kind.FLAKY, act) for act in UNSTEADY[:most])
 
 
 def _case(kind: Kind, act: str, base: Base, bases: Sequence[Base], wrongs: Sequence[Case]) -> Case | None:

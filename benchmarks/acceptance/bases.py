@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -33,7 +33,7 @@ PAIRS = 400
 """Most pairs of edits that are looked at for one shape."""
 
 
-async def grow(plot: Plot, found: Sequence[Finding], *, seed: int, wanted: dict[Shape, int]) -> list[Base]:
+async def grow(plot: Plot, found: Sequence[Finding], *, seed: int, wanted: Mapping[Shape, int]) -> list[Base]:
     """Bases of a library: `wanted` of each shape for each share."""
     bases: list[Base] = []
     taken: set[tuple[str, int, int]] = set()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from acceptance.cases import Arm, Kind
 from acceptance.judged import Judged
 
-__all__ = ["Rate", "intervals", "natural", "rates", "risk_curve", "share"]
+__all__ = ["Rate", "attacks", "far_as_offered", "intervals", "natural", "rates", "risk_curve", "share"]
 
 RESAMPLES = 2000
 Rate = float | None
@@ -55,6 +55,14 @@ def rates(judged: Sequence[Judged]) -> dict[str, Rate]:
         "tested_right_accepted": share([each for each in tested if each.case.right], lambda each: each.accepted),
         "tested_frr": share([each for each in tested if each.case.right], lambda each: each.rejected),
     }
+
+
+def far_as_offered(judged: Sequence[Judged], hard_share: float) -> Rate:
+    """FAR if as many of the wrong patches were hard as among all that were offered."""
+    wrong = [each for each in natural(judged) if not each.case.right]
+    hard = share([each for each in wrong if each.case.hard], lambda each: each.accepted)
+    rest = share([each for each in wrong if not each.case.hard], lambda each: each.accepted)
+    return None if hard is None or rest is None else hard_share * hard + (1 - hard_share) * rest
 
 
 def _resolved(judged: Judged) -> bool:

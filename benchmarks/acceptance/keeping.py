@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from planting.library import Library, cache_folder
 
 from acceptance.cases import Base, Case
+from acceptance.plan import Plan
 from councilor.domain.codec import decode, encode
 from councilor.errors import InputError
 
 __all__ = ["GENERATOR", "Kept", "load", "place", "save"]
 
-GENERATOR = 1
+GENERATOR = 2
 """Raise it with every change that could make other cases."""
 
 
@@ -32,8 +33,6 @@ class Kept:
 
     bases: tuple[Base, ...]
     cases: tuple[Case, ...]
-    unreliable: dict[str, tuple[str, ...]]
-    """Library -> tests that count nowhere though they may pass."""
     offered: int
     """How many wrong patches there were to choose from."""
     offered_hard: int
@@ -41,11 +40,13 @@ class Kept:
     """How long it took to make them."""
 
 
-def place(libraries: Sequence[Library], seed: int) -> Path:
+def place(libraries: Sequence[Library], seed: int, plan: Plan) -> Path:
     """Where the cases of these libraries are kept."""
-    decides = json.dumps([GENERATOR, seed, [(each.name, each.version, each.sha256) for each in libraries]])
+    decides = json.dumps(
+        [GENERATOR, seed, asdict(plan), [(each.name, each.version, each.sha256) for each in libraries]]
+    )
     names = "-".join(each.name for each in libraries)[:60]
-    return cache_folder() / f"accept-{names}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"
+    return cache_folder() / f"accept-{plan.name}-{names}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"
 
 
 def save(kept: Kept, file: Path) -> None:

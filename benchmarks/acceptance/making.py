@@ -10,100 +10,94 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from planting.ground import Ground, prepare_ground
+from planting.halves import function_of
 from planting.library import Library
 
 from acceptance.assigning import attack_cases, right_cases
-from acceptance.bases import grow
-from acceptance.cases import Base, Case, Shape
+from acceptance.cases import Base, Case
+from acceptance.harvest import Harvest, harvest
 from acceptance.keeping import Kept
 from acceptance.matching import choose
 from acceptance.owntests import tested_cases
-from acceptance.plot import open_plot
+from acceptance.plan import Plan
 from acceptance.sizes import measure
-from acceptance.survey import survey
 from acceptance.texts import patched, planted
-from acceptance.wrongs import wrong_patches
 from councilor.app import Tools
 
 __all__ = ["make"]
 
-RIGHTS = 72
-"""Bases, and so right patches, of all libraries together."""
-SHAPES: Mapping[Shape, float] = {Shape.SINGLE: 8 / 36, Shape.MULTI: 8 / 36, Shape.HUNKS: 12 / 36, Shape.FEATURE: 8 / 36}
 PER_RIGHT = 2
 ROUNDS = 4
 """How often what turns out otherwise in a whole run is replaced."""
 PARALLEL = 2
 
 
-@dataclass(kw_only=True)
-class _Yield:
-    """What one library gave."""
+@dataclass(frozen=True, kw_only=True)
+class _Home:
+    """One library with its harvest."""
 
     ground: Ground
-    reliable: frozenset[str]
-    hideable: frozenset[str]
-    bases: list[Base]
-    offered: list[Case]
+    harvest: Harvest
 
 
 async def make(
-    libraries: Sequence[Library], folder: Path, tools: Tools, *, seed: int, say: Callable[[str], None]
+    libraries: Sequence[Library],
+    folder: Path,
+    tools: Tools,
+    *,
+    plan: Plan,
+    seed: int,
+    say: Callable[[str], None],
+    anew: bool,
 ) -> Kept:
-    """All cases; takes minutes."""
-    began = time.perf_counter()
-    yields = [await _harvest(library, folder / library.name, tools, seed, len(libraries), say) for library in libraries]
-    bases = [base for each in yields for base in each.bases]
-    offered = [case for each in yields for case in each.offered]
-    rights = [_sized(yields, case) for case in right_cases(bases)]
-    wrongs = await _chosen(yields, rights, offered, seed, say)
-    tested = await tested_cases([(each.ground, each.reliable) for each in yields], bases, rights, wrongs, seed)
+    """All cases; takes minutes.
+
+    Args:
+        anew: use nothing that is kept.
+    """
+    began, homes, saved_s = time.perf_counter(), [], 0.0
+    for library in libraries:  # one after another: their suites would disturb each other
+        began_one = time.perf_counter()
+        ground = await prepare_ground(library, folder / library.name, seed=seed, tools=tools, coverage=True)
+        wanted = plan.wanted(len(libraries))
+        grown = await harvest(
+            ground, tools, functions=plan.functions, wanted=wanted, seed=seed, say=say, anew=anew
+        )  # fmt: skip
+        saved_s += max(0.0, grown.seconds - (time.perf_counter() - began_one))
+        homes.append(_Home(ground=ground, harvest=grown))
+    bases = [base for home in homes for base in home.harvest.bases]
+    offered = [case for home in homes for case in home.harvest.offered]
+    rights = [_sized(homes, case) for case in right_cases(bases)]
+    wrongs = await _chosen(homes, rights, offered, seed, say)
+    grounds = {home.ground.library.name: home.ground for home in homes}
+    tested = await tested_cases(grounds, bases, rights, wrongs, wanted=plan.tested, seed=seed)
     say(f"chosen: {len(rights)} right, {len(wrongs)} wrong, {len(tested)} with tests of their own")
-    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, seed)]
+    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, plan.acts, seed)]
     return Kept(
         bases=tuple(bases),
         cases=tuple(replace(case, id=f"{case.kind}-{number}") for number, case in enumerate(everything, 1)),
-        unreliable={each.ground.library.name: _unreliable(each) for each in yields},
         offered=len(offered),
         offered_hard=sum(case.hard for case in offered),
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - began + saved_s,
     )
 
 
-async def _harvest(
-    library: Library, folder: Path, tools: Tools, seed: int, libraries: int, say: Callable[[str], None]
-) -> _Yield:
-    began = time.perf_counter()
-    ground = await prepare_ground(library, folder, seed=seed, tools=tools, coverage=True)
-    async with open_plot(ground, tools, servers=PARALLEL) as plot:
-        found = await survey(plot, seed=seed)
-        say(f"{plot.name}: {len(found)} edits that tests notice, of {plot.trials} tried")
-        wanted = {shape: round(share * RIGHTS / libraries) for shape, share in SHAPES.items()}
-        bases = await grow(plot, found, seed=seed, wanted=wanted)
-        offered = [case for base in bases for case in await wrong_patches(plot, base, found, seed)]
-        took_s = time.perf_counter() - began
-        say(f"{plot.name}: {len(bases)} bases, {len(offered)} wrong patches to choose from, {took_s:.0f} s")
-        return _Yield(
-            ground=ground, reliable=plot.reliable, hideable=plot.hideable, bases=bases, offered=offered
-        )  # fmt: skip
-
-
-def _sized(yields: Sequence[_Yield], case: Case) -> Case:
-    home, base = _home(yields, case)
+def _sized(homes: Sequence[_Home], case: Case) -> Case:
+    home, base = _home(homes, case)
     return replace(case, size=measure(planted(home.ground, base), patched(home.ground, base, case)))
 
 
-def _home(yields: Sequence[_Yield], case: Case) -> tuple[_Yield, Base]:
-    return next((each, base) for each in yields for base in each.bases if base.id == case.base)
+def _home(homes: Sequence[_Home], case: Case) -> tuple[_Home, Base]:
+    return next((each, base) for each in homes for base in each.harvest.bases if base.id == case.base)
 
 
 async def _chosen(
-    yields: Sequence[_Yield], rights: Sequence[Case], offered: Sequence[Case], seed: int, say: Callable[[str], None]
+    homes: Sequence[_Home], rights: Sequence[Case], offered: Sequence[Case], seed: int, say: Callable[[str], None]
 ) -> list[Case]:
     """The wrong patches, each with the truth of a whole run."""
     true: dict[Case, Case] = {}
@@ -114,7 +108,7 @@ async def _chosen(
         unknown = [case for case in wrongs if case not in true]
         limit = asyncio.Semaphore(PARALLEL)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_truth(yields, case, limit)) for case in unknown]
+            tasks = [group.create_task(_truth(homes, case, limit)) for case in unknown]
         false = set()
         for case, task in zip(unknown, tasks, strict=True):
             found = task.result()
@@ -130,22 +124,15 @@ async def _chosen(
     return [true[case] for case in wrongs if case in true]
 
 
-async def _truth(yields: Sequence[_Yield], case: Case, limit: asyncio.Semaphore) -> Case | None:
-    home, base = _home(yields, case)
+async def _truth(homes: Sequence[_Home], case: Case, limit: asyncio.Semaphore) -> Case | None:
+    home, base = _home(homes, case)
     async with limit:
         run = await home.ground.run({base.path: patched(home.ground, base, case)})
     if not run.believable or run.timed_out or run.collection_errors:
         return None
-    failing = home.reliable - run.passed
-    hidden = {test for test in failing if _function(test) in home.hideable and base.hides(_function(test))}
+    failing = home.harvest.reliable - run.passed
+    can_hide = home.harvest.hideable
+    hidden = {test for test in failing if function_of(test) in can_hide and base.hides(function_of(test))}
     if base.acceptance in failing or not hidden:
         return None
     return replace(case, hidden_failing=tuple(sorted(hidden)), visible_failing=tuple(sorted(failing - hidden)))
-
-
-def _function(nodeid: str) -> str:
-    return nodeid.partition("[")[0]
-
-
-def _unreliable(each: _Yield) -> tuple[str, ...]:
-    return tuple(sorted({record.nodeid for record in each.ground.original.records} - each.reliable))

@@ -47,7 +47,8 @@ def test_what_it_gives():
             told = ["raised", describe_error(error), type(error).__name__]
         else:
             told = ["value", describe(value), type(value).__name__]
-    raise AssertionError({mark!r} + json.dumps(told))
+    told = {mark!r} + json.dumps(told)  # a failure shows the line that raises: the mark must not be in it
+    raise AssertionError(told)
 """
 
 

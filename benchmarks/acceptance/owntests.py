@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from planting.edit import Category, Edit, rank
@@ -25,8 +25,6 @@ from councilor.domain.evidence import Outcome, TestRun
 
 __all__ = ["tested_cases"]
 
-WANTED = 24
-"""Cases of each sort."""
 TRIED = 3
 """Most hidden tests that are adjusted for one patch."""
 LONGEST_VALUE = 200
@@ -48,14 +46,16 @@ class _Assertion:
 
 
 async def tested_cases(
-    homes: Sequence[tuple[Ground, frozenset[str]]],
+    grounds: Mapping[str, Ground],
     bases: Sequence[Base],
     rights: Sequence[Case],
     wrongs: Sequence[Case],
+    *,
+    wanted: int,
     seed: int,
 ) -> list[Case]:
-    """Right and wrong patches with tests, `WANTED` of each where there are so many."""
-    by_id, grounds = {base.id: base for base in bases}, {ground.library.name: ground for ground, _ in homes}
+    """Right and wrong patches with tests, `wanted` of each where there are so many."""
+    by_id = {base.id: base for base in bases}
     right = []
     for case in sorted(rights, key=lambda each: rank(seed, "tested", each.base)):
         base = by_id[case.base]
@@ -66,7 +66,7 @@ async def tested_cases(
     ordered = sorted(wrongs, key=lambda each: rank(seed, "tested", each.base, each.kind, len(each.hidden_failing)))
     wrong: list[Case] = []
     for first in range(0, len(ordered), 2):
-        if len(wrong) >= WANTED:
+        if len(wrong) >= wanted:
             break
         batch = ordered[first : first + 2]
         async with asyncio.TaskGroup() as group:
@@ -75,7 +75,7 @@ async def tested_cases(
                 for case in batch
             ]
         wrong += [found for task in tasks if (found := task.result())]
-    return [*right[:WANTED], *wrong[:WANTED]]
+    return [*right[:wanted], *wrong[:wanted]]
 
 
 async def _adjusted(ground: Ground, base: Base, case: Case) -> Case | None:
@@ -158,7 +158,7 @@ def _observing(file: SourceFile, function: ast.FunctionDef, assertions: Sequence
         copies.append(header[0].replace(f"def {function.name}(", f"def {function.name}__{number}(", 1))
         copies += header[1:] + lines[function.body[0].lineno - 1 : each.statement.lineno - 1]
         copies += [f"{indent}__value = {' '.join(file.text(each.left).split())}"]
-        copies += [f"{indent}raise AssertionError({MARK!r} + repr(__value))", ""]
+        copies += [f"{indent}__value = {MARK!r} + repr(__value)", f"{indent}raise AssertionError(__value)", ""]
     assert function.end_lineno is not None
     return "\n".join([*lines[: function.end_lineno], "", *copies, *lines[function.end_lineno :]])
 

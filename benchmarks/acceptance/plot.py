@@ -127,15 +127,18 @@ async def open_plot(ground: Ground, tools: Tools, *, servers: int) -> AsyncItera
             await asyncio.to_thread(shutil.rmtree, top, ignore_errors=True)
 
     pool = Pool(servers)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(pool.work(start, first=not number)) for number in range(servers)]
-        try:
-            plot = await _plot(ground, pool)
-            pool.widen()
-            yield plot
-        finally:
-            for task in tasks:
-                task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pool.work(start, first=not number)) for number in range(servers)]
+            try:
+                plot = await _plot(ground, pool)
+                pool.widen()
+                yield plot
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 async def _plot(ground: Ground, pool: Pool) -> Plot:

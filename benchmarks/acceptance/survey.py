@@ -21,8 +21,6 @@ from acceptance.plot import Plot
 
 __all__ = ["Finding", "is_removal", "survey"]
 
-FUNCTIONS = 64
-"""Most functions of a library that are looked at."""
 SMALL, LARGE, SAME = 20, 6, 4
 """Most small edits and most removals that are tried in one function, and most of one category."""
 PER_MODULE = 10
@@ -37,11 +35,11 @@ class Finding:
     failing: frozenset[str]
 
 
-async def survey(plot: Plot, *, seed: int) -> list[Finding]:
+async def survey(plot: Plot, *, seed: int, functions: int) -> list[Finding]:
     """Try many edits; those that some test notices, in the seed's order."""
     tried = []
     async with asyncio.TaskGroup() as group:
-        for path, place, edits in _drawn(plot, seed):
+        for path, place, edits in _drawn(plot, seed, functions):
             tests = plot.tests_of(path, place)
             content = plot.ground.content(path)
             tried += [
@@ -55,15 +53,15 @@ async def survey(plot: Plot, *, seed: int) -> list[Finding]:
     return sorted(found, key=lambda each: rank(seed, "survey", each.edit.path, each.edit.start, each.edit.new))
 
 
-def _drawn(plot: Plot, seed: int) -> list[tuple[str, Place, list[Edit]]]:
+def _drawn(plot: Plot, seed: int, functions: int) -> list[tuple[str, Place, list[Edit]]]:
     chosen: list[tuple[str, Place]] = []
     for path in plot.ground.sources:
         executed = [place for place in plot.places[path] if plot.tests_of(path, place)]
         executed.sort(key=lambda place: rank(seed, "function", path, place.name))
-        limit = PER_MODULE if len(plot.ground.sources) > 3 else FUNCTIONS
+        limit = PER_MODULE if len(plot.ground.sources) > 3 else functions
         chosen += [(path, place) for place in executed[:limit]]
     chosen.sort(key=lambda each: rank(seed, "place", each[0], each[1].name))
-    chosen = chosen[:FUNCTIONS]
+    chosen = chosen[:functions]
     return [(path, place, _edits(plot, path, place, seed)) for path, place in chosen]
 
 

@@ -33,6 +33,7 @@ IDENTITY = {
 }
 NOUNS = ("total", "mean", "median", "spread", "largest", "smallest", "count", "share", "growth", "rank", "tally", "gap")
 VERBS = ("compute", "find", "read", "make", "join", "split", "check", "clean", "sort", "group", "scale", "merge")
+SLOW = '"""Slow."""\n\nimport time\n\n\ndef slow() -> int:\n    time.sleep({sleep_s})\n    return 1\n'
 PROJECT = (
     '[project]\nname = "shop"\nversion = "1"\ndependencies = []\n\n[tool.pytest.ini_options]\npythonpath = ["."]\n'
 )
@@ -93,7 +94,7 @@ class _Draft:
         laid = {
             "shop/__init__.py": '"""Shop."""\n',
             "shop/core.py": f'"""Core."""\n{self.head}\n\n{core}',
-            "shop/slow.py": f'"""Slow."""\n\nimport time\n\n\ndef slow() -> int:\n    time.sleep({self.sleep_s})\n    return 1\n',
+            "shop/slow.py": SLOW.format(sleep_s=self.sleep_s),
             "tests/test_core.py": _module("shop.core", self.functions, self.tests),
             "tests/test_slow.py": "from shop.slow import slow\n\n\ndef test_slow():\n    assert slow() == 1\n",
             **({"tests/test_more.py": _module("shop.core", self.functions, self.new_tests)} if self.new_tests else {}),
@@ -203,9 +204,9 @@ def _repair(draft: _Draft) -> None:
 
 BUG = "sum_all"
 EDITS: tuple[Callable[[_Draft], None], ...] = (
-    _add, _add, _remove, _rename, _parameter, _break, _depend, _unlint, _untype, _insecure, _document, _quicken, _repair,
-    _repair,
-)  # fmt: skip
+    *(_add, _add, _remove, _rename, _parameter, _break, _depend),
+    *(_unlint, _untype, _insecure, _document, _quicken, _repair, _repair),
+)
 
 
 def make_change(folder: Path, seed: int, library: str | None = None) -> Change:

@@ -176,7 +176,7 @@ def _task(writer: _Writer) -> Iterator[Generated]:
     truth, say = writer.truth, writer.say
     if not writer.change.spec:
         return
-    met = next(good for name, good in truth.passed.items() if name.endswith(f"::test_{BUG}"))
+    met = next((good for name, good in truth.kept.items() if name.endswith(f"::test_{BUG}")), False)
     yield say("fixes", met, "A1 is met.", "Fixes #7.", "Acceptance criterion A1 is satisfied.")
     fixed = say("fixes", met, "Fixes #8.", "Closes #70.", perturbed="number")
     yield Generated(text=fixed.text, predicate="fixes", true=False, expected=UNVERIFIABLE, perturbed="number")
@@ -193,7 +193,7 @@ def _figures(writer: _Writer) -> Iterator[Generated]:
             f"{share:.0f} % of the changed lines are covered.",
             f"Coverage of the changed lines is {share:.0f} %.",
         )
-        wrong = share - 20 if share > 50 else share + 20
+        wrong = share - 45 if share > 50 else share + 45
         yield say("coverage", False, f"{wrong:.0f} % of the changed lines are covered.", perturbed="number")
     if not writer.change.spec:
         return

@@ -2,7 +2,7 @@
 
 Rules:
 - Nothing of councilor's verifiers is used. Names come from lines that begin with `def` or `class`, paths from git,
-  outcomes from JUnit XML, findings from the tools' own JSON, coverage from coverage.py, a speed from how long both sleep.
+  outcomes from JUnit XML, findings from the tools' own JSON, coverage from coverage.py, speed from how long both sleep.
 - Both trees are laid out as plain folders by `git archive`.
 """
 
@@ -32,6 +32,8 @@ class Truth:
     passed: dict[str, bool]
     """Test of the head -> whether it passes."""
     passed_before: dict[str, bool]
+    kept: dict[str, bool]
+    """Test of the base, as the base has it -> whether it passes on the head's sources."""
     shown: set[str]
     """Tests of the head that fail on the base's sources and pass on the head."""
     names: set[str]
@@ -72,6 +74,11 @@ def find_truth(change: Change, scratch: Path) -> Truth:
     base, head, mixed = (scratch / name for name in ("base", "head", "mixed"))
     for folder, revision in ((base, "HEAD~1"), (head, "HEAD"), (mixed, "HEAD~1")):
         _lay_out(change.folder, revision, folder)
+    _lay_out(change.folder, "HEAD", kept := scratch / "kept")
+    for path in git(change.folder, "ls-tree", "-r", "--name-only", "HEAD~1").splitlines():
+        if _is_test(path):
+            (kept / path).parent.mkdir(parents=True, exist_ok=True)
+            (kept / path).write_bytes((base / path).read_bytes())
     for path in git(change.folder, "ls-tree", "-r", "--name-only", "HEAD").splitlines():
         if _is_test(path):
             (mixed / path).parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +95,7 @@ def find_truth(change: Change, scratch: Path) -> Truth:
         changed={path: letter for letter, path in pairs},
         passed=passed,
         passed_before=_tests(base)[0],
+        kept=_tests(kept)[0],
         shown={name for name, good in passed.items() if good and not on_mixed.get(name, False)},
         names=names,
         names_before=names_before,

@@ -31,7 +31,8 @@ from councilor.pipeline.council import Matter
 
 __all__ = ["Sample", "collect"]
 
-LIBRARY = "parse"
+LIBRARIES = "parse,boltons"
+"""As `bench-accept` has them; cases of the first one are judged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,23 +52,27 @@ async def collect(service: Service, folder: Path, *, plain: int) -> Sequence[Sam
     Args:
         plain: how many plain cases; a quarter as many bring tests of their own.
     """
-    library = await asyncio.to_thread(fetch, os.environ.get("LIBS", LIBRARY).split(",")[0])
-    kept = await _kept(service, library, folder)
+    named = os.environ.get("LIBS", LIBRARIES).split(",")
+    libraries = [await asyncio.to_thread(fetch, name.strip()) for name in named]
+    kept = await _kept(service, libraries, folder)
+    library = libraries[0]
     ground = await prepare_ground(library, folder / library.name, seed=SEED, tools=service.tools)
-    cases = _chosen(kept.cases, plain)
+    own = {base.id for base in kept.bases if base.library == library.name}
+    cases = _chosen([case for case in kept.cases if case.base in own], plain)
     judged = await judge_all(
         service, {library.name: ground}, kept.bases, cases, jobs=2, done=lambda each: _say(each, len(cases))
     )
     return [await _read_back(service, each) for each in judged if each.hearing is not None]
 
 
-async def _kept(service: Service, library: Library, folder: Path) -> Kept:
-    file = place([library], SEED)
-    kept = load(file)
-    if kept is None:
-        print("making the cases; this takes some minutes, and is done once", flush=True)
-        kept = await make([library], folder / "making", service.tools, seed=SEED, say=print)
-        save(kept, file)
+async def _kept(service: Service, libraries: Sequence[Library], folder: Path) -> Kept:
+    """The cases that `bench-accept` has kept for these libraries, or for the first of them; else its are made now."""
+    for chosen in (libraries, libraries[:1]):
+        if (kept := load(place(chosen, SEED))) is not None:
+            return kept
+    print(f"making the cases of {libraries[0].name}; this takes some minutes, and is done once", flush=True)
+    kept = await make(libraries[:1], folder / "making", service.tools, seed=SEED, say=print)
+    save(kept, place(libraries[:1], SEED))
     return kept
 
 

@@ -152,7 +152,12 @@ def test_a_stored_task_is_checked_by_its_own_evidence(shop: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     "report",
-    [b"", bytes(range(256)) * 40, b"All tests " * 1_000_000, "Все тесты проходят, 48 passed успешно.".encode()],
+    [
+        b"",
+        bytes(range(256)) * 40,
+        b"All tests " * 1_000_000,
+        b"\xd0\x92\xd1\x81\xd0\xb5 48 passed \xd1\x83\xd1\x81\xd0\xbf\xd0\xb5\xd1\x88\xd0\xbd\xd0\xbe",
+    ],
     ids=["empty", "binary", "10 MB", "Russian"],
 )
 def test_what_is_no_report_holds_no_claim(report: bytes, shop: Path, tmp_path: Path, councilor: CommandLine) -> None:

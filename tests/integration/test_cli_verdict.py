@@ -112,6 +112,14 @@ def test_models_are_configured_vote_and_are_told_apart(councilor: CommandLine, t
         repository = make_repository(tmp_path / "repo")
         env = {"HOUSE_KEY": key, "V3_COUNCIL__JUDGES": json.dumps(judges)}
         task_id = councilor(*run, "-C", repository, "--json", env=env).data["task_id"]
+
+        def say_ready(request: object) -> Reply:
+            return Reply({"ready": True})
+
+        server.brain = say_ready
+        looked = councilor("doctor", "--json", env=env).data
+        found = {item["check"]: item["status"] for item in looked if item["check"].startswith("model judge")}
+        assert found == {"model judge: house": "pass", "model judge: down": "warn", "model judge: own": "pass"}
     data = councilor("show", task_id, "--json").expect(0).data
     votes = {vote["voter"]: vote for vote in data["verdict"]["votes"]}
     assert votes["house"]["choice"] == "accept"

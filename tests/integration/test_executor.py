@@ -31,6 +31,7 @@ from councilor.domain.verdict import Decision
 from councilor.domain.worker import WorkerOutcome, WorkerReport
 from councilor.errors import DeadlineError, InputError
 from councilor.pipeline.council import inputs_of, recompute
+from councilor.pipeline.gates import GATES
 from councilor.pipeline.ledger import verify_task
 
 # --- acceptance -------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ async def test_the_stream_tells_every_step_once_and_in_order(travel):
     ]  # fmt: skip
     assert [kind for kind in dict.fromkeys(kinds) if kind in order] == order
     assert kinds[-1] is EventType.TASK_FINISHED and kinds.count(EventType.VERDICT_REACHED) == 1
-    assert kinds.count(EventType.GATE_FINISHED) == 12 and kinds.count(EventType.COUNCIL_VOTE) == 4
+    assert kinds.count(EventType.GATE_FINISHED) == len(GATES) and kinds.count(EventType.COUNCIL_VOTE) == 4
     told = {event.data["artifact_id"] for event in trip.of(EventType.ARTIFACT_STORED)}
     kept = {item.id for item in await trip.storage.of_task(trip.task.id) if item.kind is not ArtifactKind.COMMAND_LOG}
     assert told == kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from commandline import CommandLine
 from journey import git
 
@@ -33,11 +35,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory, service_missing: Callable[[st
     return folder
 
 
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """The command line with a data folder of its own; gates need no database."""
+    return CommandLine(tmp_path_factory.mktemp("command") / "data")
+
+
 @pytest.fixture
-def gates(shop: Path, councilor: CommandLine) -> Callable[..., dict[str, Any]]:
-    def run(patch: Path, code: int, spec: str | Path = "PRICE-2") -> dict[str, Any]:
-        options = ("-C", shop, "--base", "main", "--spec", spec, "--patch", patch, "--json")
-        data = councilor("gates", "run", *options).expect(code).data
+def gates(shop: Path, command: CommandLine) -> Callable[..., dict[str, Any]]:
+    def run(patch: Path, code: int, spec: str | Path = "PRICE-2", repo: Path = shop) -> dict[str, Any]:
+        options = ("-C", repo, "--base", "main", "--spec", spec, "--patch", patch, "--json")
+        data = command("gates", "run", *options).expect(code).data
         return {gate["gate"]: gate for gate in data["gates"]}
 
     return run
@@ -81,3 +89,52 @@ def test_a_report_that_the_change_brings_along_is_none(
     spec.write_text((shop / ".caws/specs/PRICE-2.yaml").read_text().replace("reports/junit.xml", "src/junit.xml"))
     found = gates(patch, 1, spec)
     assert "REPORT-2" in rules(found["acceptance"])
+
+
+LINTER = """
+const fs = require('fs');
+const found = fs.readFileSync('src/volume.js', 'utf8').includes('>= from');
+const at = [{physicalLocation: {artifactLocation: {uri: 'src/volume.js'}, region: {startLine: 13}}}];
+const results = ['style', 'hole'].map((ruleId) => ({ruleId, message: {text: 'found'}, locations: at}));
+const rules = [{id: 'style'}, {id: 'hole', properties: {'security-severity': '8.0'}}];
+const runs = [{tool: {driver: {name: 'toy', rules}}, results: found ? results : []}];
+fs.writeFileSync('reports/toy.sarif', JSON.stringify({version: '2.1.0', runs}));
+"""
+
+
+def test_findings_that_a_tool_reports_are_judged_like_our_own(
+    gates: Callable[..., dict[str, Any]], shop: Path, tmp_path: Path
+) -> None:
+    document = yaml.safe_load((shop / ".caws/specs/PRICE-2.yaml").read_text())
+    linting = shlex.join(["node", "-e", " ".join(LINTER.split("\n"))])
+    document["acceptance"].append({"id": "A2", "given": "g", "when": "w", "then": "t", "test_command": linting})
+    document["environment"]["reports"]["sarif"] = ["reports/toy.sarif"]
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump(document))
+    found = gates(EXAMPLES / "javascript-changes/right.patch", 1, spec)
+    assert found["acceptance"]["status"] == "passed", "each report is written by one of the commands"
+    assert [(item["rule"], item["line"]) for item in found["lint"]["violations"]] == [("LINT-1", 13)]
+    assert "toy:style" in found["lint"]["violations"][0]["message"]
+    assert found["security"]["status"] == "failed"
+    assert "toy:hole" in found["security"]["violations"][0]["message"]
+
+
+def test_a_test_that_the_change_brings_along_runs_on_the_base_too(
+    gates: Callable[..., dict[str, Any]], shop: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    git(shop, "clone", "-q", str(shop), str(clone))
+    lines = (clone / "test/volume.test.js").read_text().splitlines(keepends=True)
+    (clone / "test/volume.test.js").write_text("".join(line for line in lines if "from its own" not in line))
+    git(clone, "commit", "-q", "-am", "Know of no bug")
+    git(clone, "apply", str(EXAMPLES / "javascript-changes/right.patch"))
+    (clone / "test/ten.test.js").write_text(
+        "const { test } = require('node:test');\n"
+        "test('ten', () => require('node:assert').equal(require('../src/volume.js').discountFor(10), 5));\n"
+    )
+    git(clone, "add", "-A")
+    patch = tmp_path / "tested.patch"
+    patch.write_text(git(clone, "diff", "--cached") + "\n")
+    found = gates(patch, 0, repo=clone)
+    assert rules(found["revert_check"]) == ["REVERT-4"]
+    assert "ten" in found["revert_check"]["summary"]

@@ -10,7 +10,7 @@ import yaml
 
 from councilor.domain.gate import GateMode
 from councilor.domain.policy import INTEGRITY_GATES, Policy, check_policy, load_policy
-from councilor.domain.waiver import Waiver, honoured, load_waiver
+from councilor.domain.waiver import Approval, Waiver, honoured, load_waiver
 from councilor.errors import InputError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -119,7 +119,7 @@ def waiver(**changes: Any) -> Waiver:
         "mitigation": "m",
         "expires_at": "2027-01-01T00:00:00Z",
         "risk_owner": "ann",
-        "approvers": ["ann", {"name": "bob"}],
+        "approvers": ["ann", {"name": "bob", "email": "bob@example.org"}, "carl"],
         "status": "active",
     }
     return load_waiver(yaml.safe_dump(data | changes), source="w")
@@ -144,14 +144,42 @@ def test_an_active_waiver_lifts_the_gates_it_names() -> None:
 def test_a_waiver_that_is_not_in_force_lifts_nothing(changes: dict[str, Any]) -> None:
     ruling = honoured([waiver(**changes)], spec_id="FIX-1", gate="lint", now=NOW, policy=Policy())
     assert ruling.honoured == ()
-    assert ruling.refused[0][0] == "WV-0001"
+    assert ruling.refused[0][:2] == ("WV-0001", "WAIVER-6")
 
 
 def test_a_budget_waiver_needs_enough_different_approvers() -> None:
     policy = load_policy("waivers: {min_approvers_for_budget_raise: 2}")
     assert lifts(waiver(), "budget_limit", policy)
-    assert not lifts(waiver(approvers=["Ann", " ann "]), "budget_limit", policy)
-    assert lifts(waiver(approvers=["ann"]), "lint", policy)
+    assert not lifts(waiver(approvers=["Bob", " bob "]), "budget_limit", policy)
+    assert not lifts(waiver(approvers=["Bob <b@x.org>", "b@x.org", "bob"]), "budget_limit", policy)
+    assert lifts(waiver(approvers=["bob"]), "lint", policy)
+
+
+def refusals(item: Waiver, gate: str = "lint", policy: Policy | None = None, **more: Any) -> list[str]:
+    ruling = honoured([item], spec_id="FIX-1", gate=gate, now=NOW, policy=policy or Policy(), **more)
+    return [rule for _, rule, _ in ruling.refused]
+
+
+def test_nobody_approves_for_themselves() -> None:
+    assert refusals(waiver(approvers=["ann"])) == ["WAIVER-7"]
+    assert refusals(waiver(approvers=["Ann <ann@example.org>"])) == ["WAIVER-7"]
+    bob = waiver(approvers=["bob <bob@example.org>"])
+    for author in ("Bob <b@example.org>", "B. <bob@example.org>"):
+        assert refusals(bob, approvals={"WV-0001": Approval(author=author)}) == ["WAIVER-7"]
+    assert refusals(bob, worker="bob") == ["WAIVER-7"]
+    assert refusals(bob, worker="repair", approvals={"WV-0001": Approval(author="Dora <d@example.org>")}) == []
+
+
+def test_where_signatures_are_required_only_signers_count() -> None:
+    policy = load_policy("edit_rules: {require_signed_commits: true, min_approvers_for_budget_raise: 2}")
+    signed = Approval(author="ann", signers=("bob@example.org",))
+    assert refusals(waiver(), policy=policy) == ["WAIVER-8"]
+    assert refusals(waiver(), policy=policy, approvals={"WV-0001": signed}) == []
+    assert refusals(waiver(), "budget_limit", policy, approvals={"WV-0001": signed}) == ["WAIVER-8"]
+    both = Approval(signers=("bob@example.org", "carl"))
+    assert refusals(waiver(), "budget_limit", policy, approvals={"WV-0001": both}) == []
+    other = Approval(signers=("ann", "eve@example.org"))
+    assert refusals(waiver(), policy=policy, approvals={"WV-0001": other}) == ["WAIVER-8"]
 
 
 @pytest.mark.parametrize("gate", ["spec_completeness", "patch_applies", "not_empty"])

@@ -13,6 +13,7 @@ from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
@@ -49,4 +50,5 @@ __all__ = [
     "restore",
     "send_trial",
     "start_logs",
+    "try_model_judges",
 ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.pipeline.council import ModelJudge
+from councilor.pipeline.council.trial import ModelTrial, try_models
 from councilor.ports.clock import Clock, Randomness
 from councilor.settings import Settings
 
-__all__ = ["model_judges"]
+__all__ = ["model_judges", "try_model_judges"]
 
 
 def model_judges(settings: Settings, *, clock: Clock, randomness: Randomness) -> Sequence[ModelJudge]:
@@ -35,3 +37,9 @@ def model_judges(settings: Settings, *, clock: Clock, randomness: Randomness) ->
         )
         for judge in settings.council.judges
     )
+
+
+async def try_model_judges(settings: Settings) -> Sequence[ModelTrial]:
+    """Ask every configured model one small question; what became of it."""
+    clock = SystemClock()
+    return await try_models(model_judges(settings, clock=clock, randomness=SystemRandomness()), clock=clock)

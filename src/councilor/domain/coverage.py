@@ -80,14 +80,15 @@ def measure(coverage: Coverage, lines: Mapping[str, Collection[int]]) -> Measure
     Args:
         lines: path -> line numbers, such as those that a change added.
     """
-    known = {path: coverage.files[path] for path in sorted(lines) if path in coverage.files}
-    covered = {(path, line) for path, file in known.items() for line in set(file.covered) & set(lines[path])}
-    missed = {(path, line) for path, file in known.items() for line in set(file.uncovered) & set(lines[path])}
+    asked = {path: frozenset(numbers) for path, numbers in lines.items()}
+    known = {path: coverage.files[path] for path in sorted(asked) if path in coverage.files}
+    covered = {(path, line) for path, file in known.items() for line in asked[path] & set(file.covered)}
+    missed = {(path, line) for path, file in known.items() for line in asked[path] & set(file.uncovered)}
     choices = [
         (path, line, choice)
         for path, file in known.items()
         for line, choice in file.branches.items()
-        if line in lines[path]
+        if line in asked[path]
     ]
     partial = {(path, line) for path, line, choice in choices if choice.taken < choice.total}
     return Measured(

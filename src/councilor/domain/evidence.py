@@ -269,6 +269,8 @@ class EvidenceBundle:
     """Acceptance id -> the run of its `test_command` (an exit code, and records only where it reports them)."""
     acceptance_base: Mapping[str, TestRun] = field(default_factory=dict)
     """The same commands on the base, where they report what can be compared."""
+    acceptance_reverted: Mapping[str, TestRun] = field(default_factory=dict)
+    """The same commands on the base with the change's new test modules, where it has some."""
     flaky: tuple[str, ...] = ()
     """Node ids that failed and then passed when run once more on the same tree, with the same tests before them; or
     that fail there on the base, too."""

@@ -24,6 +24,7 @@ MODULE = re.compile(r"(?<![\w./])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 QUOTED = re.compile(r"`([A-Za-z_]\w*)(?:\(\))?`")
 NAME = re.compile(r"(?<![\w.])(?:[A-Za-z_]\w*(?=\(\))|[a-z]\w*_\w+|_\w+|[A-Z]?[a-z]+[A-Z]\w*|[A-Z]\w+[a-z][A-Z]\w*)")
 WORD = re.compile(r"[a-z]{4,}")
+SPELLED = re.compile(r"(?<!\w)(?:[A-Za-z]{4,}|[A-Z]{3})(?!\w)")
 FILLERS = frozenset(
     re.findall(
         r"\w+",
@@ -55,6 +56,8 @@ class Mention:
     modules: tuple[str, ...]
     names: tuple[str, ...]
     words: tuple[str, ...]
+    spelled: tuple[str, ...] = ()
+    """The words as they stand there, and those in capitals."""
 
 
 def read_mention(sentence: str) -> Mention:
@@ -67,7 +70,9 @@ def read_mention(sentence: str) -> Mention:
         found.append(tuple(dict.fromkeys(text for text in matched if text.strip("./"))))
     quoted, rest = QUOTED.findall(rest), QUOTED.sub(" ", rest)
     names = (*quoted, *NAME.findall(rest))
-    words = (stem(word) for word in WORD.findall(NAME.sub(" ", rest).lower()) if word not in FILLERS)
+    rest = NAME.sub(" ", rest)
+    spelled = [word for word in SPELLED.findall(rest) if word.lower() not in FILLERS]
+    words = (stem(word) for word in WORD.findall(rest.lower()) if word not in FILLERS)
     nodeids, paths, modules = found
     return Mention(
         nodeids=nodeids,
@@ -75,6 +80,7 @@ def read_mention(sentence: str) -> Mention:
         modules=modules,
         names=tuple(dict.fromkeys(names)),
         words=tuple(dict.fromkeys(words)),
+        spelled=tuple(dict.fromkeys(spelled)),
     )
 
 

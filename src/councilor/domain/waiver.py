@@ -3,22 +3,23 @@
 Rules:
 - Read from the base commit only. WAIVER-1 readable YAML; WAIVER-2 no unknown key; WAIVER-3 required keys; WAIVER-4
   types and values; WAIVER-5 known gates.
-- A waiver lifts a gate only if it is active, unexpired, names the spec and the gate, and enough people approved: one,
-  or `min_approvers_for_budget_raise` when it raises a budget. A name counts once.
-- The `UNWAIVABLE_GATES` are lifted by nothing. Where the policy requires signed commits, a waiver lifts nothing,
-  because councilor cannot yet tell who signed it.
-- Budget deltas add up.
-
-It does not verify who the approvers are: that they stand in the base commit is what vouches for them.
+- A waiver lifts a gate only if it is active and unexpired (WAIVER-6), names the spec and the gate, and enough people
+  approved: one, or `min_approvers_for_budget_raise` when it raises a budget. A person counts once.
+- WAIVER-7: nobody approves for themselves: the waiver's risk owner, who wrote it, and the candidate's worker do not
+  count as approvers.
+- WAIVER-8: where the policy requires signed commits, only approvers count who signed a commit of the waiver as it is
+  (`Approval.signers`). Elsewhere, that the names stand in the base commit is what vouches for them.
+- The `UNWAIVABLE_GATES` are lifted by nothing. Budget deltas add up.
 Source: CAWS (Coding Agent Working Standard), version 11, `.caws/waivers/<ID>.yaml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
@@ -26,7 +27,7 @@ from pydantic import AwareDatetime, Field
 from councilor.domain.document import Line, Problem, Record, Text, read_document, refusal
 from councilor.domain.policy import GATE_NAMES, UNWAIVABLE_GATES, Policy
 
-__all__ = ["Delta", "ReasonCode", "Waiver", "WaiverRuling", "WaiverStatus", "honoured", "load_waiver"]
+__all__ = ["Approval", "Delta", "ReasonCode", "Waiver", "WaiverRuling", "WaiverStatus", "honoured", "load_waiver"]
 
 
 class ReasonCode(StrEnum):
@@ -92,10 +93,31 @@ class Waiver(Record):
         return frozenset([self.applies_to] if isinstance(self.applies_to, str) else self.applies_to)
 
     @property
-    def approver_names(self) -> frozenset[str]:
-        """Who approved, each name once whatever its case."""
-        names = (item if isinstance(item, str) else item.name for item in self.approvers)
-        return frozenset(" ".join(name.casefold().split()) for name in names)
+    def people(self) -> tuple[frozenset[str], ...]:
+        """Who approved: each person once, with every name and address that they are given."""
+        found: list[frozenset[str]] = []
+        for item in self.approvers:
+            names = names_of(item) if isinstance(item, str) else names_of(item.name) | names_of(item.email or "")
+            same = [other for other in found if other & names]
+            found = [other for other in found if other not in same] + [names.union(*same)]
+        return tuple(found)
+
+
+def names_of(text: str) -> frozenset[str]:
+    """The names in `Name <address>`, a name, or an address, as they are compared."""
+    name, _, address = text.partition("<")
+    plain = (" ".join(part.casefold().split()) for part in (name, address.rstrip("> ")))
+    return frozenset(part for part in plain if part)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Approval:
+    """What the history up to the base commit says of a waiver."""
+
+    author: str = ""
+    """Who wrote it first, `Name <address>`."""
+    signers: tuple[str, ...] = ()
+    """Principals whose verified signature is on a commit that holds the waiver as it is, approvers aside."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,8 +125,8 @@ class WaiverRuling:
     """Which waivers lift a gate, and why others do not."""
 
     honoured: tuple[Waiver, ...]
-    refused: tuple[tuple[str, str], ...]
-    """Waiver id and the reason, for those that name the spec and the gate but lift nothing."""
+    refused: tuple[tuple[str, str, str], ...]
+    """Waiver id, rule and reason, for those that name the spec and the gate but lift nothing."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -144,30 +166,56 @@ def load_waiver(text: str, *, source: str) -> Waiver:
     return waiver
 
 
-def _why_not(waiver: Waiver, *, gate: str, now: datetime, policy: Policy) -> str | None:
+def _why_not(
+    waiver: Waiver, approval: Approval, *, gate: str, now: datetime, policy: Policy, worker: str
+) -> tuple[str, str] | None:
+    """Rule and reason why it lifts nothing."""
     needed = policy.min_approvers if gate == "budget_limit" else 1
     if gate in UNWAIVABLE_GATES:
-        return f"no waiver lifts {gate}"
+        return "WAIVER-6", f"no waiver lifts {gate}"
     if waiver.status is not WaiverStatus.ACTIVE:
-        return f"it is {waiver.status.value}"
+        return "WAIVER-6", f"it is {waiver.status.value}"
     if waiver.expires_at <= now:
-        return f"it expired at {waiver.expires_at.isoformat()}"
-    if len(waiver.approver_names) < needed:
-        return f"it has {len(waiver.approver_names)} approvers and needs {needed}"
+        return "WAIVER-6", f"it expired at {waiver.expires_at.isoformat()}"
+    involved = names_of(waiver.risk_owner) | names_of(approval.author) | names_of(worker)
+    others = [person for person in waiver.people if not person & involved]
+    if len(others) < needed:
+        own = len(waiver.people) - len(others)
+        apart = f", {own} of them involved (its risk owner, its author or the worker)" if own else ""
+        return "WAIVER-7", f"it has {len(waiver.people)} approvers{apart}, and needs {needed} that are not"
     if policy.edit_rules.require_signed_commits:
-        return "the policy requires signed commits, and the signature of this waiver is not verified"
+        signed = [person for person in others if any(person & names_of(signer) for signer in approval.signers)]
+        if len(signed) < needed:
+            return "WAIVER-8", f"{len(signed)} approvers signed a commit of it as signers of the base, {needed} needed"
     return None
 
 
-def honoured(waivers: Sequence[Waiver], *, spec_id: str, gate: str, now: datetime, policy: Policy) -> WaiverRuling:
+def honoured(
+    waivers: Sequence[Waiver],
+    *,
+    spec_id: str,
+    gate: str,
+    now: datetime,
+    policy: Policy,
+    approvals: Mapping[str, Approval] = MappingProxyType({}),
+    worker: str = "",
+) -> WaiverRuling:
     """Which of the base commit's waivers lift `gate` for the spec.
 
     Args:
         now: UTC with time zone.
+        approvals: waiver id -> what the history says of it.
+        worker: who made the candidate.
     """
     about = [waiver for waiver in waivers if spec_id in waiver.specs and gate in waiver.gates]
-    reasons = [(waiver, _why_not(waiver, gate=gate, now=now, policy=policy)) for waiver in about]
+    reasons = [
+        (
+            waiver,
+            _why_not(waiver, approvals.get(waiver.id, Approval()), gate=gate, now=now, policy=policy, worker=worker),
+        )
+        for waiver in about
+    ]
     return WaiverRuling(
         honoured=tuple(waiver for waiver, reason in reasons if reason is None),
-        refused=tuple((waiver.id, reason) for waiver, reason in reasons if reason is not None),
+        refused=tuple((waiver.id, *reason) for waiver, reason in reasons if reason is not None),
     )

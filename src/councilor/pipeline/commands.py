@@ -4,7 +4,8 @@ Rules:
 - The candidate's tree is laid out with the base's test code and configuration. A test module that the base does not
   have is what the criterion may be about, so it stays.
 - Each command gets an export of its own, so that no report of one is there when another begins.
-- On the base a command runs only for its reports; its exit code there decides nothing.
+- On the base a command runs only for its reports; its exit code there decides nothing. Where the change brings test
+  modules along that the base does not have, it runs once more on the base with those: the revert check.
 
 It does not judge: gates read what it measured (`gates/reported.py`).
 """
@@ -12,7 +13,7 @@ It does not judge: gates read what it measured (`gates/reported.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
@@ -31,6 +32,8 @@ class Commands:
 
     candidate: Mapping[str, TestRun] = field(default_factory=dict)
     base: Mapping[str, TestRun] = field(default_factory=dict)
+    reverted: Mapping[str, TestRun] = field(default_factory=dict)
+    """On the base with the change's new test modules."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -44,17 +47,41 @@ async def run_commands(meter: Meter, candidate: Candidate, acceptance: Sequence[
     def from_base(path: str) -> bool:
         return meter.runner.owns(path) and (path in base_paths or not is_test_module(path))
 
+    def is_new_test(path: str) -> bool:
+        return path not in base_paths and is_test_module(path)
+
     tree = await meter.repository.composed(candidate.tree, candidate.base_tree, from_base)
-    changed = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
-    base = Trees(tree=candidate.base_tree, run_tree=candidate.base_tree, base_tree=candidate.base_tree)
-    on_candidate, on_base, evidence = {}, {}, []
+    plan = [(EvidenceKind.ACCEPTANCE, candidate.tree, tree)]
+    if meter.reports is not None:
+        plan.append((EvidenceKind.TESTS_BASE, candidate.base_tree, candidate.base_tree))
+        if any(is_new_test(path) for path in candidate.paths):
+            reverted = await meter.repository.composed(candidate.base_tree, candidate.tree, is_new_test)
+            plan.append((EvidenceKind.NEW_TESTS_BASE, candidate.tree, reverted))
+    runs: dict[EvidenceKind, dict[str, TestRun]] = {kind: {} for kind, _, _ in plan}
+    evidence = []
     for item in wanted:
-        on_candidate[item.id], record = await meter.command(EvidenceKind.ACCEPTANCE, changed, item.argv)
-        evidence.append(record)
-        if meter.reports is not None:
-            on_base[item.id], record = await meter.command(EvidenceKind.TESTS_BASE, base, item.argv)
+        for kind, about, run_tree in plan:
+            trees = Trees(tree=about, run_tree=run_tree, base_tree=candidate.base_tree)
+            run, record = await meter.command(kind, trees, item.argv)
+            runs[kind][item.id] = _kept(run, candidate.paths)
             evidence.append(record)
-    return Commands(candidate=on_candidate, base=on_base, evidence=tuple(evidence))
+    return Commands(
+        candidate=runs[EvidenceKind.ACCEPTANCE],
+        base=runs.get(EvidenceKind.TESTS_BASE, {}),
+        reverted=runs.get(EvidenceKind.NEW_TESTS_BASE, {}),
+        evidence=tuple(evidence),
+    )
+
+
+def _kept(run: TestRun, changed: Sequence[str]) -> TestRun:
+    """A run as it is stored: of coverage the changed files, and one of each kind to know what could be measured."""
+    if run.report is None or run.report.coverage is None:
+        return run
+    files = run.report.coverage.files
+    kinds = {PurePosixPath(path).suffix: path for path in sorted(files, reverse=True)}
+    wanted = {*changed, *kinds.values()}
+    coverage = replace(run.report.coverage, files={path: file for path, file in files.items() if path in wanted})
+    return replace(run, report=replace(run.report, coverage=coverage))
 
 
 def is_test_module(path: str) -> bool:

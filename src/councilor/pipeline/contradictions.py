@@ -21,7 +21,6 @@ from councilor.domain.gate import Severity, Violation
 from councilor.domain.policy import Budget, Policy
 from councilor.domain.scope import admits, is_glob, within
 from councilor.domain.spec import Acceptance, Mode, WorkingSpec
-from councilor.domain.waiver import honoured
 from councilor.pipeline.rules import Rules
 from councilor.pipeline.terrain import Terrain
 from councilor.ports.repository import Repository
@@ -73,7 +72,7 @@ async def read_setting(spec: WorkingSpec, policy: Policy, repository: Repository
 def effective_budget(spec: WorkingSpec, rules: Rules, tier: int, now: datetime) -> tuple[Budget, tuple[str, ...]]:
     """The budget of a tier with what waivers add, and the ids of those waivers."""
     plain = rules.policy.budget(tier)
-    ruling = honoured(rules.waivers, spec_id=spec.id, gate="budget_limit", now=now, policy=rules.policy)
+    ruling = rules.ruling(spec.id, "budget_limit", now=now)
     delta = ruling.delta
     budget = Budget(max_files=plain.max_files + delta.max_files, max_loc=plain.max_loc + delta.max_loc)
     return budget, ruling.ids

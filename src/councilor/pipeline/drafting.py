@@ -2,7 +2,8 @@
 
 Rules:
 - What the sentence names comes first: files, folders, modules, tests, names that a file defines. Only where it names
-  none, files whose names share words with it. Where nothing matches, the scope is the whole repository, and so it says.
+  none, files that define a plain word of it, or whose names share words with it. Where nothing matches, the scope is
+  the whole repository, and so it says.
 - Test files that belong to the scope are in it: a fix is shown by a test. Criteria are the tests that are named; else a
   command that runs those files; else none, and then nothing can be accepted.
 - The tier is 3, or what the base's policy raises it to. Tiers 1 and 2 get the scope's public names as contracts.
@@ -33,6 +34,8 @@ SHOWN = 5
 NAMED = 12
 """Most names of a contract."""
 SHOWN_BY_TESTS = frozenset({Mode.FIX, Mode.FEATURE})
+RARE = 2
+"""In at most so many files a plain word of the sentence may be defined to tell what it is about."""
 INVARIANTS = {
     Mode.FIX: "What is right today stays as it is.",
     Mode.FEATURE: "Without the new feature everything behaves as before.",
@@ -128,13 +131,15 @@ def _sources(mention: Mention, terrain: Terrain) -> tuple[tuple[str, ...], str]:
     named = [path for text in (*mention.paths, *mention.modules) for path in terrain.named(text)]
     if named:
         return tuple(dict.fromkeys(named))[:SHOWN], "The sentence names these."
-    defining = terrain.defining(mention.names)
+    dotted = (*mention.modules, *mention.paths)  # `Cart.add` looks like a file's name
+    parts = [part for text in dotted for part in text.split(".") if part.isidentifier()]
+    tested = [name.removeprefix("test_") for name in mention.names if name.startswith("test_")]
+    defining = terrain.defining([*mention.names, *parts, *tested])
     if defining:
         return defining[:SHOWN], "These define what the sentence names."
-    sharing = terrain.sharing(mention.words)
-    if sharing:
-        return sharing[:SHOWN], "The names of these share words with the sentence."
-    return (), ""
+    rare = [word for word in mention.spelled if 0 < len(terrain.defining([word])) <= RARE]
+    likely = tuple(dict.fromkeys((*terrain.defining(rare), *terrain.sharing(mention.words))))
+    return likely[:SHOWN], "These define, or are called like, words of the sentence." if likely else ""
 
 
 def _tier(policy: Policy, scope: Sequence[str], terrain: Terrain) -> tuple[int, str]:

@@ -118,6 +118,7 @@ class EvidenceCollector(Meter):
             new_on_base=new_on_base,
             acceptance=commands.candidate,
             acceptance_base=commands.base,
+            acceptance_reverted=commands.reverted,
             flaky=flipped.flaky,
             order_dependent=tuple(sorted({*base.order_dependent, *order_dependent, *flipped.order_dependent})),
             base_flaky=base.flaky,

@@ -14,23 +14,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from councilor.domain.gate import Violation
 from councilor.domain.policy import GATE_NAMES, INTEGRITY_GATES, Budget, Policy
 from councilor.domain.spec import Acceptance, LifecycleState, Mode, WorkingSpec
 from councilor.domain.tier import TIERS, TierRules
-from councilor.domain.waiver import Waiver, honoured
+from councilor.domain.waiver import Waiver
 from councilor.pipeline.contradictions import Setting, contradictions, effective_budget, may_change
 from councilor.pipeline.council.decision import FURTHER, HOW_TO
 from councilor.pipeline.gates import GATES
+from councilor.pipeline.gates.strength import LENIENT_TIER
 from councilor.pipeline.rules import Rules
 from councilor.pipeline.terrain import Terrain
 
 __all__ = ["Criterion", "Entry", "Explanation", "GateOutlook", "Kind", "Threshold", "WaiverOutlook", "explain"]
 
 NOT_OF_GATES = frozenset({"tier", "tau", "further_evidence", "special_evidence"})
+ONLY_WARNED = frozenset({"branch_coverage", "mutation_score"})
+"""Figures that a lenient tier only warns of."""
 OF_GATE = {
     "flaky_tests": frozenset({"base_tests"}),
     "strict": frozenset({"todo_detection", "dependency_diff", "god_object"}),
@@ -203,7 +206,14 @@ def _of_tier(gate: str, tier: TierRules, budget: Budget) -> Iterator[Threshold]:
         yield Threshold(name="max_loc", value=str(budget.max_loc), origin=origin)
     for item in fields(tier):
         if item.name not in NOT_OF_GATES and _is_for(item.name, gate):
-            yield Threshold(name=item.name, value=str(getattr(tier, item.name)), origin=origin)
+            warned = item.name in ONLY_WARNED and tier.tier >= LENIENT_TIER
+            told = f"{origin}, below it is only warned of" if warned else origin
+            yield Threshold(name=item.name, value=_told(getattr(tier, item.name)), origin=told)
+
+
+def _told(value: object) -> str:
+    """A figure; of a switch, what it means."""
+    return ("yes, refused" if value else "no, only warned of") if isinstance(value, bool) else str(value)
 
 
 def _is_for(figure: str, gate: str) -> bool:
@@ -231,12 +241,12 @@ def _criterion(item: Acceptance, spec: WorkingSpec, terrain: Terrain) -> Criteri
 def _waivers(spec: WorkingSpec, rules: Rules, now: datetime) -> Iterator[WaiverOutlook]:
     for waiver in rules.waivers:
         for gate in waiver.gates if spec.id in waiver.specs else ():
-            yield _waiver(waiver, gate, spec, rules.policy, now)
+            yield _waiver(waiver, gate, spec, rules, now)
 
 
-def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, policy: Policy, now: datetime) -> WaiverOutlook:
-    ruling = honoured([waiver], spec_id=spec.id, gate=gate, now=now, policy=policy)
-    why = ruling.refused[0][1] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
+def _waiver(waiver: Waiver, gate: str, spec: WorkingSpec, rules: Rules, now: datetime) -> WaiverOutlook:
+    ruling = replace(rules, waivers=(waiver,)).ruling(spec.id, gate, now=now)
+    why = ruling.refused[0][2] if ruling.refused else f"until {waiver.expires_at.isoformat()}"
     return WaiverOutlook(id=waiver.id, gate=gate, lifts=bool(ruling.honoured), why=why)
 
 

@@ -75,7 +75,7 @@ async def recall(
         repository,
         task=task,
         spec=load_spec(task.spec_text, source="the submitted spec"),
-        rules=await read_rules(repository, base.tree),
+        rules=await read_rules(repository, base),
         base=base,
         tree=patch.tree,
         patch=await artifacts.read(patch.id),

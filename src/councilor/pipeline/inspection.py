@@ -14,7 +14,7 @@ from councilor.domain.gate import GateResult
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import InputError
-from councilor.pipeline.claims.measuring import measure_claims
+from councilor.pipeline.claims.measuring import measure_behaviour, measure_claims
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.rules import Rules, read_rules
@@ -58,6 +58,7 @@ async def put_together(
         spec=spec,
         policy=rules.policy,
         waivers=rules.waivers,
+        approvals=rules.approvals,
         candidate=candidate,
         bundle=bundle,
         owns=owns,
@@ -114,7 +115,7 @@ class Inspector:
             self.repository,
             task=task,
             spec=spec,
-            rules=await read_rules(self.repository, base.tree),
+            rules=await read_rules(self.repository, base),
             base=base,
             tree=tree,
             patch=await self.repository.diff(base.tree, tree),
@@ -139,4 +140,5 @@ class Inspector:
         if not always and any(result.blocks for result in found.gates):
             return found
         deeper = await measure_strength(collector, candidate, bundle, spec.acceptance)
+        deeper = await measure_behaviour(collector, candidate, report, deeper)
         return found if deeper is bundle else judged(deeper)

@@ -63,7 +63,7 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
     for tree in (order.base.tree, order.candidate_tree):
         if tree is not None:
             await repository.survey(tree)
-    rules = await read_rules(repository, order.base.tree)
+    rules = await read_rules(repository, order.base)
     if order.worker is not None:
         await _refuse_impossible(spec, rules, repository, order.base.tree, clock.now())
     if order.worker is not None and not order.allow_dirty:

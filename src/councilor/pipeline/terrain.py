@@ -125,18 +125,14 @@ class Terrain:
         return tuple(path for path, score in sorted(scores.items()) if score == best) if best >= 2 else ()
 
     def tests_of(self, sources: Collection[str]) -> tuple[str, ...]:
-        """Test files of these sources."""
+        """Test files of these sources: those that are named after one, else those that name a module of them."""
         files = [path for path in self.paths if is_test_file(path) or is_foreign_test(path)]
         names = {PurePosixPath(path).stem for path in sources}
         modules = [module for path in sources for module in _modules(path)]
-        found = [path for path in files if _subject(path) in names]
+        if found := tuple(path for path in files if _subject(path) in names):
+            return found
         mentioning = [re.compile(rf"(?<![\w.]){re.escape(module)}(?!\w)") for module in modules]
-        found += [
-            path
-            for path in files
-            if path not in found and any(pattern.search(self.texts.get(path, "")) for pattern in mentioning)
-        ]
-        return tuple(found)
+        return tuple(path for path in files if any(pattern.search(self.texts.get(path, "")) for pattern in mentioning))
 
     def tests_named(self, names: Collection[str]) -> tuple[str, ...]:
         """Node ids of Python tests with one of these names."""

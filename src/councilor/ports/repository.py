@@ -14,7 +14,7 @@ from typing import Protocol
 
 from councilor.domain.change import Candidate, TreeEntry
 
-__all__ = ["Commit", "Repositories", "Repository"]
+__all__ = ["Commit", "Repositories", "Repository", "Revision"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +31,18 @@ class Commit:
         """The value of its last trailer of that name; None when it has none."""
         found = re.findall(rf"^{re.escape(name)}: (.*)$", self.message.rstrip().rpartition("\n\n")[2], re.MULTILINE)
         return found[-1] if found else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revision:
+    """One commit that changed a file."""
+
+    hash: str
+    tree: str
+    author: str
+    """`Name <address>`, as the commit says."""
+    signer: str = ""
+    """The principal whose valid SSH signature it has; empty where none is allowed, or none is there."""
 
 
 class Repository(Protocol):
@@ -93,6 +105,14 @@ class Repository(Protocol):
 
     async def composed(self, tree: str, other: str, theirs: Callable[[str], bool]) -> str:
         """`tree` with every path for which `theirs(path)` holds taken from `other` (or absent, when absent there)."""
+        ...
+
+    async def history(self, commit: str, path: str, *, allowed_signers: bytes | None) -> Sequence[Revision]:
+        """The commits up to `commit` that changed a file, newest first, with who signed each.
+
+        Args:
+            allowed_signers: who may sign, in the format of ssh-keygen(1), ALLOWED SIGNERS; None: nobody.
+        """
         ...
 
     async def create_workspace(self, tree: str, folder: Path) -> None:

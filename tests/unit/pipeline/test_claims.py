@@ -11,6 +11,7 @@ import pytest
 from councilor.adapters.memory.clock import FakeClock
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
 from councilor.domain.claim import CheckedClaim, ClaimStatus
+from councilor.domain.difference import DifferentialRun, DistinguishingCall, InputSource, Observed, ObservedKind
 from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.strength import Strength
 from councilor.domain.timing import Timing
@@ -213,7 +214,7 @@ def test_fixes(make: SimpleNamespace) -> None:
 
 
 def test_coverage(make: SimpleNamespace) -> None:
-    strong = Strength(lines=20, covered=18, covered_by_own=1, complete=True, missed_lines={"src/a.py": (7,)})
+    strong = Strength(lines=100, covered=90, covered_by_own=5, complete=True, missed_lines={"src/a.py": (7,)})
     given = make.input(bundle=make.bundle(strength=strong))
     for text, status in {
         "95 % of the changed lines are covered.": SUPPORTED,
@@ -279,6 +280,37 @@ def test_behaviour_unchanged(make: SimpleNamespace) -> None:
     assert only(text, make.input(bundle=shaky)) == (UNVERIFIABLE, False)
     change = make.change("src/a.py", "def f(): ...\n", "def g(): ...\n")
     assert only(text, make.input(change, bundle=same)) == (CONTRADICTED, False)
+
+
+def test_behaviour_that_was_compared(make: SimpleNamespace) -> None:
+    text = "This is a pure refactoring."
+    runs = {"base": make.run({ONE: "passed"}), "candidate": make.run({ONE: "passed"})}
+    one = make.change("src/a.py", "def f(a):\n    return a\n", "def f(a):\n    return a if a else a\n")
+    two = make.change("src/b.py", "def g(a):\n    return a\n", "def g(a):\n    return a if a else a\n")
+    call = DistinguishingCall(
+        path="src/a.py",
+        function="f",
+        imports=(),
+        setup=(),
+        call="f(3)",
+        source=InputSource.GENERATED,
+        candidate=Observed(kind=ObservedKind.VALUE, text="4"),
+        base=Observed(kind=ObservedKind.VALUE, text="3"),
+    )
+
+    def compared(**more: Any) -> Any:
+        return make.bundle(**runs, differences=DifferentialRun(**({"compared": {"base": 500}} | more)))
+
+    assert only(text, make.input(one, bundle=compared())) == (SUPPORTED, False)
+    assert only(text, make.input(one, two, bundle=compared())) == (UNVERIFIABLE, False), "which one was looked at?"
+    assert only(text, make.input(one, bundle=compared(compared={"base": 9}))) == (UNVERIFIABLE, False)
+    assert only(text, make.input(one, bundle=compared(error="no time"))) == (UNVERIFIABLE, False)
+    assert only(text, make.input(one, bundle=compared(differing={"base": 1}))) == (UNVERIFIABLE, False)
+    assert only(text, make.input(one, bundle=compared(calls=(call,)))) == (CONTRADICTED, False)
+    assert only("The behaviour of `g` is unchanged.", make.input(one, bundle=compared(calls=(call,)))) == (
+        UNVERIFIABLE,
+        False,
+    )
 
 
 def test_the_api(make: SimpleNamespace) -> None:

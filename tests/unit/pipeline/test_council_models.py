@@ -23,6 +23,7 @@ from councilor.pipeline.council.deliberation import inputs_of
 from councilor.pipeline.council.models import ModelJuror
 from councilor.pipeline.council.quoting import Quoter, clean
 from councilor.pipeline.council.stopping import is_settled
+from councilor.pipeline.council.trial import try_models
 from councilor.pipeline.council.weights import PRIOR_1
 from councilor.ports.metrics import NoMetrics
 
@@ -166,7 +167,7 @@ async def test_a_huge_diff_and_report_cost_no_time() -> None:
     juror = model(Mind("reject"), matter=huge)
     began = time.monotonic()
     await judged(clean_case(), models=[juror], clock=SystemClock())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert max(len(question.user) for question in asked(juror)) < 2 * PATCH_LIMIT
 
 
@@ -313,9 +314,9 @@ async def test_an_error_is_recorded_and_leaves_the_denominator() -> None:
 async def test_one_that_hangs_delays_no_further_than_the_sla_and_costs_nothing() -> None:
     began = time.monotonic()
     hanging = model(Mind(hang=True))
-    verdict = await judged(clean_case(sla_s=0.5), models=[hanging], clock=SystemClock())
-    assert time.monotonic() - began < 0.5
-    assert verdict.consensus_s < 0.5
+    verdict = await judged(clean_case(sla_s=1.5), models=[hanging], clock=SystemClock())
+    assert time.monotonic() - began < 1.5
+    assert verdict.consensus_s < 1.5
     assert of_models(verdict)[0].choice is Choice.ABSTAIN
     assert verdict.decision is Decision.ACCEPT
 
@@ -323,8 +324,8 @@ async def test_one_that_hangs_delays_no_further_than_the_sla_and_costs_nothing()
 async def test_a_judge_that_hangs_leaves_time_for_the_models() -> None:
     jurors = [replace(juror, hang=juror.seat is Judge.CONSTITUTIONAL) for juror in judges(NARROW)]
     juror = model(Mind("reject"))
-    verdict = await judged(clean_case(sla_s=0.4), jurors=jurors, models=[juror], clock=SystemClock())
-    assert verdict.consensus_s < 0.4
+    verdict = await judged(clean_case(sla_s=1.2), jurors=jurors, models=[juror], clock=SystemClock())
+    assert verdict.consensus_s < 1.2
     assert verdict.votes[0].choice is Choice.ABSTAIN
     assert asked(juror)
 
@@ -510,3 +511,18 @@ async def test_cancellation_is_not_swallowed() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+# --- trying a model out
+
+
+async def test_a_model_is_tried_out_without_a_repository() -> None:
+    async def broken(_: object) -> dict[str, Any]:
+        raise UnavailableError("nobody listens", backend="x", hint="start it")
+
+    minds = {"good": lambda _: {"ready": True}, "odd": lambda _: {"ready": "yes"}, "down": broken}
+    found = await try_models([model(mind, name=name).judge for name, mind in minds.items()], clock=FakeClock())
+    problems = {trial.name: trial.problem for trial in found}
+    assert problems["good"] is None
+    assert "not in the form" in str(problems["odd"])
+    assert (problems["down"], found[2].hint) == ("nobody listens", "start it")

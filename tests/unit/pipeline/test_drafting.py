@@ -59,6 +59,9 @@ def criterion(found: dict[str, Guess]) -> dict[str, Any]:
         ("The volume discount is wrong", ["src/shop/volume_discount.py", "tests/test_discounts.py"]),
         ("Fix price()", ["web/price.js", "web/price.test.js"]),
         ("test_exactly_ten fails", ["src/shop/volume_discount.py", "tests/test_discounts.py"]),
+        ("discount ignores the first break", ["src/shop/volume_discount.py", "tests/test_discounts.py"]),
+        ("Cart.add loses an item", ["src/shop/cart.py", "tests/test_cart.py"]),
+        ("test_login fails", ["src/shop/auth.py"]),
         ("Improve the weather", ["**"]),
         ("Fix src/shop", ["src/shop", "tests/test_cart.py", "tests/test_discounts.py"]),
     ],
@@ -70,7 +73,7 @@ def test_the_scope_is_what_the_sentence_is_about(sentence: str, expected: list[s
 def test_a_guess_says_why_and_what_to_check() -> None:
     found = drafted("The volume discount is wrong")
     assert (found["mode"].value, "`wrong`" in found["mode"].why) == ("fix", True)
-    assert "share words" in found["scope"].why
+    assert "words of the sentence" in found["scope"].why
     assert "2 files may change" in found["scope"].check
     assert "Nothing in the repository matches" in drafted("Improve the weather")["scope"].why
 

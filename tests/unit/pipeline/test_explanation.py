@@ -65,6 +65,9 @@ def test_modes_and_figures_say_where_they_come_from() -> None:
     assert (gates["base_tests"].mode, gates["base_tests"].origin) == ("block", "default")
     assert [each.name for each in gates["base_tests"].thresholds] == ["flaky_tests"]
     assert [each.name for each in gates["budget_limit"].thresholds] == ["max_files", "max_loc"]
+    (share,) = gates["coverage_changed_lines"].thresholds
+    assert (share.value, share.origin) == ("0.7", "tier 3, below it is only warned of")
+    assert [each.value for each in gates["god_object"].thresholds] == ["no, only warned of"]
 
 
 def test_the_policy_raises_the_tier() -> None:
@@ -85,7 +88,7 @@ description: d
 mitigation: m
 expires_at: "2027-01-01T00:00:00Z"
 risk_owner: ann
-approvers: [ann]
+approvers: [bob]
 status: active
 """
 

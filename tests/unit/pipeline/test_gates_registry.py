@@ -15,7 +15,7 @@ from councilor.domain.evidence import Breach
 from councilor.domain.gate import GateStatus
 from councilor.domain.metric import CATALOGUE
 from councilor.domain.policy import GATE_NAMES, load_policy
-from councilor.domain.waiver import load_waiver
+from councilor.domain.waiver import WaiverStatus, load_waiver
 from councilor.pipeline.gates import GATES, Gate, GateInput, Stage, latest, run_gates
 from councilor.ports.metrics import NoMetrics
 
@@ -105,7 +105,7 @@ def waiver(gates: list[str]) -> Any:
         "mitigation": "m",
         "expires_at": "2027-01-01T00:00:00Z",
         "risk_owner": "ann",
-        "approvers": ["ann"],
+        "approvers": ["bob"],
         "status": "active",
     }
     return load_waiver(yaml.safe_dump(data), source="w")
@@ -116,6 +116,20 @@ def test_a_waiver_lifts_a_failure_and_is_named(make: SimpleNamespace) -> None:
     assert (result.status, result.waived_by, result.blocks) == (GateStatus.FAILED, ("WV-0003",), False)
     passed = run(make.input(waivers=(waiver(["test_weakening"]),)))["test_weakening"]
     assert passed.waived_by == ()
+
+
+def test_a_waiver_that_lifts_nothing_is_told(make: SimpleNamespace) -> None:
+    own = waiver(["test_weakening"]).model_copy(update={"approvers": ("ann",)})
+    result = run(weakened(make, waivers=(own,)))["test_weakening"]
+    assert result.blocks
+    assert [item.rule for item in result.violations] == ["WEAK-1", "WAIVER-7"]
+    passed = run(make.input(waivers=(own,)))["test_weakening"]
+    assert passed.violations == ()
+    policy = load_policy(yaml.safe_dump({"risk_tiers": {tier: {"max_files": 1, "max_loc": 1} for tier in "123"}}))
+    late = waiver(["budget_limit"]).model_copy(update={"status": WaiverStatus.EXPIRED})
+    budget = run(make.input(policy=policy, waivers=(late,)))["budget_limit"]
+    assert budget.blocks
+    assert [item.rule for item in budget.violations] == ["BUDGET-2", "WAIVER-6"]
 
 
 def test_no_waiver_lifts_a_missing_patch(make: SimpleNamespace) -> None:

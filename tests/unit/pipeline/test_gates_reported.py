@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from councilor.domain.analysis import AnalysisPair, AnalysisRun, Finding
+from councilor.domain.change import TreeEntry
 from councilor.domain.coverage import Branches, Coverage, FileCoverage
-from councilor.domain.evidence import Breach
+from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.gate import GateResult
-from councilor.domain.report import Report, ReportFault, ReportForm, ReportTrouble
+from councilor.domain.report import Report, ReportFault, ReportForm, ReportOrder, ReportTrouble
 from councilor.domain.spec import draft_spec, load_spec
 from councilor.domain.strength import Strength
-from councilor.pipeline.commands import Commands, with_reported
+from councilor.pipeline.commands import Commands, run_commands, with_reported
 from councilor.pipeline.gates.strength import coverage_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
+from councilor.pipeline.measurement import Trees
 
 JUNIT = "reports/junit.xml"
 SPEC = load_spec(draft_spec("Repair it", number=1, test_command="npm test"), source="draft")
@@ -48,6 +50,14 @@ def test_what_passes_on_the_base_passes_on_the_candidate(make: SimpleNamespace) 
     assert found["base_tests"].summary == "1 of 1 tests that pass on the base pass"
     assert found["acceptance"].status.value == "passed"
     assert rules(found["revert_check"]) == ["REVERT-4"]
+
+
+def test_a_new_test_that_fails_on_the_base_tells_the_two_apart(make: SimpleNamespace) -> None:
+    candidate = reported(make, {"a": "passed", "new": "passed"})
+    reverted = {"A1": reported(make, {"a": "passed", "new": "failed"})}
+    found = judge(make, reported(make, {"a": "passed"}), candidate, acceptance_reverted=reverted)["revert_check"]
+    assert rules(found) == ["REVERT-4"]
+    assert rules(judge(make, reported(make, {"a": "passed"}), candidate)["revert_check"]) == ["REVERT-2"]
 
 
 def test_a_reported_test_that_fails_or_vanishes_is_lost(make: SimpleNamespace) -> None:
@@ -148,3 +158,43 @@ def test_reported_lines_are_added_to_our_own(make: SimpleNamespace) -> None:
     own = Strength(lines=10, covered=10, complete=True)
     found = covered(make, make.change("shop.js", "", "a\n"), make.change("a.py", "", "x\n"), own=own)
     assert found.summary == "11 of 11 changed statements are executed"
+
+
+class Runs:
+    """Gives a report for every command, whatever the tree."""
+
+    reports = ReportOrder(junit=JUNIT, coverage="lcov.info")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.trees: list[tuple[EvidenceKind, str]] = []
+        self.repository = self.runner = self
+
+    def owns(self, path: str) -> bool:
+        return path.startswith("test/")
+
+    async def entries(self, tree: str) -> list[TreeEntry]:
+        return [TreeEntry(path="shop.js", mode="100644", hash="h")]
+
+    async def composed(self, tree: str, other: str, theirs: Any) -> str:
+        return f"{tree[0]}+{other[0]}"
+
+    async def command(self, kind: EvidenceKind, trees: Trees, argv: tuple[str, ...]) -> tuple[Run, Any]:
+        self.trees.append((kind, trees.run_tree))
+        return self.run, kind
+
+
+async def test_a_command_runs_on_both_trees_and_with_new_tests_on_the_base(make: SimpleNamespace) -> None:
+    files = {"shop.js": SHOP, "other.js": SHOP, "z.js": SHOP, "style.ts": SHOP}
+    meter = Runs(make.run({"a": "passed"}, report=Report(coverage=Coverage(files=files))))
+    given = make.input(make.change("shop.js", "", "x\n"), make.change("test/new.test.js", None, "x\n"))
+    commands = await run_commands(meter, given.candidate, SPEC.acceptance)  # type: ignore[arg-type]
+    assert [(kind.value, tree) for kind, tree in meter.trees] == [
+        ("acceptance", "c+b"),
+        ("tests_base", make.BASE_TREE),
+        ("new_tests_base", "b+c"),
+    ]
+    report = commands.candidate["A1"].report
+    assert report is not None
+    assert report.coverage is not None
+    assert set(report.coverage.files) == {"shop.js", "other.js", "style.ts"}, "the changed ones, and one of each kind"

@@ -37,7 +37,7 @@ def waiver(**changes: Any) -> Any:
         "mitigation": "m",
         "expires_at": "2027-01-01T00:00:00Z",
         "risk_owner": "ann",
-        "approvers": ["ann"],
+        "approvers": ["bob"],
         "status": "active",
     }
     return load_waiver(yaml.safe_dump(data | changes), source="w")

@@ -23,6 +23,7 @@ from pathlib import Path
 from councilor.adapters.git import (
     advance,
     comparison,
+    history,
     objects,
     publication,
     staging,
@@ -38,7 +39,7 @@ from councilor.domain.change import Candidate, TreeEntry
 from councilor.errors import InputError
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
-from councilor.ports.repository import Commit
+from councilor.ports.repository import Commit, Revision
 
 __all__ = ["GitRepositories", "GitRepository"]
 
@@ -154,6 +155,12 @@ class GitRepository:
             ours = await self.entries(tree)
             chosen = trees.choose(ours, await self.entries(other), theirs)
             return tree if chosen == ours else await trees.write_tree(self._store, chosen)
+
+    async def history(self, commit: str, path: str, *, allowed_signers: bytes | None) -> Sequence[Revision]:
+        """The commits up to `commit` that changed a file, newest first, with who signed each."""
+        return await history.list_revisions(
+            self._git, commit, path, allowed_signers=allowed_signers, scratch=self._store.folder / "tmp"
+        )
 
     async def create_workspace(self, tree: str, folder: Path) -> None:
         """Make `folder` a throw-away repository with one commit that holds `tree`."""

@@ -1,7 +1,7 @@
 """Claims: what a worker's report says, made atomic and checked against the evidence.
 
 `sentences` and `markup` find the sentences, `selection` drops those that claim nothing, `names` and `forms` give
-`extraction` the atomic claims, `verification` decides each; `check_report` is all of it, `check_claims` its claims alone.
+`extraction` the atomic claims, `verification` decides each; `check_report` is all of it, `check_claims` its claims.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ needed.
 Rules:
 - A path is said whole, or by its end where only one changed file ends so; else it may mean any of them.
 - "Only touched" false is a veto: it is what a reviewer relies on to look no further.
-- A new dependency is a new requirement in a file that declares them. A newly imported module that no file declares makes
-  "no new dependencies" unverifiable: it may be the repository's own.
+- A new dependency is a new requirement in a file that declares them. A newly imported module that no file declares
+  makes "no new dependencies" unverifiable: it may be the repository's own.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ def added(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
         return unknown(claim, f"{diff.unread[0]} cannot be parsed", ids)
     if _called((new for _, new in diff.kept), name):
         return either(claim, False, f"{name} was there before", ids)
+    if _called(diff.removed, name):
+        return either(claim, False, f"{name} was removed", ids)
     if _mentioned(name, context):
         return unknown(claim, f"{name} occurs in the change, but is no function, class or constant", ids)
     return either(claim, False, f"{name} does not occur in the changed files", ids)
@@ -102,9 +104,9 @@ def _parameter_renamed(claim: AtomicClaim, context: ClaimContext) -> CheckedClai
     """Supported when a function both sides have lost the one parameter and gained the other; else nothing is said."""
     old, new = claim.subject, claim.value or ""
     for before, after in _diff(context).kept:
-        if old in before.parameters and new not in before.parameters:
-            if new in after.parameters and old not in after.parameters:
-                return either(claim, True, f"a parameter of {after.name} was renamed", context.diff)
+        gone = old in before.parameters and old not in after.parameters
+        if gone and new in after.parameters and new not in before.parameters:
+            return either(claim, True, f"a parameter of {after.name} was renamed", context.diff)
     return None
 
 

@@ -2,16 +2,16 @@
 
 Rules:
 - Complexity is at most consistent with what was measured: a number of branches is not what a reader means by simple.
-  So such a claim is never supported, and contradicted only where it names cyclomatic complexity or a nesting that is not
-  there.
+  So such a claim is never supported, and contradicted only where it names one function and another figure.
 - Growth ("O(n)") is never measured: the reason tells how deep loops are nested, which it is consistent with or not.
 - A refactoring changes no behaviour: another outcome of a base's test, a changed public name or an observed difference
-  contradicts it. Only a differential test that compared the changed functions and found no difference supports it.
+  contradicts it. Supported only where one function changed and did the same on `ENOUGH` inputs.
 """
 
 from __future__ import annotations
 
-from councilor.domain.claim import AtomicClaim, CheckedClaim
+from councilor.domain.claim import AtomicClaim, CheckedClaim, ClaimStatus
+from councilor.domain.difference import BASE, DistinguishingCall
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome
 from councilor.pipeline.claims.about_names import no_api_change
 from councilor.pipeline.claims.complexity import Shape, shapes
@@ -20,6 +20,8 @@ from councilor.pipeline.claims.context import ClaimContext, either, unknown
 __all__ = ["behaviour_unchanged", "complexity"]
 
 K = EvidenceKind
+ENOUGH = 100
+"""Inputs of one changed function on which both sides have to agree."""
 
 
 def complexity(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
@@ -75,13 +77,47 @@ def behaviour_unchanged(claim: AtomicClaim, context: ClaimContext) -> CheckedCla
     if flipped := _flipped(bundle):
         before, after = bundle.base.outcome(flipped[0]), bundle.candidate.outcome(flipped[0])
         return either(claim, False, f"{flipped[0]} {before.value} before and {after.value} now", ids)
+    if differing := _differing(claim.subject, bundle):
+        told = f"{differing.call} gives another result: {differing.candidate.text}"[:300]
+        return either(claim, False, told, context.fresh(K.DIFFERENCE))
     names = no_api_change(claim, context)
-    if names.status.value == "contradicted":
+    if names.status is ClaimStatus.CONTRADICTED:
         return either(claim, False, names.reason, (*ids, *names.evidence_ids))
+    return _compared(claim, context, bundle, (*ids, *context.diff))
+
+
+def _differing(name: str, bundle: EvidenceBundle) -> DistinguishingCall | None:
+    """An input on which base and candidate were seen to differ."""
+    found = (*bundle.differences.calls, *bundle.differences.crashes) if bundle.differences else ()
+    return next(
+        (
+            call
+            for call in found
+            if call.base is not None and call.base != call.candidate and _ends(call.function, name)
+        ),
+        None,
+    )
+
+
+def _ends(function: str, name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return not name or function == name or function.endswith(f".{name}") or function.rpartition(".")[2] == last
+
+
+def _compared(claim: AtomicClaim, context: ClaimContext, bundle: EvidenceBundle, ids: tuple[str, ...]) -> CheckedClaim:
+    """No difference is known; whether enough was looked at to say that there is none."""
+    run, fresh = bundle.differences, context.fresh(K.DIFFERENCE)
+    if run is None or run.error or not fresh:
+        needed = "a comparison of both sides on many inputs would decide it"
+        return unknown(claim, f"no test's outcome and no public name changed; {needed}", ids)
+    count, changed = run.compared.get(BASE, 0), _of("", context)
+    same = not run.differing.get(BASE, 0) and not run.differs_from_base
+    about = not claim.subject or _of(claim.subject, context) == changed
+    told = f"on {count} inputs base and candidate did the same"
+    if count >= ENOUGH and same and about and len(changed) == 1 and all(changed[0]):
+        return either(claim, True, told, (*ids, *fresh))
     return unknown(
-        claim,
-        "no test's outcome and no public name changed; a comparison of both sides on many inputs would decide it",
-        (*ids, *context.diff),
+        claim, f"{told}; too few, or for too many changed functions, to say that there is none", (*ids, *fresh)
     )
 
 

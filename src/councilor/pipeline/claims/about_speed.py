@@ -7,7 +7,7 @@ Rules:
   supported when the interval meets that and is no wider than `WIDEST`, contradicted when the two do not meet.
 - "N % faster" may mean N % less time or N % more speed: supported if both hold, contradicted if neither does.
 - "Over N" is supported by an interval that lies above; "faster" without a figure by one above 1.05, and contradicted by
-  one that ends below it.
+  one that ends below 1.1 and holds 1: a gain worth the word would have been seen.
 - A timing in which test and process disagree about the time saved decides nothing (`Timing.honest`).
 
 The claim's value is a ratio such as `3`, `1.2-1.3`, `>=2`; its subject a test or a symbol, or empty.
@@ -24,7 +24,7 @@ from councilor.pipeline.timing import timed_of_spec
 
 __all__ = ["faster"]
 
-LEAST = 1.05
+LEAST, WORTH = 1.05, 1.1
 WIDEST = 1.5
 """Ratio of an interval's ends beyond which it is too wide to confirm a figure."""
 REMEDY = (
@@ -74,6 +74,8 @@ def _same(one: str, other: str) -> bool:
 
 
 def _decide(claim: AtomicClaim, interval: Interval) -> ClaimStatus:
+    if not claim.value and interval.low <= 1 and interval.high < WORTH:
+        return ClaimStatus.CONTRADICTED
     readings = ranges(claim.value or "", claim.method)
     whole = interval.high / interval.low <= WIDEST
     meets = [interval.low <= high and interval.high >= low for low, high in readings]

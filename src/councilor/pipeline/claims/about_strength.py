@@ -2,12 +2,12 @@
 
 Rules:
 - Coverage of the changed lines comes from `EvidenceBundle.strength`: statements (lines) or ways out (branches).
-- It is measured by processes that load the candidate's code; an incomplete measurement, or one on another tree, decides
-  nothing.
-- A figure holds if the measured one is the same at the figure's own digits; within 2 points of it nothing is said, because
-  tools count differently.
-- Coverage of a whole file or project is not measured. 100 % of a file is contradicted by a changed line of it that no test
-  executes; of the project by any.
+- It is measured by processes that load the candidate's code; an incomplete measurement, or one on another tree,
+  decides nothing.
+- A figure holds if the measured one is the same at the figure's own digits; within 2 points or one line of it nothing
+  is said, because tools count differently.
+- Coverage of a whole file or project is not measured. 100 % of a file is contradicted by a changed line of it that no
+  test executes; of the project by any.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ def coverage(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     if not strength.lines:
         return unknown(claim, "no changed line can be executed", ids)
     measured = 100 * (strength.covered + strength.covered_by_own) / strength.lines
-    return _compare(claim, measured, float(value), 0.5 * 10.0 ** -len(value.partition(".")[2]), ids)
+    half = 0.5 * 10.0 ** -len(value.partition(".")[2])
+    return _compare(claim, measured, float(value), half, ids, lines=strength.lines)
 
 
-def _compare(claim: AtomicClaim, measured: float, said: float, half: float, ids: tuple[str, ...]) -> CheckedClaim:
+def _compare(
+    claim: AtomicClaim, measured: float, said: float, half: float, ids: tuple[str, ...], *, lines: int
+) -> CheckedClaim:
     told = f"{measured:.1f} % of the changed lines are executed"
+    near_to = max(NEAR, 100 / lines)
     if (claim.value or "").startswith(">="):
-        holds, near = measured >= said, said - NEAR < measured < said
+        holds, near = measured >= said, said - near_to < measured < said
     else:
-        holds, near = abs(measured - said) <= half, half < abs(measured - said) <= NEAR
+        holds, near = abs(measured - said) <= half, half < abs(measured - said) <= near_to
     return unknown(claim, told, ids) if near else either(claim, holds, told, ids)
 
 

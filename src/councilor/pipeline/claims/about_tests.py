@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from councilor.domain.claim import AtomicClaim, CheckedClaim, ClaimStatus, Verifiability
@@ -49,7 +49,7 @@ class _Suite:
         old = bundle.candidate.outcomes
         run = bundle.new_on_candidate.outcomes if bundle.new_on_candidate else {}
         own = {name: outcome for name, outcome in old.items() if file_of(name) not in changed} | run
-        return cls(all=old | run, own=own, new=frozenset(run) - bundle.base.outcomes.keys())
+        return cls(all=run | old, own=own, new=frozenset(run) - bundle.base.outcomes.keys())
 
 
 def _runs(bundle: EvidenceBundle) -> list[TestRun]:
@@ -76,6 +76,12 @@ def tests_pass(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     if claim.value is not None and "/" in claim.value:
         return _counted(claim, suite, ids)
     bad = {name for name, outcome in outcomes.items() if outcome in BAD and name not in bundle.flaky}
+    replaced = _replaced(bad, suite, bundle)
+    if bad and bad <= replaced.keys():
+        if Outcome.FAILED in replaced.values():
+            told = f"{len(bad)} tests pass as the candidate has them, and not as the base has them"
+            return unknown(claim, told, ids)
+        bad = set()
     if bad:
         critical = any(bundle.base.outcome(name) not in FAILING for name in bad)
         return either(claim, False, f"{len(bad)} of {len(outcomes)} tests do not pass", ids, critical=critical)
@@ -84,6 +90,18 @@ def tests_pass(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
         if numbered is not None:
             return numbered
     return _whole(claim, bundle, outcomes, ids)
+
+
+def _replaced(bad: Collection[str], suite: _Suite, bundle: EvidenceBundle) -> dict[str, Outcome]:
+    """Those of the failing tests that are the base's version of what the candidate has replaced by passing tests.
+
+    A file of the base that cannot be collected any more (it imports what is gone) says nothing of the candidate's own.
+    """
+    run = bundle.new_on_candidate
+    if run is None or any(outcome in BAD for outcome in suite.own.values()):
+        return {}
+    files = {file_of(name) for name in run.outcomes}
+    return {name: bundle.candidate.outcome(name) for name in bad if file_of(name) in files and name not in suite.new}
 
 
 def _counted(claim: AtomicClaim, suite: _Suite, ids: tuple[str, ...]) -> CheckedClaim:

@@ -1,8 +1,8 @@
 """The shape of functions: how many ways lead through them, and how deep their loops are nested.
 
 Rules:
-- Cyclomatic complexity is 1 + decisions: `if`, `elif`, loops, `except`, `assert`, conditional expressions, each `and` or
-  `or`, each condition and loop of a comprehension, each `case` but a bare `_`. A nested function counts for itself only.
+- Cyclomatic complexity is 1 + decisions: `if`, `elif`, loops, `except`, `assert`, conditional expressions, each `and`
+  or `or`, each condition and loop of a comprehension, each `case` but a bare `_`. A nested function counts for itself.
 - A file that cannot be parsed has no functions.
 
 Source: McCabe 1976, "A Complexity Measure"; the decisions are those that radon counts.

@@ -35,9 +35,7 @@ PULL_REFERENCE = re.compile(r"`(?:pull|pr|pull request) #?(\d{1,9})`_{1,2}", re.
 REFERENCE = re.compile(r"`([^`<>]{1,200}?)(?:\s?<[^`<>]{1,300}>)?`_{1,2}(?!\w)")
 DOUBLED = re.compile(r"``([^`]{1,300})``")
 SINGLE_QUOTED = re.compile(r"(?<![\w`])'([A-Za-z_][\w.]{1,80}(?:\(\))?)'(?![\w`])")
-QUOTED = re.compile(
-    '"[^"`]{1,400}"|\N{LEFT DOUBLE QUOTATION MARK}[^\N{RIGHT DOUBLE QUOTATION MARK}]{1,400}\N{RIGHT DOUBLE QUOTATION MARK}|~~[^~]{1,400}~~'
-)
+QUOTED = re.compile('"[^"`]{1,400}"|\u201c[^\u201d]{1,400}\u201d|~~[^~]{1,400}~~')
 ITALIC = re.compile(r"(?<![\w*`])\*([^\s*`](?:[^*`]{0,200}[^\s*`])?)\*(?![\w*])")
 ESCAPED = re.compile(r"\\([_*#\[\]<>`-])")
 ARROW = re.compile("^[^\u2192]{0,60} \u2192 (?:clean|ok|pass|passed|green|[0-9]+ (?:errors?|issues?|findings?))\\b")

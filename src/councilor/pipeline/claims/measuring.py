@@ -9,10 +9,11 @@ from councilor.domain.spec import WorkingSpec
 from councilor.pipeline.claims.checking import claims_in
 from councilor.pipeline.claims.wishes import wishes_of
 from councilor.pipeline.evidence import EvidenceCollector
+from councilor.pipeline.questions import measure_differences
 from councilor.pipeline.timing import time_candidate
 from councilor.pipeline.whole import analyze_whole
 
-__all__ = ["measure_claims"]
+__all__ = ["measure_behaviour", "measure_claims"]
 
 
 async def measure_claims(
@@ -29,3 +30,12 @@ async def measure_claims(
     wishes = wishes_of(claims_in(report), spec, tests)
     bundle = await analyze_whole(collector, candidate, wishes.whole, bundle)
     return await time_candidate(collector, candidate, wishes.timed, bundle)
+
+
+async def measure_behaviour(
+    collector: EvidenceCollector, candidate: Candidate, report: str, bundle: EvidenceBundle
+) -> EvidenceBundle:
+    """The bundle, with a comparison on many inputs where the report says that behaviour is what it was."""
+    if any(claim.predicate == "behaviour_unchanged" for claim in claims_in(report)):
+        return await measure_differences(collector, candidate, bundle)
+    return bundle

@@ -1,11 +1,13 @@
 """Names in a sentence: files, symbols, tests, options, issues and criteria, each replaced by a short token.
 
 Rules:
-- In back-ticks anything may be a name; outside only what looks like one: a path with a suffix, a dot, an underscore or a
-  capital inside, brackets, two dashes in front, `#7`, `A1`.
+- In back-ticks anything may be a name; outside only what looks like one: a path with a suffix, a dot, an underscore or
+  a capital inside, brackets, two dashes in front, `#7`, `A1`. What a tool printed, or its command, is read as words.
 - Well-known proper names ("GitHub") and web addresses are no names.
-- A token is a letter that tells the kind between angle brackets that no report holds any more, so that patterns can ask
-  for a name of a kind: `F` file or folder, `T` test, `S` symbol or option, `I` number, `J` number of an issue that is called so, `A` criterion, `C` other code.
+- A token is a letter that tells the kind, in brackets that no report holds any more, so that patterns can ask for one
+  kind: `F` file or folder, `T` test, `S` symbol or option, `I` number, `J` number of an issue that is called so, `A`
+  criterion, `C` other code.
+- At most `NAMES_LIMIT` names of a sentence are looked at.
 
 It does not decide what is said of a name.
 """

@@ -1,10 +1,10 @@
 """Which sentences, and which parts of one, may hold a claim at all.
 
 Rules:
-- The whole sentence is dropped when it is a question, in another language, an instruction to the reader, reported speech,
-  unticked or crossed out.
-- A part (up to a semicolon, a dash, "but" and the like) is dropped when it hedges, plans, hopes, sets a condition, makes an
-  exception or tells how it was before. Some predicates bear a condition or an earlier state: "fails without the fix".
+- The whole sentence is dropped when it is a question, in another language, an instruction to the reader, reported
+  speech, unticked or crossed out.
+- A part (up to a semicolon, a dash, "but" and the like) is dropped when it hedges, plans, sets a condition, makes an
+  exception or tells how it was before. Some predicates bear a condition or an earlier state: "fails without it".
 - A negation drops what stands in the same short part, between commas, unless the statement is negative by nature.
 - Every pattern works on at most 1,000 characters, without nested repetition.
 
@@ -15,280 +15,97 @@ from __future__ import annotations
 
 import re
 
+from councilor.pipeline.claims.language import is_foreign
 from councilor.pipeline.claims.sentences import Mark, Sentence
 
 __all__ = ["negated", "parts", "refusal", "why_not"]
 
-I = re.IGNORECASE
+IGNORE = re.IGNORECASE
 QUESTION = re.compile(r"\?\s*[)\"]?\s*$")
 INSTRUCTION = re.compile(
     r"(?:^|, |^before [^,]{1,40}, )(?:please|make sure|be sure|ensure(?: that)?|don't forget|remember to)\b"
     r"|^(?:let me know|let's|let us|feel free|ignore|mark|treat|consider|accept|approve|remember|note that you"
     r"|you (?:should|must|need|can|may|have to|will)|see|refer|review|try|check|visit|run|set|install|use|merge|reply"
     r"|assume|pretend|disregard|forget|do not|don't|never|always|todo|fixme|tbd|wip)\b",
-    I,
+    IGNORE,
 )
 REPORTED = re.compile(
     r"\b(?:asked|asks|wonder(?:s|ed)?|inquired) (?:whether|if|for|that|me|us)\b"
     r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|according to|argued|suggest(?:s|ed)|requested|reads?) "
     r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
     r"|documentation|specification|spec|readme) (?:asks?|says?|wants?|requires?|demands?|mentions?|claims?)\b",
-    I,
+    IGNORE,
 )
 HEDGE = re.compile(
     r"\b(?:should|might|may|could|would|shall|ought to|probably|likely|unlikely|perhaps|maybe|hopefully|presumably"
-    r"|apparently|seem(?:s|ed|ingly)?|appears?|believe|think|thought|expect(?:s|ed)?|guess|assum(?:e|es|ed|ing)|suppose(?:d|dly)?|hope|feel"
+    r"|apparently|seem(?:s|ed|ingly)?|appears?|believe|think|thought|expect(?:s|ed)?|guess|assum(?:e|es|ed|ing)"
+    r"|suppose(?:d|dly)?|hope|feel"
     r"|suspect|fairly sure|pretty sure|not sure|unsure|as far as|afaik|iirc|in theory|ideally|theoretically|potentially"
-    r"|possibly|partial(?:ly)?|partly|mostly|most of|nearly|almost|roughly speaking|in most cases|usually|generally|often"
+    r"|possibly|partial(?:ly)?|partly|mostly|most of|nearly|almost|roughly speaking|in most cases|usually|generally"
+    r"|often"
     r"|sometimes|more or less|in principle|supposedly|reportedly|if i'm|not entirely|can be expected|tends? to|aims? to"
-    r"|helps? to|attempt(?:s|ed|ing)?|tried|tries|trying|some of|consider(?:ed|ing|s)?|contemplated|thought about|decided against)\b",
-    I,
+    r"|helps? to|attempt(?:s|ed|ing)?|tried|tries|trying|some of|consider(?:ed|ing|s)?|contemplated|thought about"
+    r"|decided against)\b",
+    IGNORE,
 )
 PLAN = re.compile(
-    r"\b(?:will|won't|i'll|we'll|going to|gonna|plan(?:s|ned|ning)?(?! (?:was|is) done)|intend(?:s|ed)?|next step|next,|todo|to[- ]do|tbd|wants?"
-    r"|wanted|would like|need(?:s|ed)? to|remains? to|yet to be|to be (?:added|done|fixed|removed|written)|in the future"
-    r"|future (?:work|version|release)|follow[- ]?up|upcoming|soon|eventually|later|the goal|goal (?:is|was)|aim (?:is|was)"
+    r"\b(?:will|won't|i'll|we'll|going to|gonna|plan(?:s|ned|ning)?(?! (?:was|is) done)|intend(?:s|ed)?|next step"
+    r"|next,|todo|to[- ]do|tbd|wants?"
+    r"|wanted|would like|need(?:s|ed)? to|remains? to|yet to be|to be (?:added|done|fixed|removed|written)"
+    r"|in the future"
+    r"|future (?:work|version|release)|follow[- ]?up|upcoming|soon|eventually|later|the goal|goal (?:is|was)"
+    r"|aim (?:is|was)"
     r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to)\b"
     r"|^(?:next|then)\b",
-    I,
+    IGNORE,
 )
 CONDITION = re.compile(
-    r"\b(?:if|unless|once|whenever|provided(?: that)?|assuming|as long as|as soon as|in case|only when|when|until|where possible)\b",
-    I,
+    r"\b(?:if|unless|once|whenever|provided(?: that)?|assuming|as long as|as soon as|in case|only when|when|until"
+    r"|where possible)\b",
+    IGNORE,
 )
 EXCEPTION = re.compile(
-    r"\b(?:except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding|but (?:one|two|three|\d+|`)|minus)\b",
-    I,
+    r"\b(?:except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding"
+    r"|but (?:one|two|three|\d+|`)|minus)\b",
+    IGNORE,
 )
 BEFORE = re.compile(
-    r"\b(?:previously|formerly|used to|in the past|originally|at first|initially|until now|so far|so far,|earlier|beforehand"
-    r"|before (?:my|this|the|that|these|your) \w+|prior to|on (?:main|master|the base|base)|in (?:the )?(?:old|previous|last|earlier)"
-    r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in (?:version |release |v)\d+\.\d+(?:\.\d+)?"
+    r"\b(?:previously|formerly|used to|in the past|originally|at first|initially|until now|so far|so far,|earlier"
+    r"|beforehand"
+    r"|before (?:my|this|the|that|these|your) \w+|prior to|on (?:main|master|the base|base)|in (?:the )?(?:old"
+    r"|previous|last|earlier)"
+    r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in (?:version |release "
+    r"|v)\d+\.\d+(?:\.\d+)?"
     r"|had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
-    I,
+    IGNORE,
 )
 NOT = (
     r"(?:not|never|cannot|can't|no longer|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|haven't|hasn't|hadn't"
     r"|couldn't|won't|unable"
 )
 NEGATION_BEFORE = re.compile(
-    rf"\b{NOT}|neither|nor|no|none|without|failed to|fails? to|lacks?|lacking|forgot|instead of|rather than|far from)\b",
-    I,
+    rf"\b{NOT}|neither|nor|no|none|without|failed to|fails? to|lacks?|lacking|forgot|instead of|rather than"
+    rf"|far from)\b",
+    IGNORE,
 )
-NEGATION_AFTER = re.compile(rf"\b{NOT}|neither)\b", I)
-CLAUSE = re.compile(r"\b(?:which|that|because|when|so|to|without|instead|rather|if|as)\b", I)
+NEGATION_AFTER = re.compile(rf"\b{NOT}|neither)\b", IGNORE)
+CLAUSE = re.compile(r"\b(?:which|that|because|when|so|to|without|instead|rather|if|as)\b", IGNORE)
 """Where what stands after a statement is about something else."""
 ADMISSION = re.compile(
-    r"\b(?:have not|haven't|has not|hasn't|had not|did not|didn't|could not|couldn't|was not able to|were not able to|unable to|cannot|can't|not yet"
-    r"|never) (?:yet |been able to |be able to |fully |actually |manually )*(?:verif|check|confirm|run\b|ran\b|test|tri(?:ed|y)|measur|validat|reproduc|execut|try)",
-    I,
+    r"\b(?:have not|haven't|has not|hasn't|had not|did not|didn't|could not|couldn't|was not able to|were not able to"
+    r"|unable to|cannot|can't|not yet"
+    r"|never) (?:yet |been able to |be able to |fully |actually |manually )*(?:verif|check|confirm|run\b|ran\b|test"
+    r"|tri(?:ed|y)|measur|validat|reproduc|execut|try)",
+    IGNORE,
 )
 """What was not looked at."""
 CROSS = re.compile("[\u274c\u2717\u2718]")
 PARTS = re.compile(
-    r"\s*(?:;|\s[\u00b7|]\s|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas|although|though|however|yet|which|who|where|so that|because|since)\b)\s*",
-    I,
+    r"\s*(?:;|\s[\u00b7|]\s|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas"
+    r"|although|though|however|yet|which|who|where|so that|because|since)\b)\s*",
+    IGNORE,
 )
 SEGMENTS = re.compile(r",\s|\band\b(?! (?:A\d|#))|[():]")
-FOREIGN = {
-    "de": frozenset(
-        [
-            "der",
-            "die",
-            "das",
-            "und",
-            "ist",
-            "nicht",
-            "ein",
-            "eine",
-            "mit",
-            "alle",
-            "sind",
-            "wurde",
-            "wurden",
-            "auch",
-            "auf",
-            "den",
-            "dem",
-            "für",
-            "wird",
-            "keine",
-            "neue",
-            "jetzt",
-            "es",
-            "laufen",
-            "durch",
-            "bestehen",
-            "von",
-            "im",
-            "zu",
-        ]
-    ),
-    "fr": frozenset(
-        [
-            "le",
-            "la",
-            "les",
-            "et",
-            "est",
-            "une",
-            "des",
-            "du",
-            "un",
-            "tous",
-            "toutes",
-            "avec",
-            "pas",
-            "sont",
-            "cette",
-            "ce",
-            "dans",
-            "pour",
-            "sur",
-            "été",
-            "aucun",
-            "aucune",
-        ]
-    ),
-    "es": frozenset(
-        [
-            "el",
-            "los",
-            "las",
-            "y",
-            "es",
-            "una",
-            "un",
-            "con",
-            "todos",
-            "todas",
-            "están",
-            "pasan",
-            "no",
-            "hay",
-            "se",
-            "ha",
-            "nuevas",
-            "nueva",
-            "para",
-            "por",
-            "del",
-            "han",
-        ]
-    ),
-    "it": frozenset(
-        [
-            "il",
-            "lo",
-            "gli",
-            "e",
-            "è",
-            "una",
-            "un",
-            "con",
-            "tutti",
-            "tutte",
-            "sono",
-            "passano",
-            "nessuna",
-            "nuova",
-            "del",
-            "della",
-            "che",
-            "per",
-        ]
-    ),
-    "pt": frozenset(
-        [
-            "o",
-            "os",
-            "as",
-            "e",
-            "é",
-            "uma",
-            "um",
-            "com",
-            "todos",
-            "todas",
-            "estão",
-            "passam",
-            "não",
-            "nova",
-            "novas",
-            "foi",
-            "foram",
-            "do",
-            "da",
-            "dos",
-        ]
-    ),
-    "nl": frozenset(
-        [
-            "de",
-            "het",
-            "een",
-            "en",
-            "is",
-            "met",
-            "alle",
-            "niet",
-            "zijn",
-            "wordt",
-            "werden",
-            "geen",
-            "nieuwe",
-            "van",
-            "voor",
-        ]
-    ),
-}
-ENGLISH = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "and",
-        "is",
-        "are",
-        "was",
-        "were",
-        "of",
-        "to",
-        "in",
-        "for",
-        "with",
-        "that",
-        "this",
-        "it",
-        "all",
-        "no",
-        "not",
-        "now",
-        "has",
-        "have",
-        "been",
-        "on",
-        "from",
-        "i",
-        "we",
-        "by",
-        "as",
-        "at",
-        "or",
-        "its",
-        "be",
-        "without",
-        "only",
-        "tests",
-        "test",
-        "new",
-        "added",
-        "fixed",
-        "file",
-        "change",
-    ]
-)
-WORD = re.compile(r"[^\W\d_]+")
 
 
 def why_not(sentence: Sentence, text: str) -> str:
@@ -301,7 +118,7 @@ def why_not(sentence: Sentence, text: str) -> str:
         return "it is not ticked"
     if QUESTION.search(text):
         return "a question"
-    if _is_foreign(text):
+    if is_foreign(text):
         return "another language than English"
     if INSTRUCTION.search(text):
         return "an instruction"
@@ -343,12 +160,3 @@ def negated(part: str, start: int, end: int) -> bool:
     return NEGATION_BEFORE.search(part[begin:start]) is not None or (
         NEGATION_AFTER.search(part[start:end] + behind) is not None
     )
-
-
-def _is_foreign(text: str) -> bool:
-    letters = [char for char in text if char.isalpha()]
-    if letters and sum(char.isascii() for char in letters) < len(letters) / 2:
-        return True
-    words = [word.casefold() for word in WORD.findall(text)]
-    english = sum(word in ENGLISH for word in words)
-    return any(sum(word in foreign for word in words) > max(1, english) for foreign in FOREIGN.values())

@@ -31,7 +31,7 @@ DONE = frozenset({"[x]", "[X]", "\u2705", "\u2714", "\u2713", "\u2611"})
 NOT_DONE = frozenset({"[", "\u274c", "\u2717", "\u2718"})
 """Marks before a sentence: ticks, and crosses or open boxes."""
 VARIATION = "\ufe0f"
-POINTER = re.compile(r"[(\[]?(?:(?:issue |PR )?#\d{1,9}[,;]? ?(?:and )?){1,9}[)\]]?\.?")
+POINTER = re.compile(r"[(\[]?(?:(?:issue |PR )?#\d{1,9}[,;]? ?(?:and )?){1,9}[)\]]?\.?", re.IGNORECASE)
 """Nothing but numbers of issues: they belong to the sentence before."""
 
 

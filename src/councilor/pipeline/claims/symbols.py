@@ -1,10 +1,10 @@
-"""Names that a change adds to or takes from Python modules: functions, classes, methods, constants, and their signatures.
+"""Names that a change adds to or takes from Python modules: functions, classes, methods, constants; their signatures.
 
 Rules:
 - By AST, per changed Python file; a qualified name is `Class.method`. A file that cannot be parsed is told apart
   (`unread`), because nothing follows from it.
 - A name that leaves one file and appears in another is both removed and added.
-- Public is what has no part with a leading underscore (names like `__init__` excepted) in a module that has none either.
+- Public is what has no part with a leading underscore (names like `__init__` excepted), its module's path included.
 - A name that an `__init__.py` imports, and what `__all__` lists, belong to the public names.
 """
 

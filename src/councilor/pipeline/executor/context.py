@@ -162,7 +162,7 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         parts=parts,
         task=task,
         spec=load_spec(task.spec_text, source="the submitted spec"),
-        rules=await read_rules(repository, task.base_tree),
+        rules=await read_rules(repository, base),
         base=base,
         repository=repository,
         folder=folder,

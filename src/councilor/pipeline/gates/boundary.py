@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.scope import admits, within
-from councilor.domain.waiver import honoured
-from councilor.pipeline.gates.input import GateInput, broken, ruled
+from councilor.pipeline.gates.input import GateInput, broken, refused_waivers, ruled
 
 __all__ = ["budget_limit", "scope_boundary"]
 
@@ -41,7 +40,7 @@ def scope_boundary(given: GateInput) -> GateResult:
 def budget_limit(given: GateInput) -> GateResult:
     """Whether the change is small enough for its tier."""
     budget = given.policy.budget(given.tier.tier)
-    ruling = honoured(given.waivers, spec_id=given.spec.id, gate="budget_limit", now=given.now, policy=given.policy)
+    ruling = given.ruling("budget_limit")
     max_files, max_loc = budget.max_files + ruling.delta.max_files, budget.max_loc + ruling.delta.max_loc
     files, loc = len(given.candidate.changes), given.candidate.changed_loc
     remedy = "Split the task, or have a waiver with a larger delta committed on the base."
@@ -55,5 +54,6 @@ def budget_limit(given: GateInput) -> GateResult:
         "budget_limit",
         failures,
         passed=f"{files} of {max_files} files, {loc} of {max_loc} lines",
+        warnings=refused_waivers(ruling) if failures else (),
         waived_by=ruling.ids if needed and not failures else (),
     )

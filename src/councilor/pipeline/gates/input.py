@@ -9,8 +9,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from councilor.domain.change import Candidate
@@ -20,9 +20,9 @@ from councilor.domain.policy import Policy
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
 from councilor.domain.tier import TIERS, TierRules
-from councilor.domain.waiver import Waiver
+from councilor.domain.waiver import Approval, Waiver, WaiverRuling, honoured
 
-__all__ = ["SHOWN", "GateInput", "broken", "limited", "ruled", "unmeasured"]
+__all__ = ["SHOWN", "GateInput", "broken", "limited", "refused_waivers", "ruled", "unmeasured"]
 
 SHOWN = 50
 QUOTE_LIMIT = 300
@@ -47,6 +47,8 @@ class GateInput:
     """The tree that the stored patch makes of the base tree; None when it does not apply."""
     now: datetime
     """UTC; decides which waivers have expired."""
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    """Waiver id -> what the history up to the base commit says of it."""
     problem: str | None = None
     """Why the worker's folder made no tree at all; the candidate is then what it began with."""
     ended: str = ""
@@ -58,6 +60,18 @@ class GateInput:
         declared = min(self.task.tier, self.spec.risk_tier)
         return TIERS[self.policy.effective_tier(declared, self.candidate.paths)]
 
+    def ruling(self, gate: str) -> WaiverRuling:
+        """Which waivers lift a gate, and why others do not."""
+        return honoured(
+            self.waivers,
+            spec_id=self.spec.id,
+            gate=gate,
+            now=self.now,
+            policy=self.policy,
+            approvals=self.approvals,
+            worker=self.task.worker or "",
+        )
+
 
 def broken(
     rule: str, severity: Severity, message: str, remediation: str, *, path: str | None = None, line: int | None = None
@@ -65,6 +79,12 @@ def broken(
     """A violation; its message is cut at 300 characters, because parts of it may be a worker's text."""
     text = message if len(message) <= QUOTE_LIMIT else message[: QUOTE_LIMIT - 3] + "..."
     return Violation(rule=rule, severity=severity, message=text, remediation=remediation, path=path, line=line)
+
+
+def refused_waivers(ruling: WaiverRuling) -> list[Violation]:
+    """A low violation for each waiver that was meant for this and lifts nothing."""
+    remedy = "Have it approved by somebody else, signed where the policy asks for it, and committed on the base."
+    return [broken(rule, Severity.LOW, f"{name} lifts nothing: {why}", remedy) for name, rule, why in ruling.refused]
 
 
 def limited(violations: Sequence[Violation]) -> tuple[Violation, ...]:

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from councilor.domain.gate import GateMode, GateResult, GateStatus, Severity
-from councilor.domain.waiver import honoured
 from councilor.pipeline.gates.boundary import budget_limit, scope_boundary
 from councilor.pipeline.gates.dependencies import dependency_diff
 from councilor.pipeline.gates.forbidden import forbidden_paths
 from councilor.pipeline.gates.growth import god_object
 from councilor.pipeline.gates.imports import build_imports
-from councilor.pipeline.gates.input import GateInput, broken
+from councilor.pipeline.gates.input import GateInput, broken, refused_waivers
 from councilor.pipeline.gates.integrity import evidence_integrity
 from councilor.pipeline.gates.interface import api_diff
 from councilor.pipeline.gates.lint import lint, types
@@ -118,8 +117,8 @@ def _one(gate: Gate, given: GateInput) -> GateResult:
     if result.status is GateStatus.FAILED and mode is GateMode.WARN:
         return replace(result, status=GateStatus.WARNED, summary=f"{result.summary}; the policy only warns")
     if result.status is GateStatus.FAILED and _waivable(result):
-        ruling = honoured(given.waivers, spec_id=given.spec.id, gate=gate.name, now=given.now, policy=given.policy)
-        return replace(result, waived_by=ruling.ids)
+        ruling = given.ruling(gate.name)
+        return replace(result, waived_by=ruling.ids, violations=(*result.violations, *refused_waivers(ruling)))
     return result
 
 

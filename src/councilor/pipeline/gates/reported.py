@@ -127,13 +127,16 @@ def _fault(name: str, fault: ReportFault) -> Violation:
 
 
 def telling_reports(bundle: EvidenceBundle) -> tuple[str, ...]:
-    """Tests that a command reports as failed on the base and as passed on the candidate."""
+    """Tests that a command reports as passed on the candidate, and as failed on the base, with or without new tests."""
     return tuple(
         sorted(
-            nodeid
-            for name, base in bundle.acceptance_base.items()
-            if base.believable and name in bundle.acceptance
-            for nodeid in bundle.acceptance[name].passed
-            if base.outcome(nodeid) in BAD
+            {
+                nodeid
+                for runs in (bundle.acceptance_base, bundle.acceptance_reverted)
+                for name, base in runs.items()
+                if base.believable and name in bundle.acceptance
+                for nodeid in bundle.acceptance[name].passed
+                if base.outcome(nodeid) in BAD
+            }
         )
     )

@@ -57,7 +57,7 @@ def _reported(given: GateInput) -> Coverage | None:
 
 def _missed(coverage: Coverage, lines: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     found = {
-        path: tuple(line for line in numbers if line in coverage.files[path].uncovered)
+        path: tuple(sorted(set(numbers) & set(coverage.files[path].uncovered)))
         for path, numbers in lines.items()
         if path in coverage.files
     }
@@ -65,13 +65,9 @@ def _missed(coverage: Coverage, lines: Mapping[str, tuple[int, ...]]) -> dict[st
 
 
 def _partial(coverage: Coverage, lines: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    found = {
-        path: tuple(
-            line
-            for line, choice in coverage.files[path].branches.items()
-            if line in numbers and choice.taken < choice.total and line not in coverage.files[path].uncovered
-        )
-        for path, numbers in lines.items()
-        if path in coverage.files
-    }
-    return {path: numbers for path, numbers in found.items() if numbers}
+    found = {}
+    for path in lines.keys() & coverage.files.keys():
+        file = coverage.files[path]
+        partial = {line for line, choice in file.branches.items() if choice.taken < choice.total}
+        found[path] = tuple(sorted((partial & set(lines[path])) - set(file.uncovered)))
+    return {path: numbers for path, numbers in sorted(found.items()) if numbers}

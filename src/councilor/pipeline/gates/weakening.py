@@ -7,6 +7,7 @@ Rules:
   expects is changed. WEAK-7: parametrised cases are removed. WEAK-8: a test file can no longer be parsed.
 - WEAK-9: the test runner's configuration leaves tests out.
 - WEAK-10: an example in documentation that the base ran as a test is removed or expects something else (`examples`).
+- In other languages lines tell (`foreigntests`).
 - Only tests that the base has are compared: a new test cannot weaken anything.
 
 Evidence uses the base's test code anyway, so weakening gains a worker nothing; it is still refused, because the
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.pipeline.gates.examples import changed_examples
+from councilor.pipeline.gates.foreigntests import changed_foreign_tests, weakened_foreign_tests
 from councilor.pipeline.gates.input import GateInput, broken, ruled
 from councilor.pipeline.gates.testcode import Assertion, TestFunction, read_tests
 
@@ -42,7 +44,13 @@ def test_weakening(given: GateInput) -> GateResult:
     moved = _moved(owned)
     failures = [violation for change in owned for violation in _weaker(change, moved)]
     failures += changed_examples(given)
-    return ruled("test_weakening", failures, passed=f"{len(owned)} changed test files ask as much as before")
+    failures += weakened_foreign_tests(owned)
+    return ruled(
+        "test_weakening",
+        failures,
+        passed=f"{len(owned)} changed test files ask as much as before",
+        warnings=[*changed_foreign_tests(owned)],
+    )
 
 
 def _moved(changes: list[FileChange]) -> dict[str, list[TestFunction]]:

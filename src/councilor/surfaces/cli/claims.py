@@ -1,4 +1,4 @@
-"""`claims`: what a report says, sentence by sentence, checked against a stored task's evidence or a change measured now."""
+"""`claims`: what a report says, sentence by sentence, checked against a stored task or a change measured now."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _show(sentences: tuple[CheckedSentence, ...], output: Output) -> None:
         for claim in item.claims:
             status = f"{claim.status.value}{' (veto)' if claim.critical else ''}"
             rows.append((status, text, one_line(claim.reason), ", ".join(claim.evidence_ids)))
-            text = f"  ({claim.claim.predicate})" if not text else text
+            text = text if text else f"  ({claim.claim.predicate})"
     output.table(("status", "sentence", "reason", "evidence"), rows)
     counts = [status for item in sentences for status in item.statuses]
     told = ", ".join(f"{counts.count(status)} {status.value}" for status in ClaimStatus if status in counts)

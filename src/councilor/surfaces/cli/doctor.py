@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import typer
 
-from councilor.app import database_state, open_tools
+from councilor.app import database_state, open_tools, try_model_judges
 from councilor.errors import CouncilorError
 from councilor.settings import Settings
 from councilor.surfaces.cli.exits import ExitCode
@@ -48,6 +48,9 @@ async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:
         answers = bool(state["answers"])
         text = f"{state['kind']}, version {state['version']}" if answers else "not running; started when first needed"
         yield "database", "pass" if answers else "warn", text
+    for trial in await try_model_judges(settings):  # none is needed, so none of them can fail this machine
+        told = f"{trial.problem} {trial.hint}".rstrip() if trial.problem else f"answers in {trial.seconds:.1f} s"
+        yield f"model judge: {trial.name}", "warn" if trial.problem else "pass", told
 
 
 async def _sandbox_findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:

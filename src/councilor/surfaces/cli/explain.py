@@ -47,7 +47,7 @@ def explain_spec(
             commit = await repository.resolve(base)
             text, drafted = await find_spec_text(spec, repository, commit.tree, folder=Path.cwd(), number=1)
             found = load_spec(text, source=spec if not drafted else "the drafted spec")
-            rules = await read_rules(repository, commit.tree)
+            rules = await read_rules(repository, commit)
             async with lay_out(session.settings, repository, commit.tree) as folder:
                 paths = [entry.path for entry in await repository.entries(commit.tree)]
                 terrain = read_terrain(folder, paths)

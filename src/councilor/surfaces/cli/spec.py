@@ -84,7 +84,7 @@ async def _draft(
     session: Session,
 ) -> SpecDraft:
     commit = await repository.resolve(base)
-    policy = (await read_rules(repository, commit.tree)).policy
+    policy = (await read_rules(repository, commit)).policy
     async with lay_out(session.settings, repository, commit.tree) as folder:
         terrain = read_terrain(folder, [entry.path for entry in await repository.entries(commit.tree)])
     wish = Wish(

@@ -57,6 +57,16 @@ def test_cobertura(tmp_path: Path) -> None:
     }
 
 
+def test_a_million_branches_are_a_number(tmp_path: Path) -> None:
+    line = b'<line number="%d" hits="1" condition-coverage="50%% (500000/999999)"/>'
+    data = (
+        b"<coverage><class filename='a'>"
+        + b"".join(line % number for number in range(1, 2_000))
+        + b"</class></coverage>"
+    )
+    assert read_coverage(data, tmp_path).files["a"].branches[7] == Branches(taken=500_000, total=999_999)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

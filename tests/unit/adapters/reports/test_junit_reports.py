@@ -67,6 +67,12 @@ def test_the_second_of_one_name_has_a_number() -> None:
     assert outcomes(twice) == {"a": "passed", "a #2": "failed"}
 
 
+def test_an_id_does_not_grow_with_the_suites_around_it() -> None:
+    suites = "".join(f"<testsuite name='{number}{'n' * 500}'>" for number in range(50))
+    text = f"{suites}<testcase name='a'/><testcase name='b'/>{'</testsuite>' * 50}"
+    assert [len(record.nodeid) for record in read_junit(text.encode(), FOLDER)] == [2_000, 2_003]
+
+
 def test_messages_and_names_are_cut() -> None:
     long = b"<testsuite><testcase name='%s'><failure message='%s'/></testcase></testsuite>" % (
         b"n" * 9_000,

@@ -78,6 +78,12 @@ def test_messages_of_rules_are_filled_in() -> None:
     assert lint(log({"message": {"id": "m", "arguments": ["eval"]}}, rules=rules))[0].message == "eval is evil"
 
 
+def test_a_message_that_would_grow_is_cut() -> None:
+    rules = [{"id": "no-eval", "messageStrings": {"m": {"text": "{0}" * 300_000}}}]
+    message = {"message": {"id": "m", "arguments": ["x" * 300_000]}}
+    assert len(lint(log(message, rules=rules))[0].message) <= 1_000
+
+
 def test_a_tool_that_failed_has_measured_nothing() -> None:
     run = read_sarif(log({}, invocations=[{"executionSuccessful": False}]), FOLDER)["lint"]
     assert (run.findings, run.error) == ((), "ESLint says that its run failed")

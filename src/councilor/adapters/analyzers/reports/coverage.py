@@ -24,6 +24,7 @@ __all__ = ["read_coverage"]
 
 LAST_LINE = 10_000_000
 MOST_FILES = 50_000
+MOST_SOURCES = 20
 CONDITIONS = re.compile(r"\((\d{1,6})/(\d{1,6})\)")
 
 
@@ -49,6 +50,7 @@ class _Tally:
     def __init__(self) -> None:
         self.hits: dict[str, dict[int, int]] = {}
         self.taken: dict[str, dict[int, dict[str, bool]]] = {}
+        self.choices: dict[str, dict[int, Branches]] = {}
 
     def line(self, path: str, line: int, hits: int) -> None:
         if path not in self.hits and len(self.hits) >= MOST_FILES:
@@ -60,16 +62,23 @@ class _Tally:
         known = self.taken.setdefault(path, {}).setdefault(line, {})
         known[key] = taken or known.get(key, False)
 
+    def choice(self, path: str, line: int, taken: int, total: int) -> None:
+        lines = self.choices.setdefault(path, {})
+        known = lines.get(line, Branches(taken=0, total=0))
+        lines[line] = Branches(taken=max(taken, known.taken), total=max(total, known.total))
+
+    def _branches(self, path: str) -> dict[int, Branches]:
+        ways = self.taken.get(path, {})
+        found = {line: Branches(taken=sum(each.values()), total=len(each)) for line, each in ways.items()}
+        found |= self.choices.get(path, {})
+        return {line: choice for line, choice in sorted(found.items()) if choice.total > 1}
+
     def files(self) -> dict[str, FileCoverage]:
         return {
             path: FileCoverage(
                 covered=tuple(sorted(line for line, hits in lines.items() if hits > 0)),
                 uncovered=tuple(sorted(line for line, hits in lines.items() if hits <= 0)),
-                branches={
-                    line: Branches(taken=sum(ways.values()), total=len(ways))
-                    for line, ways in sorted(self.taken.get(path, {}).items())
-                    if len(ways) > 1
-                },
+                branches=self._branches(path),
             )
             for path, lines in sorted(self.hits.items())
         }
@@ -95,7 +104,7 @@ class _Cobertura:
             self._line(self._file, attributes)
 
     def end(self, tag: str, text: str) -> None:
-        if tag == "source" and text.strip():
+        if tag == "source" and text.strip() and len(self._sources) < MOST_SOURCES:
             self._sources.append(text.strip())
         elif tag == "class":
             self._file = None
@@ -104,9 +113,7 @@ class _Cobertura:
         line = _number(attributes.get("number", ""), least=1)
         self.tally.line(path, line, _number(attributes.get("hits", ""), least=0))
         if found := CONDITIONS.search(attributes.get("condition-coverage", "")):
-            taken, total = int(found[1]), min(int(found[2]), 1_000)
-            for way in range(total):
-                self.tally.branch(path, line, str(way), taken=way < taken)
+            self.tally.choice(path, line, min(int(found[1]), int(found[2])), int(found[2]))
 
     def _place(self, name: str) -> str:
         for source in self._sources:

@@ -27,7 +27,7 @@ ROOTS = frozenset({"testsuites", "testsuite"})
 ENDS = {"failure": Outcome.FAILED, "error": Outcome.ERROR, "skipped": Outcome.SKIPPED}
 RERUNS = frozenset({"flakyFailure", "flakyError"})
 UNRUN = frozenset({"notrun", "disabled", "skipped", "suppressed", "ignored"})
-NAME_LIMIT, MESSAGE_LIMIT, MOST_TESTS = 500, 4_000, 200_000
+NAME_LIMIT, ID_LIMIT, MESSAGE_LIMIT, MOST_TESTS = 500, 2_000, 4_000, 200_000
 
 
 def read_junit(data: bytes, folder: Path) -> tuple[TestRecord, ...]:
@@ -112,7 +112,7 @@ class _Reader:
             if line and (not names or names[-1] != line):
                 names.append(line)
         path = relative(file, self._folder) if file else ""
-        known = f"{path}::{' > '.join(names)}" if path else " > ".join(names)
+        known = (f"{path}::{' > '.join(names)}" if path else " > ".join(names))[:ID_LIMIT]
         self._seen[known] = self._seen.get(known, 0) + 1
         return known if self._seen[known] == 1 else f"{known} #{self._seen[known]}"
 

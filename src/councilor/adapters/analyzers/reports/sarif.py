@@ -28,6 +28,7 @@ __all__ = ["read_sarif"]
 
 MOST_FINDINGS = 100_000
 TEXT_LIMIT = 1_000
+MOST_ARGUMENTS = 20
 PROBLEMS = frozenset({"fail", "open", "review"})
 LEVELS = {"error": Severity.MEDIUM, "warning": Severity.LOW, "note": Severity.LOW}
 SCORES = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM))
@@ -156,8 +157,9 @@ def _score(result: dict[str, Any], rule: dict[str, Any]) -> Severity | None:
 def _message(result: dict[str, Any], rule: dict[str, Any]) -> str:
     message = result["message"]
     text = message.get("text") or (rule.get("messageStrings") or {}).get(message.get("id"), {}).get("text", "")
-    for number, argument in enumerate(message.get("arguments") or ()):
-        text = text.replace(f"{{{number}}}", str(argument))
+    text = str(text)[:TEXT_LIMIT]  # before it is filled in: a placeholder may stand there a million times
+    for number, argument in enumerate((message.get("arguments") or ())[:MOST_ARGUMENTS]):
+        text = text.replace(f"{{{number}}}", _text(argument, TEXT_LIMIT))[:TEXT_LIMIT]
     return _text(text, TEXT_LIMIT)
 
 

@@ -218,7 +218,7 @@ CHECK_FORMS: tuple[Form, ...] = (
     ),
     form(
         "secure",
-        rf"\b(?:{FIX}|patch(?:es|ed)?|clos(?:es|ed)|mitigat(?:es|ed)|eliminat(?:es|ed)) (?:\w+ ){{0,3}}?(?:vulnerabilit(?:y|ies)|security (?:hole|issue|bug|flaw|problem)s?)\b",
+        rf"\b(?:{FIX}|patch(?:es|ed)?|clos(?:es|ed)|mitigat(?:es|ed)|eliminat(?:es|ed)) (?:[\w⟦⟧-]+ ){{0,4}}?(?:vulnerabilit(?:y|ies)|security (?:hole|issue|bug|flaw|problem)s?)\b",
         _secure,
         method="fixed",
         kind=ClaimKind.SECURITY,
@@ -341,7 +341,12 @@ CHECK_FORMS: tuple[Form, ...] = (
         kind=ClaimKind.TECHNICAL,
     ),
     # Criteria and issues
-    form("fixes", rf"\b{FIX}:? (?:(?:github |the )?(?:issues?|bugs?|tickets?) )?(?P<s>{listed('IJA')})", _issues),
+    form("fixes", rf"^(?P<s>{token('J')})(?:/[^:]{{1,30}})?: (?:also )?{FIX}\b", _issues),
+    form(
+        "fixes",
+        rf"\b{FIX}:? (?:for |of )?(?:(?:github |the )?(?:issues?|bugs?|tickets?) )?(?P<s>{listed('IJA')})",
+        _issues,
+    ),
     form("fixes", rf"\b{MEET} (?:the )?(?:acceptance )?(?:criteri(?:on|a) )?(?P<s>{listed('A')})", _issues),
     form(
         "fixes",

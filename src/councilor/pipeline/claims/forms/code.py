@@ -16,10 +16,10 @@ KIND = (
     r"|package|helper|exception|enum|mixin|protocol|type alias|alias|hook|implementation|context manager|iterator"
     r"|generator|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
     r"|shortcut|wrapper|subclass|metaclass|dataclass|API|APIs|operator|backend|processor|validator|converter|plugin"
-    r"|file|script|page|document)(?:e?s)?"
+    r"|file|script|page|document|marker|marker file|callback|filter|context variable|environment variable|type|key)(?:e?s)?"
 )
 ADJECTIVE = (
-    r"(?:new|public|private|optional|missing|deprecated|old|unused|obsolete|undocumented|internal|static|async|abstract"
+    r"(?:new|helper|public|private|optional|missing|deprecated|old|unused|obsolete|undocumented|internal|static|async|abstract"
     r"|small|simple|tiny|generic|convenience|experimental|keyword-only|positional|legacy|dead|redundant|unnecessary"
     r"|provisional|config|configuration|command-line|command line|cli|utility|corresponding|own|separate|dedicated"
     r"|top-level|module-level|default|required|extra|additional|further|outdated|stale|superfluous|duplicate[d]?|pure"
@@ -221,15 +221,19 @@ def _all(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield ", ".join(dict.fromkeys(names)), ""
 
 
+OLD = ("how it was before",)
+"""What is said to go, or to come in its place, may be called what it was before."""
+
+
 def _either(predicate: str, verb: str, *, passive: str) -> list[Form]:
     """Names and files added or removed, said in the active or the passive."""
     object_ = rf"\b{verb} {THING}(?P<s>{listed('SF')}){AFTER}(?: (?:{ADJECTIVE} )?{KIND}\b)?"
     also = rf"\b{verb} [^;]{{0,80}}?\b(?:with|and) (?:an?|the) (?:new )?(?:{KIND} )?(?P<s>{token('S')}(?: {KIND}\b)?(?:,? and (?:an?|the) (?:new )?(?:{KIND} )?{token('S')})?)"
     noun = rf"(?P<s>{listed('SF')})(?: {KIND})?(?: {BEEN})?(?: now)? {passive}\b(?: (?:as an? )?{KIND})?"
     return [
-        form(predicate, object_, _named(predicate)),
-        form(f"{predicate}_file", object_, _named(f"{predicate}_file")),
-        form(predicate, noun, _named(predicate)),
+        form(predicate, object_, _named(predicate), bears=OLD),
+        form(f"{predicate}_file", object_, _named(f"{predicate}_file"), bears=OLD),
+        form(predicate, noun, _named(predicate), bears=OLD),
         form(f"{predicate}_file", noun, _named(f"{predicate}_file")),
         *([form(predicate, also, _named(predicate))] if predicate == "added" else []),
     ]
@@ -330,7 +334,7 @@ CODE_FORMS: tuple[Form, ...] = (
     *_either("removed", REMOVE, passive=r"(?:removed|deleted|dropped|gone)"),
     form(
         "renamed",
-        rf"\b{RENAME} {THING}(?P<old>{listed('SF')})(?: {KIND})? (?:in)?to (?:the )?(?P<new>{listed('SF')})",
+        rf"\b{RENAME} {THING}(?P<old>{listed('SF')})(?: {KIND})? (?:(?:in)?to|->|=>|\N{{RIGHTWARDS ARROW}}|as) (?:the )?(?P<new>{listed('SF')})",
         _pairs,
     ),
     form(

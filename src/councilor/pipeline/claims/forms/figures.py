@@ -237,7 +237,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
     _perf(rf"\b(?:sped|speeds?) up (?:the )?{SUBJECT}", _none, "ratio"),
     _perf(r"^(?:\w+: )?(?:sped|speeds?) up\b", _none, "ratio"),
     _perf(
-        r"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){0,3}(?:performance|speed)\b(?! (?:test|benchmark|monitor))",
+        rf"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){{0,3}}(?:performance|speed)\b(?! (?:test|benchmark|monitor)){OF}",
         _none,
         "ratio",
     ),

@@ -58,6 +58,13 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield "", ""
 
 
+def _test_names(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Names that may be a test's."""
+    for name in named.of(match["s"]):
+        if "test" in name.text.casefold():
+            yield name.text, ""
+
+
 def _tested(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     names = named.of(match.groupdict().get("s") or "")
     yield (names[0].text if names else ""), ""
@@ -172,7 +179,7 @@ TEST_FORMS: tuple[Form, ...] = (
         bears=TOLD,
     ),
     form("test_passes", rf"\bmak(?:es|ing) (?:the )?(?:failing )?(?:test )?(?P<s>{listed('TS')}) pass\b", each()),
-    form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", each(), method="named test"),
+    form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
     # More tests
     form(
         "tests_added",
@@ -186,13 +193,13 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point))(?={COVERS})",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point))(?={COVERS})",
         _added,
         verifiability=Verifiability.NEEDS_CONTEXT,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage))",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage))",
         _added,
     ),
     form(
