@@ -68,7 +68,7 @@ def differential(given: GateInput) -> GateResult:
     crashes = [_crash(call) for call in run.crashes]
     asked = [found for question in bundle.questions[:1] for found in _asked(question, given.spec.mode)]
     apart = "differ" if run.differs_from_base else "do not differ"
-    summary = f"{run.tried} inputs were run: candidate and base {apart} on them"
+    summary = f"candidate and base {apart} on the inputs that were tried"
     if asked:
         summary += f"; open: {bundle.questions[0].text}"
     ids = bundle.of(EvidenceKind.DIFFERENCE)
