@@ -73,6 +73,14 @@ def test_answer_3_a_test_that_does_not_always_end_the_same(make: SimpleNamespace
     assert rules(answer_gate(make, replace(run, again=again))) == ["ANSWER-3"]
 
 
+def test_answer_4_an_answer_that_tells_it_from_the_base_alone_says_little(make: SimpleNamespace) -> None:
+    (question,) = choose_questions([replace(CALL, alternatives={})], {"base": BASE})
+    answered = ((PATH, Answered(question=question, answer=parse_answer("4", by="Ann"))),)
+    found = make.bundle(answers=make.run({NODEID: "passed"}), answered=answered)
+    result = answers(make.input(bundle=found))
+    assert (result.status, rules(result)) == (GateStatus.WARNED, ["ANSWER-4"])
+
+
 def test_nothing_looked_for_is_skipped_and_nothing_found_passes(make: SimpleNamespace) -> None:
     assert differential(make.input()).status is GateStatus.SKIPPED
     failed = make.bundle(differences=DifferentialRun(error="it ended before its last word"))

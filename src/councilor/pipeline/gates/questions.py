@@ -3,6 +3,7 @@
 Rules:
 - ANSWER-1: the candidate does not do what the answer to a question says. ANSWER-2: the answer's test could not be run,
   or its run cannot be believed. ANSWER-3: it does not always end the same. They fail: an answer is a criterion.
+- ANSWER-4: all that the answered questions tell the candidate from is the base, which says little; it warns.
 - DIFF-1: on an input the base gives a value, and the candidate raises what nobody means to raise, or does not end.
 - QUESTION-1: an input on which the candidate and another version that passes the same tests differ; nobody has said
   which is right. QUESTION-2: a refactoring differs from the base. DIFF-1 and these only ever warn.
@@ -34,7 +35,12 @@ def answers(given: GateInput) -> GateResult:
     failures = [found for path, each in bundle.answered for found in _broken_answer(bundle.answers, path, each)]
     who = sorted({f"{each.answer.by}{'' if each.answer.verified else ' (unverified)'}" for _, each in bundle.answered})
     summary = f"the candidate does what {len(bundle.answered)} answered questions say, answered by {', '.join(who)}"
-    return ruled(ANSWERS, failures, passed=summary, evidence_ids=bundle.of(EvidenceKind.ANSWERS))
+    told = {version.kind for _, each in bundle.answered for version in each.question.tells}
+    little = "the answered questions tell the candidate from nothing but the base"
+    warnings = [] if told - {BASE} else [broken("ANSWER-4", Severity.LOW, little, "Add tests of the change.")]
+    return ruled(
+        ANSWERS, failures, passed=summary, warnings=warnings, evidence_ids=bundle.of(EvidenceKind.ANSWERS)
+    )  # fmt: skip
 
 
 def _broken_answer(run: TestRun, path: str, answered: Answered) -> Iterator[Violation]:
