@@ -18,6 +18,8 @@ import pytest
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.strength import Fate, Strength
 from councilor.pipeline.strength import measure_strength
+from councilor.pipeline.strength.change import changed_sources
+from councilor.pipeline.strength.trying import _mutants
 from councilor.ports.analyzer import ServerRequest, TrialEnd, TrialMode, TrialRequest, TrialRun
 
 BASE = "def rate(n):\n    if n < 10:\n        return 5\n    return 0\n"
@@ -262,3 +264,14 @@ async def test_a_base_on_which_a_test_does_not_end_has_rivals_all_the_same(measu
     found = (await measure(endless=lambda text: text == BASE)).strength
     assert found.complete and found.rivals_tried > 5
     assert found.rivals and all(each.killer == "" for each in found.rivals)
+
+
+def test_every_mutant_is_of_the_file_that_it_is_tried_in(make: SimpleNamespace) -> None:
+    """With two changed files, each mutant was once applied to the last one."""
+    old, new = "def f(a):\n    return a + 1\n", "def f(a):\n    return a + 2\n"
+    given = make.input(make.change("src/a.py", old, new), make.change("src/b.py", "\n" + old, "\n" + new))
+    found = list(_mutants(changed_sources(given.candidate, given.owns), lambda source: source.lines, 0))
+    assert {source.path for source, _ in found} == {"src/a.py", "src/b.py"}
+    for source, mutant in found:
+        assert mutant.path == source.path
+        mutant.apply(source.new.text)
