@@ -9,7 +9,7 @@ Rules:
 - Only code that is no test counts. Empty bodies that mean something are not meant: abstract methods, overloads,
   protocols, exceptions, stubs, classes that others of the file derive from or that are called a base, methods that a
   class only has to have, and functions with a docstring alone.
-- What the base has as often is not new. Python files are read by their tokens, others by their comment signs.
+- What the base has as often in the file is not new. Comments are not quoted: they may hold a secret. Python files are read by their tokens, others by their comment signs.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ def _marks(path: str, source: bytes | None) -> list[_Mark]:
 
 
 def _of_comment(line: int, comment: str) -> Iterator[_Mark]:
-    if MARKERS.search(comment):
-        yield _Mark(rule="UNDONE-1", text=f"leaves work for later: {comment.strip()[:120]!r}", line=line)
-    elif PHRASES.search(comment):
-        yield _Mark(rule="UNDONE-3", text=f"says that it is not the real thing: {comment.strip()[:120]!r}", line=line)
+    if found := MARKERS.search(comment):
+        yield _Mark(rule="UNDONE-1", text=f"leaves work for later: a comment says {found[0]}", line=line)
+    elif found := PHRASES.search(comment):
+        yield _Mark(rule="UNDONE-3", text=f"is not the real thing yet: a comment says {found[0].lower()!r}", line=line)
 
 
 def _python_comments(text: str) -> Iterator[tuple[int, str]]:
