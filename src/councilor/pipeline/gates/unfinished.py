@@ -9,7 +9,8 @@ Rules:
 - Only code that is no test counts. Empty bodies that mean something are not meant: abstract methods, overloads,
   protocols, exceptions, stubs, classes that others of the file derive from or that are called a base, methods that a
   class only has to have, and functions with a docstring alone.
-- What the base has as often in the file is not new. Comments are not quoted: they may hold a secret. Python files are read by their tokens, others by their comment signs.
+- What the base has as often in the file is not new. Python files are read by their tokens, others by their comment
+  signs. Comments are not quoted: they may hold a secret.
 """
 
 from __future__ import annotations
