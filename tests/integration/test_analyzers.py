@@ -131,6 +131,12 @@ async def test_secrets_are_marked_and_never_repeated(analyze: Analyze) -> None:
     assert second not in repr(pair)
 
 
+async def test_secrets_are_found_in_long_lines(analyze: Analyze) -> None:
+    long = "x" * 3_980 + f' "{TOKEN}" ' + "y" * 9_000
+    pair = await analyze(DetectSecrets, {"a.js": "x\n"}, {"a.js": f"x\n{long}\n"})
+    assert ("a.js", 2, "GitHub Token") in seen(pair.candidate)
+
+
 async def test_secrets_are_not_looked_for_in_bytes(analyze: Analyze) -> None:
     pair = await analyze(DetectSecrets, {"a.bin": "x"}, {"a.bin": f'\0 token = "{TOKEN}"'})
     assert seen(pair.candidate) == []

@@ -26,7 +26,7 @@ from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 
 __all__ = ["FOLDER", "Program", "ProgramEnd", "last_words", "read_report"]
 
-FOLDER = Path(__file__).parent / "programs"
+FOLDER = Path(__file__).parent / "sandboxed"
 START = FOLDER / "start.py"
 REPORT_BYTES = 32 * 2**20
 MEMORY_BYTES = 2 * 2**30
@@ -50,7 +50,7 @@ class Program:
     """Runs one of the programs.
 
     Args:
-        name: its file in `programs/`, without `.py`; also the tool's name in messages.
+        name: its file in `sandboxed/`, without `.py`; also the tool's name in messages.
         package: the package that it stands on, as it is installed.
         scratch: a folder of ours; each run makes one of its own in it and removes it.
     """
