@@ -29,7 +29,7 @@ __all__ = ["Alternative", "Answer", "AnswerKind", "Answered", "Question", "choos
 WEIGHT = {"rival": 3.0, "piece": 2.0, "mutant": 1.0, BASE: 0.5}
 MOST = 3
 LONGEST_ANSWER = 2000
-LONGEST_SHOWN = 80
+LONGEST_SHOWN, BEFORE = 80, 20
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -84,8 +84,10 @@ class Question:
         before = f"after {quoted('; '.join(self.setup))}, " if self.setup else ""
         others = sum(each.kind != BASE for each in self.tells)
         nearest = "the base" if not others else "the nearest alternative"
-        ours, theirs = _told(self.candidate), _told(self.alternative)
-        was = f", and the base {_told(self.base)}" if self.base is not None and others else ""
+        seen = [self.candidate, self.alternative] + ([self.base] if self.base is not None and others else [])
+        start = _first_difference(self.candidate.text, self.alternative.text)
+        ours, theirs, *rest = [_told(each, start) for each in seen]
+        was = f", and the base {rest[0]}" if rest else ""
         more = f" (it tells {others} of {self.of} alternatives apart)" if others > 1 else ""
         return f"{before}{quoted(self.call)} {ours}; {nearest} {theirs}{was}. Which does the task mean?{more}"
 
@@ -205,7 +207,7 @@ def _worth(
     others = _others(call)
     weight = sum(each.weight * _clearness(call.candidate, others[each.id]) for each in told if each.id in open_ids)
     text = "\n".join((*call.setup, call.call))
-    odd = sum(not char.isprintable() or not char.isascii() for char in text)
+    odd = sum(not char.isprintable() or not char.isascii() for char in text) + 2 * text.count("None")
     readable = len(call.setup) * 40 + len(text) + 10 * odd + (0 if call.candidate.is_literal else 30)
     return (weight - readable / 500, -readable, -len(call.candidate.text), -odd, text)
 
@@ -241,11 +243,18 @@ def _question(name: str, call: DistinguishingCall, told: tuple[Alternative, ...]
     )
 
 
-def _told(seen: Observed) -> str:
+def _first_difference(one: str, other: str) -> int:
+    """Where to begin to show two long texts, so that what differs is seen; 0 for the beginning."""
+    same = next((index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+    return max(0, same - BEFORE) if same > LONGEST_SHOWN // 2 else 0
+
+
+def _told(seen: Observed, start: int) -> str:
+    text = f"...{seen.text[start:]}" if start and len(seen.text) > start else seen.text
     if seen.kind is ObservedKind.VALUE:
-        return f"gives {quoted(seen.text)}"
+        return f"gives {quoted(text)}"
     if seen.kind is ObservedKind.RAISED:
-        return f"raises {quoted(seen.text)}"
+        return f"raises {quoted(text)}"
     return "raises before the call" if seen.kind is ObservedKind.SETUP else "does not end"
 
 
