@@ -106,7 +106,7 @@ def test_hostile_outcomes_are_shown_on_one_short_line(text: str) -> None:
 
 
 def test_what_differs_in_long_outcomes_is_what_is_shown() -> None:
-    one, other = ("{'a': '" + "x" * 200 + f"', 'zero': {value}, 'width': 3}" for value in ("True", "False"))
+    one, other = ("{'a': '" + "x" * 200 + f"', 'zero': {value}, 'width': 3}}" for value in ("True", "False"))
     (question,) = ask(call("f(3)", seen(one), mutant1=seen(other)))
     assert "'zero': True" in question.text and "'zero': False" in question.text
 
