@@ -23,7 +23,7 @@ from acceptance.cases import Arm, Base, Case, apply_all
 from acceptance.texts import patched, planted
 from councilor.domain.evidence import Outcome, TestRun
 
-__all__ = ["tested_cases"]
+__all__ = ["MARK", "adjust", "find_assertion", "find_function", "observing", "tested_cases"]
 
 TRIED = 3
 """Most hidden tests that are adjusted for one patch."""
@@ -108,23 +108,23 @@ async def _edits(ground: Ground, base: Base, case: Case, nodeid: str) -> list[Ed
     path = nodeid.partition("::")[0]
     content = (ground.full / path).read_bytes()
     file = SourceFile(path, content)
-    function = _function(file, nodeid)
+    function = find_function(file, nodeid)
     if function is None:
         return []
-    assertions = [found for statement in function.body if (found := _assertion(statement))]
-    observing = _observing(file, function, assertions)
+    assertions = [found for statement in function.body if (found := find_assertion(statement))]
+    copies = observing(file, function, assertions)
     nodeids = tuple(f"{nodeid}__{number}" for number in range(len(assertions)))
-    files = {base.path: patched(ground, base, case), path: observing.encode()}
+    files = {base.path: patched(ground, base, case), path: copies.encode()}
     run = await ground.run(files, nodeids=nodeids)
     values = [_observed(run, name) for name in nodeids]
     reached = [number for number, value in enumerate(values) if value is not None]
     if not reached:
         return []
     number = reached[-1]  # what comes after it is reached no more: it is the one that fails
-    return _adjust(file, function, assertions[number], values[number] or "")
+    return adjust(file, function, assertions[number], values[number] or "")
 
 
-def _function(file: SourceFile, nodeid: str) -> ast.FunctionDef | None:
+def find_function(file: SourceFile, nodeid: str) -> ast.FunctionDef | None:
     """The test function, where nothing about it is special."""
     names = nodeid.split("::")[1:]
     owner: ast.AST = file.tree
@@ -137,7 +137,7 @@ def _function(file: SourceFile, nodeid: str) -> ast.FunctionDef | None:
     return owner if plain and isinstance(owner, ast.FunctionDef) else None
 
 
-def _assertion(statement: ast.stmt) -> _Assertion | None:
+def find_assertion(statement: ast.stmt) -> _Assertion | None:
     match statement:
         case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
             return _Assertion(statement=statement, left=left, right=right, name=None)
@@ -148,7 +148,7 @@ def _assertion(statement: ast.stmt) -> _Assertion | None:
     return None
 
 
-def _observing(file: SourceFile, function: ast.FunctionDef, assertions: Sequence[_Assertion]) -> str:
+def observing(file: SourceFile, function: ast.FunctionDef, assertions: Sequence[_Assertion]) -> str:
     """The file with a copy of the test for each assertion, which tells its value instead of asserting it."""
     lines = file.content.decode().split("\n")
     header = lines[function.lineno - 1 : function.body[0].lineno - 1] or [lines[function.lineno - 1]]
@@ -169,7 +169,7 @@ def _observed(run: TestRun, nodeid: str) -> str | None:
     return rest.split("\n")[0] if found else None
 
 
-def _adjust(file: SourceFile, function: ast.FunctionDef, found: _Assertion, value: str) -> list[Edit]:
+def adjust(file: SourceFile, function: ast.FunctionDef, found: _Assertion, value: str) -> list[Edit]:
     """The failing assertion with what the patch gives, and nothing behind it."""
     edits = []
     if found.right is not None and _is_literal(value):

@@ -4,7 +4,7 @@ Rules:
 - Most are edits of the survey, left in the original: what they fail is known. Patches that leave the bug in and make up
   for it are searched for: small edits of the base's text in the same function, tried with the acceptance test.
 - What passes every test is no wrong patch, and what fails more than `MOST` tests nobody would offer.
-- Nothing here looks at whether visible tests fail.
+- What is offered is cut for each kind apart, so that the choice has enough of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from planting.edit import Edit, is_proper, rank, same_meaning
 from planting.halves import function_of
 
 from acceptance import operators
-from acceptance.bases import MOST
 from acceptance.cases import Arm, Base, Case, Kind, Shape, apply_all
 from acceptance.functions import Place, place_of
 from acceptance.plot import Plot
@@ -30,12 +29,14 @@ __all__ = ["is_hidden", "wrong_patches"]
 
 SEARCHED = 24
 """Most edits of the base's text that are tried as a makeshift."""
-OF_KIND = {Kind.LINE: 4, Kind.NEAR: 4, Kind.ELSEWHERE: 5, Kind.PARTIAL: 2, Kind.SPLICE: 5}
-"""Most patches of a kind that a base offers to the choice."""
+OF_KIND = 6
+"""Most patches of a kind that a base offers to the choice, of those that visible tests catch and of the others."""
+MOST = 40
+"""What fails more tests than this nobody would offer."""
 
 
 async def wrong_patches(plot: Plot, base: Base, found: Sequence[Finding], seed: int) -> list[Case]:
-    """Everything that can be offered for a base, at most `OF_KIND` of each kind, in the seed's order."""
+    """Everything that can be offered for a base, in the seed's order."""
     cases = list(_left(plot, base, found))
     cases += [*await _partial(plot, base), *await _makeshift(plot, base, seed)]
     cases.sort(key=lambda case: rank(seed, "wrong", base.id, case.kind, *(f"{e.start}:{e.new}" for e in case.edits)))
@@ -43,8 +44,8 @@ async def wrong_patches(plot: Plot, base: Base, found: Sequence[Finding], seed: 
     texts = {planted(plot.ground, base)}
     for case in cases:
         text = patched(plot.ground, base, case)
-        same_kind = sum(each.kind is case.kind for each in chosen)
-        if text not in texts and same_kind < OF_KIND[case.kind]:
+        alike = sum((each.kind, each.hard) == (case.kind, case.hard) for each in chosen)
+        if text not in texts and alike < OF_KIND:
             texts.add(text)
             chosen.append(case)
     return chosen

@@ -20,7 +20,7 @@ from forgeries import TRICKS
 from planting.edit import Category, Edit, is_proper
 from planting.source import SourceFile
 
-from acceptance import features, operators
+from acceptance import features, operators, owntests
 
 SOURCE = textwrap.dedent(
     '''\
@@ -235,3 +235,49 @@ def test_the_share_resolved_is_of_everything_left_open():
 def test_several_edits_are_applied_from_the_end():
     one = Edit(category=Category.CONSTANT, operator="", path="m.py", line=1, start=0, end=1, new="XY")
     assert apply_all(b"abc", (one, replace(one, start=2, end=3, new="Z"))) == b"XYbZ"
+
+
+OWN = """\
+class TestCut:
+    def test_it(self):
+        size = cut("abc")
+        assert size
+        assert size == 3, "why"
+        self.assertEqual(size, 4)
+        assert cut("") == 0
+"""
+
+
+def own(number: int, value: str) -> str:
+    file = SourceFile("tests/test_m.py", OWN.encode())
+    function = owntests.find_function(file, "tests/test_m.py::TestCut::test_it")
+    assert function is not None
+    assertions = [found for each in function.body if (found := owntests.find_assertion(each))]
+    assert len(assertions) == 4
+    return apply_all(OWN.encode(), owntests.adjust(file, function, assertions[number], value)).decode()
+
+
+def test_a_test_is_adjusted_to_what_a_patch_gives():
+    kept = OWN.partition("        assert size == 3")[0]
+    assert own(1, "5") == kept + '        assert size == 5, "why"\n'
+    assert own(1, "<Result>") == kept + '        assert size != 3, "why"\n', "what cannot be written is turned round"
+    assert own(0, "False").endswith("assert not (size)\n")
+    assert own(2, "<Result>").endswith("self.assertNotEqual(size, 4)\n")
+    assert own(3, "7").endswith('assert cut("") == 7\n')
+
+
+def test_every_assertion_is_observed_in_a_copy_of_its_own():
+    file = SourceFile("tests/test_m.py", OWN.encode())
+    function = owntests.find_function(file, "tests/test_m.py::TestCut::test_it")
+    assert function is not None
+    assertions = [found for each in function.body if (found := owntests.find_assertion(each))]
+    tree = ast.parse(owntests.observing(file, function, assertions))
+    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert names == ["test_it", *(f"test_it__{number}" for number in range(4))]
+    raising = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    assert len(raising) == 4 and all(owntests.MARK not in ast.unparse(node) for node in raising), "see the oracle"
+
+
+def test_a_test_with_parameters_is_left_alone():
+    file = SourceFile("tests/test_m.py", b"@mark\ndef test_it(x):\n    assert x == 1\n")
+    assert owntests.find_function(file, "tests/test_m.py::test_it") is None

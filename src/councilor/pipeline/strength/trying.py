@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 
 from councilor.domain.localization import import_lines
 from councilor.domain.mutation import Mutant
@@ -140,7 +140,7 @@ async def _ask_both(
 
 def _mutants(sources: Sequence[ChangedSource], seed: int) -> Iterator[tuple[ChangedSource, Mutant]]:
     """A sample over all files in turn; what is imported comes last."""
-    queues = [((source, mutant) for mutant in sample(source.new, source.lines, seed=seed)) for source in sources]
+    queues = [zip(repeat(source), sample(source.new, source.lines, seed=seed)) for source in sources]
     random.Random(seed).shuffle(queues)  # noqa: S311  # a sample that can be drawn again, no secret
     later: list[tuple[ChangedSource, Mutant]] = []
     for turn in zip_longest(*queues):
