@@ -79,6 +79,13 @@ def test_only_the_words_of_an_exception_tell_less() -> None:
     assert ask(call("f(1)", one, mutant1=other), call("f(1000)", seen("4"), mutant1=seen("5")))[0].call == "f(1000)"
 
 
+def test_an_argument_of_the_wrong_type_tells_less() -> None:
+    misused = seen("TypeError: no", "raised", "TypeError")
+    assert ask(call("f('')", seen("4"), mutant1=misused), call("f(1000)", seen("4"), mutant1=seen("5")))[0].call == (
+        "f(1000)"
+    )
+
+
 def test_the_base_alone_is_asked_about_where_nothing_else_differs() -> None:
     (question,) = ask(call("f(9)", seen("11"), base=seen("12")))
     assert question.text == "`f(9)` gives `11`; the base gives `12`. Which does the task mean?"

@@ -4,7 +4,8 @@ Rules:
 - The best question tells the candidate from the most weight of alternatives: rivals (other edits of the base) count
   more than the candidate without a piece, that more than mutants of it, and the base itself least. Of equals the one
   that reads best; never by chance.
-- A call on which only the wording of an exception differs counts for less.
+- A call with an argument of the wrong type counts for less, and one on which only the words of an exception differ
+  for least.
 - An answer is `candidate`, `alternative`, `neither`, a Python literal, or `raises:NAME`. A literal is parsed, never
   evaluated.
 - Outcomes and calls come from code that may be hostile: they are shown on one line, cut, with what cannot be printed
@@ -27,6 +28,8 @@ from councilor.errors import InputError
 __all__ = ["Alternative", "Answer", "AnswerKind", "Answered", "Question", "choose_questions", "parse_answer", "quoted"]
 
 WEIGHT = {"rival": 3.0, "piece": 2.0, "mutant": 1.0, BASE: 0.5}
+MISUSE = frozenset({"TypeError", "AttributeError"})
+"""What most code raises for an argument that it is not made for."""
 MOST = 3
 LONGEST_ANSWER = 2000
 LONGEST_SHOWN, BEFORE = 80, 20
@@ -216,7 +219,7 @@ def _clearness(one: Observed, other: Observed) -> float:
     """How plainly two outcomes differ."""
     if one.kind is other.kind is ObservedKind.RAISED and one.type == other.type:
         return 0.3
-    return 1.0
+    return 0.5 if {one.type, other.type} & MISUSE else 1.0
 
 
 def _question(name: str, call: DistinguishingCall, told: tuple[Alternative, ...], of: int) -> Question:
