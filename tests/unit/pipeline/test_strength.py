@@ -270,7 +270,7 @@ def test_every_mutant_is_of_the_file_that_it_is_tried_in(make: SimpleNamespace) 
     """With two changed files, each mutant was once applied to the last one."""
     old, new = "def f(a):\n    return a + 1\n", "def f(a):\n    return a + 2\n"
     given = make.input(make.change("src/a.py", old, new), make.change("src/b.py", "\n" + old, "\n" + new))
-    found = list(_mutants(changed_sources(given.candidate, given.owns), 0))
+    found = list(_mutants(changed_sources(given.candidate, given.owns), lambda source: source.lines, 0))
     assert {source.path for source, _ in found} == {"src/a.py", "src/b.py"}
     for source, mutant in found:
         assert mutant.path == source.path
