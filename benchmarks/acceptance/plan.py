@@ -10,7 +10,7 @@ from acceptance.cases import Shape
 __all__ = ["FULL", "QUICK", "Plan"]
 
 SHAPES: Mapping[Shape, float] = {
-    Shape.SINGLE: 7 / 32, Shape.MULTI: 7 / 32, Shape.HUNKS: 11 / 32, Shape.FEATURE: 7 / 32,
+    Shape.SINGLE: 6 / 32, Shape.MULTI: 7 / 32, Shape.HUNKS: 12 / 32, Shape.FEATURE: 7 / 32,
 }  # fmt: skip
 """The mix of bases."""
 
