@@ -44,7 +44,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.settings import load_settings
 
 PRECISION, RECALL, ACCURACY = 0.95, 0.90, 0.97
-CHANGES, QUICK_CHANGES = 10, 1
+CHANGES, QUICK_CHANGES = 8, 1
 SHOWN = 12
 SAME = {"added_parameter": "added", "removed_parameter": "removed", "no_breaking_change": "no_api_change"}
 """Predicates that the labels do not tell apart."""

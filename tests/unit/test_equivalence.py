@@ -25,6 +25,8 @@ def form(expression: str) -> str:
         ("a + 1 <= b", "a < b"),
         ("a + 1 > b", "a >= b"),
         ("a - 1 < 5", "a <= 5"),
+        ("a - 1 >= 1", "a > 1"),
+        ("1 if -a else b", "1 if a else b"),
         ("not (a and b)", "not a or not b"),
         ("not not a", "a"),
         ("len(a) > 0", "len(a) >= 1"),
@@ -42,7 +44,8 @@ def test_equal_meaning_is_one_form(left: str, right: str) -> None:
     ("left", "right"),
     [
         ("a < b", "a <= b"), ("a == b", "a is b"), ("a and b", "a or b"), ("a[1:]", "a[:1]"), ("a - b", "b - a"),
-        ("a > 0", "a != 0"), ("f(a)", "f(b)"), ("a < 5", "a < 6"), ("a + 1 < b", "a < b"),
+        ("a > 0", "a != 0"), ("f(a)", "f(b)"), ("a < 5", "a < 6"), ("a + 1 < b", "a < b"), ("-a", "a"),
+        ("a - 1 > 1", "a > 1"),
     ],
 )  # fmt: skip
 def test_other_meanings_keep_apart(left: str, right: str) -> None:

@@ -56,7 +56,7 @@ GATE_NAMES = (
     "todo_detection",
     "god_object",
 )
-"""Every gate a policy may name, in the order they run; some are not built yet, and their settings wait for them."""
+"""Every gate a policy may name, in the order they run."""
 UNWAIVABLE_GATES = frozenset({"spec_completeness", "patch_applies", "not_empty"})
 """Without these there is nothing to judge: no waiver lifts them."""
 INTEGRITY_GATES = UNWAIVABLE_GATES | {"forbidden_paths", "evidence_integrity"}

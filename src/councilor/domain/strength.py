@@ -111,6 +111,8 @@ class Strength:
     """Path -> 1-based changed lines that no test leaves in both ways."""
     mutants: tuple[MutantTrial, ...] = ()
     """Edits of the candidate's text at changed lines, a sample."""
+    neighbours: tuple[MutantTrial, ...] = ()
+    """Edits of the candidate's text at the other lines of the functions that it changes, a sample."""
     pieces: tuple[PieceTrial, ...] = ()
     rivals: tuple[MutantTrial, ...] = ()
     """Edits of the base's text that pass the acceptance tests and every test that reaches them, likeliest first."""

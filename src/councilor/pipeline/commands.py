@@ -3,6 +3,8 @@
 Rules:
 - The candidate's tree is laid out with the base's test code and configuration. A test module that the base does not
   have is what the criterion may be about, so it stays.
+- Where tests that the base reports as passed are not on the candidate, its command is run again: what passes then is
+  flaky. More than `MOST_FLIPPED` such tests are a broken candidate.
 - Each command gets an export of its own, so that no report of one is there when another begins.
 - On the base a command runs only for its reports; its exit code there decides nothing. Where the change brings test
   modules along that the base does not have, it runs once more on the base with those: the revert check.
@@ -18,10 +20,11 @@ from pathlib import PurePosixPath
 
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
 from councilor.domain.change import Candidate
-from councilor.domain.evidence import Evidence, EvidenceKind, TestRun
+from councilor.domain.evidence import Evidence, EvidenceKind, Outcome, TestRun
 from councilor.domain.spec import Acceptance
 from councilor.domain.testfile import is_foreign_test
 from councilor.pipeline.measurement import Meter, Trees
+from councilor.pipeline.steadiness import MOST_FLIPPED
 
 __all__ = ["Commands", "is_test_module", "run_commands", "with_reported"]
 
@@ -65,12 +68,32 @@ async def run_commands(meter: Meter, candidate: Candidate, acceptance: Sequence[
             run, record = await meter.command(kind, trees, item.argv)
             runs[kind][item.id] = _kept(run, candidate.paths)
             evidence.append(record)
+        if meter.reports is not None:
+            changed = Trees(tree=candidate.tree, run_tree=tree, base_tree=candidate.base_tree)
+            base, run = runs[EvidenceKind.TESTS_BASE][item.id], runs[EvidenceKind.ACCEPTANCE][item.id]
+            runs[EvidenceKind.ACCEPTANCE][item.id] = await _repeated(meter, changed, item.argv, base, run)
     return Commands(
         candidate=runs[EvidenceKind.ACCEPTANCE],
         base=runs.get(EvidenceKind.TESTS_BASE, {}),
         reverted=runs.get(EvidenceKind.NEW_TESTS_BASE, {}),
         evidence=tuple(evidence),
     )
+
+
+async def _repeated(meter: Meter, trees: Trees, argv: tuple[str, ...], base: TestRun, run: TestRun) -> TestRun:
+    """A run with how its flipped tests end when the command is run again, until all of them have passed once."""
+    flipped = base.passed - run.passed
+    if not run.records or not run.believable or run.timed_out or len(flipped) > MOST_FLIPPED:
+        return run
+    again: dict[str, tuple[Outcome, ...]] = {}
+    for _ in range(meter.limits.flaky_reruns):
+        if not flipped - {nodeid for nodeid, outcomes in again.items() if Outcome.PASSED in outcomes}:
+            break
+        more, _ = await meter.command(EvidenceKind.ACCEPTANCE, trees, argv)
+        for nodeid in flipped:
+            ended = more.outcome(nodeid) if more.believable else Outcome.ERROR
+            again[nodeid] = (*again.get(nodeid, ()), ended)
+    return replace(run, again=again)
 
 
 def _kept(run: TestRun, changed: Sequence[str]) -> TestRun:

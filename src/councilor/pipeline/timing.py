@@ -31,8 +31,8 @@ from councilor.pipeline.evidence import EvidenceCollector
 __all__ = ["Timed", "time_candidate", "timed_of_spec"]
 
 ROUNDS = 11
-SHARE = 0.25
-"""Share of a measurement's time limit that timing may take in all."""
+SHARE = 0.1
+"""Share of a measurement's time limit that timing one thing may take: a report must not cost much."""
 SUBJECTS = 3
 """How many things are timed for one candidate at most."""
 

@@ -22,6 +22,8 @@ from councilor.ports.analyzer import AnalysisRequest
 __all__ = ["analyze_whole"]
 
 FILES = 2000
+SHARE = 0.25
+"""Share of a measurement's time limit that one analyser may take: a report must not cost much."""
 
 
 async def analyze_whole(
@@ -49,7 +51,7 @@ async def analyze_whole(
                     base_paths=(),
                     candidate_paths=read,
                     environment=meter.environment,
-                    timeout_s=meter.limits.timeout_s,
+                    timeout_s=meter.limits.timeout_s * SHARE,
                 )
                 run = (await analyzer.analyze(request)).candidate or AnalysisRun(findings=(), error="it gave nothing")
             kind = analyzer.kind.value

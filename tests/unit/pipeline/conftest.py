@@ -15,7 +15,7 @@ from councilor.domain.difference import DifferentialRun, InputSource, Observed, 
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.policy import Policy
-from councilor.domain.question import Answer, Answered, AnswerKind, Question
+from councilor.domain.question import Alternative, Answer, Answered, AnswerKind, Question
 from councilor.domain.spec import draft_spec, load_spec
 from councilor.domain.strength import Fate, MutantTrial, Strength
 from councilor.domain.task import RunMode, Task
@@ -96,7 +96,8 @@ def whole_bundle(**more: Any) -> EvidenceBundle:
     path, value = "tests/test_councilor_answer_1.py", ObservedKind.VALUE
     question = Question(
         id="Q1", path="src/a.py", function="f", imports=(), setup=(), call="f(3)", source=InputSource.RECORDED,
-        candidate=Observed(kind=value, text="4"), alternative=Observed(kind=value, text="5"), base=None, tells=(), of=1,
+        candidate=Observed(kind=value, text="4"), alternative=Observed(kind=value, text="5"), base=None, of=1,
+        tells=(Alternative(id="rival1", kind="rival", path="src/a.py", line=1, description="replaces 2 by 3"),),
     )  # fmt: skip
     killed = MutantTrial(
         path="src/a.py", line=1, start=4, operator="constant", original="2", replacement="3",

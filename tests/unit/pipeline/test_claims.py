@@ -15,7 +15,7 @@ from councilor.domain.difference import DifferentialRun, DistinguishingCall, Inp
 from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.strength import Strength
 from councilor.domain.timing import Timing
-from councilor.pipeline.claims import ClaimContext, check_claims
+from councilor.pipeline.claims import ClaimContext, check_claims, verification
 from councilor.pipeline.gates import Stage, run_gates
 from councilor.ports.metrics import NoMetrics
 
@@ -383,6 +383,15 @@ def test_a_new_import_is_no_proof_and_no_dependency(make: SimpleNamespace) -> No
 def test_what_is_not_measured_is_said_to_be(make: SimpleNamespace) -> None:
     (checked,) = check("Coverage is 95 %.", make.input())
     assert (checked.status, checked.reason) == (UNVERIFIABLE, "coverage was not measured on this tree")
+
+
+def test_a_verifier_that_fails_decides_nothing(make: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(verification, "VERIFIERS", {"tests_pass": fail})
+    (checked,) = check("All tests pass.", make.input())
+    assert (checked.status, checked.reason) == (UNVERIFIABLE, "it could not be decided: ZeroDivisionError: oh")
 
 
 def test_claims_are_numbered_and_point_at_evidence(make: SimpleNamespace) -> None:

@@ -6,10 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import yaml
+
 from councilor.domain.difference import DifferentialRun, DistinguishingCall, InputSource, Observed, ObservedKind
 from councilor.domain.evidence import Breach, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus
 from councilor.domain.question import Alternative, Answered, choose_questions, parse_answer
+from councilor.domain.spec import draft_spec, load_spec
 from councilor.pipeline.gates.questions import answers, differential
 
 PATH = "tests/test_councilor_answer_1.py"
@@ -70,6 +73,14 @@ def test_answer_3_a_test_that_does_not_always_end_the_same(make: SimpleNamespace
     assert rules(answer_gate(make, replace(run, again=again))) == ["ANSWER-3"]
 
 
+def test_answer_4_an_answer_that_tells_it_from_the_base_alone_says_little(make: SimpleNamespace) -> None:
+    (question,) = choose_questions([replace(CALL, alternatives={})], {"base": BASE})
+    answered = ((PATH, Answered(question=question, answer=parse_answer("4", by="Ann"))),)
+    found = make.bundle(answers=make.run({NODEID: "passed"}), answered=answered)
+    result = answers(make.input(bundle=found))
+    assert (result.status, rules(result)) == (GateStatus.WARNED, ["ANSWER-4"])
+
+
 def test_nothing_looked_for_is_skipped_and_nothing_found_passes(make: SimpleNamespace) -> None:
     assert differential(make.input()).status is GateStatus.SKIPPED
     failed = make.bundle(differences=DifferentialRun(error="it ended before its last word"))
@@ -86,12 +97,15 @@ def test_question_1_an_open_question_warns_with_both_outcomes(make: SimpleNamesp
     assert "candidate and base differ" in result.summary
 
 
-def test_question_2_only_the_base_differs(make: SimpleNamespace) -> None:
+def test_question_2_a_refactoring_differs_from_the_base_and_a_fix_may(make: SimpleNamespace) -> None:
     call = replace(CALL, alternatives={})
     found = make.bundle(
         differences=DifferentialRun(calls=(call,), tried=4), questions=choose_questions([call], {"base": BASE})
     )
-    assert rules(differential(make.input(bundle=found))) == ["QUESTION-2"]
+    data = yaml.safe_load(draft_spec("Do it", number=1)) | {"mode": "refactor"}
+    refactoring = load_spec(yaml.safe_dump(data), source="s")
+    assert rules(differential(make.input(bundle=found, spec=refactoring))) == ["QUESTION-2"]
+    assert differential(make.input(bundle=found)).status is GateStatus.PASSED
 
 
 def test_diff_1_a_new_crash_warns(make: SimpleNamespace) -> None:

@@ -10,7 +10,7 @@ import pytest
 from councilor.domain.analysis import AnalysisPair, AnalysisRun, Finding
 from councilor.domain.change import TreeEntry
 from councilor.domain.coverage import Branches, Coverage, FileCoverage
-from councilor.domain.evidence import Breach, EvidenceKind
+from councilor.domain.evidence import Breach, EvidenceKind, Outcome
 from councilor.domain.evidence import TestRun as Run
 from councilor.domain.gate import GateResult
 from councilor.domain.report import Report, ReportFault, ReportForm, ReportOrder, ReportTrouble
@@ -19,7 +19,7 @@ from councilor.domain.strength import Strength
 from councilor.pipeline.commands import Commands, run_commands, with_reported
 from councilor.pipeline.gates.strength import coverage_changed_lines
 from councilor.pipeline.gates.tests import acceptance, base_tests, revert_check
-from councilor.pipeline.measurement import Trees
+from councilor.pipeline.measurement import EvidenceLimits, Trees
 
 JUNIT = "reports/junit.xml"
 SPEC = load_spec(draft_spec("Repair it", number=1, test_command="npm test"), source="draft")
@@ -66,6 +66,18 @@ def test_a_reported_test_that_fails_or_vanishes_is_lost(make: SimpleNamespace) -
     assert found.blocks
     assert rules(found) == ["BASE-1", "BASE-2", "REPORT-8"]
     assert found.violations[0].path == "a.js"
+
+
+def test_a_reported_test_that_passes_when_run_again_is_flaky(make: SimpleNamespace) -> None:
+    base = reported(make, {"a": "passed", "b": "passed"})
+    again = {"a": (Outcome.FAILED, Outcome.PASSED)}
+    found = judge(make, base, reported(make, {"a": "failed", "b": "passed"}, exit_code=1, again=again))
+    assert rules(found["base_tests"]) == ["BASE-5", "REPORT-8"]
+    assert (found["acceptance"].status.value, rules(found["acceptance"])) == ("warned", ["ACCEPT-6"])
+    both = judge(make, base, reported(make, {"a": "failed", "b": "failed"}, exit_code=1, again=again))
+    assert rules(both["base_tests"])[0] == "BASE-1"
+    assert rules(both["acceptance"]) == ["ACCEPT-3"]
+    assert "its report names a and 1 more as failed" in both["acceptance"].violations[0].message
 
 
 def test_a_void_run_keeps_nothing(make: SimpleNamespace) -> None:
@@ -165,8 +177,10 @@ class Runs:
 
     reports = ReportOrder(junit=JUNIT, coverage="lcov.info")
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    limits = EvidenceLimits(timeout_s=1.0, test_timeout_s=1.0, canaries=0, flaky_reruns=3)
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = list(runs)
         self.trees: list[tuple[EvidenceKind, str]] = []
         self.repository = self.runner = self
 
@@ -181,7 +195,7 @@ class Runs:
 
     async def command(self, kind: EvidenceKind, trees: Trees, argv: tuple[str, ...]) -> tuple[Run, Any]:
         self.trees.append((kind, trees.run_tree))
-        return self.run, kind
+        return self.runs.pop(0) if len(self.runs) > 1 else self.runs[0], kind
 
 
 async def test_a_command_runs_on_both_trees_and_with_new_tests_on_the_base(make: SimpleNamespace) -> None:
@@ -198,3 +212,15 @@ async def test_a_command_runs_on_both_trees_and_with_new_tests_on_the_base(make:
     assert report is not None
     assert report.coverage is not None
     assert set(report.coverage.files) == {"shop.js", "other.js", "style.ts"}, "the changed ones, and one of each kind"
+
+
+async def test_a_command_is_run_again_while_a_test_stays_flipped(make: SimpleNamespace) -> None:
+    good, bad = reported(make, {"a": "passed", "b": "passed"}), reported(make, {"a": "failed", "b": "passed"})
+    meter = Runs(bad, good, bad, good, good)
+    given = make.input(make.change("shop.js", "", "x\n"))
+    commands = await run_commands(meter, given.candidate, SPEC.acceptance)  # type: ignore[arg-type]
+    assert commands.candidate["A1"].again == {"a": (Outcome.FAILED, Outcome.PASSED)}
+    assert len(meter.trees) == 4, "nothing is run once all have passed"
+    steady = Runs(good)
+    commands = await run_commands(steady, given.candidate, SPEC.acceptance)  # type: ignore[arg-type]
+    assert (commands.candidate["A1"].again, len(steady.trees)) == ({}, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from councilor.domain.codec import decode, encode
@@ -87,8 +88,8 @@ def case(*gates: GateResult) -> Case:
 
 def test_a_verdict_that_is_open_names_the_question_as_the_cheapest_evidence() -> None:
     votes = tuple(Vote(judge=judge, choice=Choice.ACCEPT, log_likelihood_ratio=0.1, reasons=("r",)) for judge in Judge)
-    inputs = VerdictInputs(case=case(asked(question().text)), votes=votes, late=False, weights_version=PRIOR_1.version)
-    conclusion = decide(inputs)
+    open_case = replace(case(), question=question().text)
+    conclusion = decide(VerdictInputs(case=open_case, votes=votes, late=False, weights_version=PRIOR_1.version))
     assert conclusion.decision is Decision.NEEDS_EVIDENCE
     assert conclusion.missing[0].startswith("answer: which of two outcomes is meant: `rate(10)` gives `0`")
 

@@ -18,6 +18,8 @@ import pytest
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.strength import Fate, Strength
 from councilor.pipeline.strength import measure_strength
+from councilor.pipeline.strength.change import changed_sources
+from councilor.pipeline.strength.trying import _mutants
 from councilor.ports.analyzer import ServerRequest, TrialEnd, TrialMode, TrialRequest, TrialRun
 
 BASE = "def rate(n):\n    if n < 10:\n        return 5\n    return 0\n"
@@ -32,7 +34,7 @@ EDGE = {"tests/test_a.py::test_two": lambda rate: rate(10) == 0 and rate(9) == 0
 
 @dataclass
 class Loaded:
-    """A server whose suite is a few functions; `dies` names edits that end it."""
+    """A server whose suite is a few functions; `dies` names edits that end it, `endless` those that do not end."""
 
     tests: int
     suite: Mapping[str, Callable[[Any], bool]]
@@ -40,6 +42,7 @@ class Loaded:
     why: str = ""
     nodeids: tuple[str, ...] = ()
     dies: Callable[[str], bool] = lambda text: False
+    endless: Callable[[str], bool] = lambda text: False
     tried: list[str] = field(default_factory=list)
     gone: bool = False
 
@@ -53,6 +56,8 @@ class Loaded:
         if known(key):
             return TrialRun(mode=TrialMode.KNOWN, end=TrialEnd.NOT_RUN, key=key)
         self.tried.append(text)
+        if self.endless(text):
+            return TrialRun(mode=TrialMode.HOT, end=TrialEnd.SLOW, key=key)
         records, coverage, steps = [], {}, set()
         space: dict[str, Any] = {}
         exec(code, space)
@@ -253,3 +258,20 @@ async def test_nothing_is_measured_without_servers_sources_or_time(measure: Any,
     compiled = replace(source.bundle, uncompiled=("src/a.pyx",))
     meter.limits = SimpleNamespace(strength_s=20.0)
     assert await measure_strength(meter, source.candidate, compiled, ()) is compiled
+
+
+async def test_a_base_on_which_a_test_does_not_end_has_rivals_all_the_same(measure: Any) -> None:
+    found = (await measure(endless=lambda text: text == BASE)).strength
+    assert found.complete and found.rivals_tried > 5
+    assert found.rivals and all(each.killer == "" for each in found.rivals)
+
+
+def test_every_mutant_is_of_the_file_that_it_is_tried_in(make: SimpleNamespace) -> None:
+    """With two changed files, each mutant was once applied to the last one."""
+    old, new = "def f(a):\n    return a + 1\n", "def f(a):\n    return a + 2\n"
+    given = make.input(make.change("src/a.py", old, new), make.change("src/b.py", "\n" + old, "\n" + new))
+    found = list(_mutants(changed_sources(given.candidate, given.owns), lambda source: source.lines, 0))
+    assert {source.path for source, _ in found} == {"src/a.py", "src/b.py"}
+    for source, mutant in found:
+        assert mutant.path == source.path
+        mutant.apply(source.new.text)

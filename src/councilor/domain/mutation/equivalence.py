@@ -4,6 +4,7 @@ Rules (what is turned into one form):
 - `not a == b` and `a != b`, `not (a and b)` and `not a or not b`, `not not a` in a condition and `a`;
 - `a > b` and `b < a`, `a >= b` and `b <= a`, the sides of `==` and `!=`;
 - `a <= 5` and `a < 6`, `a < b + 1` and `a <= b`, `a + 1 <= b` and `a < b`: as for whole numbers;
+- `-a` in a condition and `a`;
 - `len(a) > 0`, `len(a) >= 1` and `len(a) != 0`; `a[0:]` and `a[:]`; `a - -1` and `a + 1`;
 - what an exception says: only its type counts;
 - assignments that follow each other, in any order, where none names what another one sets; what calls do besides giving
@@ -82,6 +83,21 @@ class _Normal(ast.NodeTransformer):
                 return ast.Constant(value=-value)
         return node
 
+    def visit_If(self, node: ast.If) -> ast.AST:
+        self.generic_visit(node)
+        node.test = _unsigned(node.test)
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.AST:
+        self.generic_visit(node)
+        node.test = _unsigned(node.test)
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        node.test = _unsigned(node.test)
+        return node
+
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
         return self._compared(node)
@@ -103,7 +119,11 @@ class _Normal(ast.NodeTransformer):
         return ast.Compare(left=left, ops=[op], comparators=[right])
 
     def _shifted(self, left: ast.expr, right: ast.expr) -> tuple[ast.expr, ast.expr]:
-        """Two sides of which the left one ends in no number."""
+        """Two sides of which the left one ends in no number, nor the right one where the left one is a number."""
+        match right:
+            case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=int(value))):
+                if (number := _number(left)) is not None:
+                    return ast.Constant(value=number - value), inner
         match left:
             case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value=int(value))):
                 if (number := _number(right)) is not None:
@@ -181,6 +201,14 @@ def _setting(statement: ast.stmt) -> _Setting | None:
         if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name)
     }
     return _Setting(keys, frozenset(names), ast.dump(statement))
+
+
+def _unsigned(node: ast.expr) -> ast.expr:
+    """A condition without a sign, which its truth does not depend on."""
+    match node:
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
+            return _unsigned(inner)
+    return node
 
 
 def _number(node: ast.expr | None) -> int | None:

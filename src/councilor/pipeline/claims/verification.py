@@ -49,7 +49,10 @@ def verify(claim: AtomicClaim, context: ClaimContext) -> CheckedClaim:
     verifier = VERIFIERS.get(claim.predicate)
     if verifier is None:
         return unknown(claim, "nothing here measures it")
-    return verifier(claim, context)
+    try:
+        return verifier(claim, context)
+    except Exception as error:
+        return unknown(claim, f"it could not be decided: {type(error).__name__}: {error}"[:300])
 
 
 VERIFIERS: Mapping[str, Verifier] = MappingProxyType(

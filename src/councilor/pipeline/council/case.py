@@ -49,6 +49,8 @@ class Case:
     """Why the worker itself cannot know that its change is the right one."""
     strength: Strength | None = None
     """How strong the tests are at the changed lines; None until it was measured."""
+    question: str = ""
+    """The open question whose answer would tell the candidate from others; holds quoted untrusted text."""
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""

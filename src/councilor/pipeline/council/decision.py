@@ -36,7 +36,6 @@ OPEN = {"BASE-7": "whole_suite", "ACCEPT-6": "steadiness", "REVERT-3": "steadine
 """Rules that are no veto and forbid acceptance all the same -> the evidence that answers them."""
 READ = frozenset({"lint", "types", "security"})
 """Kinds that come of reading the code, not of running it: together they count as one."""
-ASKED = frozenset({"QUESTION-1", "QUESTION-2"})
 FURTHER = ("lint", "acceptance", "revert_check")
 """Independent kinds beyond the execution of tests, cheapest first."""
 HOW_TO = {
@@ -93,11 +92,6 @@ def open_questions(case: Case) -> tuple[Violation, ...]:
     return tuple(item for result in case.gates for item in result.violations if item.rule in OPEN)
 
 
-def asked_of(case: Case) -> tuple[Violation, ...]:
-    """Questions whose answer would tell the candidate from others that pass the same tests; the cheapest evidence."""
-    return tuple(item for result in case.gates for item in result.violations if item.rule in ASKED)
-
-
 def decide(inputs: VerdictInputs) -> Conclusion:
     """The council's conclusion.
 
@@ -147,7 +141,7 @@ def _how_to(name: str, case: Case) -> str:
     if name == "counterexample":
         return f"{HOW_TO[name]} ({case.confirmed_challenges[0].reason})"
     if name == "answer":
-        return f"{HOW_TO[name]}: {asked_of(case)[0].message}"
+        return f"{HOW_TO[name]}: {case.question}"
     asked = next((item for item in open_questions(case) if OPEN[item.rule] == name), None)
     return f"{HOW_TO[name]} ({asked.message}). {asked.remediation}" if asked else HOW_TO[name]
 
@@ -161,7 +155,7 @@ def _refinable(case: Case) -> bool:
 
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
-    needed = ["answer"] if asked_of(case) else []
+    needed = ["answer"] if case.question else []
     needed += [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
     needed += ["counterexample"] if case.confirmed_challenges else []
     needed += ["distinction"] if case.doubts else []

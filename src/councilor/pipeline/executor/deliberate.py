@@ -178,6 +178,7 @@ async def _case(
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
         strength=bundle.strength if bundle else None,
+        question=bundle.questions[0].text if bundle and bundle.questions else "",
         durable=context.parts.ledger.storage.durable,
     )
 

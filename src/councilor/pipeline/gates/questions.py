@@ -3,9 +3,10 @@
 Rules:
 - ANSWER-1: the candidate does not do what the answer to a question says. ANSWER-2: the answer's test could not be run,
   or its run cannot be believed. ANSWER-3: it does not always end the same. They fail: an answer is a criterion.
+- ANSWER-4: all that the answered questions tell the candidate from is the base, which says little; it warns.
 - DIFF-1: on an input the base gives a value, and the candidate raises what nobody means to raise, or does not end.
 - QUESTION-1: an input on which the candidate and another version that passes the same tests differ; nobody has said
-  which is right. QUESTION-2: the same, where only the base differs. DIFF-1 and these only ever warn.
+  which is right. QUESTION-2: a refactoring differs from the base. DIFF-1 and these only ever warn.
 - What was not measured is skipped. That no difference was found shows nothing but that none was found.
 """
 
@@ -17,6 +18,7 @@ from councilor.domain.difference import BASE, DistinguishingCall, Observed, Obse
 from councilor.domain.evidence import EvidenceKind, Outcome, TestRun
 from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.question import Answered, Question, quoted
+from councilor.domain.spec import Mode
 from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
 
 __all__ = ["answers", "differential"]
@@ -33,7 +35,12 @@ def answers(given: GateInput) -> GateResult:
     failures = [found for path, each in bundle.answered for found in _broken_answer(bundle.answers, path, each)]
     who = sorted({f"{each.answer.by}{'' if each.answer.verified else ' (unverified)'}" for _, each in bundle.answered})
     summary = f"the candidate does what {len(bundle.answered)} answered questions say, answered by {', '.join(who)}"
-    return ruled(ANSWERS, failures, passed=summary, evidence_ids=bundle.of(EvidenceKind.ANSWERS))
+    told = {version.kind for _, each in bundle.answered for version in each.question.tells}
+    little = "the answered questions tell the candidate from nothing but the base"
+    warnings = [] if told - {BASE} else [broken("ANSWER-4", Severity.LOW, little, "Add tests of the change.")]
+    return ruled(
+        ANSWERS, failures, passed=summary, warnings=warnings, evidence_ids=bundle.of(EvidenceKind.ANSWERS)
+    )  # fmt: skip
 
 
 def _broken_answer(run: TestRun, path: str, answered: Answered) -> Iterator[Violation]:
@@ -65,10 +72,10 @@ def differential(given: GateInput) -> GateResult:
     if run.error and not run.tried:
         return unmeasured(DIFFERENTIAL, f"no inputs could be run: {run.error}")
     crashes = [_crash(call) for call in run.crashes]
-    asked = [_asked(question) for question in bundle.questions[:1]]
+    asked = [found for question in bundle.questions[:1] for found in _asked(question, given.spec.mode)]
     apart = "differ" if run.differs_from_base else "do not differ"
-    summary = f"{run.tried} inputs were run: candidate and base {apart} on them"
-    if bundle.questions:
+    summary = f"candidate and base {apart} on the inputs that were tried"
+    if asked:
         summary += f"; open: {bundle.questions[0].text}"
     ids = bundle.of(EvidenceKind.DIFFERENCE)
     return ruled(DIFFERENTIAL, [], passed=summary, warnings=[*crashes, *asked], evidence_ids=ids)
@@ -81,14 +88,16 @@ def _crash(call: DistinguishingCall) -> Violation:
     return broken("DIFF-1", Severity.HIGH, message, "Handle this input, or say that it is meant.", path=call.path)
 
 
-def _asked(question: Question) -> Violation:
+def _asked(question: Question, mode: Mode) -> Iterator[Violation]:
     only_base = all(each.kind == BASE for each in question.tells)
-    rule, severity = ("QUESTION-2", Severity.LOW) if only_base else ("QUESTION-1", Severity.MEDIUM)
+    if only_base and mode is not Mode.REFACTOR:
+        return  # a fix or a feature is meant to differ
+    rule = "QUESTION-2" if only_base else "QUESTION-1"
     remedy = (
         f"Add a test of {quoted(question.call, SHORT)} that says what is right, or let a person answer {question.id}:"
         " `councilor answer TASK --expect candidate|alternative|VALUE|raises:NAME`."
     )
-    return broken(rule, severity, question.text, remedy, path=question.path)
+    yield broken(rule, Severity.MEDIUM, question.text, remedy, path=question.path)
 
 
 def _said(seen: Observed) -> str:

@@ -5,7 +5,9 @@ Rules:
   REPORT-3: it is older than the run. REPORT-4: it is too large. REPORT-5: it is not of its form. REPORT-6: it holds
   nothing. None of them ever stands for a pass: they fail `acceptance`.
 - REPORT-7: a command exits 0, and its report holds failed tests: one of the two is wrong.
-- A test that the command reports as passed on the base must be reported as passed on the candidate (BASE-1, BASE-2).
+- A test that the command reports as passed on the base must be reported as passed on the candidate (BASE-1, BASE-2),
+  or pass when the command is run again: then it is flaky (BASE-5), and where that is so of all that failed, the
+  criterion is open (ACCEPT-6).
 - REPORT-8, a warning: the tests are known from the command's own report, which the code that was run could have
   written itself; our runner's evidence is stronger. REPORT-9, a warning: on the base there is no usable report, so
   nothing could be compared.
@@ -23,7 +25,7 @@ from councilor.domain.gate import Severity, Violation
 from councilor.domain.report import ReportFault, ReportTrouble
 from councilor.pipeline.gates.input import broken
 
-__all__ = ["Comparison", "compared", "report_failures", "telling_reports"]
+__all__ = ["Comparison", "compared", "failed_tests", "only_flaky", "report_failures", "telling_reports"]
 
 MESSAGE_LIMIT = 160
 RULES: Mapping[ReportTrouble, tuple[str, str]] = {
@@ -45,6 +47,8 @@ class Comparison:
     """Tests reported as passed on the base."""
     kept: frozenset[str] = frozenset()
     """Those of them that are reported as passed on the candidate."""
+    flaky: frozenset[str] = frozenset()
+    """Those of them that passed on the candidate when its command was run again."""
     failures: tuple[Violation, ...] = ()
     warnings: tuple[Violation, ...] = ()
 
@@ -53,21 +57,45 @@ def compared(bundle: EvidenceBundle) -> Comparison:
     """Whether what the base reports as passed is reported so by the candidate."""
     expected: set[str] = set()
     kept: set[str] = set()
+    flaky: set[str] = set()
     failures: list[Violation] = []
     for name, base in bundle.acceptance_base.items():
         run = bundle.acceptance.get(name)
         if run is not None and _tests_of(run):
             expected |= base.passed
             kept |= base.passed & run.passed
-            failures += [_lost(run, nodeid, name) for nodeid in sorted(base.passed - run.passed)]
-    warnings = [_incomparable(path) for path in sorted(_read(bundle.acceptance) - _read(bundle.acceptance_base))]
+            flaky |= base.passed & run.unsteady
+            failures += [_lost(run, nodeid, name) for nodeid in sorted(base.passed - run.passed - run.unsteady)]
+    remedy = "Make the test deterministic."
+    warnings = [
+        broken("BASE-5", Severity.LOW, f"by its command's reports {nodeid} failed and then passed", remedy)
+        for nodeid in sorted(flaky)
+    ]
+    warnings += [_incomparable(path) for path in sorted(_read(bundle.acceptance) - _read(bundle.acceptance_base))]
     if expected:
         message = f"{len(expected)} tests are known from the command's own report, which the change could have written"
         remedy = "Weigh it as less than tests that councilor's own runner has run."
         warnings.append(broken("REPORT-8", Severity.LOW, message, remedy))
     return Comparison(
-        expected=frozenset(expected), kept=frozenset(kept), failures=tuple(failures), warnings=tuple(warnings)
+        expected=frozenset(expected),
+        kept=frozenset(kept),
+        flaky=frozenset(flaky),
+        failures=tuple(failures),
+        warnings=tuple(warnings),
     )
+
+
+def only_flaky(run: TestRun) -> bool:
+    """Whether all tests that a command reports as failed passed when it was run again."""
+    bad = {record.nodeid for record in run.records if record.outcome in BAD}
+    return bool(bad) and bad <= run.unsteady and run.believable and not run.timed_out
+
+
+def failed_tests(run: TestRun) -> str:
+    """The tests that a command reports as failed, for a message; empty without a report."""
+    bad = [record.nodeid for record in run.records if record.outcome in BAD]
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return f"; its report names {bad[0]}{more} as failed" if bad else ""
 
 
 def _tests_of(run: TestRun) -> bool:

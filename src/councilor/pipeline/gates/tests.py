@@ -31,7 +31,7 @@ from councilor.domain.gate import GateResult, Severity, Violation
 from councilor.domain.nodeid import file_of, renamed, volatile
 from councilor.domain.spec import Acceptance, Mode
 from councilor.pipeline.gates.input import GateInput, broken, ruled, unmeasured
-from councilor.pipeline.gates.reported import compared, report_failures, telling_reports
+from councilor.pipeline.gates.reported import compared, failed_tests, only_flaky, report_failures, telling_reports
 from councilor.pipeline.gates.steadiness import left_out, unsteady_tests, unsteady_warnings
 from councilor.pipeline.suite import slowed_down
 
@@ -63,7 +63,7 @@ def base_tests(given: GateInput) -> GateResult:
     names = renamed(expected, bundle.candidate.passed)
     kept = (bundle.candidate.passed & expected) | names.keys()
     left = set(bundle.candidate.unrun) if bundle.candidate.believable else set()
-    flaky = set(bundle.flaky)
+    flaky = set(bundle.flaky) | reports.flaky
     lost = sorted(expected - kept - flaky - left)
     failures = [*(_lost(bundle.candidate, nodeid) for nodeid in lost), *reports.failures]
     if bundle.candidate.timed_out or slowed_down(bundle.base, bundle.candidate):
@@ -76,7 +76,7 @@ def base_tests(given: GateInput) -> GateResult:
         failures.append(broken("BASE-4", Severity.MEDIUM, message, "Make them deterministic."))
     if reports.expected:
         kept, expected = kept | reports.kept, expected | reports.expected
-        lost = [*lost, *sorted(reports.expected - reports.kept)]
+        lost = [*lost, *sorted(reports.expected - reports.kept - reports.flaky)]
     of_all = len(expected) + (len(set(bundle.gap.reaching + bundle.gap.apart) - expected) if bundle.gap else 0)
     return ruled(
         "base_tests",
@@ -168,6 +168,10 @@ def _open(bundle: EvidenceBundle, item: Acceptance) -> Iterator[Violation]:
         if missed:
             message = f"{item.id}: {missed[0]} was left out, with {len(missed) - 1} more of {nodeid}"
             yield broken("ACCEPT-6", Severity.HIGH, message, "Give the tests more time.", path=file_of(nodeid))
+    run = bundle.acceptance.get(item.id)
+    if run is not None and run.exit_code != 0 and only_flaky(run):
+        message = f"{item.id}: its command fails by flaky tests only{failed_tests(run)}"
+        yield broken("ACCEPT-6", Severity.HIGH, message, "Make the tests deterministic.")
 
 
 def _names(nodeid: str, name: str) -> bool:
@@ -206,8 +210,8 @@ def _unmet(bundle: EvidenceBundle, item: Acceptance) -> Iterator[Violation]:
         if run is None:
             message = f"{item.id}: its command was not run"
             yield broken("ACCEPT-3", Severity.HIGH, message, "Run the evidence again.")
-        elif run.exit_code != 0 or run.timed_out or not run.believable:
-            ended = "did not end in time" if run.timed_out else f"exited with {run.exit_code}"
+        elif (run.exit_code != 0 or run.timed_out or not run.believable) and not only_flaky(run):
+            ended = "did not end in time" if run.timed_out else f"exited with {run.exit_code}{failed_tests(run)}"
             yield broken("ACCEPT-3", Severity.HIGH, f"{item.id}: `{item.test_command}` {ended}", remedy)
 
 

@@ -5,7 +5,7 @@ Rules:
   change. The worker's own new tests are loaded apart, with its whole tree.
 - Counted are tests that passed when our runner ran them and always end the same. One that fails here makes the
   measurement incomplete, and so does a suite that is lost or cannot be loaded.
-- In order: what the tests execute, the pieces, the mutants, the rivals. Each has its share of the time that is left.
+- In order: what the tests execute, the pieces, the mutants of the changed lines, those of the lines around them, the rivals. Each has its share of the time that is left.
 
 What is measured is run by processes that load the candidate's code. See `domain/strength.py` for what follows.
 """
@@ -34,11 +34,11 @@ from councilor.pipeline.strength.trying import Witnesses, try_mutants, try_piece
 
 __all__ = ["measure_strength"]
 
-TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE = 0.4, 0.3, 0.6
+TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE, NEIGHBOURS_SHARE = 0.4, 0.3, 0.5, 0.5
 """Shares of the time that is left when each begins; rivals get the rest."""
 SPARE_S = 30.0
 """Seconds that a server may live beyond twice the budget."""
-MUTANTS_PER_S, RIVALS_PER_S = 2.0, 3.0
+MUTANTS_PER_S, NEIGHBOURS_PER_S, RIVALS_PER_S = 2.0, 1.5, 3.0
 """How many are tried for each second of the budget: more of them would tell little more."""
 
 
@@ -111,14 +111,25 @@ class _Measurement:
                 self.sources,
                 base,
                 own,
+                lines=lambda source: source.lines,
                 seed=seed,
                 most=self._most(MUTANTS_PER_S),
                 more=self._while(MUTANTS_SHARE),
+            )
+            neighbours = await try_mutants(
+                self.sources,
+                base,
+                own,
+                lines=lambda source: source.around - source.lines,
+                seed=seed,
+                most=self._most(NEIGHBOURS_PER_S),
+                more=self._while(NEIGHBOURS_SHARE),
             )
             strength = replace(
                 covered(self.sources, base.facts, own.facts if own else Facts()),
                 pieces=pieces,
                 mutants=mutants,
+                neighbours=neighbours,
                 seed=seed,
             )
             if base.suite is not None and base.first:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 
 from councilor.domain.failure import read_failure
-from councilor.domain.localization import import_lines, rank
+from councilor.domain.localization import Suspicion, import_lines, rank
 from councilor.domain.mutation import normal_form
 from councilor.domain.mutation.fix import Fix
 from councilor.domain.mutation.ranking import ranked_fixes
@@ -67,17 +67,21 @@ async def find_rivals(
     if not targets or not edited:
         return Rivals()
     before = {source.path: source.old.encoded(source.old.text) for source in edited if source.old is not None}
-    nodeids = dict.fromkeys([*targets, *(each for source in edited for each in _around(source, facts))])
-    base = await suite.trace(before, tuple(nodeids), tuple(before))
+    nodeids = tuple(dict.fromkeys([*targets, *(each for source in edited for each in _around(source, facts))]))
+    base = await suite.trace(before, nodeids, tuple(before))
     if base is None:
         return Rivals()
     failing = tuple(nodeid for nodeid in targets if nodeid in base.records and nodeid not in base.passed)
+    whole = len(base.records) == len(
+        nodeids
+    )  # else one of them did not end on the base, and those after it were not run
     tried, found, forms = 0, list[MutantTrial](), {_form(edited)}
     seen = {facts.key, base.key}
     for fix in _fixes(edited, base, failing):
         if tried >= most or len(found) >= MOST_FOUND or not more():
             break
-        result = await suite.try_out({**before, **fix.files}, _reaching(fix, base, facts), seen=seen, first=targets)
+        reaching = _reaching(fix, base, facts) if whole else nodeids
+        result = await suite.try_out({**before, **fix.files}, reaching, seen=seen, first=targets)
         if result is None:
             continue
         tried += 1
@@ -90,14 +94,7 @@ async def find_rivals(
 def _fixes(sources: Sequence[ChangedSource], base: Facts, failing: Sequence[str]) -> Iterator[Fix]:
     """Edits that are worth a trial, each once."""
     old = {source.path: source.old for source in sources if source.old is not None}
-    imported = {path: import_lines(each.tree) - base.executed(path) for path, each in old.items()}
-    passing = [nodeid for nodeid in base.records if nodeid in base.passed]
-    around = {source.path: source.old_around for source in sources}
-    suspected = [
-        item
-        for item in rank(base.coverage, failing=failing, passing=passing, imported=imported)
-        if item.line in around.get(item.path, ())
-    ][:MOST_LINES]
+    suspected = (_suspected(sources, base, failing) if failing else _unlocated(sources))[:MOST_LINES]
     failure = read_failure([base.records[nodeid].message for nodeid in failing], tuple(old))
     lines = {source.path: source.old_lines for source in sources}
     near = _hopeful(ranked_fixes([item for item in suspected if item.line in lines[item.path]], old, failure))
@@ -111,6 +108,25 @@ def _fixes(sources: Sequence[ChangedSource], base: Facts, failing: Sequence[str]
             if edit not in done:
                 done.add(edit)
                 yield fix
+
+
+def _suspected(sources: Sequence[ChangedSource], base: Facts, failing: Sequence[str]) -> list[Suspicion]:
+    """Lines of the changed functions that the failing tests execute, most suspected first."""
+    old = {source.path: source.old for source in sources if source.old is not None}
+    imported = {path: import_lines(each.tree) - base.executed(path) for path, each in old.items()}
+    passing = [nodeid for nodeid in base.records if nodeid in base.passed]
+    around = {source.path: source.old_around for source in sources}
+    ranked = rank(base.coverage, failing=failing, passing=passing, imported=imported)
+    return [item for item in ranked if item.line in around.get(item.path, ())]
+
+
+def _unlocated(sources: Sequence[ChangedSource]) -> list[Suspicion]:
+    """Every line of the changed functions: the failing tests did not end, and nobody knows where they were."""
+    return [
+        Suspicion(path=source.path, line=line, score=1.0 if line in source.old_lines else 0.5, failed=1, passed=0)
+        for source in sources
+        for line in sorted(source.old_around, key=lambda line: (line not in source.old_lines, line))
+    ]
 
 
 def _hopeful(fixes: Iterator[Fix]) -> Iterator[Fix]:

@@ -1,4 +1,4 @@
-"""Mutants of the changed lines, and the pieces of the difference taken back one at a time, on loaded suites.
+"""Mutants of the changed lines and of the lines around them, and the pieces of the difference taken back one at a time, on loaded suites.
 
 Rules:
 - The base's tests are asked first. Only what they let pass is tried on the worker's own new tests, where there are any.
@@ -12,10 +12,10 @@ Rules:
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 
 from councilor.domain.localization import import_lines
 from councilor.domain.mutation import Mutant
@@ -56,19 +56,21 @@ async def try_mutants(
     base: Witnesses,
     own: Witnesses | None,
     *,
+    lines: Callable[[ChangedSource], Collection[int]],
     seed: int,
     most: int,
     more: Callable[[], bool],
 ) -> tuple[MutantTrial, ...]:
-    """Try a sample of the mutants of the changed lines.
+    """Try a sample of the mutants of some lines.
 
     Args:
+        lines: which lines of a changed file.
         most: how many are tried.
         more: whether there is time for another one.
     """
     found: list[MutantTrial] = []
     imported, seen = 0, {base.facts.key}
-    for source, mutant in _mutants(sources, seed):
+    for source, mutant in _mutants(sources, lines, seed):
         if len(found) >= most or not more():
             break
         if _is_imported(source, mutant):
@@ -138,9 +140,11 @@ async def _ask_both(
     return further, True
 
 
-def _mutants(sources: Sequence[ChangedSource], seed: int) -> Iterator[tuple[ChangedSource, Mutant]]:
+def _mutants(
+    sources: Sequence[ChangedSource], lines: Callable[[ChangedSource], Collection[int]], seed: int
+) -> Iterator[tuple[ChangedSource, Mutant]]:
     """A sample over all files in turn; what is imported comes last."""
-    queues = [((source, mutant) for mutant in sample(source.new, source.lines, seed=seed)) for source in sources]
+    queues = [zip(repeat(source), sample(source.new, lines(source), seed=seed)) for source in sources]
     random.Random(seed).shuffle(queues)  # noqa: S311  # a sample that can be drawn again, no secret
     later: list[tuple[ChangedSource, Mutant]] = []
     for turn in zip_longest(*queues):

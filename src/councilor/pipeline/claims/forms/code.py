@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from councilor.pipeline.claims.forms.form import Form, Reader, each, form
+from councilor.pipeline.claims.forms.form import Form, Reader, form
 from councilor.pipeline.claims.names import Name, Named, listed, token
 
 __all__ = ["CODE_FORMS"]
@@ -35,116 +35,18 @@ ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)
 REMOVE = r"(?<!to )(?:remov(?:e|es|ed|ing)|delet(?:e|es|ed|ing)|drop(?:s|ped|ping)?|got rid of|get rid of)"
 RENAME = r"(?<!to )(?:renam(?:e|es|ed|ing))"
 BEEN = r"(?:is|are|was|were|has been|have been|being|is being|are being|got)"
-TOUCH = r"(?:touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
-TOUCHED = r"(?:touched|changed|modified|edited|updated|altered)"
-DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages|libraries)\b"
 PARAMETERS = re.compile(r"\b(?:parameter|param|argument|arg|kwarg|keyword)s?\b", re.IGNORECASE)
 BESIDE = r"(?:parameter|argument|option|flag|keyword argument|method|function|attribute|class)"
 COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "for",
-        "to",
-        "in",
-        "on",
-        "with",
-        "from",
-        "that",
-        "which",
-        "this",
-        "new",
-        "old",
-        "more",
-        "some",
-        "any",
-        "all",
-        "another",
-        "each",
-        "other",
-        "keyword",
-        "positional",
-        "optional",
-        "required",
-        "named",
-        "helper",
-        "utility",
-        "command",
-        "line",
-        "cli",
-        "config",
-        "configuration",
-        "default",
-        "extra",
-        "missing",
-        "type",
-        "types",
-        "docstring",
-        "support",
-        "test",
-        "tests",
-        "unused",
-        "private",
-        "public",
-        "internal",
-        "static",
-        "abstract",
-        "custom",
-        "generic",
-        "special",
-        "additional",
-        "redundant",
-        "deprecated",
-        "second",
-        "first",
-        "third",
-        "single",
-        "main",
-        "core",
-        "base",
-        "parent",
-        "child",
-        "same",
-        "own",
-        "its",
-        "their",
-        "using",
-        "as",
-        "called",
-        "named",
-        "by",
-        "is",
-        "are",
-        "was",
-        "were",
-        "common",
-        "useful",
-        "convenience",
-        "factory",
-        "wrapper",
-        "callback",
-        "lambda",
-        "magic",
-        "dunder",
-        "data",
-        "context",
-        "instance",
-        "member",
-        "constructor",
-        "async",
-        "sync",
-        "iterator",
-        "generator",
-        "property",
-        "decorator",
-        "class",
-        "function",
-        "method",
-    ]
+    re.findall(
+        r"\w+",
+        "a an the and or of for to in on with from that which this new old more some any all another each other keyword "
+        "positional optional required named helper utility command line cli config configuration default extra missing "
+        "type types docstring support test tests unused private public internal static abstract custom generic special "
+        "additional redundant deprecated second first third single main core base parent child same own its their using "
+        "as called named by is are was were common useful convenience factory wrapper callback lambda magic dunder data "
+        "context instance member constructor async sync iterator generator property decorator class function method",
+    )
 )
 """Words beside a kind that only describe it."""
 ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
@@ -167,7 +69,7 @@ def _named(predicate: str, group: str = "s") -> Reader:
             return
         for name in named.of(match[group]):
             if _fits(name, predicate):
-                yield name.text, _kind(match)
+                yield name.text, "" if predicate == "tests_added" else _kind(match)
 
     return read
 
@@ -212,13 +114,6 @@ def _pairs(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 
 def _words(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     yield match["old"], match["new"]
-
-
-def _all(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Every file that is named, in one claim."""
-    names = [name.text for name in named.of(match["s"]) if name.kind == "F"]
-    if names:
-        yield ", ".join(dict.fromkeys(names)), ""
 
 
 OLD = ("how it was before",)
@@ -356,135 +251,6 @@ CODE_FORMS: tuple[Form, ...] = (
         _pairs,
     ),
     form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),
-    form(
-        "only_touched",
-        rf"\bonly (?:the )?(?:files? )?(?P<s>{listed('F')})(?: files?| director(?:y|ies)| folders?)? (?:was |were |is |are |has been |have been |had to be )?{TOUCHED}\b",
-        _all,
-    ),
-    form(
-        "only_touched",
-        rf"\bonly {TOUCH} (?:the )?(?:files? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
-        _all,
-    ),
-    form(
-        "only_touched",
-        rf"\b{TOUCH} only (?:the )?(?:(?:\w+ )?files?[,:]? |director(?:y|ies) |folders? )?(?:under |in |inside |within )?(?P<s>{listed('F')})",
-        _all,
-    ),
-    form(
-        "only_touched",
-        rf"\b(?:changes?|edits?|diff|modifications?|patch|work) (?:is|are|was|were|stays?|remains?) (?:strictly |entirely )?(?:limited|confined|restricted|isolated|local|contained) (?:to|in|within) (?:the )?(?:files? )?(?P<s>{listed('F')})",
-        _all,
-    ),
-    form(
-        "only_touched",
-        rf"\bonly (?:the )?files? (?:that (?:was|were|I) )?(?:{TOUCHED})(?: (?:is|are|was|were))?:? (?P<s>{listed('F')})",
-        _all,
-    ),
-    form("only_touched", rf"\bonly {token('F')}? ?files? (?:changed|touched|modified)[:,]? (?P<s>{listed('F')})", _all),
-    form(
-        "only_touched",
-        rf"(?P<s>{listed('F')}) (?:is|are|was|were) the only (?:files?|modules?|director(?:y|ies)) (?:that )?(?:I |was |were |has been |have been )?{TOUCHED}\b",
-        _all,
-    ),
-    form(
-        "only_touched",
-        rf"\b(?:nothing|no (?:other )?files?|no code)(?: else)? (?:outside(?: of)?|beyond|but|besides|except) (?:the )?(?P<s>{listed('F')})(?: director(?:y|ies)| folder| file)?(?: (?:was|were|is|has been|have been))? ?(?:{TOUCHED})?",
-        _all,
-        negative=True,
-        bears=("an exception",),
-    ),
-    form(
-        "only_touched", rf"\b{TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')}) (?:only|and nothing else|alone)\b", _all
-    ),
-    form(
-        "only_touched",
-        rf"\b(?:besides|apart from|other than|except(?: for)?) (?P<s>{listed('F')}),? (?:nothing|no (?:other )?files?)(?: else)? (?:was |were |has been |is )?{TOUCHED}",
-        _all,
-        negative=True,
-        bears=("an exception",),
-    ),
-    form(
-        "only_touched",
-        rf"\b(?:everything|all files?|files|code|nothing) outside(?: of)? (?:the )?(?P<s>{listed('F')})(?: director(?:y|ies)| folder)? (?:is|are|was|were|has been|stays?|remains?) (?:left )?(?:untouched|unchanged|unmodified|not {TOUCHED}|{TOUCHED})",
-        _all,
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"\bneither (?P<s>{listed('F')})(?: nor [^;]{{1,60}}?)? (?:was|were|is|are|has been|have been) {TOUCHED}\b",
-        each(),
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"\bnor (?P<s>{listed('F')}) (?:was|were|is|are|has been|have been) {TOUCHED}\b",
-        each(),
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"\b(?:without|neither|not|didn't|never)\b[^;]{{1,80}}? (?:or|nor|and) (?:to )?{TOUCH} (?:the )?(?P<s>{listed('F')})",
-        each(),
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"(?<!outside )(?<!outside of )(?<!outside the )(?P<s>{listed('F')})(?: itself| file| director(?:y|ies))? (?:is|are|was|were|isn't|wasn't|weren't|hasn't been|haven't been|remains?|stays?|has been|have been) (?:left |kept |completely |entirely )*(?:untouched|unchanged|unmodified|not (?:been )?{TOUCHED}|the same|as (?:it was|is|they were)|(?<=n't ){TOUCHED}|(?<=n't been ){TOUCHED})\b",
-        each(),
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"\b(?:left|leaves?|leaving|kept|keeps?) (?P<s>{listed('F')}) (?:completely |entirely )?(?:untouched|unchanged|alone|as (?:it|is|they)|unmodified|intact)",
-        each(),
-    ),
-    form(
-        "untouched",
-        rf"\b(?:did not|didn't|does not|doesn't|have not|haven't|has not|not|never|without) (?:need to )?{TOUCH} (?:the )?(?:file )?(?P<s>{listed('F')})",
-        each(),
-        negative=True,
-    ),
-    form(
-        "untouched",
-        rf"\bno (?:changes?|edits?|modifications?) (?:were made |was made |are made )?(?:to|in) (?:the )?(?P<s>{listed('F')})",
-        each(),
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        rf"\b(?:no|zero|0) {DEPENDENCY}(?! (?:on|between|injection|conflict|changes))",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        r"\bno (?:changes to (?:the )?dependencies|dependency changes|dependencies (?:were |are |was |have been )?(?:added|introduced|changed))\b",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        rf"\bwithout (?:adding |introducing |requiring |needing |pulling in )?(?:any |an? )?{DEPENDENCY}",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        rf"\b(?:did not|didn't|does not|doesn't|do not|not|neither|nor) (?:add|adds|introduce|introduces|require|need|pull in|bring(?: in)?|change)? ?(?:any |an? )?{DEPENDENCY}",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        rf"\b(?:adds?|added|introduces?|needs?|requires?) (?:no|neither|zero) {DEPENDENCY}",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        r"\b(?:new |added |additional )dependenc(?:y|ies): (?:none|no|0|zero|nothing)\b|\bdependencies: (?:none (?:added|new)|unchanged|no changes?|no new)\b",
-        negative=True,
-    ),
-    form(
-        "no_new_dependencies",
-        r"\bdependenc(?:y|ies)(?: list| set| footprint)? (?:is|are|was|were|remains?|stays?|stayed) (?:unchanged|the same|untouched)\b",
-    ),
     *(form("no_api_change", pattern, negative=True) for pattern in NO_API),
     *(form("no_breaking_change", pattern, negative=True) for pattern in COMPATIBLE),
 )

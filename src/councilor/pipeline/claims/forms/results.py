@@ -1,0 +1,199 @@
+"""How results are spoken of: it builds and imports, behaviour is what it was, criteria and issues are met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from councilor.domain.claim import ClaimKind, Verifiability
+from councilor.pipeline.claims.forms.form import Form, form
+from councilor.pipeline.claims.names import Named, listed, token
+
+__all__ = ["FIX", "RESULT_FORMS"]
+
+FIX = r"(?<!to )(?:fix(?:e[sd]|ing)?|clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing)|address(?:es|ed)?|solv(?:e[sd]?)|correct(?:s|ed)?|repair(?:s|ed)?)"
+MEET = r"(?:fix(?:e[sd])?|satisf(?:y|ies|ied)|implement(?:s|ed)?|meets?|met|fulfil(?:s|led|ls)?|complet(?:e[sd]?)|cover(?:s|ed)?)"
+MET = r"(?:satisfied|met|done|fulfilled|complete[d]?|holds?|fixed|implemented|pass(?:es|ed)?|green|achieved)"
+BEHAVIOUR = r"behaviou?rs?"
+
+
+def _any_module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield "", ""
+
+
+def _module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    for name in named.of(match["s"]):
+        words = name.text.split()
+        word = words[-1].removesuffix("()")
+        if len(words) == 4 and words[0] == "from":
+            word = f"{words[1]}.{words[3]}"
+        spoken = "import" in match[0].casefold() if name.kind == "S" else "import " in name.text
+        if spoken:
+            yield word.strip("\"'"), ""
+
+
+def _built(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    yield "", "" if re.search(r"compil", match[0], re.IGNORECASE) else "package"
+
+
+def _issues(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    for name in named.of(match["s"]):
+        yield name.text, ""
+
+
+def _symbols(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    names = [name for name in named.of(match.groupdict().get("s") or "") if name.kind == "S"]
+    for name in names:
+        yield name.text, ""
+    if not names:
+        yield "", ""
+
+
+RESULT_FORMS: tuple[Form, ...] = (
+    # Building and importing
+    form(
+        "builds",
+        r"\b(?:wheel|package|sdist|project|distribution|docker image|image|binary|application|app|documentation|docs|site|everything|code|it|branch)(?: and (?:the )?\w+)? (?:now |still |also |all )?(?:builds?|compiles?)(?: (?:fine|cleanly|successfully|without|again|and)\b|\s*(?:$|[.,;:)]))",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "builds",
+        r"\bbuild (?:is |now |still |was )*(?:pass(?:es|ed|ing)?|succeed(?:s|ed)?|green|clean|ok|successful|works)\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "builds",
+        r"\b(?:successfully )(?:built|builds|compiled|compiles)\b|\b(?:python -m build|docker build|hatch build) (?:succeeds|passes|works)\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        rf"(?P<s>{token('SC')}) (?:now |still |also )?(?:works|succeeds|runs|is importable|can be imported|imports)(?: (?:fine|cleanly|without errors?|again))?\b",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        rf"\bimport(?:s|ing)? (?:of )?(?P<s>{token('S')}) (?:now |still )?(?:works|succeeds|is fine|without errors?)",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        r"\b(?:it|module|package|everything|code) (?:now |still |also )?(?:imports (?:fine|cleanly|without errors?|again)|can be imported|is importable)\b",
+        _any_module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "builds",
+        r"\b(?:wheel|package|sdist|image|docs|documentation) (?:can|could) be built\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    # Behaviour
+    form(
+        "behaviour_unchanged",
+        rf"(?:(?P<s>{listed('S')})[^;⟦]{{0,30}} )?\b(?:no|without(?: any)?|zero) (?:functional|{BEHAVIOUR}|behaviou?ral|semantic|observable|user-visible|visible) (?:or \w+ )?(?:changes?|differences?)\b",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\bno changes? (?:in|of|to) (?:the )?(?:\w+ )?{BEHAVIOUR}(?: of (?P<s>{listed('S')}))?",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\b{BEHAVIOUR}(?: (?:of|in) (?:the )?(?P<s>{listed('S')}))? (?:is |are |was |were |has |have |remains? |stays? |stayed |been |kept )*(?:completely |fully |entirely |exactly |otherwise )?(?:unchanged|the same|identical|preserved|untouched|not changed|unaffected|as before|what it was)",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"(?P<s>{listed('S')}) (?:still )?(?:behaves?|works?|acts?|returns?) (?:exactly |just )?(?:as (?:before|it did|previously)|(?:the same|identically)(?: as before| way)?)",
+        _symbols,
+        negative=True,
+        bears=("how it was before",),
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"(?:(?P<s>{listed('S')}) )?\b(?:did not|didn't|does not|doesn't|do not|don't|without|not) (?:chang(?:e|ing)|alter(?:ing)?|affect(?:ing)?) (?:the |any |existing |its |their )*{BEHAVIOUR}(?: of (?:the )?(?P<of>{listed('S')}))?",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        r"\b(?:pure(?:ly)?(?: an?)?|mere(?:ly)?(?: an?)?|only an?|just an?|strictly an?|simply an?) (?:internal )?refactor(?:ing)?\b|\brefactor(?:ing)? only\b",
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\b(?:keep|keeps|kept|preserv(?:e[sd]?|ing)|retain(?:s|ed)?) (?:the )?(?:existing |same |current |old )?{BEHAVIOUR}(?: of (?:the )?(?P<s>{listed('S')}))?",
+        _symbols,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"(?P<s>{listed('S')}) (?:is|are|remains?|stays?) (?:functionally|semantically|behaviou?rally) (?:unchanged|equivalent|identical|the same)",
+        _symbols,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\b{BEHAVIOUR}[- ]preserving\b|\bno (?:\w+ )?{BEHAVIOUR} changes?\b",
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    # Criteria and issues
+    form("fixes", rf"^(?P<s>{token('J')})(?:/[^:]{{1,30}})?: (?:also )?{FIX}\b", _issues),
+    form(
+        "fixes",
+        rf"\b{FIX}:? (?:for |of )?(?:(?:github |the )?(?:issues?|bugs?|tickets?) )?(?P<s>{listed('IJA')})",
+        _issues,
+    ),
+    form("fixes", rf"\b{MEET} (?:the )?(?:acceptance )?(?:criteri(?:on|a) )?(?P<s>{listed('A')})", _issues),
+    form(
+        "fixes",
+        rf"(?P<s>{listed('A')}):? (?:is |are |has been |have been )?(?:now |all |both |fully )?{MET}\b",
+        _issues,
+    ),
+    form(
+        "fixes",
+        rf"(?P<s>{listed('IJ')}) (?:is |are |has been |have been )(?:now |both )?(?:fixed|resolved|closed|solved|done)\b",
+        _issues,
+    ),
+    form(
+        "fixes",
+        rf"(?:^|: |\band |, |; )(?:also |bug ?|this )?{FIX}\b[^;]{{1,300}}?(?P<s>{token('J')})",
+        _issues,
+        bears=("a condition", "how it was before", "a hedge", "a plan", "an exception"),
+        negative=True,
+        method="pointer",
+    ),
+    form(
+        "fixes",
+        r"\bfix(?:ed|es) the (?:bug|issue|defect|problem)\b(?! (?:in|with|where|that|when|of)\b)",
+        verifiability=Verifiability.INDIRECT,
+    ),
+    form(
+        "fixes",
+        r"\b(?:the )(?:bug|issue|defect|problem) (?:is|has been) (?:now )?(?:fixed|resolved|solved)\b",
+        verifiability=Verifiability.INDIRECT,
+    ),
+)
