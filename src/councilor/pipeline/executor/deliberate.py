@@ -36,7 +36,7 @@ from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.refinement import refinement_request, same_failures
 
-__all__ = ["Deliberated", "deliberate", "load_refinement"]
+__all__ = ["Deliberated", "deliberate", "is_asked", "load_refinement"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +102,7 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    elif bundle is not None and await _is_asked(context, case, verdict, bundle, previous):
+    elif bundle is not None and await is_asked(context, case, verdict, bundle, previous):
         refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
         decision=verdict.decision,
@@ -337,7 +337,7 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     )
 
 
-async def _is_asked(
+async def is_asked(
     context: RunContext, case: Case, verdict: Verdict, bundle: EvidenceBundle, previous: Deliberated | None
 ) -> bool:
     """Whether the worker is asked the open question: it can write a test, may go on, and was not asked it yet."""
