@@ -20,7 +20,6 @@ def test_a_package_comes_with_what_it_needs_and_nothing_else() -> None:
     assert {"bandit", "stevedore", "yaml", "rich"} <= names
     assert not {"pytest", "councilor", "cryptography", "bin", ".."} & names
     assert not any(mount.writable for mount in found.mounts)
-    assert {mount.path.parent for mount in found.mounts} == set(found.sites)
     assert found.version[0].isdigit()
     assert interpreter().is_file()
 
