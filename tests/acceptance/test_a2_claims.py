@@ -134,6 +134,7 @@ def test_a_report_about_a_change_is_checked_sentence_by_sentence(
     assert "was not run" in table or "no test was run" in table
 
 
+@pytest.mark.slow
 def test_a_stored_task_is_checked_by_its_own_evidence(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
     own = tmp_path / "own.md"
     own.write_text("All 4 tests pass. Fixes A1. I only touched `shop.py` and `tests/test_mean.py`.", encoding="utf-8")

@@ -158,6 +158,8 @@ class _Race:
 
     async def run(self) -> None:
         """One round that is not counted, then counted ones until there are enough or the time is used up."""
+        if self.timed.nodeid and not self.nodeids:
+            self.error = "no test of that name passes on the candidate"
         for number in range(ROUNDS + 1):
             for side in self._order(number):
                 if self.error:

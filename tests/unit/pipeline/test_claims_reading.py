@@ -138,7 +138,7 @@ def test_hedges_plans_questions_and_opinions_are_no_claims(text: str) -> None:
         ("The reviewer asked whether I added tests.", "somebody else's words"),
         ("Alle 48 Tests laufen durch und die Coverage ist 91 %.", "another language than English"),
         (
-            "48 tests passed \u0443\u0441\u043f\u0435\u0448\u043d\u043e \u043f\u0440\u043e\u0439",
+            "48 passed \u0443\u0441\u043f\u0435\u0448\u043d\u043e \u043f\u0440\u043e\u0439\u0434\u0435\u043d\u044b",
             "another language than English",
         ),
         ("- [ ] All tests pass", "it is not ticked"),

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from councilor.domain.claim import AtomicClaim
 from councilor.pipeline.claims.forms import FORMS, Form, spoken_of
-from councilor.pipeline.claims.names import Name, Named, find_names
+from councilor.pipeline.claims.names import Name, Named, find_names, listed
 from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
 from councilor.pipeline.claims.sentences import Mark, Part, Sentence
 
@@ -32,6 +32,7 @@ PRONOUN = re.compile(
 )
 BARE = re.compile(r"^[\w -]{2,30}$")
 """A label beside a tick: a few words."""
+CRITERIA = re.compile(rf"(?:criteri(?:on|a) )?{listed('A')}:?", re.IGNORECASE)
 LABELS = {
     "tests_pass": re.compile(r"^(?:all |unit )?tests?(?: suite)?$", re.IGNORECASE),
     "lint_clean": re.compile(r"^(?:lint(?:er|ing)?|ruff|flake8)(?: checks?)?$", re.IGNORECASE),
@@ -90,6 +91,9 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
         for predicate, pattern in LABELS.items():
             if pattern.match(named.text):
                 found[predicate, "", ""] = _label(sentence, predicate)
+    if not found and sentence.mark is Mark.DONE and CRITERIA.fullmatch(named.text):
+        for name in named.names:
+            found["fixes", name.text, ""] = replace(_label(sentence, "fixes"), subject=name.text)
     why = next((why for why in whys if why), "it says nothing that can be checked")
     return list(found.values()), why
 
@@ -107,15 +111,21 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
 
 def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
     """Whether `claim` says no more than `other`, of the same predicate: what is not said agrees with anything."""
+    if claim.predicate == "tests_pass":
+        return _breadth(claim) <= _breadth(other)
     vague = VAGUE.get(claim.predicate, frozenset())
     subject = claim.subject == other.subject or (claim.subject in vague and other.subject != "branch")
     value = not claim.value or claim.value == other.value or claim.predicate in LOOSE
     return subject and value
 
 
+def _breadth(claim: AtomicClaim) -> tuple[bool, int]:
+    """How much a claim says of tests that pass: with a number more than without, of all more than of some."""
+    return claim.value is not None, {"": 2, "some": 0}.get(claim.subject, 1)
+
+
 VAGUE: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "tests_pass": frozenset({"", "some"}),
         "coverage": frozenset({"line"}),
         **dict.fromkeys(
             ("faster", "complexity", "tests_added", "fix_tested", "lint_clean", "types_clean", "secure", "builds"),
@@ -125,7 +135,7 @@ VAGUE: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Predicate -> subjects that name nothing in particular."""
-LOOSE = frozenset({"tests_pass", "tests_added", "complexity", "added", "removed", "faster"})
+LOOSE = frozenset({"tests_added", "complexity", "added", "removed", "faster"})
 """Predicates of which one subject has one value: the form that came first has read it best."""
 
 

@@ -65,7 +65,7 @@ CONDITION = re.compile(
     IGNORE,
 )
 EXCEPTION = re.compile(
-    r"\b(?:except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding"
+    r"\b(?:otherwise|except(?:ing)?(?: for)?|apart from|aside from|other than|save for|with the exception of|excluding"
     r"|but (?:one|two|three|\d+|`)|minus)\b",
     IGNORE,
 )

@@ -26,7 +26,7 @@ from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
 from councilor.pipeline.claims import ClaimContext, check_claims
-from councilor.pipeline.council import Case, Matter, ModelJuror
+from councilor.pipeline.council import Case, Matter, ModelJuror, alike_of
 from councilor.pipeline.executor.challenge import TestChallenges
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
@@ -178,6 +178,7 @@ async def _case(
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
         strength=bundle.strength if bundle else None,
+        alike=alike_of(bundle.differences) if bundle else (),
         question=bundle.questions[0].text if bundle and bundle.questions else "",
         durable=context.parts.ledger.storage.durable,
     )

@@ -131,7 +131,7 @@ CHECK_FORMS: tuple[Form, ...] = (
     # Security
     form(
         "secure",
-        rf"\b(?P<what>{SCANNERS}){ARGUMENTS}{OTHERS}:? ?(?:{CLEAN}|{ZERO} {FINDINGS}|ok\b)",
+        rf"\b(?P<what>{SCANNERS}){ARGUMENTS}{OTHERS}:? ?(?:{CLEAN}|{ZERO} (?:known |new )?(?:{FINDINGS}|vulnerabilit(?:y|ies))|ok\b)",
         _secure,
         kind=ClaimKind.SECURITY,
         negative=True,

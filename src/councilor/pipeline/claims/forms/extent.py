@@ -78,6 +78,15 @@ EXTENT_FORMS: tuple[Form, ...] = (
         negative=True,
     ),
     form(
+        "only_touched",
+        rf"(?:not|n't|never) {TOUCH} (?:anything|any (?:other )?files?|any code) (?:outside(?: of)?|beyond|but|except) (?:the )?(?P<s>{listed('F')})",
+        _all,
+        negative=True,
+        bears=("an exception",),
+    ),
+    form("only_touched", rf"\bjust (?P<s>{listed('F')}) (?:was|were) {TOUCHED}\b", _all),
+    form("only_touched", rf"\b(?:changed|affected|touched|modified) files?: (?P<s>{listed('F')}) only\b", _all),
+    form(
         "untouched",
         rf"\bneither (?P<s>{listed('F')})(?: nor [^;]{{1,60}}?)? (?:was|were|is|are|has been|have been) {TOUCHED}\b",
         each(),
@@ -150,6 +159,6 @@ EXTENT_FORMS: tuple[Form, ...] = (
     ),
     form(
         "no_new_dependencies",
-        r"\bdependenc(?:y|ies)(?: list| set| footprint)? (?:is|are|was|were|remains?|stays?|stayed) (?:unchanged|the same|untouched)\b",
+        r"\bdependenc(?:y|ies)(?: list| set| footprint)? (?:is|are|was|were|remains?|stays?|stayed) (?:unchanged|the same|untouched|as (?:it|they) (?:is|was|are|were))\b",
     ),
 )

@@ -164,6 +164,9 @@ FIGURE_FORMS: tuple[Form, ...] = (
     _cover(
         rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
     ),
+    _cover(rf"\bcoverage \((?P<what>line|branch|statement)s?\):? (?P<n>{FIGURE}){PERCENT}"),
+    _cover(rf"\bcoverage\b[^;]{{0,60}}?[ ,](?P<n>{FIGURE}){PERCENT} (?P<what>branch(?:es)?)\b"),
+    _cover(rf"(?P<file>{token('F')}): (?P<n>{FIGURE}){PERCENT} (?:covered|coverage)\b"),
     # Speed
     _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
     _perf(
@@ -259,6 +262,12 @@ FIGURE_FORMS: tuple[Form, ...] = (
         _quotient,
         "times",
     ),
+    _perf(rf"{SUBJECT}[^;⟦]{{0,30}} in (?P<n>half|a third of|a quarter of) (?:of )?the time\b", _times, "time"),
+    _perf(rf"(?:{SUBJECT} )?saves? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the|its) (?:\w+ )?time", _less, "time"),
+    _perf(rf"{SUBJECT}: {ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times) (?:{FASTER}|as fast)", _times, "ratio"),
+    _perf(
+        rf"\bit['\N{{RIGHT SINGLE QUOTATION MARK}}]s (?:now |much |noticeably |also ){{0,2}}{FASTER}\b", _none, "ratio"
+    ),
     # Complexity
     form(
         "complexity",
@@ -271,6 +280,14 @@ FIGURE_FORMS: tuple[Form, ...] = (
     form(
         "complexity",
         rf"{SUBJECT}[^;⟦]{{0,40}}\bcyclomatic complexity (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    form(
+        "complexity",
+        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})?:? {FIGURE} {ARROW} (?P<n>{FIGURE})\b",
         _shape,
         kind=ClaimKind.TECHNICAL,
         verifiability=Verifiability.INDIRECT,

@@ -160,6 +160,20 @@ RESULT_FORMS: tuple[Form, ...] = (
         negative=True,
         kind=ClaimKind.TECHNICAL,
     ),
+    form(
+        "behaviour_unchanged",
+        rf"\b{BEHAVIOUR}(?: of (?:the )?(?P<s>{listed('S')}))? (?:did not|didn't|does not|doesn't|has not|hasn't) (?:change|changed)\b",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "builds",
+        r"^(?:it |everything )?compiles (?:without|cleanly|fine)\b",
+        _built,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
     # Criteria and issues
     form("fixes", rf"^(?P<s>{token('J')})(?:/[^:]{{1,30}})?: (?:also )?{FIX}\b", _issues),
     form(

@@ -34,6 +34,17 @@ def _total(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     yield subject, number(groups.get("n"))
 
 
+def _these(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Tests without the word "all": a number may be of some."""
+    for subject, value in _total(match, named):
+        yield ("some" if value and not subject else subject), value
+
+
+def _fresh(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """The tests that the same words say were added."""
+    yield "new", ""
+
+
 def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """A number that passes, of how many where that is said, or beside how many that fail."""
     groups = match.groupdict()
@@ -80,7 +91,7 @@ TEST_FORMS: tuple[Form, ...] = (
     # Passing
     form(
         "tests_pass",
-        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |{WORDS} )?(?:of the |of our )?(?P<which>new |existing )?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
+        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |{WORDS} )?(?:of the |of our )?(?:new and (?:the )?existing |existing and (?:the )?new |(?P<which>new |existing ))?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
         _total,
     ),
     form(
@@ -147,8 +158,8 @@ TEST_FORMS: tuple[Form, ...] = (
     form("tests_pass", r"\b(?:test )?failures: (?:none|no|0|zero)\b", negative=True),
     form(
         "tests_pass",
-        rf"(?:^|\band |\bthe |: |, |\bmy |\bour )(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests? {PASSING}(?! (?:in|with|for|on|under|when) )",
-        _total,
+        rf"(?:^|\band |(?<!of )\bthe |: |, |\bmy |\bour )(?P<n>\d{{1,5}} |{WORDS} )?(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests? {PASSING}(?! (?:in|with|for|on|under|when) )",
+        _these,
     ),
     form("tests_pass", r"(?:^|\b)tests?: (?:all )?(?:pass(?:ed|ing)?|green|ok)\b"),
     form(
@@ -170,6 +181,12 @@ TEST_FORMS: tuple[Form, ...] = (
         r"(?<=\btest)s?\b[^;]{0,40}[,;] ?none (?:of (?:them|the tests) )?(?:of which )?fail(?:s|ed)?\b",
         negative=True,
     ),
+    form(
+        "tests_pass",
+        r"\btests?\b[^;]{0,80}\b(?:they|these|those|all of (?:them|which)) (?:all |both )?(?:now )?pass(?:es|ed)?\b(?P<which>)",
+        _fresh,
+    ),
+    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) in total,? (?:and )?all (?:of them )?pass(?:ing|ed)?\b", _total),
     # One test
     form("test_passes", rf"(?P<s>{listed('TF')})(?: test| tests)? {PASSING}", each()),
     form(
@@ -180,6 +197,8 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form("test_passes", rf"\bmak(?:es|ing) (?:the )?(?:failing )?(?:test )?(?P<s>{listed('TS')}) pass\b", each()),
     form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
+    form("test_passes", rf"(?P<s>{token('T')}) (?:test )?no longer (?:fails|crashes)\b", each(), negative=True),
+    form("test_passes", rf"(?P<s>{token('S')}) (?:test )?no longer fails\b", _test_names, negative=True),
     # More tests
     form(
         "tests_added",
