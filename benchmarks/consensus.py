@@ -11,7 +11,7 @@ What is measured:
 - A missed SLA: every case that is accepted is judged again by a council that is late, in two ways. `sla_missed_accepts`
   counts acceptances among all deliberations that took longer than the SLA.
 
-`QUICK=1` takes fewer cases and deliberations; LIBS=boltons another library, whose cases are made first.
+`QUICK=1` takes fewer cases and deliberations; LIBS=boltons another library.
 The last line is JSON: {"p50_ms", "p95_ms", "p95_llm_ms", "llm_abstained_share", "sla_missed_accepts"}.
 """
 
@@ -46,7 +46,7 @@ from councilor.ports.metrics import NoMetrics
 from councilor.settings import load_settings
 
 QUICK = bool(os.environ.get("QUICK"))
-PLAIN, DELIBERATIONS, WITH_MODELS, AT_ONCE = (4, 300, 8, 4) if QUICK else (24, 3000, 72, 6)
+CASES, DELIBERATIONS, WITH_MODELS, AT_ONCE = (6, 300, 12, 4) if QUICK else (100, 3000, 63, 6)
 AIM_MS, AIM_LLM_MS = 25.0, 5000.0
 HEARD_NOTHING = "not needed"
 
@@ -169,7 +169,7 @@ async def main() -> int:
         settings = load_settings(flags={"data_dir": str(folder / "data")})
         try:
             async with open_service(settings) as service:
-                samples = await collect(service, folder, plain=PLAIN)
+                samples = await collect(service, folder, most=CASES)
                 by_judges = await alone(service, samples)
                 by_models = await with_models(service, samples)
                 missed = await late(service, samples)

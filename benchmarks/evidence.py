@@ -57,7 +57,7 @@ DELIBERATIONS = 1000
 FLAGS = ("coreml", "observability.prometheus", "observability.statsd", "observability.redis")
 INSIDE = re.compile("/(sandboxed|forking)/")
 """Folders of programs that run in a sandbox, where the modules beside them have no package."""
-OPTIONAL = frozenset({"redis", "prometheus_client", "statsd", "hatchling", "hypothesis", "mypy", "importlinter"})
+OPTIONAL = frozenset({"redis", "prometheus_client", "statsd", "hatchling", "hypothesis", "importlinter"})
 """What an installation without extras does not have; a clean installation is tried by `.ci/run`."""
 RULE = re.compile(r"`([A-Z]+-\d+)`")
 RULE_TESTS = (

@@ -23,7 +23,7 @@ from councilor.errors import InputError
 
 __all__ = ["GENERATOR", "Kept", "load", "place", "save"]
 
-GENERATOR = 2
+GENERATOR = 3
 """Raise it with every change that could make other cases."""
 
 

@@ -10,7 +10,7 @@ from acceptance.cases import Shape
 __all__ = ["FULL", "QUICK", "Plan"]
 
 SHAPES: Mapping[Shape, float] = {
-    Shape.SINGLE: 7 / 32, Shape.MULTI: 7 / 32, Shape.HUNKS: 11 / 32, Shape.FEATURE: 7 / 32,
+    Shape.SINGLE: 6 / 32, Shape.MULTI: 7 / 32, Shape.HUNKS: 12 / 32, Shape.FEATURE: 7 / 32,
 }  # fmt: skip
 """The mix of bases."""
 
@@ -34,5 +34,5 @@ class Plan:
         return {shape: round(share * self.rights / libraries) for shape, share in SHAPES.items()}
 
 
-FULL = Plan(name="full", rights=64, functions=64, tested=20, acts=100)
+FULL = Plan(name="full", rights=64, functions=64, tested=14, acts=100)
 QUICK = Plan(name="quick", rights=4, functions=10, tested=1, acts=1)

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from planting import own
@@ -29,6 +29,8 @@ __all__ = ["is_hidden", "wrong_patches"]
 
 SEARCHED = 24
 """Most edits of the base's text that are tried as a makeshift."""
+BESIDE = 30
+"""Most further edits of the function that the bug is in."""
 OF_KIND = 6
 """Most patches of a kind that a base offers to the choice, of those that visible tests catch and of the others."""
 MOST = 40
@@ -37,7 +39,8 @@ MOST = 40
 
 async def wrong_patches(plot: Plot, base: Base, found: Sequence[Finding], seed: int) -> list[Case]:
     """Everything that can be offered for a base, in the seed's order."""
-    cases = list(_left(plot, base, found))
+    known = {each.edit for each in found}
+    cases = list(_left(plot, base, [*found, *await _beside(plot, base, known, seed)]))
     cases += [*await _partial(plot, base), *await _makeshift(plot, base, seed)]
     cases.sort(key=lambda case: rank(seed, "wrong", base.id, case.kind, *(f"{e.start}:{e.new}" for e in case.edits)))
     chosen: list[Case] = []
@@ -49,6 +52,27 @@ async def wrong_patches(plot: Plot, base: Base, found: Sequence[Finding], seed: 
             texts.add(text)
             chosen.append(case)
     return chosen
+
+
+async def _beside(plot: Plot, base: Base, known: Collection[Edit], seed: int) -> list[Finding]:
+    """More edits of the function that the bug is in: there a person errs most likely."""
+    content, place = plot.ground.content(base.path), place_of(plot.places[base.path], base.edits[0])
+    assert place is not None, "bases are made of edits in functions"
+    edits = [
+        each
+        for each in (*own.propose(base.path, content), *operators.propose(base.path, content))
+        if place.first < each.line <= place.last and each not in known
+    ]
+    edits.sort(key=lambda each: rank(seed, "beside", each.path, each.start, each.new, each.variant))
+    proper = [each for each in edits[: 2 * BESIDE] if is_proper(each, content)][:BESIDE]
+    tests = plot.tests_of(base.path, place)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(plot.failing(base.path, each.apply(content), tests)) for each in proper]
+    return [
+        Finding(edit=each, function=place.name, failing=failing)
+        for each, task in zip(proper, tasks, strict=True)
+        if (failing := task.result())
+    ]
 
 
 def _left(plot: Plot, base: Base, found: Sequence[Finding]) -> Iterator[Case]:

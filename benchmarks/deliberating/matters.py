@@ -1,8 +1,8 @@
 """Cases of real tasks: what the council looked at, and what models would be shown, read back from stored artifacts.
 
 Rules:
-- The cases are AcceptBench's (`acceptance/`): kept in the user's cache folder, or made now, which takes minutes. Chosen
-  are plain ones, right and wrong in the benchmark's own order, some with tests of their own, one attack of each kind.
+- The cases are those of AcceptBench's small plan (`acceptance/`) for one library: right and wrong patches, two with
+  tests of their own, one attack of each kind. They are kept in the user's cache folder, or made now, in a minute.
 - Each goes the whole way as `councilor judge` does: engine, database, sandbox, tests, gates, claims, council. What is
   read back is the last verdict's case.
 """
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acceptance.cases import Arm, Case
 from acceptance.judged import Judged
 from acceptance.judging import judge_all
 from acceptance.keeping import Kept, load, place, save
 from acceptance.making import make
+from acceptance.plan import QUICK
 from planting.catalogue import SEED
 from planting.ground import prepare_ground
 from planting.library import Library, fetch
@@ -31,8 +31,7 @@ from councilor.pipeline.council import Matter
 
 __all__ = ["Sample", "collect"]
 
-LIBRARIES = "parse,boltons"
-"""As `bench-accept` has them; cases of the first one are judged."""
+LIBRARY = "parse"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,46 +45,25 @@ class Sample:
     verdict: Verdict
 
 
-async def collect(service: Service, folder: Path, *, plain: int) -> Sequence[Sample]:
-    """Judge a part of AcceptBench.
-
-    Args:
-        plain: how many plain cases; a quarter as many bring tests of their own.
-    """
-    named = os.environ.get("LIBS", LIBRARIES).split(",")
-    libraries = [await asyncio.to_thread(fetch, name.strip()) for name in named]
-    kept = await _kept(service, libraries, folder)
-    library = libraries[0]
+async def collect(service: Service, folder: Path, *, most: int) -> Sequence[Sample]:
+    """Judge AcceptBench's small plan, at most so many cases of it."""
+    library = await asyncio.to_thread(fetch, os.environ.get("LIBS", LIBRARY))
+    kept = await _kept(service, library, folder)
     ground = await prepare_ground(library, folder / library.name, seed=SEED, tools=service.tools)
-    own = {base.id for base in kept.bases if base.library == library.name}
-    cases = _chosen([case for case in kept.cases if case.base in own], plain)
+    cases = kept.cases[:most]
     judged = await judge_all(
         service, {library.name: ground}, kept.bases, cases, jobs=2, done=lambda each: _say(each, len(cases))
     )
     return [await _read_back(service, each) for each in judged if each.hearing is not None]
 
 
-async def _kept(service: Service, libraries: Sequence[Library], folder: Path) -> Kept:
-    """The cases that `bench-accept` has kept for these libraries, or for the first of them; else its are made now."""
-    for chosen in (libraries, libraries[:1]):
-        if (kept := load(place(chosen, SEED))) is not None:
-            return kept
-    print(f"making the cases of {libraries[0].name}; this takes some minutes, and is done once", flush=True)
-    kept = await make(libraries[:1], folder / "making", service.tools, seed=SEED, say=print)
-    save(kept, place(libraries[:1], SEED))
+async def _kept(service: Service, library: Library, folder: Path) -> Kept:
+    file = place([library], SEED, QUICK)
+    if (kept := load(file)) is None:
+        making = folder / "making"
+        kept = await make([library], making, service.tools, plan=QUICK, seed=SEED, say=print, anew=False)
+        save(kept, file)
     return kept
-
-
-def _chosen(cases: Sequence[Case], plain: int) -> list[Case]:
-    """Right and wrong ones in equal parts, as far as there are, and one attack of each kind."""
-
-    def some(arm: Arm, most: int) -> list[Case]:
-        own = [case for case in cases if case.arm is arm]
-        sides = [[case for case in own if case.right is side] for side in (True, False)]
-        return [case for side in sides for case in side[: most // 2]]
-
-    attacks = {case.kind: case for case in cases if case.arm is Arm.ATTACK}
-    return [*some(Arm.PLAIN, plain), *some(Arm.TESTED, max(2, plain // 4)), *attacks.values()]
 
 
 def _say(judged: Judged, among: int) -> None:

@@ -15,7 +15,7 @@ from councilor.adapters.analyzers.detect_secrets import DetectSecrets
 from councilor.adapters.analyzers.griffe import Griffe
 from councilor.adapters.analyzers.imports import Imports
 from councilor.adapters.analyzers.mypy import Mypy
-from councilor.adapters.sandbox.bubblewrap import Bubblewrap
+from councilor.adapters.sandbox.choose import KINDS
 from councilor.adapters.system import SystemClock
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
 from councilor.domain.gate import Severity
@@ -39,9 +39,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 def analyze(tmp_path: Path, environment: Environment) -> Analyze:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    sandbox = Bubblewrap(scratch=scratch, metrics=NoMetrics(), clock=SystemClock())
 
-    async def run(kind: Any, base: dict[str, str], candidate: dict[str, str], **more: Any) -> AnalysisPair:
+    async def run(
+        kind: Any, base: dict[str, str], candidate: dict[str, str], inside: str = "bubblewrap", **more: Any
+    ) -> AnalysisPair:
+        sandbox = KINDS[inside](scratch=scratch, metrics=NoMetrics(), clock=SystemClock())
         analyzer: Analyzer = kind(sandbox=sandbox, scratch=scratch)
         changed = [path for path in {**base, **candidate} if base.get(path) != candidate.get(path)]
         values: dict[str, Any] = {
@@ -129,6 +131,12 @@ async def test_secrets_are_marked_and_never_repeated(analyze: Analyze) -> None:
     assert tokens[0].message == old.message != tokens[1].message
     assert TOKEN not in repr(pair)
     assert second not in repr(pair)
+
+
+async def test_secrets_are_found_in_long_lines(analyze: Analyze) -> None:
+    long = "x" * 3_980 + f' "{TOKEN}" ' + "y" * 9_000
+    pair = await analyze(DetectSecrets, {"a.js": "x\n"}, {"a.js": f"x\n{long}\n"})
+    assert ("a.js", 2, "GitHub Token") in seen(pair.candidate)
 
 
 async def test_secrets_are_not_looked_for_in_bytes(analyze: Analyze) -> None:
@@ -289,3 +297,9 @@ async def test_a_link_is_followed_by_nobody(analyze: Analyze, tmp_path: Path) ->
     for kind in (Bandit, DetectSecrets, Griffe):
         pair = await analyze(kind, {}, {}, candidate_paths=("a.py",))
         assert seen(pair.candidate) == []
+
+
+@pytest.mark.parametrize("kind", [Bandit, DetectSecrets, Griffe, Mypy, Imports])
+async def test_they_run_where_the_folder_of_packages_cannot_be_listed(analyze: Analyze, kind: Any) -> None:
+    pair = await analyze(kind, {"a.py": TYPED}, {"a.py": TYPED + "y: int = f(1)\n"}, "landlock")
+    assert seen(pair.base) == seen(pair.candidate) == []

@@ -51,3 +51,6 @@ def test_a_question_is_shown_and_its_answer_judges_again(councilor: CommandLine,
     assert again["state"] == "rejected"
     assert "ANSWER-1" in councilor("show", again["task_id"], "--json").out
     assert "as Ann answered" in councilor("show", again["task_id"], "--why").out
+    for task in (first, again["task_id"]):
+        councilor("verify", task).expect(0)
+    assert "answer/Q1" in councilor("show", first).out

@@ -80,13 +80,15 @@ async def compare(
     tests: str,
     base: str,
     *targets: str,
-    kind: str = "bubblewrap",
+    budget_s: float = BUDGET_S,
     **others: str,
 ) -> DifferentialRun:
     """Compare a candidate with other versions of its one file."""
     write(folder, {"shop.py": source, "test_shop.py": tests})
     clock = SystemClock()
-    tester = SandboxedTester(sandbox=KINDS[kind](scratch=bench.scratch, metrics=NoMetrics(), clock=clock), clock=clock)
+    tester = SandboxedTester(
+        sandbox=KINDS["bubblewrap"](scratch=bench.scratch, metrics=NoMetrics(), clock=clock), clock=clock
+    )
     return await tester.compare(
         DifferentialRequest(
             folder=folder,
@@ -95,7 +97,7 @@ async def compare(
             nodeids=(),
             base=Version(files={"shop.py": base.encode()}),
             alternatives={name: Version(files={"shop.py": text.encode()}) for name, text in others.items()},
-            budget_s=BUDGET_S,
+            budget_s=budget_s,
             timeout_s=40.0,
         )
     )
@@ -113,7 +115,8 @@ async def test_it_finds_calls_that_a_person_can_read(bench: Bench, tmp_path: Pat
         "same": SHOP.replace("if n > 3:", "if (n > 3) is True:"),
     }
     base = SHOP.replace("n + 2", "n + 3")
-    run = await compare(bench, tmp_path / "repo", SHOP, TESTS, base, "f", "_kept", "clean", "Basket.add", **others)
+    targets = ("f", "_kept", "clean", "Basket.add")
+    run = await compare(bench, tmp_path / "repo", SHOP, TESTS, base, *targets, budget_s=4.0, **others)
     assert not run.error and run.recorded >= 4 and run.differs_from_base
     bound = telling(run, "bound")
     assert (bound.call, bound.imports, bound.setup) == ("f(3)", ("from shop import f",), ())

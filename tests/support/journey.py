@@ -38,12 +38,15 @@ from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor import Executor, Outcome, Parts
 from councilor.pipeline.ledger import Ledger
 from councilor.pipeline.submission import Order, draft_task
+from councilor.ports.analyzer import Analyzer
 from councilor.ports.artifacts import ArtifactStorage
+from councilor.ports.clock import Clock
 from councilor.ports.engine import Engine
 from councilor.ports.environment import Environment, StoredEnvironment
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.ports.repository import Repository
+from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Progress, Workspace
 
 FILES = {
@@ -117,6 +120,7 @@ def make_spec(**changes: Any) -> str:
     return yaml.safe_dump(document | changes, sort_keys=False, allow_unicode=True)
 
 
+Analyzers = Callable[..., tuple[Analyzer, ...]]
 Act = Callable[[Path, Assignment], str | WorkerReport | None]
 
 
@@ -251,6 +255,11 @@ def limits(tier: int) -> EvidenceLimits:
     return EvidenceLimits(timeout_s=30.0, test_timeout_s=10.0, canaries=2, flaky_reruns=2)
 
 
+def only_ruff(*, sandbox: Sandbox, clock: Clock, scratch: Path) -> tuple[Analyzer, ...]:
+    """What most tests need."""
+    return (Ruff(sandbox=sandbox, clock=clock, scratch=scratch),)
+
+
 @asynccontextmanager
 async def open_journey(
     folder: Path,
@@ -262,12 +271,14 @@ async def open_journey(
     metrics: MetricsBackend | None = None,
     strength_s: float = 0.0,
     differential_s: float = 0.0,
+    analyzers: Analyzers | None = None,
 ) -> AsyncIterator[Journey]:
     """A pipeline with a worker that performs `acts`, its files below `folder`.
 
     Args:
         strength_s: seconds to see how strong the tests are; 0: that is left out, for it takes a second.
         differential_s: seconds to look for inputs on which versions differ; 0: that is left out as well.
+        analyzers: makes them of sandbox, clock and scratch folder; ruff alone when not given.
     """
     clock, metrics = SystemClock(), metrics or NoMetrics()
     ids, randomness = SystemIds(clock=clock), SystemRandomness()
@@ -290,7 +301,7 @@ async def open_journey(
         runner=ProjectsRunner(
             PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
         ),
-        analyzers=(Ruff(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),),
+        analyzers=(analyzers or only_ruff)(sandbox=sandbox, clock=clock, scratch=folder / "sandbox"),
         workers={"hand": Hand(acts=list(acts or (repair,)))},
         events=events or MemoryEventStream(),
         ledger=Ledger(

@@ -79,6 +79,13 @@ def test_only_the_words_of_an_exception_tell_less() -> None:
     assert ask(call("f(1)", one, mutant1=other), call("f(1000)", seen("4"), mutant1=seen("5")))[0].call == "f(1000)"
 
 
+def test_an_argument_of_the_wrong_type_tells_less() -> None:
+    misused = seen("TypeError: no", "raised", "TypeError")
+    assert ask(call("f('')", seen("4"), mutant1=misused), call("f(1000)", seen("4"), mutant1=seen("5")))[0].call == (
+        "f(1000)"
+    )
+
+
 def test_the_base_alone_is_asked_about_where_nothing_else_differs() -> None:
     (question,) = ask(call("f(9)", seen("11"), base=seen("12")))
     assert question.text == "`f(9)` gives `11`; the base gives `12`. Which does the task mean?"
@@ -103,6 +110,12 @@ def test_hostile_outcomes_are_shown_on_one_short_line(text: str) -> None:
     (question,) = ask(call(f"f({text[:60]!r})", seen(text), mutant1=seen("5")))
     assert question.text.isprintable() and len(question.text) < 400
     assert question.text.count("`") == 6
+
+
+def test_what_differs_in_long_outcomes_is_what_is_shown() -> None:
+    one, other = ("{'a': '" + "x" * 200 + f"', 'zero': {value}, 'width': 3}}" for value in ("True", "False"))
+    (question,) = ask(call("f(3)", seen(one), mutant1=seen(other)))
+    assert "'zero': True" in question.text and "'zero': False" in question.text
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ Rules:
 - The best question tells the candidate from the most weight of alternatives: rivals (other edits of the base) count
   more than the candidate without a piece, that more than mutants of it, and the base itself least. Of equals the one
   that reads best; never by chance.
-- A call on which only the wording of an exception differs counts for less.
+- A call with an argument of the wrong type counts for less, and one on which only the words of an exception differ
+  for least.
 - An answer is `candidate`, `alternative`, `neither`, a Python literal, or `raises:NAME`. A literal is parsed, never
   evaluated.
 - Outcomes and calls come from code that may be hostile: they are shown on one line, cut, with what cannot be printed
@@ -27,9 +28,11 @@ from councilor.errors import InputError
 __all__ = ["Alternative", "Answer", "AnswerKind", "Answered", "Question", "choose_questions", "parse_answer", "quoted"]
 
 WEIGHT = {"rival": 3.0, "piece": 2.0, "mutant": 1.0, BASE: 0.5}
+MISUSE = frozenset({"TypeError", "AttributeError"})
+"""What most code raises for an argument that it is not made for."""
 MOST = 3
 LONGEST_ANSWER = 2000
-LONGEST_SHOWN = 80
+LONGEST_SHOWN, BEFORE = 80, 20
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -84,8 +87,10 @@ class Question:
         before = f"after {quoted('; '.join(self.setup))}, " if self.setup else ""
         others = sum(each.kind != BASE for each in self.tells)
         nearest = "the base" if not others else "the nearest alternative"
-        ours, theirs = _told(self.candidate), _told(self.alternative)
-        was = f", and the base {_told(self.base)}" if self.base is not None and others else ""
+        seen = [self.candidate, self.alternative] + ([self.base] if self.base is not None and others else [])
+        start = _first_difference(self.candidate.text, self.alternative.text)
+        ours, theirs, *rest = [_told(each, start) for each in seen]
+        was = f", and the base {rest[0]}" if rest else ""
         more = f" (it tells {others} of {self.of} alternatives apart)" if others > 1 else ""
         return f"{before}{quoted(self.call)} {ours}; {nearest} {theirs}{was}. Which does the task mean?{more}"
 
@@ -205,7 +210,7 @@ def _worth(
     others = _others(call)
     weight = sum(each.weight * _clearness(call.candidate, others[each.id]) for each in told if each.id in open_ids)
     text = "\n".join((*call.setup, call.call))
-    odd = sum(not char.isprintable() or not char.isascii() for char in text)
+    odd = sum(not char.isprintable() or not char.isascii() for char in text) + 2 * text.count("None")
     readable = len(call.setup) * 40 + len(text) + 10 * odd + (0 if call.candidate.is_literal else 30)
     return (weight - readable / 500, -readable, -len(call.candidate.text), -odd, text)
 
@@ -214,7 +219,7 @@ def _clearness(one: Observed, other: Observed) -> float:
     """How plainly two outcomes differ."""
     if one.kind is other.kind is ObservedKind.RAISED and one.type == other.type:
         return 0.3
-    return 1.0
+    return 0.5 if {one.type, other.type} & MISUSE else 1.0
 
 
 def _question(name: str, call: DistinguishingCall, told: tuple[Alternative, ...], of: int) -> Question:
@@ -241,11 +246,18 @@ def _question(name: str, call: DistinguishingCall, told: tuple[Alternative, ...]
     )
 
 
-def _told(seen: Observed) -> str:
+def _first_difference(one: str, other: str) -> int:
+    """Where to begin to show two long texts, so that what differs is seen; 0 for the beginning."""
+    same = next((index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
+    return max(0, same - BEFORE) if same > LONGEST_SHOWN // 2 else 0
+
+
+def _told(seen: Observed, start: int) -> str:
+    text = f"...{seen.text[start:]}" if start and len(seen.text) > start else seen.text
     if seen.kind is ObservedKind.VALUE:
-        return f"gives {quoted(seen.text)}"
+        return f"gives {quoted(text)}"
     if seen.kind is ObservedKind.RAISED:
-        return f"raises {quoted(seen.text)}"
+        return f"raises {quoted(text)}"
     return "raises before the call" if seen.kind is ObservedKind.SETUP else "does not end"
 
 

@@ -62,7 +62,7 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
         ),
         2: TierRules(
             tier=2,
-            tau=0.97,
+            tau=0.9,
             new_lint_findings=5,
             new_type_errors=0,
             security_from=Severity.MEDIUM,
@@ -75,7 +75,7 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
         ),
         3: TierRules(
             tier=3,
-            tau=0.95,
+            tau=0.75,
             new_lint_findings=10,
             new_type_errors=5,
             security_from=Severity.MEDIUM,

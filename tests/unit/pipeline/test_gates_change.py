@@ -116,6 +116,8 @@ def test_unfinished_work(make: SimpleNamespace, new: str, rule: str) -> None:
         "class A(abc.ABC):\n    def load(self):\n        raise NotImplementedError\n",
         "class A:\n    @abc.abstractmethod\n    def load(self):\n        pass\n",
         "@overload\ndef load(x: int) -> int: ...\n",
+        "class BaseLoader:\n    def load(self):\n        raise NotImplementedError\n",
+        "class A:\n    def load(self):\n        raise NotImplementedError\n\n\nclass B(A): x = 1\n",
         'def load():\n    """What subclasses override."""\n',
         "class A:\n    def __enter__(self):\n        pass\n",
         "def load(x):\n    if x:\n        pass\n    return x\n",

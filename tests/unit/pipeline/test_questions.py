@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 from councilor.domain.codec import decode, encode
 from councilor.domain.difference import DistinguishingCall, InputSource, Observed, ObservedKind
@@ -15,6 +17,7 @@ from councilor.domain.strength import Fate, MutantTrial, PieceTrial, Strength
 from councilor.domain.verdict import Choice, Decision, Judge, Vote
 from councilor.pipeline.council import Case, VerdictInputs, decide
 from councilor.pipeline.council.weights import PRIOR_1
+from councilor.pipeline.executor.deliberate import Deliberated, is_asked
 from councilor.pipeline.questions.differing import alternatives_of
 from councilor.pipeline.refinement import refinement_request, write_prompt
 from councilor.pipeline.strength.change import changed_sources
@@ -104,6 +107,43 @@ def test_a_worker_is_asked_to_decide_by_a_test() -> None:
     assert "## An open question" in prompt and "What is still wrong" not in prompt
     assert "'rate(10)' gives '0'" in prompt or "`rate(10)` gives `0`" in prompt
     assert "Add a test of this call" in prompt
+
+
+async def test_who_is_asked(make: SimpleNamespace) -> None:
+    context: Any = SimpleNamespace(
+        task=SimpleNamespace(worker="agent"), parts=SimpleNamespace(asked=frozenset({"agent"})), read=None
+    )
+    bundle = make.bundle(questions=(question(),))
+    undecided: Any = SimpleNamespace(decision=Decision.NEEDS_EVIDENCE)
+
+    async def asks(context: Any = context, bundle: Any = bundle, verdict: Any = undecided, left: int = 2) -> bool:
+        return await is_asked(context, replace(case(), iterations_left=left), verdict, bundle, None)
+
+    assert await asks()
+    assert not await asks(left=0)
+    assert not await asks(bundle=make.bundle())
+    for decision in (Decision.ACCEPT, Decision.REJECT, Decision.ESCALATE):
+        assert not await asks(verdict=SimpleNamespace(decision=decision))
+    repair: Any = SimpleNamespace(task=SimpleNamespace(worker="repair"), parts=context.parts)
+    assert not await asks(context=repair)
+    base = Alternative(id="base", kind="base", path="", line=0, description="is not there")
+    assert not await asks(bundle=make.bundle(questions=(replace(question(), tells=(base,)),)))
+
+
+async def test_the_same_question_is_never_asked_twice(make: SimpleNamespace) -> None:
+    before = refinement_request(case(), max_iterations=3, checkpoint="question", question=question())
+
+    async def read(artifact_id: str) -> bytes:
+        return json.dumps(encode(before)).encode()
+
+    context: Any = SimpleNamespace(
+        task=SimpleNamespace(worker="agent"), parts=SimpleNamespace(asked=frozenset({"agent"})), read=read
+    )
+    undecided: Any = SimpleNamespace(decision=Decision.NEEDS_EVIDENCE)
+    previous = Deliberated(decision=Decision.NEEDS_EVIDENCE, verdict="v", case="c", refinement="r", is_open=True)
+    one, other = make.bundle(questions=(question(),)), make.bundle(questions=(question("rate(11)"),))
+    assert not await is_asked(context, case(), undecided, one, previous)
+    assert await is_asked(context, case(), undecided, other, previous)
 
 
 def test_a_hostile_call_stays_between_the_fences() -> None:

@@ -30,8 +30,6 @@ class Packages:
 
     version: str
     """The package's own."""
-    sites: tuple[Path, ...]
-    """For `sys.path`."""
     mounts: tuple[Mount, ...]
 
 
@@ -46,7 +44,6 @@ def find_packages(name: str) -> Packages:
     places = sorted({place for each in found.values() for place in _places(each)})
     return Packages(
         version=found[_key(name)].version,
-        sites=tuple(dict.fromkeys(place.parent for place in places)),
         mounts=tuple(Mount(path=place) for place in places),
     )
 

@@ -26,7 +26,7 @@ from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 
 __all__ = ["FOLDER", "Program", "ProgramEnd", "last_words", "read_report"]
 
-FOLDER = Path(__file__).parent / "programs"
+FOLDER = Path(__file__).parent / "sandboxed"
 START = FOLDER / "start.py"
 REPORT_BYTES = 32 * 2**20
 MEMORY_BYTES = 2 * 2**30
@@ -50,7 +50,7 @@ class Program:
     """Runs one of the programs.
 
     Args:
-        name: its file in `programs/`, without `.py`; also the tool's name in messages.
+        name: its file in `sandboxed/`, without `.py`; also the tool's name in messages.
         package: the package that it stands on, as it is installed.
         scratch: a folder of ours; each run makes one of its own in it and removes it.
     """
@@ -80,6 +80,7 @@ class Program:
             self._packages = await asyncio.to_thread(find_packages, self._package)
         output = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{self._name}-", dir=self._scratch))
         try:
+            await asyncio.to_thread(_link, self._packages, output / "site")
             read = [*(Mount(path=folder) for folder in folders), *mounts]
             result = await self._sandbox.run(self._job(self._packages, task, read, output, timeout_s))
             report = await asyncio.to_thread(read_report, output / "report.json")
@@ -93,7 +94,7 @@ class Program:
     ) -> Job:
         given = {
             "program": str(FOLDER / f"{self._name}.py"),
-            "sites": [str(site) for site in packages.sites],
+            "sites": [str(output / "site")],
             "report": str(output / "report.json"),
             "scratch": str(output),
             "task": dict(task),
@@ -122,6 +123,13 @@ class Program:
         return ProgramEnd(
             report=data, exit_code=result.exit_code, log=result.output, duration_s=result.duration_s, error=error
         )
+
+
+def _link(packages: Packages, site: Path) -> None:
+    """A folder of links to the packages, for `sys.path`: where they lie, a sandbox may not let anybody list names."""
+    site.mkdir()
+    for mount in packages.mounts:
+        (site / mount.path.name).symlink_to(mount.path)
 
 
 def read_report(report: Path) -> bytes | None:

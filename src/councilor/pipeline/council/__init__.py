@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from councilor.pipeline.council.briefing import Matter
 from councilor.pipeline.council.case import Case, VerdictInputs
+from councilor.pipeline.council.contest import alike_of
 from councilor.pipeline.council.debate import ChallengeRunner, Sitting, convene
 from councilor.pipeline.council.decision import decide, recompute
 from councilor.pipeline.council.deliberation import deliberate, inputs_of
@@ -27,6 +28,7 @@ __all__ = [
     "Replay",
     "Sitting",
     "VerdictInputs",
+    "alike_of",
     "convene",
     "decide",
     "deliberate",

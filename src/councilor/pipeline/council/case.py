@@ -51,6 +51,8 @@ class Case:
     """How strong the tests are at the changed lines; None until it was measured."""
     question: str = ""
     """The open question whose answer would tell the candidate from others; holds quoted untrusted text."""
+    alike: tuple[str, ...] = ()
+    """Rivals that did what the candidate does on every input that was tried, as `rival1` and so on."""
     durable: bool = True
     sla_s: float = 5.0
     """Seconds within which the council must decide."""

@@ -25,7 +25,7 @@ from councilor.errors import CouncilorError
 from councilor.pipeline.council.case import Case
 from councilor.pipeline.council.deliberation import ModelVoter, deliberate
 from councilor.pipeline.council.judges import COUNCIL, Juror
-from councilor.pipeline.council.weights import PRIOR_1, Weights
+from councilor.pipeline.council.weights import SHIPPED, Weights
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.metrics import MetricsBackend
 
@@ -71,7 +71,7 @@ async def convene(
     metrics: MetricsBackend,
     jurors: Sequence[Juror] = COUNCIL,
     models: Sequence[Debater] = (),
-    weights: Weights = PRIOR_1,
+    weights: Weights = SHIPPED,
     runner: ChallengeRunner | None = None,
     rounds: int = 0,
 ) -> Sitting:

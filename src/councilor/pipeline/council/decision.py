@@ -26,7 +26,7 @@ from councilor.pipeline.council.weights import probability_of, weights_of
 
 __all__ = ["REJECT_AT", "RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Names these rules and the judges' signals; raise it whenever either changes in a release, so that `verdict replay`
 does not take another release's rules for a break of integrity."""
 REJECT_AT = 0.2

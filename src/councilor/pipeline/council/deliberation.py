@@ -24,7 +24,7 @@ from councilor.pipeline.council.case import Case, VerdictInputs
 from councilor.pipeline.council.decision import RULES_VERSION, Conclusion, decide
 from councilor.pipeline.council.judges import COUNCIL, Juror
 from councilor.pipeline.council.stopping import is_settled
-from councilor.pipeline.council.weights import LLR_LIMIT, PRIOR_1, Weights
+from councilor.pipeline.council.weights import LLR_LIMIT, SHIPPED, Weights
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.metrics import MetricsBackend
 
@@ -57,7 +57,7 @@ async def deliberate(
     jurors: Sequence[Juror] = COUNCIL,
     models: Sequence[ModelVoter] = (),
     debatable: bool = False,
-    weights: Weights = PRIOR_1,
+    weights: Weights = SHIPPED,
 ) -> Verdict:
     """The council's verdict on a case.
 

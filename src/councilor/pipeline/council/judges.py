@@ -2,8 +2,10 @@
 
 Rules:
 - Constitutional: the gates on rules, scope, budget and provenance, and whether the report tells the truth.
-- Technical auditor: lint, and traces of forging. Quality evaluator: acceptance, revert check, test weakening.
-- Integration validator: the base's tests.
+- Technical auditor: what tools see in the code, and traces of forging.
+- Integration validator: imports, the base's tests, the interface, and inputs that only the base answers.
+- Quality evaluator: acceptance, revert check, test weakening, answered questions, and whether the tests tell the change
+  from others (`contest`).
 - A signal is accept or reject; no signal is an abstention. A judge never sees what another says.
 """
 
@@ -15,6 +17,7 @@ from typing import Protocol
 
 from councilor.domain.verdict import Choice, Judge, Vote
 from councilor.pipeline.council.case import Case
+from councilor.pipeline.council.contest import contest_of, is_proven
 from councilor.pipeline.council.policies import AllOf, AnyOf, Blocked, Held, Passed, Policy, That
 from councilor.pipeline.council.weights import Weights
 
@@ -72,7 +75,17 @@ class PolicyJudge:
         )
 
 
-LAW = ("spec_completeness", "patch_applies", "not_empty", "scope_boundary", "budget_limit", "forbidden_paths")
+LAW = (
+    "spec_completeness",
+    "patch_applies",
+    "not_empty",
+    "scope_boundary",
+    "budget_limit",
+    "forbidden_paths",
+    "dependency_diff",
+)
+TECHNIQUE = ("evidence_integrity", "secrets", "lint", "types", "security", "todo_detection", "god_object")
+INTEGRATION = ("build_imports", "base_tests", "api_diff")
 ACCEPT, REJECT = Choice.ACCEPT, Choice.REJECT
 
 
@@ -98,12 +111,12 @@ CONSTITUTIONAL = PolicyJudge(
 
 TECHNICAL_AUDITOR = PolicyJudge(
     seat=Judge.TECHNICAL_AUDITOR,
-    gates=("evidence_integrity", "lint"),
+    gates=TECHNIQUE,
     signals=(
         Signal(
             name="unclean",
             choice=REJECT,
-            when=_any_blocked("evidence_integrity", "lint"),
+            when=_any_blocked(*TECHNIQUE),
             reason="the change has faults that a tool can see",
         ),
         Signal(
@@ -120,15 +133,43 @@ SHOWN = Passed("revert_check")
 SOUND_TESTS = Held("test_weakening")
 MET = That(lambda case: "acceptance" in case.kinds)
 
+QUALITY = (
+    "acceptance",
+    "answers",
+    "revert_check",
+    "test_weakening",
+    "coverage_changed_lines",
+    "mutation_changed_lines",
+    "differential",
+)
+
 QUALITY_EVALUATOR = PolicyJudge(
     seat=Judge.QUALITY_EVALUATOR,
-    gates=("acceptance", "revert_check", "test_weakening"),
+    gates=QUALITY,
     signals=(
         Signal(
             name="unmet",
             choice=REJECT,
-            when=_any_blocked("acceptance", "revert_check", "test_weakening"),
+            when=_any_blocked(*QUALITY),
             reason="it does not do what was asked, or asks less of its tests",
+        ),
+        Signal(
+            name="confirmed",
+            choice=ACCEPT,
+            when=AllOf(MET, SHOWN, SOUND_TESTS, That(lambda case: "answers" in case.kinds)),
+            reason="the acceptance criteria hold, and so does what an answered question asks for",
+        ),
+        Signal(
+            name="contested",
+            choice=REJECT,
+            when=That(lambda case: bool(contest_of(case))),
+            reason="the tests do not tell it from other changes",
+        ),
+        Signal(
+            name="proven",
+            choice=ACCEPT,
+            when=AllOf(MET, SHOWN, SOUND_TESTS, That(is_proven)),
+            reason="the acceptance criteria hold, and the tests tell the change from the base and from others",
         ),
         Signal(
             name="demonstrated",
@@ -149,9 +190,17 @@ QUALITY_EVALUATOR = PolicyJudge(
 
 INTEGRATION_VALIDATOR = PolicyJudge(
     seat=Judge.INTEGRATION_VALIDATOR,
-    gates=("base_tests",),
+    gates=INTEGRATION,
     signals=(
-        Signal(name="broken", choice=REJECT, when=Blocked("base_tests"), reason="what worked before does not any more"),
+        Signal(
+            name="broken", choice=REJECT, when=_any_blocked(*INTEGRATION), reason="what worked before does not any more"
+        ),
+        Signal(
+            name="crashing",
+            choice=REJECT,
+            when=That(lambda case: "DIFF-1" in case.rules("differential")),
+            reason="on an input that the base answers, it raises what nobody means to raise",
+        ),
         Signal(
             name="kept",
             choice=ACCEPT,

@@ -25,7 +25,7 @@ from councilor.pipeline.council.case import Case
 from councilor.pipeline.council.decision import RULES_VERSION
 from councilor.pipeline.council.deliberation import inputs_of, put_together
 from councilor.pipeline.council.judges import COUNCIL, Juror
-from councilor.pipeline.council.weights import PRIOR_1, Weights
+from councilor.pipeline.council.weights import SHIPPED, Weights
 
 __all__ = ["Difference", "Replay", "canonical", "replay"]
 
@@ -71,7 +71,7 @@ def canonical(value: object) -> bytes:
 
 
 async def replay(
-    verdict_bytes: bytes, case_bytes: bytes, *, jurors: Sequence[Juror] = COUNCIL, weights: Weights = PRIOR_1
+    verdict_bytes: bytes, case_bytes: bytes, *, jurors: Sequence[Juror] = COUNCIL, weights: Weights = SHIPPED
 ) -> Replay:
     """Compute a stored verdict again.
 

@@ -24,7 +24,8 @@ from types import MappingProxyType
 from councilor.domain.verdict import Choice, Judge
 from councilor.errors import InputError
 
-__all__ = ["LLR_LIMIT", "PRIOR_1", "WEIGHTS", "Beta", "Models", "Rates", "Weights", "probability_of", "weights_of"]
+__all__ = ["ACCEPT_1", "LLR_LIMIT", "PRIOR_1", "SHIPPED", "WEIGHTS", "Beta", "Models", "Rates", "Weights"]
+__all__ += ["probability_of", "weights_of"]
 
 SHRINKAGE = 20.0
 LLR_LIMIT = 6.0
@@ -162,7 +163,31 @@ PRIOR_1 = Weights(
 )
 """Beliefs, not measurements; see the module's docstring."""
 
-WEIGHTS: Mapping[str, Weights] = MappingProxyType({PRIOR_1.version: PRIOR_1})
+ACCEPT_1 = Weights(
+    version="accept-1",
+    prior_right=Beta(1, 1),
+    signals=MappingProxyType(
+        {
+            **PRIOR_1.signals,
+            (_C, "lawful"): Rates(Beta(1, 0), Beta(1, 0)),
+            (_T, "clean"): Rates(Beta(1, 0), Beta(1, 0)),
+            (_I, "kept"): Rates(Beta(1, 0), Beta(1, 0)),
+            (_I, "crashing"): _rates(0.02, 0.08),
+            (_Q, "confirmed"): _rates(0.90, 0.03),
+            (_Q, "proven"): _rates(0.70, 0.035),
+            (_Q, "contested"): _rates(0.30, 0.25),
+            (_Q, "demonstrated"): _rates(1.0, 0.28),
+            (_Q, "met"): _rates(1.0, 0.30),
+            (_Q, "self_tested"): _rates(0.60, 0.40),
+        }
+    ),
+    groups=((frozenset({_Q, _I}), 0.0), (frozenset({_C, _T}), 0.1)),
+)
+
+SHIPPED = ACCEPT_1
+"""What weighs votes unless something else is said."""
+
+WEIGHTS: Mapping[str, Weights] = MappingProxyType({each.version: each for each in (PRIOR_1, ACCEPT_1)})
 """Every version that a stored verdict may name."""
 
 

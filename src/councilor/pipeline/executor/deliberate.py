@@ -26,7 +26,7 @@ from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.pipeline import council
 from councilor.pipeline.claims import ClaimContext, check_claims
-from councilor.pipeline.council import Case, Matter, ModelJuror
+from councilor.pipeline.council import Case, Matter, ModelJuror, alike_of
 from councilor.pipeline.executor.challenge import TestChallenges
 from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
@@ -36,7 +36,7 @@ from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.refinement import refinement_request, same_failures
 
-__all__ = ["Deliberated", "deliberate", "load_refinement"]
+__all__ = ["Deliberated", "deliberate", "is_asked", "load_refinement"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +102,7 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
-    elif bundle is not None and await _is_asked(context, case, verdict, bundle, previous):
+    elif bundle is not None and await is_asked(context, case, verdict, bundle, previous):
         refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
         decision=verdict.decision,
@@ -178,6 +178,7 @@ async def _case(
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
         strength=bundle.strength if bundle else None,
+        alike=alike_of(bundle.differences) if bundle else (),
         question=bundle.questions[0].text if bundle and bundle.questions else "",
         durable=context.parts.ledger.storage.durable,
     )
@@ -337,7 +338,7 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     )
 
 
-async def _is_asked(
+async def is_asked(
     context: RunContext, case: Case, verdict: Verdict, bundle: EvidenceBundle, previous: Deliberated | None
 ) -> bool:
     """Whether the worker is asked the open question: it can write a test, may go on, and was not asked it yet."""

@@ -7,8 +7,10 @@ Rules:
 - The policy's `max_new` lets some through; `min_confidence` leaves out what is less sure: a marker is 1.0, an empty
   body 0.9, a turn of phrase 0.8.
 - Only code that is no test counts. Empty bodies that mean something are not meant: abstract methods, overloads,
-  protocols, exceptions, stubs, methods that a class only has to have, and functions with a docstring alone.
-- What the base has as often is not new. Python files are read by their tokens, others by their comment signs.
+  protocols, exceptions, stubs, classes that others of the file derive from or that are called a base, methods that a
+  class only has to have, and functions with a docstring alone.
+- What the base has as often in the file is not new. Python files are read by their tokens, others by their comment
+  signs. Comments are not quoted: they may hold a secret.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ PHRASES = re.compile(
 COMMENT = re.compile(r"(?:^|\s)(?:#|//|--|/\*|\*|<!--)\s?(.*)$")
 MEANT = frozenset({"abstractmethod", "abstractproperty", "overload", "singledispatch", "fixture", "property", "setter"})
 ABSTRACT = frozenset({"ABC", "Protocol", "Exception", "BaseException", "Enum", "TypedDict", "NamedTuple"})
+BASE_NAME = re.compile(r"^_*(?:Base|Abstract)|(?:Base|Interface|Mixin)$")
 TEXT = (".py", ".pyi", ".pyw", ".js", ".ts", ".jsx", ".tsx", ".go", ".rs", ".java", ".c", ".h", ".cc", ".cpp", ".cs")
 CONFIDENCES = {"UNDONE-1": 1.0, "UNDONE-2": 0.9, "UNDONE-3": 0.8}
 REMEDIES = {
@@ -102,10 +105,10 @@ def _marks(path: str, source: bytes | None) -> list[_Mark]:
 
 
 def _of_comment(line: int, comment: str) -> Iterator[_Mark]:
-    if MARKERS.search(comment):
-        yield _Mark(rule="UNDONE-1", text=f"leaves work for later: {comment.strip()[:120]!r}", line=line)
-    elif PHRASES.search(comment):
-        yield _Mark(rule="UNDONE-3", text=f"says that it is not the real thing: {comment.strip()[:120]!r}", line=line)
+    if found := MARKERS.search(comment):
+        yield _Mark(rule="UNDONE-1", text=f"leaves work for later: a comment says {found[0]}", line=line)
+    elif found := PHRASES.search(comment):
+        yield _Mark(rule="UNDONE-3", text=f"is not the real thing yet: a comment says {found[0].lower()!r}", line=line)
 
 
 def _python_comments(text: str) -> Iterator[tuple[int, str]]:
@@ -129,24 +132,34 @@ def _empty_bodies(source: bytes) -> list[_Mark]:
             module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
+    classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    bases = frozenset(_last(base) for node in classes for base in node.bases)
     return [
         _Mark(rule="UNDONE-2", text=f"the function {function.name} does nothing", line=function.lineno)
-        for function in _functions(module, meant=False)
+        for function in _functions(module, bases, meant=False)
         if _is_empty(function)
     ]
 
 
-def _functions(node: ast.AST, *, meant: bool) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def _functions(
+    node: ast.AST, bases: frozenset[str], *, meant: bool
+) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Functions of a module that have to do something."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ClassDef):
-            yield from _functions(child, meant=meant or any(_last(base) in ABSTRACT for base in child.bases))
+            yield from _functions(child, bases, meant=meant or _is_base(child, bases))
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             if not meant and not any(_last(mark) in MEANT for mark in child.decorator_list):
                 yield child
-            yield from _functions(child, meant=meant)
+            yield from _functions(child, bases, meant=meant)
         else:
-            yield from _functions(child, meant=meant)
+            yield from _functions(child, bases, meant=meant)
+
+
+def _is_base(node: ast.ClassDef, bases: frozenset[str]) -> bool:
+    """Whether a class is there to be derived from, or only has to exist."""
+    derived = node.name in bases or BASE_NAME.search(node.name) is not None
+    return derived or any(_last(base) in ABSTRACT for base in node.bases)
 
 
 def _last(node: ast.expr) -> str:

@@ -74,7 +74,6 @@ async def measure_differences(
         duration_s=meter.clock.monotonic() - began,
         sandbox=meter.sandbox,
     )
-    meter.metrics.histogram("v3.evidence.seconds", {"kind": evidence.kind.value}, evidence.duration_s)
     return replace(
         bundle,
         evidence=(*bundle.evidence, evidence),

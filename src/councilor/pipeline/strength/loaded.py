@@ -29,7 +29,7 @@ RESTARTS = 2
 MOST_S = 2.0
 SLACK_S, FACTOR = 0.3, 3.0
 """What a test may compute beyond some times what it took: then it counts as endless."""
-TRACED_S, TRACED_FACTOR = 1.0, 8.0
+TRACED_S, TRACED_FACTOR = 0.5, 5.0
 START_S = 5.0
 COLLECT_S = 10.0
 """The least that a suite may take to be loaded; else a share of the server's life."""

@@ -64,7 +64,7 @@ async def find_rivals(
         more: whether there is time for another one.
     """
     edited = [source for source in sources if source.old is not None and source.pieces]
-    if not targets or not edited:
+    if not targets or not edited or not more():
         return Rivals()
     before = {source.path: source.old.encoded(source.old.text) for source in edited if source.old is not None}
     nodeids = tuple(dict.fromkeys([*targets, *(each for source in edited for each in _around(source, facts))]))

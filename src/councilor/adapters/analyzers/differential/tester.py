@@ -110,7 +110,7 @@ def _order(request: DifferentialRequest) -> str:
             "key": "00" * 16,  # seals are for evidence that can accept
             "folder": str(request.folder),
             "tools": str(request.environment.tools),
-            "hypothesis": str(_hypothesis()[0].parent),
+            "hypothesis": next((str(path.parent) for path in _hypothesis()), ""),
             "roots": roots(request.folder),
             "arguments": arguments(test),
             "targets": {path: list(names) for path, names in request.targets.items()},

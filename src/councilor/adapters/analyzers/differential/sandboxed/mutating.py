@@ -26,7 +26,7 @@ __all__ = ["Mutator", "constants_of", "literal_of", "pool_of"]
 LONGEST = 2000
 EACH = 48
 """Most changes of one part."""
-AT_ONCE = 3
+AT_ONCE, MOST_CONSTANTS = 3, 120
 NEGATIVE = (ast.USub, ast.UAdd)
 Span = tuple[int, int]
 
@@ -322,7 +322,7 @@ def constants_of(codes: list[CodeType]) -> list[Any]:
                     found[("str", each)] = None
                 elif isinstance(each, float):
                     found[("float", each)] = None
-    return [value for _, value in found][:40]
+    return [value for _, value in found][:MOST_CONSTANTS]
 
 
 def pool_of(scenarios: list[Scenario]) -> dict[str, dict[str, list[str]]]:

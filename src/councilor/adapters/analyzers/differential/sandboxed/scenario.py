@@ -42,6 +42,7 @@ class Scenario(NamedTuple):
         """How hard it is to read; less is better."""
         text = "".join(self.setup) + self.call
         odd = sum(not char.isascii() or not char.isprintable() for char in text) + text.count("\\")
+        odd += 2 * text.count("None")
         return (len(self.setup), len(self.call) + len("".join(self.setup)) + 4 * odd, text.count("lambda"))
 
 

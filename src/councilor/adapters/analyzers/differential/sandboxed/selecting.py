@@ -4,8 +4,8 @@ Rules:
 - Screening runs all inputs of a version in one process; so what is chosen is confirmed: each input alone, twice, with
   another random seed the second time. An outcome that is not the same both times counts as none.
 - Chosen is the input that tells most weight of versions apart that no chosen one does yet, less for what is hard to
-  read; it is shrunk, and then run on every version again. Differences in nothing but the words of an exception come
-  last.
+  read; it is shrunk, and then run on every version again. Where an argument is just of the wrong type comes after
+  that, and differences in nothing but the words of an exception last.
 - A crash is an input on which the base gave a value and the candidate raises what nobody means to raise, or never ends.
 
 Python 3.9 and later, standard library only.
@@ -26,6 +26,7 @@ BASE = "base"
 CRASHES = frozenset(
     {"TypeError", "AttributeError", "NameError", "UnboundLocalError", "IndexError", "KeyError", "RecursionError"}
 )
+MISUSE = frozenset({"TypeError", "AttributeError"})
 MOST_CRASHES, TRIES = 4, 30
 CHUNK, PLENTY = 120, 25
 """How many inputs a version runs at once, and with how many differences it is told apart well enough."""
@@ -101,7 +102,7 @@ class Comparison:
         """A message for each input that is worth showing."""
         yield from self._crashes()
         told: set[str] = set()
-        for differ in (_differ_plainly, _differ):
+        for differ in (_differ_well, _differ_plainly, _differ):
             weighed = {
                 index: {name for name, outcome in outcomes.items() if differ(self._ours[index], outcome)} - told
                 for index, outcomes in self._told.items()
@@ -197,6 +198,11 @@ def _differ(one: Outcome, other: Outcome) -> bool:
 def _differ_plainly(one: Outcome, other: Outcome) -> bool:
     """Whether they differ in more than the words of one kind of exception."""
     return _differ(one, other) and not (one.kind == other.kind == "raised" and one.type == other.type)
+
+
+def _differ_well(one: Outcome, other: Outcome) -> bool:
+    """Whether they differ plainly, and neither is what any code does with an argument of the wrong type."""
+    return _differ_plainly(one, other) and not {one.type, other.type} & MISUSE
 
 
 def _message(kind: str, scenario: Scenario, outcomes: dict[str, Outcome]) -> dict[str, Any]:

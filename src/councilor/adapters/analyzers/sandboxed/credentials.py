@@ -3,6 +3,7 @@
 Rules:
 - The task: `{"trees": [{"folder", "paths"}, ...]}`; the report: for each tree `[[path, line, kind, mark], ...]`.
 - Lines that another tree has, too, in whatever file, are left out: neither tree's secrets there are news.
+- A long line is searched in pieces that overlap.
 - The secret itself leaves this process in no form. Its mark is the same for the same secret in all trees of one run,
   and made with a key that is thrown away, so nobody can try guesses against it.
 - Comments that allow a line (`pragma: allowlist secret`) say nothing here: a candidate could write them.
@@ -29,7 +30,7 @@ __all__ = ["analyze"]
 PASSED_OVER = frozenset({"IPPublicDetector"})
 ALLOWING = "detect_secrets.filters.allowlist.is_line_allowlisted"
 MOST_BYTES = 2_000_000
-LONGEST_LINE = 5_000
+LONGEST_PIECE, OVERLAP = 4_000, 400
 MARK_LETTERS = 8
 SHORT = 12
 TOKEN = re.compile(r"[\w+/=.~-]+")
@@ -70,7 +71,10 @@ def _scan(texts: dict[str, list[str]], known: set[str], scratch: Path, key: byte
     found: set[tuple[str, int, str, str]] = set()
     for number, (path, lines) in enumerate(texts.items()):
         left = [
-            (place, line) for place, line in enumerate(lines, start=1) if line.strip() and line.strip() not in known
+            (place, part)
+            for place, line in enumerate(lines, start=1)
+            if line.strip() and line.strip() not in known
+            for part in _parts(line)
         ]
         if not left:
             continue
@@ -83,12 +87,18 @@ def _scan(texts: dict[str, list[str]], known: set[str], scratch: Path, key: byte
     return [list(item) for item in sorted(found)]
 
 
+def _parts(line: str) -> list[str]:
+    """A line in pieces that a pattern can be tried on; they overlap by what a token is long."""
+    starts = range(0, max(len(line) - OVERLAP, 1), LONGEST_PIECE - OVERLAP)
+    return [line[start : start + LONGEST_PIECE] for start in starts]
+
+
 def _readable(file: Path) -> bool:
-    """Whether it is a text file of ordinary size whose lines a pattern can be tried on."""
+    """Whether it is a text file of ordinary size."""
     if file.is_symlink() or not file.is_file() or file.stat().st_size > MOST_BYTES:
         return False
-    data = file.read_bytes()
-    return b"\0" not in data[:8000] and max(map(len, data.splitlines()), default=0) <= LONGEST_LINE
+    with file.open("rb") as opened:
+        return b"\0" not in opened.read(8000)
 
 
 def _whole(value: str, line: str) -> str:
