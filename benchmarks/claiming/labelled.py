@@ -4,7 +4,8 @@ Rules:
 - A sentence of a report has its text in the file; one of a changelog is a reference only: lines, span and hash.
 - A span counts characters of the lines joined with every run of white space as one space.
 - An archive or a sentence with another hash than the committed one is refused, never used.
-- Which half a sentence is in follows from its id and `SEED`, and is checked; ids of the set made later begin with `unseen-`.
+- Which half a sentence is in follows from its id and `SEED`, and is checked; the ids of the part `unseen` begin with
+  `UNSEEN_IDS`.
 
 Does not look at the extractor, and does not decide when two claims are one (`matching`).
 """
@@ -27,7 +28,7 @@ __all__ = ["SEED", "Expected", "Half", "Label", "MislabelledError", "Sentence", 
 SEED = "councilor-claims-1"
 """Divides the sentences."""
 UNSEEN_IDS = "unseen-"
-"""How ids of the set made later begin."""
+"""How the ids of the part begin that was made after both halves had been opened."""
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -36,7 +37,7 @@ class MislabelledError(Exception):
 
 
 class Half(enum.StrEnum):
-    """Which sentences; `unseen` is a third part, made after the first two had been looked at."""
+    """Which sentences: the two halves, and the part made after both had been opened."""
 
     DEV = "dev"
     HELD_OUT = "held_out"
@@ -118,7 +119,7 @@ class Sentence:
 
 
 def half_of(id_: str) -> Half:
-    """The half that the sentence with this id belongs to."""
+    """The half, or the part `unseen`, that the sentence with this id belongs to."""
     if id_.startswith(UNSEEN_IDS):
         return Half.UNSEEN
     return Half.HELD_OUT if hashlib.sha256(f"{SEED}:{id_}".encode()).digest()[0] % 2 else Half.DEV
