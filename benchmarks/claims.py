@@ -9,8 +9,8 @@ What is measured:
   expected status, and how many false ones were called supported.
 
 `QUICK=1` takes one small change and no library. The last line is JSON: {"sentences", "extract_precision",
-"extract_recall", "status_accuracy", "false_supported", "dev", "held_out"}; exit 1 if an aim was missed, 2 if something cannot be
-had.
+"extract_recall", "status_accuracy", "false_supported", "dev", "held_out"}; exit 1 if an aim was missed, 2 if something
+cannot be had.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The labelled sentences of `make bench-claims`: two halves and a part made later, honest references, and when two claims are one."""
+"""The labelled sentences of `make bench-claims`: two halves, a part made later, honest references, when two are one."""
 
 from __future__ import annotations
 
