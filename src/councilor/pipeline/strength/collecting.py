@@ -5,7 +5,8 @@ Rules:
   change. The worker's own new tests are loaded apart, with its whole tree.
 - Counted are tests that passed when our runner ran them and always end the same. One that fails here makes the
   measurement incomplete, and so does a suite that is lost or cannot be loaded.
-- In order: what the tests execute, the pieces, the mutants of the changed lines, those of the lines around them, the rivals. Each has its share of the time that is left.
+- In order: what the tests execute, the pieces, the mutants of the changed lines, those of the lines around them, the
+  rivals. Each has its share of the time that is left.
 
 What is measured is run by processes that load the candidate's code. See `domain/strength.py` for what follows.
 """
