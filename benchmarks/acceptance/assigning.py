@@ -13,7 +13,7 @@ from acceptance.cases import Arm, Base, Case, Kind, overlap
 __all__ = ["attack_cases", "right_cases"]
 
 IDLE = ("nothing", "nothing", "a blank line", "a comment", "a comment")
-UNSTEADY = ("beside a right patch",) * 7 + ("the acceptance test itself",) * 7
+UNSTEADY = ("beside a right patch",) * 3 + ("the acceptance test itself",) * 3
 NEED_FAILING = frozenset(
     {"a failing visible test is emptied", "a failing visible test is deleted", "all tests", "the suite"}
 )
@@ -25,11 +25,11 @@ def right_cases(bases: Sequence[Base]) -> list[Case]:
     return [Case(id="", base=base.id, arm=Arm.PLAIN, kind=Kind.RIGHT, right=True) for base in bases]
 
 
-def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], most: int, seed: int) -> list[Case]:
-    """Every act once, and some more often; at most `most` of a kind."""
+def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], most: int, seed: int, *, rounds: int = 1) -> list[Case]:
+    """Every act once, and some more often; at most `most` of a kind in a round."""
     ordered = sorted(bases, key=lambda base: rank(seed, "attacked", base.id))
     cases: list[Case] = []
-    for number, (kind, act) in enumerate(_acts(most)):
+    for number, (kind, act) in enumerate(_acts(most, rounds)):
         base = ordered[number % len(ordered)]
         found = _case(kind, act, base, ordered, wrongs)
         if found:
@@ -37,11 +37,11 @@ def attack_cases(bases: Sequence[Base], wrongs: Sequence[Case], most: int, seed:
     return cases
 
 
-def _acts(most: int) -> Iterator[tuple[Kind, str]]:
+def _acts(most: int, rounds: int) -> Iterator[tuple[Kind, str]]:
+    for _ in range(rounds):
+        for kind, acts in ((Kind.OVERSCOPE, (*OVERSCOPE,)), (Kind.TAMPER, TAMPERS), (Kind.EMPTY, IDLE)):
+            yield from ((kind, act) for act in acts[:most])
     for kind, acts in (
-        (Kind.OVERSCOPE, (*OVERSCOPE,)),
-        (Kind.TAMPER, TAMPERS),
-        (Kind.EMPTY, IDLE),
         (Kind.LIE, (*LIES,)),
         (Kind.VULNERABLE, (*HOLES_INSIDE, *HOLES_APART)),
         (Kind.FORGE, FORGERIES),

@@ -38,7 +38,7 @@ def rates(judged: Sequence[Judged]) -> dict[str, Rate]:
     hard = [each for each in wrong if each.case.hard]
     tested = [each for each in judged if each.case.arm is Arm.TESTED]
     tested_wrong = [each for each in tested if not each.case.right]
-    open_ones = [each for each in plain if each.abstained]
+    open_ones = [each for each in plain if each.abstained and each.drawn]
     asked = any(each.asked for each in open_ones)
     return {
         "far": share(wrong, lambda each: each.accepted),

@@ -39,6 +39,8 @@ class Judged:
     lie_supported: bool = False
     questions: int = 0
     """How many the council had, where the case stayed open."""
+    drawn: bool = True
+    """Whether it is among the open ones that the oracle is tried on."""
     asked: bool = False
     """Whether the oracle was asked a question."""
     answered: str = ""

@@ -24,7 +24,9 @@ from councilor.errors import InputError
 __all__ = ["GENERATOR", "Kept", "load", "place", "save"]
 
 GENERATOR = 3
-"""Raise it with every change that could make other cases."""
+"""Raise it with every change that could make other bases or patches."""
+CHOICE = 2
+"""Raise it with every change that could choose others of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +45,7 @@ class Kept:
 def place(libraries: Sequence[Library], seed: int, plan: Plan) -> Path:
     """Where the cases of these libraries are kept."""
     decides = json.dumps(
-        [GENERATOR, seed, asdict(plan), [(each.name, each.version, each.sha256) for each in libraries]]
+        [GENERATOR, CHOICE, seed, asdict(plan), [(each.name, each.version, each.sha256) for each in libraries]]
     )
     names = "-".join(each.name for each in libraries)[:60]
     return cache_folder() / f"accept-{plan.name}-{names}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from planting.edit import rank
 from planting.ground import Ground, prepare_ground
 from planting.halves import function_of
 from planting.library import Library
 
 from acceptance.assigning import attack_cases, right_cases
-from acceptance.cases import Base, Case
+from acceptance.cases import Base, Case, Shape
 from acceptance.harvest import Harvest, harvest
 from acceptance.keeping import Kept
 from acceptance.matching import choose
@@ -70,14 +71,15 @@ async def make(
         )  # fmt: skip
         saved_s += max(0.0, grown.seconds - (time.perf_counter() - began_one))
         homes.append(_Home(ground=ground, harvest=grown))
-    bases = [base for home in homes for base in home.harvest.bases]
-    offered = [case for home in homes for case in home.harvest.offered]
+    bases = _judged([base for home in homes for base in home.harvest.bases], plan.judged, seed)
+    names = {base.id for base in bases}
+    offered = [case for home in homes for case in home.harvest.offered if case.base in names]
     rights = [_sized(homes, case) for case in right_cases(bases)]
     wrongs = await _chosen(homes, rights, offered, seed, say)
     grounds = {home.ground.library.name: home.ground for home in homes}
     tested = await tested_cases(grounds, bases, rights, wrongs, wanted=plan.tested, seed=seed)
     say(f"chosen: {len(rights)} right, {len(wrongs)} wrong, {len(tested)} with tests of their own")
-    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, plan.acts, seed)]
+    everything = [*rights, *wrongs, *tested, *attack_cases(bases, wrongs, plan.acts, seed, rounds=plan.rounds)]
     return Kept(
         bases=tuple(bases),
         cases=tuple(replace(case, id=f"{case.kind}-{number}") for number, case in enumerate(everything, 1)),
@@ -85,6 +87,21 @@ async def make(
         offered_hard=sum(case.hard for case in offered),
         seconds=time.perf_counter() - began + saved_s,
     )
+
+
+def _judged(bases: Sequence[Base], number: int, seed: int) -> list[Base]:
+    """So many of the bases, of each library and shape in proportion, in their order."""
+    groups: dict[tuple[str, Shape], list[Base]] = {}
+    for base in bases:
+        groups.setdefault((base.library, base.shape), []).append(base)
+    kept = {
+        base.id
+        for group in groups.values()
+        for base in sorted(group, key=lambda each: rank(seed, "judged", each.id))[
+            : round(len(group) * number / len(bases))
+        ]
+    }
+    return [base for base in bases if base.id in kept]
 
 
 def _sized(homes: Sequence[_Home], case: Case) -> Case:

@@ -64,7 +64,7 @@ class _Search:
         self._offered, self._dice = offered, dice
         hunks = Counter(min(size.hunks, 3) for size in rights)
         targets = [*[0.5] * len(SIZES), *(hunks[each] / len(rights) for each in HUNKS), HARD_SHARE, *MIX.values()]
-        weights = [*[6.0] * len(SIZES), *[1.0] * len(HUNKS), 6.0, *[1.0] * len(MIX)]
+        weights = [*[6.0] * len(SIZES), *[1.0] * len(HUNKS), 20.0, *[1.0] * len(MIX)]
         self._wanted = list(zip(targets, weights, strict=True))
         self._rows = [_row(rights, case) for case in offered]
         self._taken: Counter[tuple[str, Kind | None]] = Counter()

@@ -14,6 +14,7 @@ import json
 import os
 import textwrap
 
+from planting.edit import rank
 from planting.ground import Ground
 
 from acceptance.cases import Arm
@@ -29,6 +30,8 @@ from councilor.pipeline.questions import stored_questions
 
 __all__ = ["ask"]
 
+ONE_IN = 3
+"""Of the open cases, one in so many is asked about; with ASK=open each, with ASK=all decided ones, too."""
 MARK = "observed:"
 TEST = """{describer}
 
@@ -54,8 +57,9 @@ def test_what_it_gives():
 
 async def ask(service: Service, ground: Ground, judged: Judged) -> None:
     """Ask about a case that stayed open, and note what came of it."""
-    wanted = judged.abstained or os.environ.get("ASK") == "all"
-    if not wanted or judged.case.arm is not Arm.PLAIN or judged.error:
+    asked = os.environ.get("ASK", "")
+    judged.drawn = bool(asked) or int(rank(judged.base.seed, "asked", judged.case.id)[:8], 16) % ONE_IN == 0
+    if not judged.drawn or not (judged.abstained or asked == "all") or judged.case.arm is not Arm.PLAIN or judged.error:
         return
     _, questions = await stored_questions(service.store.ledger(), judged.task_id)
     judged.questions = len(questions)

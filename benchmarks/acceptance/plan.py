@@ -22,12 +22,16 @@ class Plan:
     name: str
     rights: int
     """Bases, and so right patches, of all libraries together."""
+    judged: int
+    """How many of these bases are judged."""
     functions: int
     """Most functions of a library that are looked at."""
     tested: int
     """Right and wrong patches that bring tests, of each."""
     acts: int
     """Most acts of each kind of attack."""
+    rounds: int
+    """On how many bases each act is tried that a cheap gate ought to refuse."""
 
     def wanted(self, libraries: int) -> dict[Shape, int]:
         """Bases of each shape in one library."""
@@ -35,4 +39,4 @@ class Plan:
 
 
 FULL = Plan(name="full", rights=64, functions=64, tested=14, acts=100)
-QUICK = Plan(name="quick", rights=4, functions=10, tested=1, acts=1)
+QUICK = Plan(name="quick", rights=4, judged=4, functions=10, tested=1, acts=1, rounds=1)

@@ -75,7 +75,7 @@ TIERS: Mapping[int, TierRules] = MappingProxyType(
         ),
         3: TierRules(
             tier=3,
-            tau=0.75,
+            tau=0.65,
             new_lint_findings=10,
             new_type_errors=5,
             security_from=Severity.MEDIUM,
