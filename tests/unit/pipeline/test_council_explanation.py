@@ -21,7 +21,7 @@ from councilor.ports.metrics import NoMetrics
 
 async def explained(case: Case, **more: Any) -> Explanation:
     values: dict[str, Any] = {"clock": FakeClock(), "ids": SequentialIds(), "metrics": NoMetrics()}
-    values["jurors"] = judges(NARROW)
+    values |= {"jurors": judges(NARROW), "weights": PRIOR_1}
     return explain_verdict(await deliberate(case, **(values | more)), case.claims)
 
 

@@ -82,7 +82,7 @@ async def test_an_altered_vote_is_found_although_votes_are_inputs() -> None:
 async def test_an_altered_case_is_found() -> None:
     verdict = await verdict_on(failed_case())
     again = await replay(canonical(verdict), canonical(clean_case()))
-    assert (again.stored.decision, again.recomputed.decision) == (Decision.REFINE, Decision.NEEDS_EVIDENCE)
+    assert (again.stored.decision, again.recomputed.decision) == (Decision.REFINE, Decision.REJECT)
     assert {"decision", "gates", "vetoes", "votes[3]"} <= {item.part for item in again.differences}
 
 
