@@ -15,7 +15,8 @@ from councilor.domain.codec import encode
 from councilor.domain.gate import GateStatus
 from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council import Case, Explanation, deliberate, explain_verdict
-from councilor.pipeline.council.weights import PRIOR_1
+from councilor.pipeline.council.judges import COUNCIL
+from councilor.pipeline.council.weights import PRIOR_1, SHIPPED
 from councilor.ports.metrics import NoMetrics
 
 
@@ -26,7 +27,7 @@ async def explained(case: Case, **more: Any) -> Explanation:
 
 
 async def test_an_acceptance_says_what_it_rests_on() -> None:
-    why = await explained(clean_case())
+    why = await explained(clean_case(), jurors=COUNCIL, weights=SHIPPED)
     assert why.decision is Decision.ACCEPT
     assert why.summary.startswith("Accepted: nothing forbids it")
     assert "no gate forbids it" in why.because
