@@ -6,15 +6,30 @@ import re
 
 from councilor.pipeline.claims.forms.checks import CHECK_FORMS
 from councilor.pipeline.claims.forms.code import CODE_FORMS
+from councilor.pipeline.claims.forms.coverage import COVERAGE_FORMS
 from councilor.pipeline.claims.forms.extent import EXTENT_FORMS
 from councilor.pipeline.claims.forms.figures import FIGURE_FORMS
 from councilor.pipeline.claims.forms.form import Form
+from councilor.pipeline.claims.forms.naming import NAMING_FORMS
+from councilor.pipeline.claims.forms.passing import PASSING_FORMS
 from councilor.pipeline.claims.forms.results import RESULT_FORMS
+from councilor.pipeline.claims.forms.reverting import REVERT_FORMS
 from councilor.pipeline.claims.forms.tests import TEST_FORMS
 
 __all__ = ["FORMS", "Form", "spoken_of"]
 
-FORMS: tuple[Form, ...] = (*TEST_FORMS, *CODE_FORMS, *EXTENT_FORMS, *FIGURE_FORMS, *CHECK_FORMS, *RESULT_FORMS)
+FORMS: tuple[Form, ...] = (
+    *PASSING_FORMS,
+    *TEST_FORMS,
+    *REVERT_FORMS,
+    *CODE_FORMS,
+    *NAMING_FORMS,
+    *EXTENT_FORMS,
+    *COVERAGE_FORMS,
+    *FIGURE_FORMS,
+    *CHECK_FORMS,
+    *RESULT_FORMS,
+)
 """Tried in this order; of several that find the same claim, the first counts."""
 
 TESTS = r"test|suite|pass|fail|green|red\b|spec|tox|nox|\d ?/ ?\d"

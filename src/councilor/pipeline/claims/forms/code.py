@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from councilor.pipeline.claims.forms.form import Form, Reader, form
 from councilor.pipeline.claims.names import Name, Named, listed, token
 
-__all__ = ["CODE_FORMS"]
+__all__ = ["CODE_FORMS", "KIND", "kind_of", "named_as"]
 
 KIND = (
     r"(?:function|method|class|classmethod|staticmethod|decorator|keyword[- ]only argument|keyword argument|kwarg"
@@ -60,7 +60,7 @@ LISTED = re.compile(
 VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master"})
 
 
-def _named(predicate: str, group: str = "s") -> Reader:
+def named_as(predicate: str, group: str = "s") -> Reader:
     """One claim for each name that fits the predicate: files to `*_file`, tests to `tests_added`, the rest as said."""
 
     def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -69,7 +69,7 @@ def _named(predicate: str, group: str = "s") -> Reader:
             return
         for name in named.of(match[group]):
             if _fits(name, predicate):
-                yield name.text, "" if predicate == "tests_added" else _kind(match)
+                yield name.text, "" if predicate == "tests_added" else kind_of(match)
 
     return read
 
@@ -83,7 +83,7 @@ def _fits(name: Name, predicate: str) -> bool:
     return own and name.text.lower() not in VAGUE
 
 
-def _kind(match: re.Match[str]) -> str:
+def kind_of(match: re.Match[str]) -> str:
     """What sort of thing is said to be added or removed, where a verifier can tell sorts apart."""
     words = match[0].casefold()
     if PARAMETERS.search(words):
@@ -97,14 +97,14 @@ def _kind(match: re.Match[str]) -> str:
 def _word(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """A bare word that stands directly beside what it is."""
     if match["word"].casefold() not in COMMON:
-        yield match["word"], _kind(match)
+        yield match["word"], kind_of(match)
 
 
 def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Names that there are now, before or behind their kind."""
     for name in named.of(match["s"] or match["t"]):
         if _fits(name, "added"):
-            yield name.text, _kind(match)
+            yield name.text, kind_of(match)
 
 
 def _pairs(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -126,11 +126,11 @@ def _either(predicate: str, verb: str, *, passive: str) -> list[Form]:
     also = rf"\b{verb} [^;]{{0,80}}?\b(?:with|and) (?:an?|the) (?:new )?(?:{KIND} )?(?P<s>{token('S')}(?: {KIND}\b)?(?:,? and (?:an?|the) (?:new )?(?:{KIND} )?{token('S')})?)"
     noun = rf"(?P<s>{listed('SF')})(?: {KIND})?(?: {BEEN})?(?: now)? {passive}\b(?: (?:as an? )?{KIND})?"
     return [
-        form(predicate, object_, _named(predicate), bears=OLD),
-        form(f"{predicate}_file", object_, _named(f"{predicate}_file"), bears=OLD),
-        form(predicate, noun, _named(predicate), bears=OLD),
-        form(f"{predicate}_file", noun, _named(f"{predicate}_file")),
-        *([form(predicate, also, _named(predicate))] if predicate == "added" else []),
+        form(predicate, object_, named_as(predicate), bears=OLD),
+        form(f"{predicate}_file", object_, named_as(f"{predicate}_file"), bears=OLD),
+        form(predicate, noun, named_as(predicate), bears=OLD),
+        form(f"{predicate}_file", noun, named_as(f"{predicate}_file")),
+        *([form(predicate, also, named_as(predicate))] if predicate == "added" else []),
     ]
 
 
@@ -154,18 +154,18 @@ COMPATIBLE = (
 )
 
 CODE_FORMS: tuple[Form, ...] = (
-    form("tests_added", rf"\b{ADD} {THING}(?:\w+ )?(?:tests? )?(?P<s>{listed('ST')}){AFTER}", _named("tests_added")),
+    form("tests_added", rf"\b{ADD} {THING}(?:\w+ )?(?:tests? )?(?P<s>{listed('ST')}){AFTER}", named_as("tests_added")),
     *_either("added", ADD, passive=r"(?:added|introduced|created|implemented|extracted)"),
     form(
         "added",
         rf"(?:^|: |, |\band )(?:an? )?new (?:{ADJECTIVE} ){{0,2}}{KIND}:? (?:called |named )?(?P<s>{listed('S')}){AFTER}",
-        _named("added"),
+        named_as("added"),
     ),
-    form("added", rf"(?:^|: |, |\band )(?:an? )?new (?P<s>{listed('S')}) {KIND}\b", _named("added")),
+    form("added", rf"(?:^|: |, |\band )(?:an? )?new (?P<s>{listed('S')}) {KIND}\b", named_as("added")),
     form(
         "added",
         rf"\b(?:has|have|gets|got|gained|grew|gains|there (?:is|are)|takes?|accepts?|offers?|provides?) (?:now )?(?:also )?(?:an? |the |two |three )?new (?:{ADJECTIVE} ){{0,2}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')}){AFTER}(?: (?:{ADJECTIVE} )?{KIND}\b)?",
-        _named("added"),
+        named_as("added"),
     ),
     form(
         "added",
@@ -175,44 +175,44 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "added_file",
         rf"(?:^|: |, |\band )(?:an? )?new (?:file|module|page|document|script):? (?P<s>{listed('F')})",
-        _named("added_file"),
+        named_as("added_file"),
     ),
     form(
         "added",
         rf"\bapart from (?:the |a )?new (?:{KIND} )?(?P<s>{listed('S')})",
-        _named("added"),
+        named_as("added"),
         bears=("an exception",),
         negative=True,
     ),
     form(
         "removed",
         rf"\b(?:there is|there are|has|have) no(?:t any)? (?:longer|more) (?:an? |any )?(?:{KIND} )?(?P<s>{listed('S')})",
-        _named("removed"),
+        named_as("removed"),
         negative=True,
     ),
     form(
         "removed",
         rf"(?P<s>{listed('S')})(?: {KIND})? (?:no longer exists?|(?:does not|doesn't|do not|don't) exist any ?more|(?:is|are) no more)\b",
-        _named("removed"),
+        named_as("removed"),
         negative=True,
     ),
-    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", _named("added")),
-    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", _named("added")),
-    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", _named("added_file")),
+    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", named_as("added")),
+    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", named_as("added")),
+    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", named_as("added_file")),
     form(
         "added_file",
         rf"\b(?:new files?|files? (?:added|created)|(?:added|created) files?): (?P<s>{listed('F')})",
-        _named("added_file"),
+        named_as("added_file"),
     ),
     form(
         "removed_file",
         rf"\b(?:files? (?:removed|deleted)|(?:removed|deleted) files?): (?P<s>{listed('F')})",
-        _named("removed_file"),
+        named_as("removed_file"),
     ),
     form(
         "added",
         rf"\b(?:got|gets|has) (?:an? )(?:{ADJECTIVE} ){{0,2}}(?P<s>{listed('S')}) (?:parameter|argument|option|flag|keyword argument)\b",
-        _named("added"),
+        named_as("added"),
     ),
     form(
         "added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}", _word
@@ -247,7 +247,7 @@ CODE_FORMS: tuple[Form, ...] = (
     ),
     form(
         "renamed",
-        rf"(?P<old>{token('SF')})[^;⟦]{{0,30}}(?: (?:to|of|in|on|from) {token('SF')}[^;⟦]{{0,20}})? (?:{BEEN} )?(?:now )?renamed (?:to |into |as )?(?P<new>{token('SF')})",
+        rf"(?P<old>{token('SF')})[^;⟦]{{0,30}}(?: (?:to|of|in|on|from) {token('SF')}[^;⟦]{{0,20}})? (?:{BEEN} (?:now |also )?renamed (?:to |into |as )?|(?:now )?renamed (?:to |into |as ))(?P<new>{token('SF')})",
         _pairs,
     ),
     form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),

@@ -1,4 +1,4 @@
-"""How figures are spoken of: coverage, speed, complexity.
+"""How figures are spoken of: speed, complexity.
 
 A speed's value is the ratio of the times, base by candidate; the form's method tells what the words left open: `ratio`
 ("3x"), `percent` ("20 % faster" may be less time or more speed), `time` ("20 % less time"), `times` (two times given).
@@ -10,49 +10,38 @@ import re
 from collections.abc import Callable, Iterator
 
 from councilor.domain.claim import ClaimKind, Verifiability
+from councilor.pipeline.claims.forms.coverage import ARROW, FIGURE, MORE, PERCENT, ROUGHLY
 from councilor.pipeline.claims.forms.form import Form, Reader, form, number
-from councilor.pipeline.claims.names import Named, token
+from councilor.pipeline.claims.names import Name, Named, token
 
 __all__ = ["FIGURE_FORMS"]
 
-FIGURE = r"\d{1,4}(?:\.\d{1,4})?"
-PERCENT = r" ?(?:%|percent\b|per cent\b)"
-MORE = r"(?:over|above|more than|at least|greater than|no less than|exceeds|exceeding|>=?|\N{GREATER-THAN OR EQUAL TO})"
-ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\N{ALMOST EQUAL TO}|by|a|an|now|exactly|at) ?){0,3}"
-ARROW = "(?:to|->|=>|\N{RIGHTWARDS ARROW})"
 SUBJECT = rf"(?:(?P<s>{token('ST')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)?)"
 WORDS = r"(?:two|three|four|five|six|seven|eight|nine|ten|twenty)"
 FASTER = r"(?:faster|quicker|speedier)"
 OF = rf"(?: (?:for|of|in|on) (?:the )?(?P<of>{token('ST')}))?"
 """What a speed-up is of, said behind it."""
 SPEED = r"(?:speed[- ]?ups?|performance (?:speed[- ]?up|improvement|boost|gain|increase)s?|acceleration)"
+NAME = re.compile(token("ST"))
+WITH = re.compile(
+    r"\b(?:by|using|uses?|with|via|than|from|instead of|thanks to|due to|because of|when|if|to|in|and)(?: \w+){0,3} $", re.IGNORECASE
+)
+"""What stands before a name that is not the one which is faster."""
 UNIT = r"(?P<{0}>ns|us|\N{{MICRO SIGN}}s|\N{{GREEK SMALL LETTER MU}}s|ms|milliseconds?|s|sec(?:onds)?|min(?:utes)?)\b"
 UNITS = {"n": 1e-9, "u": 1e-6, "\N{MICRO SIGN}": 1e-6, "\N{GREEK SMALL LETTER MU}": 1e-6, "s": 1.0}
 
 
 def _first(match: re.Match[str], named: Named) -> str:
-    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "")
+    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "") or _beside(match, named)
     return names[0].text if names else ""
 
 
-def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    groups = match.groupdict()
-    what = f"{groups.get('what') or ''} {groups.get('lines') or ''}".casefold()
-    files = [name.text for name in named.of(groups.get("file") or "") if name.kind == "F"]
-    subject = (
-        "branch"
-        if "branch" in what
-        else "changed_lines"
-        if re.search(r"chang|new|diff|patch|touched", what)
-        else "line"
-    )
-    value = f"{float(groups['n']):g}" if groups.get("n") else "100"
-    yield files[0] if files else subject, f">={value}" if groups.get("more") else value
-
-
-def _two(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield "line", f"{float(match['n']):g}"
-    yield "branch", f"{float(match['m']):g}"
+def _beside(match: re.Match[str], named: Named) -> tuple[Name, ...]:
+    """The only name of the part, when what is said is said of it rather than of what it is done with."""
+    names = [item for item in NAME.finditer(match.string) if not WITH.search(match.string[: item.start()])]
+    if len(names) != 1 or len(NAME.findall(match.string[: match.start()])) > 1:
+        return ()
+    return named.of(names[0][0])
 
 
 def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
@@ -118,56 +107,9 @@ def _perf(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> F
     return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method)
 
 
-def _cover(pattern: str) -> Form:
-    return form("coverage", pattern, _covered, kind=ClaimKind.TECHNICAL)
-
-
-WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?)"
-LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
-IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
 LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
 
 FIGURE_FORMS: tuple[Form, ...] = (
-    # Coverage
-    form(
-        "coverage",
-        rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
-        _two,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    _cover(
-        rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"
-    ),
-    _cover(rf"(?P<file>{token('F')}) (?:is|are) (?:now )?(?:fully|completely|entirely) covered"),
-    _cover(
-        rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
-    ),
-    _cover(
-        rf"\b(?<!line and ){WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
-            "(?P<what>(?:changed", "(?P<lines>(?:changed"
-        )
-    ),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?P<what>(?:branch|line|statement|test|code|unit test|patch|diff)[- ])?(?:and \w+ )?(?:test |code )?coverage\b(?! (?:of|for|on) (?:the )?(?:changed|new|{token('F')}))"
-    ),
-    _cover(rf"\b(?P<n>{FIGURE}){PERCENT} (?:\w+ )?coverage (?:of|for|on) (?P<file>{token('F')})"),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?(?:coverage )?(?:of|on|for) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code))(?: (?:is|are))?(?: covered)?"
-    ),
-    _cover(
-        rf"\b(?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:is|are) (?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} covered"
-    ),
-    _cover(
-        r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
-    ),
-    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
-    ),
-    _cover(rf"\bcoverage \((?P<what>line|branch|statement)s?\):? (?P<n>{FIGURE}){PERCENT}"),
-    _cover(rf"\bcoverage\b[^;]{{0,60}}?[ ,](?P<n>{FIGURE}){PERCENT} (?P<what>branch(?:es)?)\b"),
-    _cover(rf"(?P<file>{token('F')}): (?P<n>{FIGURE}){PERCENT} (?:covered|coverage)\b"),
-    # Speed
     _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
     _perf(
         rf"(?:{SUBJECT} {LIKE})?(?P<most>up to )?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b{OF}",
@@ -268,7 +210,6 @@ FIGURE_FORMS: tuple[Form, ...] = (
     _perf(
         rf"\bit['\N{{RIGHT SINGLE QUOTATION MARK}}]s (?:now |much |noticeably |also ){{0,2}}{FASTER}\b", _none, "ratio"
     ),
-    # Complexity
     form(
         "complexity",
         rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})? (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",

@@ -1,58 +1,27 @@
-"""How tests are spoken of: that they pass, that there are more, that the fix is tested."""
+"""How it is said that there are more tests."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from councilor.domain.claim import ClaimKind, Verifiability
-from councilor.pipeline.claims.forms.form import WORDS, Form, each, form, number
+from councilor.domain.claim import Verifiability
+from councilor.pipeline.claims.forms.form import Form, form, number
 from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["TEST_FORMS"]
 
-ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
-PASSING = (
-    rf"{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b"
-)
-KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |acceptance )"
 COUNT = (
     r"(?:a couple of|a single|a dozen|a few|several|some|many|more|various|\d{1,5}|an?|one|two|three|four|five|six|seven"
     r"|eight|nine|ten|eleven|twelve)"
 )
 ADDS = r"(?<!to )(?:add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
 TESTS = r"(?:test(?: ?case| function| method| scenario)?s?|unittests?)"
-BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
-FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
-TOLD = ("how it was before", "a condition")
-
-
-def _total(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """All tests, with a number where one is given."""
-    groups = match.groupdict()
-    subject = {"new": "new", "existing": "existing"}.get((groups.get("which") or "").strip().casefold(), "")
-    yield subject, number(groups.get("n"))
-
-
-def _these(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Tests without the word "all": a number may be of some."""
-    for subject, value in _total(match, named):
-        yield ("some" if value and not subject else subject), value
-
-
-def _fresh(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """The tests that the same words say were added."""
-    yield "new", ""
-
-
-def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """A number that passes, of how many where that is said, or beside how many that fail."""
-    groups = match.groupdict()
-    passed, failed, of = groups["n"], groups.get("failed"), groups.get("of")
-    if failed and int(failed):
-        yield "some", f"{passed}/{int(passed) + int(failed)}"
-    else:
-        yield "some", f"{passed}/{of}" if of else passed
+ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
+IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
+COVERS = (
+    r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
+)
 
 
 def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -69,137 +38,7 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield "", ""
 
 
-def _test_names(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Names that may be a test's."""
-    for name in named.of(match["s"]):
-        if "test" in name.text.casefold():
-            yield name.text, ""
-
-
-def _tested(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    names = named.of(match.groupdict().get("s") or "")
-    yield (names[0].text if names else ""), ""
-
-
-ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
-IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
-COVERS = (
-    r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
-)
-
 TEST_FORMS: tuple[Form, ...] = (
-    # Passing
-    form(
-        "tests_pass",
-        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |{WORDS} )?(?:of the |of our )?(?:new and (?:the )?existing |existing and (?:the )?new |(?P<which>new |existing ))?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
-        _total,
-    ),
-    form(
-        "tests_pass",
-        r"\b(?:pass(?:es|ed|ing)?|with) all (?:of )?(?:the |our |its )?(?P<n>\d{1,6} )?(?:existing |unit )?tests\b",
-        _total,
-    ),
-    form("tests_pass", r"\ball (?P<n>\d{1,6} )?(?:existing |unit )?tests (?:are )?(?:ok|fine|good)\b", _total),
-    form(
-        "tests_pass",
-        r"\b(?P<failed>\d{1,6}) (?:tests? )?fail(?:ed|ures?|ing)?,? (?:and )?(?P<n>\d{1,6}) (?:tests? )?pass(?:ed|ing)?\b",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        rf"(?<!of the )(?<!of all )(?<!of )(?<!of our )(?<![\d/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}})(?: ?/ ?| of (?:the |all )?| out of (?:the )?)(?P<of>\d{{1,6}}) (?:{KINDS})?(?:tests? )?{PASSING}",
-        _some,
-    ),
-    form(
-        "tests_pass", r"\btests?(?: results?| status| suite| run)?: (?:all )?(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6})", _some
-    ),
-    form(
-        "tests_pass",
-        r"\btests?(?: results?| status| suite| run)?: (?:all )?(?P<n>\d{1,6}) (?:pass(?:ed|ing)?|ok|green)",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:test ?-?suite|tests? run|pytest(?: suite)?|unittest|tox|nox|suite)(?: (?:also|now|still|itself))? {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:pytest|(?:the |all )?tests?)(?: [^\s;,]{{1,20}})?(?:(?:,| and|, and|/| \+| &) (?:the )?(?:ruff|flake8|mypy|pyright|black|isort|bandit|lint|linter|linting|types|type checks?|build|type checker)(?: check)?){{1,4}} {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:ruff|flake8|mypy|pyright|black|isort|lint|linter|types)(?:(?:,| and|, and|/| \+| &) (?:the )?(?:ruff|flake8|mypy|pyright|black|isort|lint|types|pytest|tests)){{0,3}}(?:,| and|, and) (?:the )?(?:pytest|tests) {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        r"\b(?:the |full |entire |whole |complete )(?:\w+ )?(?:test )?suite (?:\w+ )?(?:succeeds|is clean|finished clean|completes? without (?:errors|failures))",
-    ),
-    form(
-        "tests_pass",
-        r"\bsuite (?:finish(?:es|ed)|end(?:s|ed)|complete[sd]?|ran|run(?:s)?) with (?P<n>\d{1,6}) (?:tests )?(?:pass(?:ed|ing|es)|successes)",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        r"\b(?:tests?|suite|pytest)\b[^;]{0,60}?\b(?:everything|all|it all) (?:is |was |came back |turned |went )?(?:green|pass(?:es|ed)|ok)\b",
-    ),
-    form("tests_pass", r"\beverything (?:is |was )?(?:green|pass(?:es|ed))\b(?=[^;]{0,40}\b(?:test|suite|pytest))"),
-    form(
-        "tests_pass",
-        r"\b(?:no|zero|0|none of the|not a single) (?:of the )?(?:unit |existing |other )?tests? (?:is |are |was |were )?fail(?:s|ed|ing|ures?)?\b",
-        negative=True,
-    ),
-    form("tests_pass", r"\b(?:no|zero|0|without(?: any)?) (?:test )?failures\b", negative=True),
-    form("tests_pass", r"\b(?:test )?failures: (?:none|no|0|zero)\b", negative=True),
-    form(
-        "tests_pass",
-        rf"(?:^|\band |(?<!of )\bthe |: |, |\bmy |\bour )(?P<n>\d{{1,5}} |{WORDS} )?(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests? {PASSING}(?! (?:in|with|for|on|under|when) )",
-        _these,
-    ),
-    form("tests_pass", r"(?:^|\b)tests?: (?:all )?(?:pass(?:ed|ing)?|green|ok)\b"),
-    form(
-        "tests_pass",
-        rf"\bsuite \((?:all |of )?(?P<n>\d{{1,6}}|{WORDS}) tests?\) {PASSING}",
-        _total,
-    ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6}) tests?\b", _some),
-    form("tests_pass", r"\b(?:pytest|suite|test run|tests)[^;]{0,40}?[ :](?P<n>\d{1,6}) passed\b", _some),
-    form(
-        "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}}|{WORDS}) (?:\w+ )?tests?,? (?:and )?all (?:of them )?{PASSING}",
-        _total,
-    ),
-    form("tests_pass", rf"\bsuite {PASSING} \(?(?:with )?(?:all )?(?P<n>\d{{1,6}}|{WORDS}) tests\b", _total),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) passing tests\b", _some),
-    form(
-        "tests_pass",
-        r"(?<=\btest)s?\b[^;]{0,40}[,;] ?none (?:of (?:them|the tests) )?(?:of which )?fail(?:s|ed)?\b",
-        negative=True,
-    ),
-    form(
-        "tests_pass",
-        r"\btests?\b[^;]{0,80}\b(?:they|these|those|all of (?:them|which)) (?:all |both )?(?:now )?pass(?:es|ed)?\b(?P<which>)",
-        _fresh,
-    ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) in total,? (?:and )?all (?:of them )?pass(?:ing|ed)?\b", _total),
-    # One test
-    form("test_passes", rf"(?P<s>{listed('TF')})(?: test| tests)? {PASSING}", each()),
-    form(
-        "test_passes",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
-        each(),
-        bears=TOLD,
-    ),
-    form("test_passes", rf"\bmak(?:es|ing) (?:the )?(?:failing )?(?:test )?(?P<s>{listed('TS')}) pass\b", each()),
-    form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
-    form("test_passes", rf"(?P<s>{token('T')}) (?:test )?no longer (?:fails|crashes)\b", each(), negative=True),
-    form("test_passes", rf"(?P<s>{token('S')}) (?:test )?no longer fails\b", _test_names, negative=True),
-    # More tests
     form(
         "tests_added",
         rf"\b{ADDS} (?:the )?(?:new )?(?:(?:unit |regression |integration )?tests? )?(?P<s>{listed('T')})",
@@ -239,86 +78,4 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form("tests_added", r"\badd(?:s|ed)? (?:full |complete |extra )?test coverage for\b"),
     form("tests_added", rf"(?:^|\b)(?:new tests?|tests? added|added tests?): (?P<s>{listed('TS')})", _added),
-    # The fix is tested
-    form(
-        "fix_tested",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
-        each(),
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:also |indeed )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
-        each(),
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\b{FAILS} {BASE},? (?:and|but) (?:now )?{PASSING}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\bpass(?:es|ed)?\b[^;]{{0,40}} (?:and|but) (?:\w+ )?{FAILS} {BASE}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\b(?:revert|stash|undo|remov|tak|dropp|disabl|comment)ing\b[^;]{{0,60}}\b(?:makes|causes|lets|breaks) (?:the )?(?:test )?(?:(?P<s>{token('TS')})|(?:new |regression )*tests?)(?: to)?(?: test)? ?(?:fail)?",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-    ),
-    form(
-        "fix_tested",
-        rf"(?P<s>{token('S')}) (?:is|are) (?:now )?(?:tested|covered|guarded|protected|exercised) by (?:an? |the |new |two |\d+ )*(?:regression |unit )?(?:tests?\b|{token('TS')})",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\b(?P<it>it|this|the (?:fix|change|bug|regression|new behaviou?r)) (?:is|has been) (?:now )?(?:tested|covered|guarded|protected|exercised) by (?:an? |the |new |two |\d+ )*(?:regression |unit )?(?:tests?\b|{token('TS')})",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"^(?:now |then |also |all )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\b(?:if|when|once) (?:I|you|we|one) (?:revert|undo|stash|remove|take out|take back)s? (?:the |my |this )?(?:fix|change|patch|commit),? (?:the )?(?:test )?(?P<s>{token('TS')}|(?:new )?tests?) {FAILS}",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        rf"\btests?\b[^;]{{0,80}}?\b(?:that |which )?(?:all )?{FAILS} {BASE}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "fix_tested",
-        r"\bwithout (?:the |this |my )?(?:fix|change|patch)\b[^;]{0,30}\b(?:tests?|it|they|suite) (?:all )?fails?\b",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
-    ),
 )
