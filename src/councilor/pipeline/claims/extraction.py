@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from councilor.domain.claim import AtomicClaim
 from councilor.pipeline.claims.forms import FORMS, Form, spoken_of
+from councilor.pipeline.claims.forms.form import IT
 from councilor.pipeline.claims.names import Name, Named, find_names, listed
 from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
 from councilor.pipeline.claims.sentences import Mark, Part, Sentence
@@ -27,7 +28,7 @@ __all__ = ["Reading", "extract", "read"]
 TITLES = frozenset({"tests_added", "faster", "added", "removed", "secure"})
 """Predicates that a heading names as a subject rather than says."""
 PRONOUN = re.compile(
-    r"^(?:\W*(?:and|also|so|thus) )?(?:it|this|that|they|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
+    r"^(?:\W*(?:and|also|so|thus) )?(?:it|its|this|that|they|their|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
     re.IGNORECASE,
 )
 BARE = re.compile(r"^[\w -]{2,30}$")
@@ -79,7 +80,11 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
         return [], why
     found: dict[tuple[str, str, str], AtomicClaim] = {}
     whys: list[str] = []
+    said = ""
     for part in parts(named.text):
+        if whys:
+            before = _said(named, said) or before
+        said = part
         stop, worth = refusal(part), spoken_of(part)
         for form in FORMS:
             if form.predicate not in worth or (stop and stop not in form.bears):
@@ -115,7 +120,7 @@ def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
         return _breadth(claim) <= _breadth(other)
     vague = VAGUE.get(claim.predicate, frozenset())
     subject = claim.subject == other.subject or (claim.subject in vague and other.subject != "branch")
-    value = not claim.value or claim.value == other.value or claim.predicate in LOOSE
+    value = not claim.value or claim.value == other.value or (claim.predicate in LOOSE and bool(other.value))
     return subject and value
 
 
@@ -172,6 +177,9 @@ def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Name
 
 def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
     """The subject, a pronoun's by the sentence before; None when that is ambiguous."""
+    if subject == IT:
+        names = _antecedents(before)
+        return names[0] if len(names) == 1 else None
     if subject or form.predicate not in RESOLVED or not PRONOUN.match(part):
         return subject
     names = _antecedents(before)
@@ -180,9 +188,15 @@ def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
 
 def _antecedents(before: Named) -> list[str]:
     """What the sentence before speaks of: its symbols, or its files when it names no symbol."""
-    symbols = [name.text for name in before.names if name.kind == "S"]
+    symbols = [name.text for name in before.names if name.kind in "ST"]
     files = [name.text for name in before.names if name.kind == "F"]
     return list(dict.fromkeys(symbols or files))
+
+
+def _said(named: Named, part: str) -> Named | None:
+    """The part before of the same sentence, if it names anything: that is what "it" means."""
+    names = named.of(part)
+    return Named(text=part, names=names) if names else None
 
 
 def _function(match: re.Match[str], part: str, named: Named) -> str:

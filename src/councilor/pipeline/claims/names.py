@@ -34,7 +34,7 @@ PLAIN = re.compile(
     r"|(?P<folder>(?<![\w./-])(?:[\w.-]{1,80}/){1,12}(?=[\s,.;:)]|\Z))"
     r"|(?P<option>(?<![\w-])--[a-z][\w-]{1,60})"
     r"|(?P<criterion>\bA\d{1,3}\b)"
-    r"|(?P<symbol>(?<![\w.@/])@?[A-Za-z_][\w]{0,100}(?:\.[A-Za-z_]\w{0,100}){0,6}(?:\(\))?)",
+    r"|(?P<symbol>(?<![\w.@/])\.?@?[A-Za-z_][\w]{0,100}(?:\.[A-Za-z_]\w{0,100}){0,6}(?:\(\))?)",
     re.IGNORECASE,
 )
 PROPER = frozenset(
@@ -99,7 +99,7 @@ FOLDER_OR_FILE = re.compile(
     re.IGNORECASE,
 )
 SYMBOL = re.compile(
-    r"[@~]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]"
+    r"[@~.]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]"
 )
 NODE = re.compile(r"[\w./-]+\.py::\S{1,200}")
 
@@ -187,7 +187,9 @@ def _ticked(word: str) -> Name | None:
 
 
 def _bare(word: str) -> Name | None:
-    core = word.rstrip("()").lstrip("@")
+    core = word.rstrip("()").lstrip("@.")
+    if word[0] == "." and not word.endswith("()"):
+        return None
     looks = word.endswith("()") or "_" in core.strip("_") or core.startswith("__") or "." in core or word[0] == "@"
     looks = looks or (CAPITAL_INSIDE.search(core) is not None and not core.isupper())
     if not looks or core.lower() in PROPER or DOMAIN.search(core):
@@ -196,4 +198,4 @@ def _bare(word: str) -> Name | None:
 
 
 def _clean(word: str) -> str:
-    return word.partition("(")[0].lstrip("@~")
+    return word.partition("(")[0].lstrip("@~.")

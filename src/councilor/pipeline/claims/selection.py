@@ -55,7 +55,7 @@ PLAN = re.compile(
     r"|in the future"
     r"|future (?:work|version|release)|follow[- ]?up|upcoming|soon|eventually|later|the goal|goal (?:is|was)"
     r"|aim (?:is|was)"
-    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to)\b"
+    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to|aims? (?:at|for)|aiming)\b"
     r"|^(?:next|then)\b",
     IGNORE,
 )
@@ -76,7 +76,7 @@ BEFORE = re.compile(
     r"|previous|last|earlier)"
     r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in (?:version |release "
     r"|v)\d+\.\d+(?:\.\d+)?"
-    r"|had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
+    r"|the (?:bug|problem|issue|cause|defect|root cause|culprit) (?:was|is)(?: that)? |had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
     IGNORE,
 )
 NOT = (

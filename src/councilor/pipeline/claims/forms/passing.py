@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from councilor.pipeline.claims.forms.form import WORDS, Form, each, form, number
-from councilor.pipeline.claims.forms.verbs import PASSES
+from councilor.pipeline.claims.forms.form import IT, WORDS, Form, each, form, number
+from councilor.pipeline.claims.forms.verbs import PASSES, WORD
 from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["BASE", "FAILS", "PASSING", "PASSING_FORMS", "TOLD"]
 
 ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
 PASSING = (
-    rf"{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b"
+    rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 )
-KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |acceptance )"
+KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
 FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
 TOLD = ("how it was before", "a condition")
@@ -47,6 +47,18 @@ def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield "some", f"{passed}/{int(passed) + int(failed)}"
     else:
         yield "some", f"{passed}/{of}" if of else passed
+
+
+def _suite(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """The whole suite, unless it is one of something else: "the tests of x pass"."""
+    refused = re.search(r"\b(?:not|no|never|only|most|some|n't)\b|n't", match.string[: match.end()], re.IGNORECASE)
+    if not refused or "without" in match[0]:
+        yield "", number(match["n"])
+
+
+def _it_passes(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """The one test spoken of before."""
+    yield IT, ""
 
 
 def _test_names(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -167,4 +179,61 @@ PASSING_FORMS: tuple[Form, ...] = (
     form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
     form("test_passes", rf"(?P<s>{token('T')}) (?:test )?no longer (?:fails|crashes)\b", each(), negative=True),
     form("test_passes", rf"(?P<s>{token('S')}) (?:test )?no longer fails\b", _test_names, negative=True),
+    # Said of the whole in other words
+    form(
+        "tests_pass",
+        rf"\b(?:all|every one|each one|both)(?: of)? (?:the |our |its |these |my )?(?P<n>\d{{1,6}} |{WORDS} )?(?P<which>new |existing |old |previous )?(?:{WORD} ){{0,3}}?(?:tests?|test ?cases|specs) {PASSES}",
+        _total,
+    ),
+    form(
+        "tests_pass",
+        rf"\b(?:ran|ran all|executed|running) (?P<n>\d{{1,6}}|{WORDS}) (?:{WORD} )?tests[^;]{{0,40}}?,? (?:and )?(?:all|every one|each)(?: of (?:them|which))?(?: of them)?(?: {PASSES}| ok\b| green\b)",
+        _total,
+    ),
+    form(
+        "tests_pass",
+        rf"\b(?:none|not one) of (?:the |our )?(?P<n>\d{{1,6}} |{WORDS} )?(?:{WORD} ){{0,2}}?tests (?:now |still )?(?:is |are |was |were )?(?:fail(?:s|ed|ing)?|broken?|red)\b",
+        _total,
+        negative=True,
+    ),
+    form(
+        "tests_pass",
+        r"\b(?:no|zero|without(?: any| a single)?|not a single) (?:more )?(?:fail(?:ing|ed)|broken|red) (?:unit )?(?:tests?|test cases?)\b|\b(?:no|zero|not a single|without(?: any| a single)?) (?:unit )?tests? failures?\b|\bnothing (?:fails|failed|is failing) in (?:the )?(?:test ?)?suite\b|\b(?:no|not a single) (?:unit )?tests? (?:is |are )?(?:broken|red|breaks|failing)\b",
+        negative=True,
+    ),
+    form(
+        "tests_pass",
+        rf"(?:\b(?:test ?-?suite|test run|pytest|tests)|^suite|\b(?:the|full|whole|entire|complete) suite)(?: of (?P<n>\d{{1,6}}|{WORDS}) tests)?(?: \w+){{0,2}}? {PASSES}",
+        _suite,
+        negative=True,
+    ),
+    form(
+        "tests_pass",
+        rf"\b(?:pytest|suite|tests)\b[^;]{{0,30}}? (?:reports?|shows?|gives?|says?|printed|ended with|result(?:ed|s) in|with)[: ]+(?:all )?(?P<n>\d{{1,6}}) (?:tests? )?(?:pass(?:ed|es|ing)?|ok|successes)",
+        _some,
+    ),
+    form(
+        "tests_pass",
+        r"\b(?:every|each) (?P<which>new |existing )?(?:unit |integration |single )?test (?:in the (?:suite|project|repo(?:sitory)?) )?(?:now |still )?(?:passes|succeeds|is green|goes through|comes out green)\b",
+        _total,
+    ),
+    # One test, in other words
+    form("test_passes", rf"\b(?:all|every|each)(?: of)?(?: the)?(?: \w+)? tests? (?:in|of|from|under) (?P<s>{listed('F')}) {PASSES}", each()),
+    form("test_passes", rf"\btests? (?:in|of|from) (?P<s>{listed('F')}) (?:all )?{PASSES}", each()),
+    form(
+        "test_passes",
+        rf"(?P<s>{token('TS')})(?: test)? (?:was|is|had been|used to be|used to) (?:red|failing|broken|fail|flaky)(?: before)?,? (?:and|but)(?: is)?(?: it)? (?:now )?{PASSES}",
+        _test_names,
+        bears=TOLD,
+        negative=True,
+    ),
+    form("test_passes", rf"^(?:but |and )?it {PASSES}", _it_passes),
+    form(
+        "test_passes",
+        rf"\bwithout (?:this|the|my) (?:patch|fix|change)[^;⟦]{{0,20}}(?P<s>{token('TS')}) {FAILS}[^;]{{0,40}}\bwith (?:it|the \w+)[^;]{{0,20}} {PASSES}",
+        each(),
+        bears=TOLD,
+        negative=True,
+    ),
+    form("test_passes", rf"(?P<s>{listed('TS')})(?: tests?)? (?:do(?:es)? not|doesn't|don't|no longer) (?:fail|crash|break)s?(?: any ?more)?\b", _test_names, negative=True),
 )

@@ -15,7 +15,7 @@ COUNT = (
     r"(?:a couple of|a single|a dozen|a few|several|some|many|more|various|\d{1,5}|an?|one|two|three|four|five|six|seven"
     r"|eight|nine|ten|eleven|twelve)"
 )
-ADDS = r"(?<!to )(?:add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
+ADDS = r"(?<!to )(?:ship(?:s|ped)?|add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
 TESTS = r"(?:test(?: ?case| function| method| scenario)?s?|unittests?)"
 ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
 IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
@@ -32,6 +32,11 @@ def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def _added_too(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Tests without number or name."""
+    yield "", ""
+
+
 def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Tests that come with something that is added or covered."""
     if match[0].casefold().startswith("cover") or ADDED.search(match.string[: match.start()]):
@@ -46,18 +51,18 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
+        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
         _added,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point))(?={COVERS})",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))(?={COVERS})",
         _added,
         verifiability=Verifiability.NEEDS_CONTEXT,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage))",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))",
         _added,
     ),
     form(
@@ -67,7 +72,7 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"(?:^|\bwith |\bplus |\band |: )(?P<n>\d{{1,4}}|one|two|three|four|five|six|seven|eight|nine|ten) (?:new|additional|more|extra|further) (?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        rf"(?:^|\bwith |\bplus |\band |: )(?P<n>\d{{1,4}}|one|two|three|four|five|six|seven|eight|nine|ten) (?:new|additional|more|extra|further) (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
         _added,
     ),
     form(
@@ -78,4 +83,31 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form("tests_added", r"\badd(?:s|ed)? (?:full |complete |extra )?test coverage for\b"),
     form("tests_added", rf"(?:^|\b)(?:new tests?|tests? added|added tests?): (?P<s>{listed('TS')})", _added),
+    # In other words
+    form(
+        "tests_added",
+        rf"\b(?:an?|one|the|two|three|four|\d{{1,3}}) (?:new|additional|further|extra|dedicated) (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS},? (?:called |named |method )?\(?(?P<s>{listed('TS')})",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"(?:^|\bthe )new (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS},?:? (?:called |named )?\(?(?P<s>{listed('TS')})",
+        _added,
+    ),
+    form("tests_added", rf"(?P<s>{listed('F')}) (?:now )?(?:has|have|gets?|got|gain(?:s|ed)|contains?|received?) (?:now )?(?P<n>{COUNT} )?(?:new |more |additional |extra |further )(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b", _added),
+    form(
+        "tests_added",
+        rf"(?:^|\b)(?P<n>{COUNT} )(?:new |more |additional )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS} (?:\w+ )?(?:accompan(?:y|ies)|come(?:s)? with|ship(?:s)? with|back(?:s)? up|belongs? to) ",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:extend(?:s|ed)?|grew|increas(?:es|ed)|expand(?:s|ed)?|enlarg(?:es|ed)|complet(?:es|ed)|enrich(?:es|ed)|accompanied|backed|complemented|covered)(?: \w+){{0,4}}? (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?tests\b",
+        _added,
+    ),
+    form("tests_added", rf"\btests?\b[^;]{{0,120}}?\b{ADDS} (?:\w+ )?(?P<n>{COUNT}) (?:new |more |further )(?:ones?)\b", _added),
+    form("tests_added", rf"\b{ADDS} [^;]{{1,160}}?,? (?:and|plus|with|along with|together with) (?:\w+ )?tests?(?: for (?:it|them|both|each|this)| cases?)?(?= ?$|[.,;:)])", _added_too),
+    form("tests_added", rf"\b(?:addition|introduction) of (?P<n>{COUNT} )?(?:new |more )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b", _added),
+    form("tests_added", rf"^(?:new|more|additional|extra) (?:unit |regression |integration )?tests? (?:for|to|that|cover|check|verify|around|of|in)", _added_too),
+    form("tests_added", r"\b(?:is|are) (?:now )?(?:new|more|additional) (?:unit |regression |integration )?tests?\b", _added_too),
 )
