@@ -76,9 +76,14 @@ BEFORE = re.compile(
     r"|previous|last|earlier)"
     r" (?:version|release|code|behaviou?r)s?|old (?:version|code|implementation)|back then|in (?:version |release "
     r"|v)\d+\.\d+(?:\.\d+)?"
-    r"|the (?:bug|problem|issue|cause|defect|root cause|culprit) (?:was|is)(?: that)? |had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
+    r"|had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
     IGNORE,
 )
+DESCRIBED = re.compile(
+    r"\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how|because)\b",
+    IGNORE,
+)
+"""What was wrong."""
 NOT = (
     r"(?:not|never|cannot|can't|no longer|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|haven't|hasn't|hadn't"
     r"|couldn't|won't|unable"
@@ -140,6 +145,7 @@ def refusal(part: str) -> str:
         ("a hedge", HEDGE),
         ("a plan", PLAN),
         ("an exception", EXCEPTION),
+        ("the bug described", DESCRIBED),
         ("how it was before", BEFORE),
     ):
         if pattern.search(part):

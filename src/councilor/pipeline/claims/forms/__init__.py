@@ -35,7 +35,7 @@ FORMS: tuple[Form, ...] = (
 TESTS = r"test|suite|pass|fail|green|red\b|spec|tox|nox|\d ?/ ?\d"
 NAME = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}"
 """Begins the token of any name."""
-NAMES = f"{NAME}|parameter|argument|option|flag|keyword|method|function|attribute|class"
+NAMES = rf"{NAME}|parameter|argument|option|flag|keyword|method|function|attribute|class|\bit\b"
 FILES = f"{NAME}F"
 TRIGGERS = {
     predicate: re.compile(words, re.IGNORECASE)
@@ -47,23 +47,23 @@ TRIGGERS = {
         "coverage": r"cover",
         "added": NAMES,
         "removed": NAMES,
-        "renamed": r"renam|called|named",
+        "renamed": r"renam|called|named|known as|name of|name\b|spell|\bwas\b|formerly",
         "added_file": FILES,
         "removed_file": FILES,
         "only_touched": FILES,
         "untouched": FILES,
-        "no_new_dependencies": r"dependenc|requirement|package|librar",
+        "no_new_dependencies": r"standard library|pyproject|dependenc|requirement|package|librar",
         "no_api_change": r"api|interface|signature|public|names|functions|symbols",
         "no_breaking_change": r"break|compatib",
-        "faster": r"fast|quick|speed|time|perf|latency|half|took|takes|\d ?(?:ns|us|ms|s|min|x)\b|sped|\u2192|went",
+        "faster": r"optimi|enhanc|cheap|throughput|fast|quick|speed|time|perf|latency|half|took|takes|\d ?(?:ns|us|ms|s|min|x)\b|sped|\u2192|went",
         "complexity": r"complex|O\(",
-        "lint_clean": r"lint|ruff|flake|py(?:code|flakes)|clippy|shellcheck|style|static",
+        "lint_clean": r"warning|lint|ruff|flake|py(?:code|flakes)|clippy|shellcheck|style|static",
         "types_clean": r"typ|mypy|pyright|pyre|tsc",
-        "secure": r"secur|vulnerab|secret|credential|key|password|token|cve|ghsa|pysec|bandit|semgrep|audit|safety|snyk|codeql|trivy|leaks",
+        "secure": r"injection|xss|scripting|travers|denial|\bdos\b|redos|csrf|ssrf|forgery|remote code|overflow|redirect|secur|vulnerab|secret|credential|key|password|token|cve|ghsa|pysec|bandit|semgrep|audit|safety|snyk|codeql|trivy|leaks",
         "builds": r"build|built|compil",
         "imports": f"import|{NAME}",
-        "behaviour_unchanged": r"behav|return|refactor|functional|semantic|observable|visible|same|before|identical",
-        "fixes": r"fix|clos|resolv|address|solv|correct|repair|satisf|implement|meet|met|fulfil|complet|cover|done|hold|pass|green|achiev",
+        "behaviour_unchanged": r"output|result|behav|return|refactor|functional|semantic|observable|visible|same|before|identical",
+        "fixes": r"\bdo\b|fix|clos|resolv|address|solv|correct|repair|satisf|implement|meet|met|fulfil|complet|cover|done|hold|pass|green|achiev",
     }.items()
 }
 """Predicate -> what a part has to speak of for its forms to be tried at all: it saves time, and decides nothing."""

@@ -21,12 +21,20 @@ ARGUMENTS = r"(?: (?:check|run|--?[\w-]+|\.|src|tests|⟦[FSC]\d{1,4}⟧)){0,4}"
 OTHERS = rf"(?:(?:,| and|, and|/| \+| &) (?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|the tests|lint|types){ARGUMENTS}){{0,4}}"
 """More tools that are said to do the same."""
 CLEAN = (
-    r"(?:(?:is|are|was|were|now|still|also|comes? back|runs?|ran|stays?|remains?|both|all) ){0,4}"
+    r"(?:(?:has|have|reports?|gives?|found|finds?|shows?) (?:nothing|no complaints?|no objections?)(?: to \w+)?|(?:is|are)? ?all (?:good|fine|clear)|(?:looks?|good|fine)\b|(?:do(?:es)? not|doesn't|don't|did not|didn't) (?:complain|report|find|flag|raise|show)\w*(?: (?:about )?(?:anything|any \w+|a single \w+))?|(?:is|are) (?:now )?(?:fine|good|content|pleased)|(?:exits?|exited|returns?|ends?) (?:with )?(?:0|zero|code 0|status 0)|(?:is|are|was|were|now|still|also|comes? back|runs?|ran|stays?|remains?|both|all) ){0,4}"
     r"(?:all checks passed|success|(?:no|0) issues found|clean(?:ly)?|pass(?:es|ed|ing)?|green|happy|ok|succeeds?|satisfied|quiet|silent"
     r"|(?:report|find|found|show|give|raise|flag|produce|emit|complain|detect|has|have|had|print|say)(?:s|ed)? (?:about )?(?:no|nothing|zero|0|without)\b(?: new| remaining)?(?: \w+){0,2}"
     r"|without (?:any )?(?:new )?(?:errors?|warnings?|findings?|complaints?|issues?)|error-free|free of (?:errors|warnings)|shows? 0 \w+)"
 )
 FINDINGS = r"(?:errors?|findings?|warnings?|issues?|problems?|violations?|complaints?|offen[cs]es?|failures?)\b"
+WEAKNESS = (
+    r"(?:(?:sql|code|command|shell|header|log|html|template|argument) injections?|xss|cross-site scripting|(?:path|directory) traversal"
+    r"|denial[- ]of[- ]service|(?:re)?dos\b|csrf|cross-site request forgery|ssrf|request forgery|remote code execution"
+    r"|arbitrary code execution|rce\b|(?:buffer|integer|heap|stack) overflow|open redirect|unsafe deseriali[sz]ation"
+    r"|zip slip|xxe|timing attack|request smuggling|vulnerabilit(?:y|ies)|security (?:hole|issue|bug|flaw|problem)s?)"
+)
+"""Sorts of vulnerabilities."""
+WEAK_OBJECT = r"(?:(?:an?|the|this|one|two|several|possible|potential|known|critical|serious|reported|stored|reflected|catastrophic|\w+ed|\w+al) ){0,4}"
 ZERO = r"(?:no|zero|0|without(?: any)?)"
 
 
@@ -195,4 +203,16 @@ CHECK_FORMS: tuple[Form, ...] = (
         kind=ClaimKind.SECURITY,
         negative=True,
     ),
+    # The last of several tools
+    *(
+        form(predicate, rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<tool>{tools}){ARGUMENTS} {CLEAN}", _tool, kind=ClaimKind.TECHNICAL, negative=True)
+        for predicate, tools in (("lint_clean", LINTERS), ("types_clean", CHECKERS))
+    ),
+    form("secure", rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<what>{SCANNERS}){ARGUMENTS} {CLEAN}", _secure, kind=ClaimKind.SECURITY, negative=True),
+    form("secure", rf"\b(?:{FIX}|patch(?:es|ed)?|mitigat(?:es?|ed)|prevents?|prevented|eliminat(?:es?|ed)|remov(?:es?|ed)) {WEAK_OBJECT}{WEAKNESS}", _secure, method="fixed", kind=ClaimKind.SECURITY, bears=("a hedge",)),
+    form("secure", rf"\b{WEAKNESS}(?: (?:vulnerability|attack|hole|issue|bug|problem|flaw|vector))?(?: (?:in|of|via|through|by|with) [^;,]{{1,60}}?)? (?:is|are|was|were|has been|have been) (?:now )?(?:closed|fixed|resolved|patched|mitigated|eliminated|gone|prevented|addressed|removed)\b", _secure, method="fixed", kind=ClaimKind.SECURITY),
+    form("secure", rf"\b(?:no|without(?: any)?|zero) (?:new |known )?(?:vulnerabilit(?:y|ies)|security \w+) (?:is |are |was |were )?(?:introduced|added|found|detected|reported)\b", _secure, kind=ClaimKind.SECURITY, negative=True),
+    # Of the code
+    form("lint_clean", r"\b(?:no|zero|without(?: any)?) (?:new |additional |further )(?:compiler |static analysis |lint(?:er)? )?warnings\b", _tool, kind=ClaimKind.TECHNICAL, negative=True),
+    form("types_clean", r"\b(?:type[- ]check(?:er|ing|s)?|typing)(?: run)? {CLEAN}".replace("{CLEAN}", CLEAN), _tool, kind=ClaimKind.TECHNICAL, negative=True),
 )

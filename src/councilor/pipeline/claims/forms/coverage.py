@@ -46,6 +46,7 @@ def _cover(pattern: str) -> Form:
 
 
 COVERAGE_FORMS: tuple[Form, ...] = (
+    _cover(rf"\b(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:has|have|reach(?:es)?|got|get|show)s? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage(?P<file>)"),
     form(
         "coverage",
         rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
@@ -84,4 +85,8 @@ COVERAGE_FORMS: tuple[Form, ...] = (
     _cover(rf"\bcoverage \((?P<what>line|branch|statement)s?\):? (?P<n>{FIGURE}){PERCENT}"),
     _cover(rf"\bcoverage\b[^;]{{0,60}}?[ ,](?P<n>{FIGURE}){PERCENT} (?P<what>branch(?:es)?)\b"),
     _cover(rf"(?P<file>{token('F')}): (?P<n>{FIGURE}){PERCENT} (?:covered|coverage)\b"),
+    _cover(rf"\b(?P<file>{token('F')}) (?:has|have|reach(?:es)?|got|now has) (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage"),
+    _cover(rf"\b(?:tests|suite) (?:now )?covers? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the )?(?P<what>(?:changed|new|modified|touched|added)? ?(?:lines|code|statements|branches))(?P<file>)"),
+    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>branches|lines|statements|code) (?:is|are) (?:now )?covered(?P<file>)"),
+    _cover(rf"\b{WHAT}?coverage(?P<file>) (?:\w+ ){{0,4}}?(?:from {FIGURE}(?:{PERCENT})? )?{ARROW} (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"),
 )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from councilor.domain.claim import ClaimKind, Verifiability
 from councilor.pipeline.claims.forms.coverage import ARROW, FIGURE, MORE, PERCENT, ROUGHLY
 from councilor.pipeline.claims.forms.form import Form, Reader, form, number
+from councilor.pipeline.claims.forms.verbs import inflected
 from councilor.pipeline.claims.names import Name, Named, token
 
 __all__ = ["FIGURE_FORMS"]
@@ -258,4 +259,25 @@ FIGURE_FORMS: tuple[Form, ...] = (
         verifiability=Verifiability.UNVERIFIABLE,
         method="growth",
     ),
+    # In other words
+    _perf(rf"\b(?:{inflected('speed up', 'accelerate', 'optimize', 'optimise')}) (?:the )?{SUBJECT}[^;⟦]{{0,40}}? (?:by |\(|to be )(?:up to )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times|-fold)\b", _times, "ratio"),
+    _perf(rf"(?:{SUBJECT})(?: \w+)? (?:is|are|was|were|has been|have been|got|gets) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
+    _perf(rf"\b(?:is|are|was|were|has been|have been) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
+    _perf(rf"{SUBJECT} (?:speed[- ]?ups?|performance (?:improvements?|boosts?|enhancements?|gains?))\b", _none, "ratio"),
+    _perf(rf"\b(?:speed[- ]?ups?|(?:performance|speed) (?:improvements?|boosts?|enhancements?|gains?))(?: (?:of|for|in|to|on) (?:the )?{SUBJECT})?\b", _none, "ratio"),
+    _perf(rf"\b(?:performance|speed)(?: of (?:the )?{SUBJECT})? (?:is|was|has been|have been|were) (?:now |also |\w+ly |much )?(?:improved|increased|enhanced|better)\b", _none, "ratio"),
+    _perf(rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s)? (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?{SUBJECT})?", _none, "ratio"),
+    _perf(rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? (?:\w+ly |much |a lot |a bit |even ){{0,2}}{FASTER}\b", _none, "ratio"),
+    _perf(rf"^(?:much |significantly |considerably |slightly )?faster (?:{SUBJECT}|[a-z]\w{{2,20}}\b)", _none, "ratio"),
+    _perf(rf"(?:performance|speed)[- ]?(?:\w+ )?(?:improvements?|gains?|boosts?|increases?|speed-?ups?) (?:\w+ ){{0,3}}(?P<n>{FIGURE})(?:{PERCENT})? ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}){PERCENT}", _percent, "percent"),
+    _perf(rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} {FASTER}", _percent, "percent"),
+    _perf(rf"(?:{SUBJECT} )?(?:now )?(?:runs?|finish(?:es)?|completes?|returns?|loads?|executes?) (?:\w+ly |much |a lot )?(?:faster|quicker|more quickly)\b", _none, "ratio"),
+    form(
+            "complexity",
+            rf"\bcomplexity of (?:the )?{SUBJECT} (?:(?:is|was|has|been|now|down|fell|dropped|went|reduced|lowered|sank|decreased|cut|from {FIGURE}) ){{0,5}}?(?:to|is(?: now)?|of|at|now) (?P<n>{FIGURE})\b",
+            _shape,
+            kind=ClaimKind.TECHNICAL,
+            verifiability=Verifiability.INDIRECT,
+            method="cyclomatic",
+        ),
 )

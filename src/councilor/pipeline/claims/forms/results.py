@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from councilor.domain.claim import ClaimKind, Verifiability
 from councilor.pipeline.claims.forms.form import Form, form
+from councilor.pipeline.claims.forms.verbs import SAME
 from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["FIX", "RESULT_FORMS"]
@@ -47,6 +48,20 @@ def _symbols(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name.text, ""
     if not names:
         yield "", ""
+
+
+def _same_whole(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Everything behaves as before; "nothing" does only when it is "differently"."""
+    said = match[0].casefold()
+    if said.startswith("nothing") == said.endswith("differently"):
+        yield "", ""
+
+
+def _range(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Criteria from the first to the last."""
+    first, last = (int(name.text[1:]) for name in named.of(match["s"]))
+    for at in range(first, min(last, first + 30) + 1):
+        yield f"A{at}", ""
 
 
 RESULT_FORMS: tuple[Form, ...] = (
@@ -210,4 +225,29 @@ RESULT_FORMS: tuple[Form, ...] = (
         r"\b(?:the )(?:bug|issue|defect|problem) (?:is|has been) (?:now )?(?:fixed|resolved|solved)\b",
         verifiability=Verifiability.INDIRECT,
     ),
+    # In other words
+    form("imports", r"\b(?:builds?|compiles?|installs?)(?: fine| cleanly)? and (?:still )?imports? (?:fine|cleanly|without errors?|again|ok)\b|^imports? (?:all )?(?:fine|cleanly|ok|work|without errors?)\b", _any_module, kind=ClaimKind.TECHNICAL, negative=True),
+    form("imports", rf"\bimporting (?:the )?(?:module |package )?(?P<s>{token('S')}) (?:now |still |again )?(?:works|succeeds|is fine|raises no|gives no|causes no|does not fail|doesn't fail|no longer fails|without)", _module, kind=ClaimKind.TECHNICAL, negative=True),
+    form("imports", rf"(?P<s>{token('S')}) (?:now |still |again )?(?:imports (?:fine|cleanly|without|again|ok)|is (?:now |still |again )?importable)\b", _module, kind=ClaimKind.TECHNICAL, negative=True),
+    form("builds", r"\b(?:builds?|compiles?) (?:and imports )?(?:fine|cleanly|successfully|without (?:any )?(?:errors?|warnings?|problems?)|again|correctly)\b|\b(?:wheel|package|sdist|image|distribution) (?:and (?:the )?\w+ )?(?:was|were|is|are|has been|gets?) built\b|\bbuilding (?:the |a )?(?:wheel|package|sdist|image|docs|documentation|project|distribution)(?: and (?:the )?\w+)? (?:works|succeeds|succeeded|is fine|worked|passes)\b|\b(?:package|wheel|sdist) build (?:works|succeeds|passes|is green|is clean)\b", _built, kind=ClaimKind.TECHNICAL),
+    form(
+        "behaviour_unchanged",
+        rf"\b(?:{BEHAVIOUR}|outputs?|results?|return values?|semantics|functionality)(?: (?:of|from|for) (?:the |all )?(?:(?P<s>{listed('S')})|[\w ]{{1,30}}?))? {SAME}",
+        _symbols,
+        negative=True,
+        bears=("how it was before",),
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"(?P<s>{listed('S')}) (?:still |now )?(?:behaves?|works?|acts?|returns?|produces?|gives?|yields?|does|do|functions?|computes?) (?:\w+ )?(?:the same|as before|identical|as it did|exactly what it|just like before|like before|the very same|no differently)",
+        _symbols,
+        bears=("how it was before",),
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form("behaviour_unchanged", r"\b(?:everything|it|code|all|nothing) (?:still )?(?:behaves|works|acts) (?:exactly |just )?(?:as before|like before|the same(?: as before)?|as it did|differently)\b", _same_whole, negative=True, bears=("how it was before",), kind=ClaimKind.TECHNICAL),
+    form("behaviour_unchanged", r"\b(?:nothing|no) (?:user-visible |observable |visible )?(?:changes?|changed) (?:for (?:the )?(?:users?|callers?)|in (?:the )?behaviou?rs?)\b|\b(?:purely|just|only|merely) (?:an? )?(?:internal |mechanical |cosmetic )?(?:refactor(?:ing)?|clean-?up|restructuring|code motion)\b|\bchanges? (?:is|are) (?:purely |only |just )(?:cosmetic|internal|mechanical)\b", negative=True, kind=ClaimKind.TECHNICAL),
+    form("fixes", rf"\b(?:criteri(?:on|a)|requirements?) \(?(?P<s>{listed('A')})\)? (?:is |are |has been |have been |was |were )(?:now |all |both |fully )?{MET}\b", _issues),
+    form("fixes", rf"(?P<s>{token('A')}(?: to |-|\N{{EN DASH}}){token('A')}) (?:is |are |have been |were )?(?:now |all |both |fully )?{MET}\b", _range),
+    form("fixes", rf"(?P<s>{listed('IJ')}) (?:is |are |has been |have been |was |were |gets )(?:now |both |thereby |hereby )?(?:fixed|resolved|closed|solved|done|addressed|dealt with|repaired|corrected)\b", _issues),
 )
