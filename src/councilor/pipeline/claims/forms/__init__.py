@@ -52,7 +52,7 @@ TRIGGERS = {
         "removed_file": FILES,
         "only_touched": FILES,
         "untouched": FILES,
-        "no_new_dependencies": r"standard library|pyproject|dependenc|requirement|package|librar",
+        "no_new_dependencies": rf"{FILES}|standard library|dependenc|requirement|package|librar",
         "no_api_change": r"api|interface|signature|public|names|functions|symbols",
         "no_breaking_change": r"break|compatib",
         "faster": r"optimi|enhanc|cheap|throughput|fast|quick|speed|time|perf|latency|half|took|takes|\d ?(?:ns|us|ms|s|min|x)\b|sped|\u2192|went",

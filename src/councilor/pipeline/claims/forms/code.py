@@ -58,7 +58,7 @@ LISTED = re.compile(
     re.IGNORECASE,
 )
 """What stands behind a name that is only mentioned somewhere new."""
-VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master"})
+VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master", "await", "async", "return", "yield", "raise", "pass", "try", "except", "finally", "import", "global", "lambda", "assert", "del", "self", "cls", "list", "dict", "set", "tuple", "str", "int", "float", "bool", "bytes", "object", "print", "isinstance", "if", "else", "for", "while", "with"})
 
 
 def named_as(predicate: str, group: str = "s") -> Reader:

@@ -78,7 +78,7 @@ COVERAGE_FORMS: tuple[Form, ...] = (
     _cover(
         r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
     ),
-    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
+    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b(?P<lines> of (?:the |all )?(?:changed|new|modified|touched|added) (?:lines|code))?"),
     _cover(
         rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
     ),
@@ -89,4 +89,5 @@ COVERAGE_FORMS: tuple[Form, ...] = (
     _cover(rf"\b(?:tests|suite) (?:now )?covers? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the )?(?P<what>(?:changed|new|modified|touched|added)? ?(?:lines|code|statements|branches))(?P<file>)"),
     _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>branches|lines|statements|code) (?:is|are) (?:now )?covered(?P<file>)"),
     _cover(rf"\b{WHAT}?coverage(?P<file>) (?:\w+ ){{0,4}}?(?:from {FIGURE}(?:{PERCENT})? )?{ARROW} (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"),
+    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code|statements))(?P<file>)\b"),
 )

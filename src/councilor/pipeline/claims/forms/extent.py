@@ -219,8 +219,10 @@ EXTENT_FORMS: tuple[Form, ...] = (
         _requirements,
         negative=True,
     ),
-    form("no_new_dependencies", r"\bonly dependency (?:is|remains) (?:still )?the standard library|\b(?:relies|rely|builds|depends|uses|works)(?: \w+)? (?:only |solely )?(?:on|with)? ?(?:only )?the standard library (?:only|alone)\b|\b(?:only|just) the standard library is (?:used|needed)\b|\bnothing (?:new|else|extra|additional) (?:has to be|needs to be|must be|to be|to) (?:installed|install)\b", negative=True),
+    form("no_new_dependencies", r"\bonly dependency (?:is|remains) (?:still )?the standard library|\bnothing (?:new|else|extra|additional) (?:has to be|needs to be|must be|to be|to) (?:installed|install)\b", negative=True),
     form("no_new_dependencies", rf"\b(?:nothing|no package|no library) (?:new )?(?:was |is |has been )?(?:added|introduced|pulled in) (?:to|in) (?:the )?(?:dependencies|requirements|{token('F')})", negative=True),
     form("no_new_dependencies", rf"\b(?:the )?(?:set|list|number) of {DEPENDENCY} {SAME}", negative=True),
     form("no_new_dependencies", rf"\b{DEPENDENCY} {SAME}", negative=True),
+    form("only_touched", rf"\b(?:restrict|limit|confin|contain)(?:e?d|s)? (?:the |my |all )?(?:changes?|edits?|fix|patch|diff|work) to (?:the )?(?:files? )?(?P<s>{listed('F')})", _all),
+    form("only_touched", rf"\b(?:just|only) (?:\w+ )?files? (?:was |were |have |has |is |are )?(?:been )?{TOUCHED}: (?P<s>{listed('F')})", _all),
 )

@@ -264,7 +264,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
     _perf(rf"(?:{SUBJECT})(?: \w+)? (?:is|are|was|were|has been|have been|got|gets) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
     _perf(rf"\b(?:is|are|was|were|has been|have been) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
     _perf(rf"{SUBJECT} (?:speed[- ]?ups?|performance (?:improvements?|boosts?|enhancements?|gains?))\b", _none, "ratio"),
-    _perf(rf"\b(?:speed[- ]?ups?|(?:performance|speed) (?:improvements?|boosts?|enhancements?|gains?))(?: (?:of|for|in|to|on) (?:the )?{SUBJECT})?\b", _none, "ratio"),
+    _perf(rf"\b(?:(?<!to )(?:speed-?ups?|speed ups)|(?:performance|speed) (?:improvements?|boosts?|enhancements?|gains?))(?: (?:of|for|in|to|on) (?:the )?{SUBJECT})?\b", _none, "ratio"),
     _perf(rf"\b(?:performance|speed)(?: of (?:the )?{SUBJECT})? (?:is|was|has been|have been|were) (?:now |also |\w+ly |much )?(?:improved|increased|enhanced|better)\b", _none, "ratio"),
     _perf(rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s)? (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?{SUBJECT})?", _none, "ratio"),
     _perf(rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? (?:\w+ly |much |a lot |a bit |even ){{0,2}}{FASTER}\b", _none, "ratio"),

@@ -121,4 +121,6 @@ NAMING_FORMS: tuple[Form, ...] = (
     form("renamed", rf"(?P<old>{ONE})(?: {KIND})?{OF} (?:is|are|was|has been)(?: now)? (?:now )?(?:called|named|known as|spelled|spelt) (?P<new>{ONE})", _pair),
     form("renamed", rf"\brenaming of (?P<old>{ONE}) (?:in)?to (?P<new>{ONE})", _pair),
     form("renamed", rf"(?:^|\bI |\bwe |\band |, ){RENAMING} {PRONOUN} {ARROW} (?P<new>{ONE})", _it),
+    form("added", rf"\b(?:extract|mov|factor|split|pull|refactor)(?:e?s|e?d|ted)? [^;⟦]{{1,50}}? (?:in)?to (?:an? |the )(?:new |separate |own |helper |private |dedicated ){{1,3}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')})", named_as("added")),
+    form("added", rf"\b(?:extract|factor)(?:s|ed) (?:out )?[^;⟦]{{1,50}}? (?:in)?to (?:an? |the )?(?:{KIND} )?(?P<s>{listed('S')}){AFTER}", named_as("added")),
 )

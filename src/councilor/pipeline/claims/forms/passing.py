@@ -138,7 +138,7 @@ PASSING_FORMS: tuple[Form, ...] = (
     form("tests_pass", r"\b(?:test )?failures: (?:none|no|0|zero)\b", negative=True),
     form(
         "tests_pass",
-        rf"(?:^|\band |(?<!of )\bthe |: |, |\bmy |\bour )(?P<n>\d{{1,5}} |{WORDS} )?(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests? {PASSING}(?! (?:in|with|for|on|under|when) )",
+        rf"(?:^|\band |(?<!of )\bthe |: |, |\bmy |\bour )(?P<n>\d{{1,5}} |{WORDS} )?(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests {PASSING}(?! (?:in|with|for|on|under|when) )",
         _these,
     ),
     form("tests_pass", r"(?:^|\b)tests?: (?:all )?(?:pass(?:ed|ing)?|green|ok)\b"),
@@ -236,4 +236,5 @@ PASSING_FORMS: tuple[Form, ...] = (
         negative=True,
     ),
     form("test_passes", rf"(?P<s>{listed('TS')})(?: tests?)? (?:do(?:es)? not|doesn't|don't|no longer) (?:fail|crash|break)s?(?: any ?more)?\b", _test_names, negative=True),
+    form("tests_pass", rf"(?<![\d/.])(?P<n>\d{{1,6}}) tests,? (?:with |and )?(?:no|0|zero|without) (?:failures?|failed|errors?|failing)\b", _total, negative=True),
 )

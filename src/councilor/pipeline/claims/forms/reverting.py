@@ -135,4 +135,26 @@ REVERT_FORMS: tuple[Form, ...] = (
         bears=TOLD,
         negative=True,
     ),
+    form(
+        "fix_tested",
+        rf"\b(?:if|when|once|as soon as) (?:the|this|my) (?:fix|change|patch|commit) (?:is|was|gets) (?:reverted|undone|removed|taken out|stashed|left out|missing),? (?:then )?(?:the )?(?:test )?(?P<s>{token('TS')}|(?:\w+ )?tests?|it) (?:\w+ )?{FAILS}",
+        _tested,
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+    ),
+    form(
+        "fix_tested",
+        rf"\b(?:on|with|against|under) (?:the )?(?:old|previous|original|unpatched|unfixed|base|main|master|parent)(?: \w+)?,? (?:the |this |these )?(?:\w+ )?(?P<s>{token('TS')}|tests?|it) (?:is |are |was |were |\w+ly )?{FAILS}",
+        _tested,
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+    ),
+    form(
+        "fix_tested",
+        rf"\b(?:before|without) (?:the|this|my) (?:fix|change|patch|commit),? (?:the |this |these )?(?:\w+ )?(?P<s>{token('TS')}|tests?) (?:is |are |was |were |\w+ly )?{FAILS}",
+        _tested,
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+        negative=True,
+    ),
 )

@@ -32,6 +32,13 @@ def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def _tests_only(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Names that are tests."""
+    for name in named.of(match["s"]):
+        if name.kind == "T" or name.text.rpartition(".")[2].startswith("test_"):
+            yield name.text, ""
+
+
 def _added_too(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Tests without number or name."""
     yield "", ""
@@ -110,4 +117,11 @@ TEST_FORMS: tuple[Form, ...] = (
     form("tests_added", rf"\b(?:addition|introduction) of (?P<n>{COUNT} )?(?:new |more )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b", _added),
     form("tests_added", rf"^(?:new|more|additional|extra) (?:unit |regression |integration )?tests? (?:for|to|that|cover|check|verify|around|of|in)", _added_too),
     form("tests_added", r"\b(?:is|are) (?:now )?(?:new|more|additional) (?:unit |regression |integration )?tests?\b", _added_too),
+    form(
+        "tests_added",
+        rf"\b(?:extend|grew|increas|expand|enlarg|complet|enrich|complement|updat)(?:e|es|ed|s)? (?:the )?(?P<s>{listed('F')}) (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
+    form("tests_added", rf"\b(?:I|we|and|also)(?: have| also)? wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})", _tests_only),
+    form("tests_added", rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS}\b (?:for|of|around|covering|that \w+) [^;,.]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included|contributed|provided)\b", _added),
 )
