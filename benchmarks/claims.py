@@ -189,7 +189,9 @@ async def judge_change(tools: Tools, root: Path, seed: int, library: str | None,
         status = status_of(item, sentences)
         right += status == item.expected
         judged.add(item, status, change.name)
-    print(f"  {change.name:16} {right:3} of {len(items):3} as expected, {time.perf_counter() - begun:.0f} s", flush=True)
+    print(
+        f"  {change.name:16} {right:3} of {len(items):3} as expected, {time.perf_counter() - begun:.0f} s", flush=True
+    )
 
 
 def show(dev: Found, held_out: Found, judged: Judged) -> None:

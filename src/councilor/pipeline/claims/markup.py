@@ -38,9 +38,15 @@ SINGLE_QUOTED = re.compile(r"(?<![\w`])'([A-Za-z_][\w.]{1,80}(?:\(\))?)'(?![\w`]
 QUOTED = re.compile('"[^"`]{1,400}"|\u201c[^\u201d]{1,400}\u201d|~~[^~]{1,400}~~')
 KINDS = r"(?:parameter|argument|option|flag|keyword|method|function|attribute|class|property|field|command|setting)s?"
 QUOTE = "[\"'\u201c\u201d\u2018\u2019]"
-KIND_BEHIND = re.compile(rf"(?<![\w`]){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?= (?:\w{{1,12}} )?{KINDS}\b)")
-KIND_BEFORE = re.compile(rf"\b({KINDS},? (?:called |named )?){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)")
-RENAMED = re.compile(rf"\b((?:from|to|into|as|rename|renamed|renames) ){QUOTE}([A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)")
+KIND_BEHIND = re.compile(
+    rf"(?<![\w`]){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?= (?:\w{{1,12}} )?{KINDS}\b)"
+)
+KIND_BEFORE = re.compile(
+    rf"\b({KINDS},? (?:called |named )?){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)"
+)
+RENAMED = re.compile(
+    rf"\b((?:from|to|into|as|rename|renamed|renames) ){QUOTE}([A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)"
+)
 """A quoted word that is a name: beside what it is, or where it is renamed."""
 ITALIC = re.compile(r"(?<![\w*`])\*([^\s*`](?:[^*`]{0,200}[^\s*`])?)\*(?![\w*])")
 WHOLE_ITALIC = re.compile(r"^_(?=[^\s_])([^_].*[^\s_])_(\.?)$")

@@ -44,6 +44,12 @@ def _tool(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     yield (match.groupdict().get("tool") or "").casefold(), new
 
 
+def _named_tool(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """The tool that was run, unless it is called by its kind only."""
+    tool = match["tool"].casefold()
+    yield ("" if re.match("lint|static|type|typing", tool) else tool), ""
+
+
 def _secure(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     groups = match.groupdict()
     new = "new" if re.search(r"\b(?:new|introduc\w+)\b", match[0], re.IGNORECASE) else ""
@@ -205,14 +211,67 @@ CHECK_FORMS: tuple[Form, ...] = (
     ),
     # The last of several tools
     *(
-        form(predicate, rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<tool>{tools}){ARGUMENTS} {CLEAN}", _tool, kind=ClaimKind.TECHNICAL, negative=True)
+        form(
+            predicate,
+            rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<tool>{tools}){ARGUMENTS} {CLEAN}",
+            _tool,
+            kind=ClaimKind.TECHNICAL,
+            negative=True,
+        )
         for predicate, tools in (("lint_clean", LINTERS), ("types_clean", CHECKERS))
     ),
-    form("secure", rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<what>{SCANNERS}){ARGUMENTS} {CLEAN}", _secure, kind=ClaimKind.SECURITY, negative=True),
-    form("secure", rf"\b(?:{FIX}|patch(?:es|ed)?|mitigat(?:es?|ed)|prevents?|prevented|eliminat(?:es?|ed)|remov(?:es?|ed)) {WEAK_OBJECT}{WEAKNESS}", _secure, method="fixed", kind=ClaimKind.SECURITY, bears=("a hedge",)),
-    form("secure", rf"\b{WEAKNESS}(?: (?:vulnerability|attack|hole|issue|bug|problem|flaw|vector))?(?: (?:in|of|via|through|by|with) [^;,]{{1,60}}?)? (?:is|are|was|were|has been|have been) (?:now )?(?:closed|fixed|resolved|patched|mitigated|eliminated|gone|prevented|addressed|removed)\b", _secure, method="fixed", kind=ClaimKind.SECURITY),
-    form("secure", rf"\b(?:no|without(?: any)?|zero) (?:new |known )?(?:vulnerabilit(?:y|ies)|security \w+) (?:is |are |was |were )?(?:introduced|added|found|detected|reported)\b", _secure, kind=ClaimKind.SECURITY, negative=True),
+    form(
+        "secure",
+        rf"\b(?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|lint|types){OTHERS}(?:, | and |, and | & )(?P<what>{SCANNERS}){ARGUMENTS} {CLEAN}",
+        _secure,
+        kind=ClaimKind.SECURITY,
+        negative=True,
+    ),
+    form(
+        "secure",
+        rf"\b(?:{FIX}|patch(?:es|ed)?|mitigat(?:es?|ed)|prevents?|prevented|eliminat(?:es?|ed)|remov(?:es?|ed)) {WEAK_OBJECT}{WEAKNESS}",
+        _secure,
+        method="fixed",
+        kind=ClaimKind.SECURITY,
+        bears=("a hedge",),
+    ),
+    form(
+        "secure",
+        rf"\b{WEAKNESS}(?: (?:vulnerability|attack|hole|issue|bug|problem|flaw|vector))?(?: (?:in|of|via|through|by|with) [^;,]{{1,60}}?)? (?:is|are|was|were|has been|have been) (?:now )?(?:closed|fixed|resolved|patched|mitigated|eliminated|gone|prevented|addressed|removed)\b",
+        _secure,
+        method="fixed",
+        kind=ClaimKind.SECURITY,
+    ),
+    form(
+        "secure",
+        r"\b(?:no|without(?: any)?|zero) (?:new |known )?(?:vulnerabilit(?:y|ies)|security \w+) (?:is |are |was |were )?(?:introduced|added|found|detected|reported)\b",
+        _secure,
+        kind=ClaimKind.SECURITY,
+        negative=True,
+    ),
+    *(
+        form(
+            predicate,
+            rf"\b(?:ran|run|executed|tried) (?:the )?(?P<tool>{tools}|{words}){ARGUMENTS}[^;]{{0,30}}?(?:,| and| and it|:|,? which|, it) ?(?:it )?(?:reported|reports|found|finds|gave|showed|shows|printed|had|returned|came back with|raised)? ?(?:no|nothing|zero|0|clean)\b",
+            _named_tool,
+            kind=ClaimKind.TECHNICAL,
+            negative=True,
+        )
+        for predicate, tools, words in (("lint_clean", LINTERS, LINT), ("types_clean", CHECKERS, TYPES))
+    ),
     # Of the code
-    form("lint_clean", r"\b(?:no|zero|without(?: any)?) (?:new |additional |further )(?:compiler |static analysis |lint(?:er)? )?warnings\b", _tool, kind=ClaimKind.TECHNICAL, negative=True),
-    form("types_clean", r"\b(?:type[- ]check(?:er|ing|s)?|typing)(?: run)? {CLEAN}".replace("{CLEAN}", CLEAN), _tool, kind=ClaimKind.TECHNICAL, negative=True),
+    form(
+        "lint_clean",
+        r"\b(?:no|zero|without(?: any)?) (?:new |additional |further )(?:compiler |static analysis |lint(?:er)? )?warnings\b",
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "types_clean",
+        r"\b(?:type[- ]check(?:er|ing|s)?|typing)(?: run)? {CLEAN}".replace("{CLEAN}", CLEAN),
+        _tool,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
 )

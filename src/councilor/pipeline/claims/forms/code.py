@@ -58,7 +58,53 @@ LISTED = re.compile(
     re.IGNORECASE,
 )
 """What stands behind a name that is only mentioned somewhere new."""
-VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master", "await", "async", "return", "yield", "raise", "pass", "try", "except", "finally", "import", "global", "lambda", "assert", "del", "self", "cls", "list", "dict", "set", "tuple", "str", "int", "float", "bool", "bytes", "object", "print", "isinstance", "if", "else", "for", "while", "with"})
+VAGUE = frozenset(
+    {
+        "tests",
+        "docs",
+        "test",
+        "doc",
+        "true",
+        "false",
+        "none",
+        "null",
+        "main",
+        "master",
+        "await",
+        "async",
+        "return",
+        "yield",
+        "raise",
+        "pass",
+        "try",
+        "except",
+        "finally",
+        "import",
+        "global",
+        "lambda",
+        "assert",
+        "del",
+        "self",
+        "cls",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "str",
+        "int",
+        "float",
+        "bool",
+        "bytes",
+        "object",
+        "print",
+        "isinstance",
+        "if",
+        "else",
+        "for",
+        "while",
+        "with",
+    }
+)
 
 
 def named_as(predicate: str, group: str = "s") -> Reader:
@@ -254,9 +300,29 @@ CODE_FORMS: tuple[Form, ...] = (
     form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),
     *(form("no_api_change", pattern, negative=True) for pattern in NO_API),
     *(form("no_breaking_change", pattern, negative=True) for pattern in COMPATIBLE),
-    form("no_api_change", rf"\b(?:no|none of the|not a single) (?:public|exported|external) (?:\w+(?:, | or |, or | and )){{0,4}}\w+ (?:is|are|was|were|has been|have been|had to be|got)(?: been)? (?:{CHANGED}|renamed|removed)", negative=True),
-    form("no_api_change", rf"\b(?:public|exported|external) (?:\w+(?:, | or |, or | and )){{0,3}}(?:api|apis|interfaces?|names|functions|signatures?|symbols|surface)(?: of [^;,]{{1,30}}?)? {SAME}", negative=True),
-    form("no_api_change", rf"\b(?:signatures?|(?<!command-line )(?<!command line )(?<!user )interfaces?|api)(?: of (?:\w+ ){{0,3}}(?:public|exported|existing) \w+)? {SAME}", negative=True),
-    form("no_api_change", rf"\b(?:did not|didn't|does not|doesn't|do not|don't|without|not|never|nothing|no) (?:chang|alter|modif|touch|affect|break)\w{{0,4}} (?:of |to |in )?(?:any |the |our |a |single |existing ){{0,3}}(?:public|exported|external) (?:api|apis|interfaces?|names?|functions?|signatures?|symbols?|surface|methods?)\b", negative=True),
-    form("no_api_change", r"\b(?:public )?(?:api|interface) (?:has|have|did|does|do)(?: not|n't) (?:been )?chang(?:ed|e)\b", negative=True),
+    form(
+        "no_api_change",
+        rf"\b(?:no|none of the|not a single) (?:public|exported|external) (?:\w+(?:, | or |, or | and )){{0,4}}\w+ (?:is|are|was|were|has been|have been|had to be|got)(?: been)? (?:{CHANGED}|renamed|removed)",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        rf"\b(?:public|exported|external) (?:\w+(?:, | or |, or | and )){{0,3}}(?:api|apis|interfaces?|names|functions|signatures?|symbols|surface)(?: of [^;,]{{1,30}}?)? {SAME}",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        rf"\b(?:signatures?|(?<!command-line )(?<!command line )(?<!user )interfaces?|api)(?: of (?:\w+ ){{0,3}}(?:public|exported|existing) \w+)? {SAME}",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        r"\b(?:did not|didn't|does not|doesn't|do not|don't|without|not|never|nothing|no) (?:chang|alter|modif|touch|affect|break)\w{0,4} (?:of |to |in )?(?:any |the |our |a |single |existing ){0,3}(?:public|exported|external) (?:api|apis|interfaces?|names?|functions?|signatures?|symbols?|surface|methods?)\b",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        r"\b(?:public )?(?:api|interface) (?:has|have|did|does|do)(?: not|n't) (?:been )?chang(?:ed|e)\b",
+        negative=True,
+    ),
 )

@@ -46,7 +46,9 @@ def _cover(pattern: str) -> Form:
 
 
 COVERAGE_FORMS: tuple[Form, ...] = (
-    _cover(rf"\b(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:has|have|reach(?:es)?|got|get|show)s? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage(?P<file>)"),
+    _cover(
+        rf"\b(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:has|have|reach(?:es)?|got|get|show)s? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage(?P<file>)"
+    ),
     form(
         "coverage",
         rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
@@ -78,16 +80,28 @@ COVERAGE_FORMS: tuple[Form, ...] = (
     _cover(
         r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
     ),
-    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b(?P<lines> of (?:the |all )?(?:changed|new|modified|touched|added) (?:lines|code))?"),
+    _cover(
+        r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b(?P<lines> of (?:the |all )?(?:changed|new|modified|touched|added) (?:lines|code))?"
+    ),
     _cover(
         rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
     ),
     _cover(rf"\bcoverage \((?P<what>line|branch|statement)s?\):? (?P<n>{FIGURE}){PERCENT}"),
     _cover(rf"\bcoverage\b[^;]{{0,60}}?[ ,](?P<n>{FIGURE}){PERCENT} (?P<what>branch(?:es)?)\b"),
     _cover(rf"(?P<file>{token('F')}): (?P<n>{FIGURE}){PERCENT} (?:covered|coverage)\b"),
-    _cover(rf"\b(?P<file>{token('F')}) (?:has|have|reach(?:es)?|got|now has) (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage"),
-    _cover(rf"\b(?:tests|suite) (?:now )?covers? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the )?(?P<what>(?:changed|new|modified|touched|added)? ?(?:lines|code|statements|branches))(?P<file>)"),
-    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>branches|lines|statements|code) (?:is|are) (?:now )?covered(?P<file>)"),
-    _cover(rf"\b{WHAT}?coverage(?P<file>) (?:\w+ ){{0,4}}?(?:from {FIGURE}(?:{PERCENT})? )?{ARROW} (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"),
-    _cover(rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code|statements))(?P<file>)\b"),
+    _cover(
+        rf"\b(?P<file>{token('F')}) (?:has|have|reach(?:es)?|got|now has) (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}(?: \w+)? coverage"
+    ),
+    _cover(
+        rf"\b(?:tests|suite) (?:now )?covers? (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the )?(?P<what>(?:changed|new|modified|touched|added)? ?(?:lines|code|statements|branches))(?P<file>)"
+    ),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>branches|lines|statements|code) (?:is|are) (?:now )?covered(?P<file>)"
+    ),
+    _cover(
+        rf"\b{WHAT}?coverage(?P<file>) (?:\w+ ){{0,4}}?(?:from {FIGURE}(?:{PERCENT})? )?{ARROW} (?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
+    ),
+    _cover(
+        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code|statements))(?P<file>)\b"
+    ),
 )

@@ -201,7 +201,11 @@ EXTENT_FORMS: tuple[Form, ...] = (
         rf"\b(?:I|we|it|this|patch|change|commit|diff|fix|PR) (?:only|just|exclusively|solely) (?:\w+ )?{TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')})",
         _all,
     ),
-    form("only_touched", rf"(?P<s>{listed('F')}) (?:is|are|was|were) (?:all|everything)(?: that)? (?:I|we|was|were|had to be|this \w+) ?{TOUCHED}?", _all),
+    form(
+        "only_touched",
+        rf"(?P<s>{listed('F')}) (?:is|are|was|were) (?:all|everything)(?: that)? (?:I|we|was|were|had to be|this \w+) ?{TOUCHED}?",
+        _all,
+    ),
     form(
         "only_touched",
         rf"\b(?:diff|patch|change|commit|PR) (?:only )?(?:touches|affects|concerns|covers|consists of|involves|spans) (?:only |just |exclusively |nothing but )(?P<s>{listed('F')})",
@@ -219,10 +223,38 @@ EXTENT_FORMS: tuple[Form, ...] = (
         _requirements,
         negative=True,
     ),
-    form("no_new_dependencies", r"\bonly dependency (?:is|remains) (?:still )?the standard library|\bnothing (?:new|else|extra|additional) (?:has to be|needs to be|must be|to be|to) (?:installed|install)\b", negative=True),
-    form("no_new_dependencies", rf"\b(?:nothing|no package|no library) (?:new )?(?:was |is |has been )?(?:added|introduced|pulled in) (?:to|in) (?:the )?(?:dependencies|requirements|{token('F')})", negative=True),
+    form(
+        "no_new_dependencies",
+        r"\bonly dependency (?:is|remains) (?:still )?the standard library|\bnothing (?:new|else|extra|additional) (?:has to be|needs to be|must be|to be|to) (?:installed|install)\b",
+        negative=True,
+    ),
+    form(
+        "no_new_dependencies",
+        rf"\b(?:nothing|no package|no library) (?:new )?(?:was |is |has been )?(?:added|introduced|pulled in) (?:to|in) (?:the )?(?:dependencies|requirements|{token('F')})",
+        negative=True,
+    ),
     form("no_new_dependencies", rf"\b(?:the )?(?:set|list|number) of {DEPENDENCY} {SAME}", negative=True),
     form("no_new_dependencies", rf"\b{DEPENDENCY} {SAME}", negative=True),
-    form("only_touched", rf"\b(?:restrict|limit|confin|contain)(?:e?d|s)? (?:the |my |all )?(?:changes?|edits?|fix|patch|diff|work) to (?:the )?(?:files? )?(?P<s>{listed('F')})", _all),
-    form("only_touched", rf"\b(?:just|only) (?:\w+ )?files? (?:was |were |have |has |is |are )?(?:been )?{TOUCHED}: (?P<s>{listed('F')})", _all),
+    form(
+        "only_touched",
+        rf"\b(?:restrict|limit|confin|contain)(?:e?d|s)? (?:the |my |all )?(?:changes?|edits?|fix|patch|diff|work) to (?:the )?(?:files? )?(?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:just|only) (?:\w+ )?files? (?:was |were |have |has |is |are )?(?:been )?{TOUCHED}: (?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "untouched",
+        rf"(?P<s>{listed('F')}) (?:did not|didn't|does not|doesn't) (?:need|require|see|get|receive|have)(?: any)? (?:changes?|edits?|modifications?|change)\b",
+        each(),
+        negative=True,
+    ),
+    form(
+        "untouched",
+        rf"(?P<s>{listed('F')}) (?:did not|didn't|has not|hasn't|have not|haven't) (?:been )?chang(?:e|ed)\b",
+        each(),
+        negative=True,
+    ),
 )

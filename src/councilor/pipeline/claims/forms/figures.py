@@ -25,7 +25,8 @@ OF = rf"(?: (?:for|of|in|on) (?:the )?(?P<of>{token('ST')}))?"
 SPEED = r"(?:speed[- ]?ups?|performance (?:speed[- ]?up|improvement|boost|gain|increase)s?|acceleration)"
 NAME = re.compile(token("ST"))
 WITH = re.compile(
-    r"\b(?:by|using|uses?|with|via|than|from|instead of|thanks to|due to|because of|when|if|to|in|and)(?: \w+){0,3} $", re.IGNORECASE
+    r"\b(?:by|using|uses?|with|via|than|from|instead of|thanks to|due to|because of|when|if|to|in|and)(?: \w+){0,3} $",
+    re.IGNORECASE,
 )
 """What stands before a name that is not the one which is faster."""
 UNIT = r"(?P<{0}>ns|us|\N{{MICRO SIGN}}s|\N{{GREEK SMALL LETTER MU}}s|ms|milliseconds?|s|sec(?:onds)?|min(?:utes)?)\b"
@@ -94,6 +95,10 @@ def _none(match: re.Match[str]) -> str:
 def _factor(match: re.Match[str]) -> str:
     """The figure, where the words say that it is a factor."""
     return _times(match) if re.search(r"factor|x|times|fold", match[0][-40:], re.IGNORECASE) else ""
+
+
+def _maybe(match: re.Match[str]) -> str:
+    return _percent(match) if match["n"] else ""
 
 
 def _half(match: re.Match[str]) -> str:
@@ -260,24 +265,76 @@ FIGURE_FORMS: tuple[Form, ...] = (
         method="growth",
     ),
     # In other words
-    _perf(rf"\b(?:{inflected('speed up', 'accelerate', 'optimize', 'optimise')}) (?:the )?{SUBJECT}[^;⟦]{{0,40}}? (?:by |\(|to be )(?:up to )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times|-fold)\b", _times, "ratio"),
-    _perf(rf"(?:{SUBJECT})(?: \w+)? (?:is|are|was|were|has been|have been|got|gets) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
-    _perf(rf"\b(?:is|are|was|were|has been|have been) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b", _none, "ratio"),
-    _perf(rf"{SUBJECT} (?:speed[- ]?ups?|performance (?:improvements?|boosts?|enhancements?|gains?))\b", _none, "ratio"),
-    _perf(rf"\b(?:(?<!to )(?:speed-?ups?|speed ups)|(?:performance|speed) (?:improvements?|boosts?|enhancements?|gains?))(?: (?:of|for|in|to|on) (?:the )?{SUBJECT})?\b", _none, "ratio"),
-    _perf(rf"\b(?:performance|speed)(?: of (?:the )?{SUBJECT})? (?:is|was|has been|have been|were) (?:now |also |\w+ly |much )?(?:improved|increased|enhanced|better)\b", _none, "ratio"),
-    _perf(rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s)? (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?{SUBJECT})?", _none, "ratio"),
-    _perf(rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? (?:\w+ly |much |a lot |a bit |even ){{0,2}}{FASTER}\b", _none, "ratio"),
+    _perf(
+        rf"\b(?:{inflected('speed up', 'accelerate', 'optimize', 'optimise')}) (?:the )?{SUBJECT}[^;⟦]{{0,40}}? (?:by |\(|to be )(?:up to )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times|-fold)\b",
+        _times,
+        "ratio",
+    ),
+    _perf(
+        rf"(?:{SUBJECT})(?: \w+)? (?:is|are|was|were|has been|have been|got|gets) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        r"\b(?:is|are|was|were|has been|have been) (?:now |also |\w+ly )?(?:sped up|accelerated|made (?:\w+ly |much |a lot )?faster)\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:speed[- ]?ups?|performance (?:improvements?|boosts?|enhancements?|gains?))\b", _none, "ratio"
+    ),
+    _perf(
+        rf"\b(?:(?<!to )(?:speed-?ups?|speed ups)|(?:performance|speed) (?:improvements?|boosts?|enhancements?|gains?))(?: (?:of|for|in|to|on) (?:the )?{SUBJECT})?\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:performance|speed)(?: of (?:the )?{SUBJECT})? (?:is|was|has been|have been|were) (?:now |also |\w+ly |much )?(?:improved|increased|enhanced|better)\b",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s)? (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?{SUBJECT})?",
+        _none,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? (?:\w+ly |much |a lot |a bit |even ){{0,2}}{FASTER}\b",
+        _none,
+        "ratio",
+    ),
     _perf(rf"^(?:much |significantly |considerably |slightly )?faster (?:{SUBJECT}|[a-z]\w{{2,20}}\b)", _none, "ratio"),
-    _perf(rf"(?:performance|speed)[- ]?(?:\w+ )?(?:improvements?|gains?|boosts?|increases?|speed-?ups?) (?:\w+ ){{0,3}}(?P<n>{FIGURE})(?:{PERCENT})? ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}){PERCENT}", _percent, "percent"),
-    _perf(rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} {FASTER}", _percent, "percent"),
-    _perf(rf"(?:{SUBJECT} )?(?:now )?(?:runs?|finish(?:es)?|completes?|returns?|loads?|executes?) (?:\w+ly |much |a lot )?(?:faster|quicker|more quickly)\b", _none, "ratio"),
+    _perf(
+        rf"(?:performance|speed)[- ]?(?:\w+ )?(?:improvements?|gains?|boosts?|increases?|speed-?ups?) (?:\w+ ){{0,3}}(?P<n>{FIGURE})(?:{PERCENT})? ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} {FASTER}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"(?:{SUBJECT} )?(?:now )?(?:runs?|finish(?:es)?|completes?|returns?|loads?|executes?) (?:\w+ly |much |a lot )?(?:faster|quicker|more quickly)\b",
+        _none,
+        "ratio",
+    ),
     form(
-            "complexity",
-            rf"\bcomplexity of (?:the )?{SUBJECT} (?:(?:is|was|has|been|now|down|fell|dropped|went|reduced|lowered|sank|decreased|cut|from {FIGURE}) ){{0,5}}?(?:to|is(?: now)?|of|at|now) (?P<n>{FIGURE})\b",
-            _shape,
-            kind=ClaimKind.TECHNICAL,
-            verifiability=Verifiability.INDIRECT,
-            method="cyclomatic",
-        ),
+        "complexity",
+        rf"\bcomplexity of (?:the )?{SUBJECT} (?:(?:is|was|has|been|now|down|fell|dropped|went|reduced|lowered|sank|decreased|cut|from {FIGURE}) ){{0,5}}?(?:to|is(?: now)?|of|at|now) (?P<n>{FIGURE})\b",
+        _shape,
+        kind=ClaimKind.TECHNICAL,
+        verifiability=Verifiability.INDIRECT,
+        method="cyclomatic",
+    ),
+    _perf(
+        rf"\b(?:performance|speed|throughput)(?: of (?:the )?{SUBJECT})? (?:is |was |has been |has |have |were )?(?:now |also |\w+ly )?(?:improved|increased|enhanced|improves|increases|went up|grew|gone up)(?: by {ROUGHLY}(?P<n>{FIGURE}){PERCENT})?",
+        _maybe,
+        "percent",
+    ),
+    _perf(
+        rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|s) (?:the )?(?:performance|speed|throughput) of (?:the )?{SUBJECT} by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
 )

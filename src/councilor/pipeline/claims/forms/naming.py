@@ -31,7 +31,7 @@ from councilor.pipeline.claims.names import Named, listed, token
 __all__ = ["NAMING_FORMS"]
 
 NAMES = listed("SF")
-OF = r"(?: (?:of|for|on|in|from|to) [^;:,]{1,60}?)?"
+OF = r"(?: (?:of|for|on|in|from|to) [^;:,]{1,60}?)?(?: \([^()]{1,40}\))?"
 """What a name belongs to, between it and its verb."""
 AFTER = (
     rf"(?=(?:,? (?:{WORD} ){{0,3}}{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or"
@@ -81,12 +81,20 @@ OLD = ("how it was before",)
 def _come_or_go(predicate: str, verb: str, noun: str, done: str) -> list[Form]:
     """All voices of verbs of coming, or of going."""
     said = (
-        (rf"(?:{verb}|{noun}):? {OBJECT}(?:{KIND}[:,]? )?(?:called |named )?(?P<s>{NAMES}){AFTER}(?: (?:{WORD} ){{0,3}}?{KIND}\b)?"),
+        (
+            rf"(?:{verb}|{noun}):? {OBJECT}(?:{KIND}[:,]? )?(?:called |named )?(?P<s>{NAMES}){AFTER}(?: (?:{WORD} ){{0,3}}?{KIND}\b)?"
+        ),
         rf"(?:^|: |\bthe |, |\band |\ban? )(?P<s>{NAMES})(?: (?:{WORD} ){{0,2}}?{KIND})?{OF}(?: {BEEN}| (?:all|both|now|also|finally))(?: (?:\w+ly|now|also|all|both|finally))? {done}",
         rf"^(?:the )?(?P<s>{NAMES})(?: {KIND})? {done}(?= ?(?:$|[.,;:)(]| (?:as|to|in|for|from|because|since)\b))",
     )
-    forms = [form(f"{predicate}{file}", words, named_as(f"{predicate}{file}"), bears=OLD) for words in said for file in ("", "_file")]
-    two = rf"{verb} {OBJECT}{token('SF')}(?:'s)? (?P<s>{token('S')})(?: (?:{WORD} ){{0,2}}?{KIND}\b|(?= ?(?:$|[.,;:)])))"
+    forms = [
+        form(f"{predicate}{file}", words, named_as(f"{predicate}{file}"), bears=OLD)
+        for words in said
+        for file in ("", "_file")
+    ]
+    two = (
+        rf"{verb} {OBJECT}{token('SF')}(?:'s)? (?P<s>{token('S')})(?: (?:{WORD} ){{0,2}}?{KIND}\b|(?= ?(?:$|[.,;:)])))"
+    )
     it = rf"(?:^|\bI |\bwe |\band |, ){verb} {PRONOUN}\b(?! (?:to|into|from|as|with|in)\b)"
     return [*forms, form(predicate, two, _last(predicate)), form(predicate, it, _it)]
 
@@ -99,28 +107,101 @@ THINGS = r"(?:function|method|class|module|package|parameter|argument|attribute|
 NAMING_FORMS: tuple[Form, ...] = (
     *_come_or_go("added", ADDING, ADDITION, ADDED),
     *_come_or_go("removed", REMOVING, REMOVAL, REMOVED),
-    form("added", rf"\b(?:an?|the|two|three|some) new,? (?:{WORD} ){{0,3}}?{KIND}[,:]? (?:called |named )?(?P<s>{listed('S')})", named_as("added")),
-    form("added", rf"\b(?:an?|the|two|three|some) new (?:{WORD} ){{0,2}}?(?P<s>{listed('S')}) (?:{WORD} )?{KIND}\b", named_as("added")),
+    form(
+        "added",
+        rf"\b(?:an?|the|two|three|some) new,? (?:{WORD} ){{0,3}}?{KIND}[,:]? (?:called |named )?(?P<s>{listed('S')})",
+        named_as("added"),
+    ),
+    form(
+        "added",
+        rf"\b(?:an?|the|two|three|some) new (?:{WORD} ){{0,2}}?(?P<s>{listed('S')}) (?:{WORD} )?{KIND}\b",
+        named_as("added"),
+    ),
     form("added", rf"^new:? (?:{WORD} ){{0,3}}?(?:{KIND}:? )?(?P<s>{listed('S')}){AFTER}", named_as("added")),
-    form("added", rf"\bthere (?:is|are) now (?:also )?(?:an? |the )?(?:new )?(?:{WORD} ){{0,2}}?(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')}){AFTER}", named_as("added")),
+    form(
+        "added",
+        rf"\bthere (?:is|are) now (?:also )?(?:an? |the )?(?:new )?(?:{WORD} ){{0,2}}?(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')}){AFTER}",
+        named_as("added"),
+    ),
     form(
         "added",
         rf"⟧(?:\(\))?(?: {KIND})? (?:now (?:also )?|also )?(?:ha(?:s|ve)|takes?|accepts?|supports?|gets?|got|gain(?:s|ed)|grew|offers?|provides?|exposes?|receive[sd]?|allows?) (?:now )?(?:also )?(?:an? |the |two |three )?(?P<how>new )?(?:{WORD} ){{0,2}}?(?:(?:{KIND}) (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{WORD} )?{KIND}\b)",
         _gained,
     ),
-    form("added_file", rf"\b(?:an?|the) new (?:{WORD} ){{0,2}}?(?:file|module|page|document|script|{KIND})?:? ?(?P<s>{listed('F')})", named_as("added_file")),
-    form("renamed", rf"{RENAMING} {OBJECT}(?:{KIND} )?(?:from )?(?P<old>{listed('SF')})(?:'s)?(?: {KIND})?{OF} {ARROW} (?:the )?(?:{KIND} )?(?P<new>{listed('SF')})", _pair),
-    form("renamed", rf"(?P<old>{listed('SF')})(?: {KIND})?{OF}(?: {BEEN}| now)(?: (?:now|also|both|therefore|\w+ly))* {RENAMED}(?: {ARROW})? (?:the )?(?:{KIND} )?(?P<new>{listed('SF')})", _pair),
-    form("renamed", rf"\b(?:the |an? )?(?P<old>[A-Za-z_]\w{{1,60}}) {THINGS}{OF}(?: {BEEN})?(?: now)? {RENAMED} {ARROW} (?P<new>{ONE}|[A-Za-z_]\w{{1,60}})\b", _pair),
-    form("renamed", rf"{RENAMING} (?:the )?(?P<old>[a-z_]\w{{1,60}}|{ONE}) {THINGS}{OF} {ARROW} (?P<new>{ONE}|[a-z_]\w{{1,60}})\b", _pair),
+    form(
+        "added_file",
+        rf"\b(?:an?|the) new (?:{WORD} ){{0,2}}?(?:file|module|page|document|script|{KIND})?:? ?(?P<s>{listed('F')})",
+        named_as("added_file"),
+    ),
+    form(
+        "renamed",
+        rf"{RENAMING} {OBJECT}(?:{KIND} )?(?:from )?(?P<old>{listed('SF')})(?:'s)?(?: {KIND})?{OF} {ARROW} (?:the )?(?:{KIND} )?(?P<new>{listed('SF')})",
+        _pair,
+    ),
+    form(
+        "renamed",
+        rf"(?P<old>{listed('SF')})(?: {KIND})?{OF}(?: {BEEN}| now)(?: (?:now|also|both|therefore|\w+ly))* {RENAMED}(?: {ARROW})? (?:the )?(?:{KIND} )?(?P<new>{listed('SF')})",
+        _pair,
+    ),
+    form(
+        "renamed",
+        rf"\b(?:the |an? )?(?P<old>[A-Za-z_]\w{{1,60}}) {THINGS}{OF}(?: {BEEN})?(?: now)? {RENAMED} {ARROW} (?P<new>{ONE}|[A-Za-z_]\w{{1,60}})\b",
+        _pair,
+    ),
+    form(
+        "renamed",
+        rf"{RENAMING} (?:the )?(?P<old>[a-z_]\w{{1,60}}|{ONE}) {THINGS}{OF} {ARROW} (?P<new>{ONE}|[a-z_]\w{{1,60}})\b",
+        _pair,
+    ),
     form("renamed", rf"(?P<old>{ONE})(?: {BEEN})? {RENAMED} {ARROW} (?P<new>[A-Z]\w{{1,60}})\b", _pair),
-    form("renamed", rf"(?P<new>{ONE})[^;⟦]{{0,30}}? \(?(?:was |were |has been |is )?(?:{RENAMED}|formerly|previously(?: named| called| known as)?) from (?P<old>{ONE})", _pair, bears=OLD),
-    form("renamed", rf"(?P<new>{ONE}) \((?:formerly|previously|was|previously named|formerly known as|renamed from|ex) (?P<old>{ONE})\)", _pair, bears=OLD),
-    form("renamed", rf"\b(?:name|spelling) of {OBJECT}(?P<old>{ONE})[^;⟦]{{0,20}} (?:{BEEN} changed )?to (?P<new>{ONE})", _pair),
-    form("renamed", rf"\bchang(?:ed?|es|ing) (?:the )?{OBJECT}name (?:of {OBJECT})?(?:{KIND} )?(?:from )?(?P<old>{ONE})[^;⟦]{{0,20}} to (?P<new>{ONE})", _pair),
-    form("renamed", rf"(?P<old>{ONE})(?: {KIND})?{OF} (?:is|are|was|has been)(?: now)? (?:now )?(?:called|named|known as|spelled|spelt) (?P<new>{ONE})", _pair),
+    form(
+        "renamed",
+        rf"(?P<new>{ONE})[^;⟦]{{0,30}}? \(?(?:was |were |has been |is )?(?:{RENAMED}|formerly|previously(?: named| called| known as)?) from (?P<old>{ONE})",
+        _pair,
+        bears=OLD,
+    ),
+    form(
+        "renamed",
+        rf"(?P<new>{ONE}) \((?:formerly|previously|was|previously named|formerly known as|renamed from|ex) (?P<old>{ONE})\)",
+        _pair,
+        bears=OLD,
+    ),
+    form(
+        "renamed",
+        rf"\b(?:name|spelling) of {OBJECT}(?P<old>{ONE})[^;⟦]{{0,20}} (?:{BEEN} changed )?to (?P<new>{ONE})",
+        _pair,
+    ),
+    form(
+        "renamed",
+        rf"\bchang(?:ed?|es|ing) (?:the )?{OBJECT}name (?:of {OBJECT})?(?:{KIND} )?(?:from )?(?P<old>{ONE})[^;⟦]{{0,20}} to (?P<new>{ONE})",
+        _pair,
+    ),
+    form(
+        "renamed",
+        rf"(?P<old>{ONE})(?: {KIND})?{OF} (?:is|are|was|has been)(?: now)? (?:now )?(?:called|named|known as|spelled|spelt) (?P<new>{ONE})",
+        _pair,
+    ),
     form("renamed", rf"\brenaming of (?P<old>{ONE}) (?:in)?to (?P<new>{ONE})", _pair),
     form("renamed", rf"(?:^|\bI |\bwe |\band |, ){RENAMING} {PRONOUN} {ARROW} (?P<new>{ONE})", _it),
-    form("added", rf"\b(?:extract|mov|factor|split|pull|refactor)(?:e?s|e?d|ted)? [^;⟦]{{1,50}}? (?:in)?to (?:an? |the )(?:new |separate |own |helper |private |dedicated ){{1,3}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')})", named_as("added")),
-    form("added", rf"\b(?:extract|factor)(?:s|ed) (?:out )?[^;⟦]{{1,50}}? (?:in)?to (?:an? |the )?(?:{KIND} )?(?P<s>{listed('S')}){AFTER}", named_as("added")),
+    form(
+        "added",
+        rf"\b(?:extract|mov|factor|split|pull|refactor)(?:e?s|e?d|ted)? [^;⟦]{{1,50}}? (?:in)?to (?:an? |the )(?:new |separate |own |helper |private |dedicated ){{1,3}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')})",
+        named_as("added"),
+    ),
+    form(
+        "added",
+        rf"\b(?:extract|factor)(?:s|ed) (?:out )?[^;⟦]{{1,50}}? (?:in)?to (?:an? |the )?(?:{KIND} )?(?P<s>{listed('S')}){AFTER}",
+        named_as("added"),
+    ),
+    form(
+        "added",
+        rf"^new (?:in|with|since) [^:]{{1,40}}: (?:{WORD} ){{0,3}}?(?P<s>{listed('S')}){AFTER}",
+        named_as("added"),
+    ),
+    form(
+        "removed_file",
+        rf"(?P<s>{listed('F')})(?: {KIND})? (?:no longer exists?|(?:does not|doesn't|do not|don't) exist any ?more|(?:is|are) no more|(?:is|are) gone)\b",
+        named_as("removed_file"),
+        negative=True,
+    ),
 )

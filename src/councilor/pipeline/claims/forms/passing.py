@@ -12,9 +12,7 @@ from councilor.pipeline.claims.names import Named, listed, token
 __all__ = ["BASE", "FAILS", "PASSING", "PASSING_FORMS", "TOLD"]
 
 ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
-PASSING = (
-    rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
-)
+PASSING = rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
 FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
@@ -209,7 +207,7 @@ PASSING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_pass",
-        rf"\b(?:pytest|suite|tests)\b[^;]{{0,30}}? (?:reports?|shows?|gives?|says?|printed|ended with|result(?:ed|s) in|with)[: ]+(?:all )?(?P<n>\d{{1,6}}) (?:tests? )?(?:pass(?:ed|es|ing)?|ok|successes)",
+        r"\b(?:pytest|suite|tests)\b[^;]{0,30}? (?:reports?|shows?|gives?|says?|printed|ended with|result(?:ed|s) in|with)[: ]+(?:all )?(?P<n>\d{1,6}) (?:tests? )?(?:pass(?:ed|es|ing)?|ok|successes)",
         _some,
     ),
     form(
@@ -218,7 +216,11 @@ PASSING_FORMS: tuple[Form, ...] = (
         _total,
     ),
     # One test, in other words
-    form("test_passes", rf"\b(?:all|every|each)(?: of)?(?: the)?(?: \w+)? tests? (?:in|of|from|under) (?P<s>{listed('F')}) {PASSES}", each()),
+    form(
+        "test_passes",
+        rf"\b(?:all|every|each)(?: of)?(?: the)?(?: \w+)? tests? (?:in|of|from|under) (?P<s>{listed('F')}) {PASSES}",
+        each(),
+    ),
     form("test_passes", rf"\btests? (?:in|of|from) (?P<s>{listed('F')}) (?:all )?{PASSES}", each()),
     form(
         "test_passes",
@@ -235,6 +237,16 @@ PASSING_FORMS: tuple[Form, ...] = (
         bears=TOLD,
         negative=True,
     ),
-    form("test_passes", rf"(?P<s>{listed('TS')})(?: tests?)? (?:do(?:es)? not|doesn't|don't|no longer) (?:fail|crash|break)s?(?: any ?more)?\b", _test_names, negative=True),
-    form("tests_pass", rf"(?<![\d/.])(?P<n>\d{{1,6}}) tests,? (?:with |and )?(?:no|0|zero|without) (?:failures?|failed|errors?|failing)\b", _total, negative=True),
+    form(
+        "test_passes",
+        rf"(?P<s>{listed('TS')})(?: tests?)? (?:do(?:es)? not|doesn't|don't|no longer) (?:fail|crash|break)s?(?: any ?more)?\b",
+        _test_names,
+        negative=True,
+    ),
+    form(
+        "tests_pass",
+        r"(?<![\d/.])(?P<n>\d{1,6}) tests,? (?:with |and )?(?:no|0|zero|without) (?:failures?|failed|errors?|failing)\b",
+        _total,
+        negative=True,
+    ),
 )

@@ -151,7 +151,15 @@ REVERT_FORMS: tuple[Form, ...] = (
     ),
     form(
         "fix_tested",
-        rf"\b(?:before|without) (?:the|this|my) (?:fix|change|patch|commit),? (?:the |this |these )?(?:\w+ )?(?P<s>{token('TS')}|tests?) (?:is |are |was |were |\w+ly )?{FAILS}",
+        rf"\b(?:before|without) (?:the|this|my) (?:fix|change|patch|commit),? (?:the |this |these )?(?:(?:new|regression|added) ){{0,2}}(?P<s>{token('TS')}|tests?) (?:is |are |was |were |\w+ly )?{FAILS}",
+        _tested,
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+        negative=True,
+    ),
+    form(
+        "fix_tested",
+        rf"\b(?:tests?|they|it|(?P<s>{token('TS')}))(?: test)? {FAILS}(?: again)? (?:if|when|once|as soon as) (?:I|you|we|one|the fix|the change|the patch|my \w+)(?: is| was| gets)? (?:revert|undo|undone|stash|remov|tak|leav|left|back|drop|disabl)",
         _tested,
         kind=ClaimKind.PROCEDURAL,
         bears=TOLD,

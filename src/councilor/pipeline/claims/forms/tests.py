@@ -53,6 +53,11 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 TEST_FORMS: tuple[Form, ...] = (
     form(
         "tests_added",
+        rf"\b(?P<n>{COUNT}) (?:new|additional|further|extra|more) (?:[\w-]+ ){{0,2}}?{TESTS}{IN_FILE}",
+        _added,
+    ),
+    form(
+        "tests_added",
         rf"\b{ADDS} (?:the )?(?:new )?(?:(?:unit |regression |integration )?tests? )?(?P<s>{listed('T')})",
         _added,
     ),
@@ -101,7 +106,11 @@ TEST_FORMS: tuple[Form, ...] = (
         rf"(?:^|\bthe )new (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS},?:? (?:called |named )?\(?(?P<s>{listed('TS')})",
         _added,
     ),
-    form("tests_added", rf"(?P<s>{listed('F')}) (?:now )?(?:has|have|gets?|got|gain(?:s|ed)|contains?|received?) (?:now )?(?P<n>{COUNT} )?(?:new |more |additional |extra |further )(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b", _added),
+    form(
+        "tests_added",
+        rf"(?P<s>{listed('F')}) (?:now )?(?:has|have|gets?|got|gain(?:s|ed)|contains?|received?) (?:now )?(?P<n>{COUNT} )?(?:new |more |additional |extra |further )(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
     form(
         "tests_added",
         rf"(?:^|\b)(?P<n>{COUNT} )(?:new |more |additional )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS} (?:\w+ )?(?:accompan(?:y|ies)|come(?:s)? with|ship(?:s)? with|back(?:s)? up|belongs? to) ",
@@ -112,16 +121,44 @@ TEST_FORMS: tuple[Form, ...] = (
         rf"\b(?:extend(?:s|ed)?|grew|increas(?:es|ed)|expand(?:s|ed)?|enlarg(?:es|ed)|complet(?:es|ed)|enrich(?:es|ed)|accompanied|backed|complemented|covered)(?: \w+){{0,4}}? (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?tests\b",
         _added,
     ),
-    form("tests_added", rf"\btests?\b[^;]{{0,120}}?\b{ADDS} (?:\w+ )?(?P<n>{COUNT}) (?:new |more |further )(?:ones?)\b", _added),
-    form("tests_added", rf"\b{ADDS} [^;]{{1,160}}?,? (?:and|plus|with|along with|together with) (?:\w+ )?tests?(?: for (?:it|them|both|each|this)| cases?)?(?= ?$|[.,;:)])", _added_too),
-    form("tests_added", rf"\b(?:addition|introduction) of (?P<n>{COUNT} )?(?:new |more )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b", _added),
-    form("tests_added", rf"^(?:new|more|additional|extra) (?:unit |regression |integration )?tests? (?:for|to|that|cover|check|verify|around|of|in)", _added_too),
-    form("tests_added", r"\b(?:is|are) (?:now )?(?:new|more|additional) (?:unit |regression |integration )?tests?\b", _added_too),
+    form(
+        "tests_added",
+        rf"\btests?\b[^;]{{0,120}}?\b{ADDS} (?:\w+ )?(?P<n>{COUNT}) (?:new |more |further )(?:ones?)\b",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b{ADDS} [^;]{{1,160}}?,? (?:and|plus|with|along with|together with) (?:\w+ )?tests?(?: for (?:it|them|both|each|this)| cases?)?(?= ?$|[.,;:)])",
+        _added_too,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:addition|introduction) of (?P<n>{COUNT} )?(?:new |more )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
+    form(
+        "tests_added",
+        r"^(?:new|more|additional|extra) (?:unit |regression |integration )?tests? (?:for|to|that|cover|check|verify|around|of|in)",
+        _added_too,
+    ),
+    form(
+        "tests_added",
+        r"\b(?:is|are) (?:now )?(?:new|more|additional) (?:unit |regression |integration )?tests?\b",
+        _added_too,
+    ),
     form(
         "tests_added",
         rf"\b(?:extend|grew|increas|expand|enlarg|complet|enrich|complement|updat)(?:e|es|ed|s)? (?:the )?(?P<s>{listed('F')}) (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
         _added,
     ),
-    form("tests_added", rf"\b(?:I|we|and|also)(?: have| also)? wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})", _tests_only),
-    form("tests_added", rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS}\b (?:for|of|around|covering|that \w+) [^;,.]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included|contributed|provided)\b", _added),
+    form(
+        "tests_added",
+        rf"\b(?:I|we|and|also)(?: have| also)? wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})",
+        _tests_only,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS}\b (?:for|of|around|covering|that \w+) [^;,.]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included|contributed|provided)\b",
+        _added,
+    ),
 )

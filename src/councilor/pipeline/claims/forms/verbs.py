@@ -74,7 +74,18 @@ def _forms(verb: str) -> tuple[str, ...]:
     return verb, f"{verb}{third}", f"{verb}ed", f"{verb}ing"
 
 
-_ADD = ("add", "introduce", "create", "implement", "expose", "extract", "provide", "reintroduce", "re-introduce", "re-add")
+_ADD = (
+    "add",
+    "introduce",
+    "create",
+    "implement",
+    "expose",
+    "extract",
+    "provide",
+    "reintroduce",
+    "re-introduce",
+    "re-add",
+)
 _ADD_TOO = ("factor out", "split out", "pull out", "bring back", "restore", "define")
 _REMOVE = ("remove", "delete", "drop", "eliminate", "purge", "retire", "scrap", "strip")
 _REMOVE_TOO = ("get rid of", "take out", "rip out", "do away with")
@@ -84,8 +95,8 @@ ADDED = participle(*_ADD, "restore")
 REMOVED = rf"(?:{participle(*_REMOVE, 'take out', 'rip out')}|gone\b)"
 RENAMED = r"(?:re-?named\b)"
 CHANGED = participle("touch", "change", "modify", "edit", "update", "alter", "affect", "break")
-ADDITION = r"\b(?:addition|introduction|creation|implementation) of"
-REMOVAL = r"\b(?:removal|deletion|elimination) of"
+ADDITION = r"(?<!reverted the )(?<!reverts the )(?<!revert the )(?<!undo the )(?<!undoes the )\b(?:addition|introduction|creation|implementation) of"
+REMOVAL = r"(?<!reverted the )(?<!reverts the )(?<!revert the )(?<!undo the )(?<!undoes the )\b(?:removal|deletion|elimination) of"
 BEEN = (
     r"(?:is|are|was|were|has been|have been|had to be|got|gets|being|is being|have all been|were all|are all|were both"
     r"|has now been|have now been|was also|were also|is also|are also|has also been|have also been)"
