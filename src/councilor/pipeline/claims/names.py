@@ -191,6 +191,7 @@ def _bare(word: str) -> Name | None:
     if word[0] == "." and not word.endswith("()"):
         return None
     looks = word.endswith("()") or "_" in core.strip("_") or core.startswith("__") or "." in core or word[0] == "@"
+    looks = looks or re.fullmatch(r"_[a-z]\w{2,}", core) is not None
     looks = looks or (CAPITAL_INSIDE.search(core) is not None and not core.isupper())
     if not looks or core.lower() in PROPER or DOMAIN.search(core):
         return None

@@ -18,7 +18,7 @@ SCANNERS = r"(?:bandit|semgrep|pip-audit|safety|snyk|codeql|trivy|detect-secrets
 LINT = r"(?:lint(?:er|ers|ing)?(?: checks?)?|static analysis)"
 TYPES = r"(?:type[- ]?check(?:ing|er|s)?|types|typing|static typing|type hints check)"
 ARGUMENTS = r"(?: (?:check|run|--?[\w-]+|\.|src|tests|⟦[FSC]\d{1,4}⟧)){0,4}"
-OTHERS = rf"(?:(?:,| and|, and|/| \+| &) (?:{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|the tests|lint|types){ARGUMENTS}){{0,4}}"
+OTHERS = rf"(?:(?:,| and|, and|/| \+| &) (?:the )?(?:type[- ]check(?:er|s|ing)|linter|formatter|{LINTERS}|{CHECKERS}|{SCANNERS}|pytest|black|isort|tests|the tests|lint|types){ARGUMENTS}){{0,4}}"
 """More tools that are said to do the same."""
 CLEAN = (
     r"(?:(?:has|have|reports?|gives?|found|finds?|shows?) (?:nothing|no complaints?|no objections?)(?: to \w+)?|(?:is|are)? ?all (?:good|fine|clear)|(?:looks?|good|fine)\b|(?:do(?:es)? not|doesn't|don't|did not|didn't) (?:complain|report|find|flag|raise|show)\w*(?: (?:about )?(?:anything|any \w+|a single \w+))?|(?:is|are) (?:now )?(?:fine|good|content|pleased)|(?:exits?|exited|returns?|ends?) (?:with )?(?:0|zero|code 0|status 0)|(?:is|are|was|were|now|still|also|comes? back|runs?|ran|stays?|remains?|both|all) ){0,4}"
@@ -71,7 +71,7 @@ def _lint(predicate: str, tools: str, words: str, noun: str) -> list[Form]:
             kind=technical,
             negative=True,
         ),
-        form(predicate, rf"\b{words} {CLEAN}", _tool, kind=technical, negative=True),
+        form(predicate, rf"\b{words}{OTHERS} {CLEAN}", _tool, kind=technical, negative=True),
         form(
             predicate,
             rf"\b{words}: (?:{ZERO} {FINDINGS}|clean|pass(?:es|ed)?|ok|green|0\b)",

@@ -9,13 +9,13 @@ from councilor.pipeline.claims.forms.form import Form, Reader, form
 from councilor.pipeline.claims.forms.verbs import CHANGED, SAME
 from councilor.pipeline.claims.names import Name, Named, listed, token
 
-__all__ = ["CODE_FORMS", "KIND", "kind_of", "named_as"]
+__all__ = ["ADJECTIVE", "CODE_FORMS", "KIND", "fits", "kind_of", "named_as"]
 
 KIND = (
     r"(?:function|method|class|classmethod|staticmethod|decorator|keyword[- ]only argument|keyword argument|kwarg"
     r"|parameter|param|argument|arg|option|flag|switch|attribute|property|field|constant|variable|module|submodule"
     r"|package|helper|exception|enum|mixin|protocol|type alias|alias|hook|implementation|context manager|iterator"
-    r"|generator|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
+    r"|generator|constructor|initiali[sz]er|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
     r"|shortcut|wrapper|subclass|metaclass|dataclass|API|APIs|operator|backend|processor|validator|converter|plugin"
     r"|file|script|page|document|marker|marker file|callback|filter|context variable|environment variable|type|key)(?:e?s)?"
 )
@@ -29,7 +29,7 @@ ADJECTIVE = (
 THING = rf"(?:(?:an?|one|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND}[:,]? )?(?:called |named )?"
 AFTER = (
     rf"(?=(?: (?:{ADJECTIVE} )?{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or|by|because"
-    r"|is|are|was|were|without|where|whose|since|after|before|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
+    r"|without|where|whose|since|after|before|instead|when|via|at|under|using|accepting|taking|returning|plus|but|alongside|including|back)\b"
     r"|\s[-\u2013\u2014])"
 )
 ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
@@ -54,7 +54,8 @@ ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:
 """What stands before a name that is not what a passive sentence is about."""
 LISTED = re.compile(
     r"\s(?:to|in) (?:the |our )?(?:\w+ ){0,2}(?:docs?|documentation|ci|changelog|readme|matrix|list|index|toctree|table of"
-    r" contents|menu|tutorial|guide|glossary)\b",
+    r" contents|menu|tutorial|guide|glossary)\b|\sas (?:an? )?(?:new |optional |extra )?(?:dependency|requirement|author"
+    r"|contributor|maintainer)\b",
     re.IGNORECASE,
 )
 """What stands behind a name that is only mentioned somewhere new."""
@@ -112,16 +113,22 @@ def named_as(predicate: str, group: str = "s") -> Reader:
 
     def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         aside = match.start(group) == match.start() and ASIDE.search(match.string[: match.start()])
-        if aside or LISTED.match(match.string[match.end() :]):
+        if aside or LISTED.match(match.string[match.end() :]) or _exported(match, named):
             return
         for name in named.of(match[group]):
-            if _fits(name, predicate):
+            if fits(name, predicate):
                 yield name.text, "" if predicate == "tests_added" else kind_of(match)
 
     return read
 
 
-def _fits(name: Name, predicate: str) -> bool:
+def _exported(match: re.Match[str], named: Named) -> bool:
+    """Whether a name is only put into `__all__`."""
+    to = re.match(rf" (?:to|in) ({token('S')})", match.string[match.end() :])
+    return bool(to) and any(name.text.endswith("__all__") for name in named.of(to[1] if to else ""))
+
+
+def fits(name: Name, predicate: str) -> bool:
     if predicate.endswith("_file"):
         return name.kind == "F" and not name.text.endswith("/")
     if predicate == "tests_added":
@@ -150,7 +157,7 @@ def _word(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Names that there are now, before or behind their kind."""
     for name in named.of(match["s"] or match["t"]):
-        if _fits(name, "added"):
+        if fits(name, "added"):
             yield name.text, kind_of(match)
 
 
@@ -323,6 +330,11 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "no_api_change",
         r"\b(?:public )?(?:api|interface) (?:has|have|did|does|do)(?: not|n't) (?:been )?chang(?:ed|e)\b",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        r"\bno (?:existing |public |function |method ){1,2}(?:signatures?|names?|interfaces?)(?: (?:is|are|was|were|has been|have been|had to be))? (?:changed|touched|altered|modified|affected)\b",
         negative=True,
     ),
 )

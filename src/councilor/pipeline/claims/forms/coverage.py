@@ -18,7 +18,7 @@ ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\
 ARROW = "(?:to|->|=>|\N{RIGHTWARDS ARROW})"
 WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?)"
 LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
-IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
+IS = r"(?:to|sits|hit|hits|amounts|lies|came|comes|out|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|stayed|remains|remained|has|been|:|=)"
 
 
 def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:

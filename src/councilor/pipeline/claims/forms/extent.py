@@ -12,8 +12,14 @@ from councilor.pipeline.claims.names import Named, listed, token
 __all__ = ["EXTENT_FORMS"]
 
 TOUCH = r"(?:touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
-TOUCHED = r"(?:touched|changed|modified|edited|updated|altered)"
-DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages|libraries)\b"
+TOUCHED = r"(?:affected|touched|changed|modified|edited|updated|altered)"
+DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages?|library|libraries)\b"
+
+
+def _written(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Files that were written."""
+    for name in named.of(match["s"] or match["t"]):
+        yield name.text, ""
 
 
 REQUIREMENTS = re.compile(r"requirements|pyproject|setup\.(?:cfg|py)|Pipfile|poetry|lock", re.IGNORECASE)
@@ -256,5 +262,25 @@ EXTENT_FORMS: tuple[Form, ...] = (
         rf"(?P<s>{listed('F')}) (?:did not|didn't|has not|hasn't|have not|haven't) (?:been )?chang(?:e|ed)\b",
         each(),
         negative=True,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:changes?|edits?|modifications?)(?: (?:is|are|was|were))?(?: made| done)? (?:only )?(?:in|to|inside|within) (?P<s>{listed('F')}) (?:only|alone|exclusively|and nowhere else)\b",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:changes?|edits?|modifications?) (?:(?:is|are|was|were) )?(?:made |done )?(?:only|exclusively|solely)(?: made| done)? (?:in|to|inside|within) (?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:made|did|needed) (?:only )?(?:changes?|edits?) only (?:in|to) (?P<s>{listed('F')})",
+        _all,
+    ),
+    form(
+        "added_file",
+        rf"\b(?:I|we|and|also)(?: have| also)? (?:wrote|written) (?:the |a )?(?:new )?(?:file )?(?P<s>{listed('F')})|^wrote (?P<t>{listed('F')})",
+        _written,
     ),
 )

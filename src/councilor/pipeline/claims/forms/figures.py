@@ -101,6 +101,10 @@ def _maybe(match: re.Match[str]) -> str:
     return _percent(match) if match["n"] else ""
 
 
+def _magnitude(match: re.Match[str]) -> str:
+    return "" if "orders" in match[0] else "10"
+
+
 def _half(match: re.Match[str]) -> str:
     return "2"
 
@@ -337,4 +341,25 @@ FIGURE_FORMS: tuple[Form, ...] = (
         _percent,
         "percent",
     ),
+    _perf(
+        r"\b(?:takes?|needs?|took|runs? in|finish(?:es)? in) (?:only |about |just )?(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time\b",
+        _times,
+        "time",
+    ),
+    _perf(
+        rf"\b(?:speed|throughput|performance)(?: of (?:the )?{SUBJECT})? (?:has |is |was )?(?:\w+ly )?doubled\b",
+        _half,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:doubl)(?:e|es|ed|ing) (?:the )?(?:speed|throughput|performance)(?: of (?:the )?{SUBJECT})?",
+        _half,
+        "ratio",
+    ),
+    _perf(
+        rf"\b(?:run ?time|execution time|duration|latency|time)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:is |was |has been |went )?(?:halved|cut in half|(?P<x>reduced) by half)",
+        _half,
+        "time",
+    ),
+    _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?:one |two )?orders? of magnitude {FASTER}", _magnitude, "ratio"),
 )

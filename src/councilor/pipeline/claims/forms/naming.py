@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from councilor.pipeline.claims.forms.code import KIND, kind_of, named_as
+from councilor.pipeline.claims.forms.code import ADJECTIVE, KIND, fits, kind_of, named_as
 from councilor.pipeline.claims.forms.form import IT, Form, Reader, form
 from councilor.pipeline.claims.forms.verbs import (
     ADDED,
@@ -35,7 +35,7 @@ OF = r"(?: (?:of|for|on|in|from|to) [^;:,]{1,60}?)?(?: \([^()]{1,40}\))?"
 """What a name belongs to, between it and its verb."""
 AFTER = (
     rf"(?=(?:,? (?:{WORD} ){{0,3}}{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or"
-    r"|by|because|is|are|was|were|without|where|whose|since|after|before|instead|when|via|at|under|using|plus|but|now"
+    r"|by|because|without|where|whose|since|after|before|instead|when|via|at|under|using|plus|but"
     r"|alongside|including|back|entirely|completely|altogether|again|\w+ing)\b|\s[-\N{EN DASH}\N{EM DASH}])"
 )
 PRONOUN = r"(?:it|this one)"
@@ -69,10 +69,44 @@ def _last(predicate: str) -> Reader:
 
 def _gained(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """What something has now; "has" alone, without "new" or "now", tells of no change."""
-    told = re.search(r"\b(?:now|new|also|gain\w*|grew|got|gets?|receive[sd]?)\b", match[0], re.IGNORECASE)
+    told = re.search(
+        r"\b(?:now|new|additional|extra|further|also|gain\w*|grew|got|gets?|receive[sd]?)\b", match[0], re.IGNORECASE
+    )
     for name in named.of(match["s"] or match["t"]) if told else ():
         if name.kind == "S":
             yield name.text, kind_of(match)
+
+
+OWNER = ("/", " from ", " on ", " of ", " in ", " for ")
+"""What stands before a name that is not the one renamed."""
+
+
+def _in_a_row(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """A further pair behind a verb of renaming."""
+    at = match.start()
+    if re.search(r"\brenam", match.string[:at], re.IGNORECASE) and not match.string[:at].endswith(OWNER):
+        yield from _pair(match, named)
+
+
+ITEM = re.compile(
+    rf"(?: {KIND})?(?:(?:,|,? and|,? plus|,? as well as) (?:an? |the |one |two )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND} )?(?:called |named )?({token('S')})){AFTER}",
+    re.IGNORECASE,
+)
+"""A further item of a list, whatever kind it is."""
+
+
+def _continued(predicate: str) -> Reader:
+    """The further items of a list behind the verb."""
+
+    def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        at = match.start("rest")
+        while item := ITEM.match(match.string, at):
+            for name in named.of(item[1]):
+                if fits(name, predicate):
+                    yield name.text, kind_of(item)
+            at = item.end()
+
+    return read
 
 
 OLD = ("how it was before",)
@@ -125,7 +159,7 @@ NAMING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "added",
-        rf"⟧(?:\(\))?(?: {KIND})? (?:now (?:also )?|also )?(?:ha(?:s|ve)|takes?|accepts?|supports?|gets?|got|gain(?:s|ed)|grew|offers?|provides?|exposes?|receive[sd]?|allows?) (?:now )?(?:also )?(?:an? |the |two |three )?(?P<how>new )?(?:{WORD} ){{0,2}}?(?:(?:{KIND}) (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{WORD} )?{KIND}\b)",
+        rf"⟧(?:\(\))?(?: {KIND})? (?:now (?:also )?|also )?(?:ha(?:s|ve)|takes?|accepts?|supports?|gets?|got|gain(?:s|ed)|grew|offers?|provides?|exposes?|receive[sd]?|allows?) (?:now )?(?:also )?(?:an? |the |two |three )?(?P<how>(?:new|additional|extra|further|another|second) )?(?:{WORD} ){{0,2}}?(?:(?:{KIND}) (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{WORD} )?{KIND}\b)",
         _gained,
     ),
     form(
@@ -204,4 +238,50 @@ NAMING_FORMS: tuple[Form, ...] = (
         named_as("removed_file"),
         negative=True,
     ),
+    form("renamed", rf"(?P<old>{ONE})(?: {KIND})? (?:to|->|=>|\N{{RIGHTWARDS ARROW}}|into) (?P<new>{ONE})", _in_a_row),
+    form("renamed", rf"^it (?:is|was) (?:now )?(?:called|named|known as|renamed to) (?P<new>{ONE})", _it),
+    form(
+        "removed",
+        rf"(?P<s>{listed('S')})(?: {KIND})?{OF} (?:has|have|is|are)? ?(?:now )?(?:gone(?: away)?|went away|vanish(?:es|ed)|disappear(?:s|ed)|no longer (?:available|there|present|part of [^;,]{{1,30}}))(?= ?(?:$|[.,;:)(]| (?:from|in|as|because|since|and|now)\b))",
+        named_as("removed"),
+        negative=True,
+    ),
+    form(
+        "removed_file",
+        rf"(?P<s>{listed('F')})(?: {KIND})? (?:has|have|is|are)? ?(?:now )?(?:gone(?: away)?|went away|vanish(?:es|ed)|disappear(?:s|ed))(?= ?(?:$|[.,;:)(]| (?:from|in|as|because|since|and|now)\b))",
+        named_as("removed_file"),
+        negative=True,
+    ),
+    *(
+        form(
+            predicate,
+            rf"{verb} {OBJECT}(?:{KIND}[:,]? )?(?:called |named )?{token('SF')}(?P<rest>[^;]{{2,300}})",
+            _continued(predicate),
+        )
+        for predicate, verb in (("added", ADDING), ("removed", REMOVING))
+    ),
+    form(
+        "added",
+        rf"⟧(?:\(\))? (?:now )?(?:learn(?:s|ed|t)|acquires?|acquired) (?:an? |the |about )?(?:new )?(?:{WORD} ){{0,2}}?(?:{KIND} (?:called |named )?)?(?P<s>{listed('S')})",
+        named_as("added"),
+    ),
+    form(
+        "added", rf"\bnew:? (?:{WORD} ){{0,2}}?(?:{KIND}:? )?{token('S')}(?P<rest>[^;]{{2,300}})", _continued("added")
+    ),
+    *(
+        form(
+            predicate,
+            rf"\b(?:an?|the|one|two|new) (?:{WORD} ){{0,3}}?{KIND}, (?P<s>{listed('S')}),? {BEEN} (?:now |also )?{done}",
+            named_as(predicate),
+        )
+        for predicate, done in (("added", ADDED), ("removed", REMOVED))
+    ),
+    form(
+        "removed",
+        rf"^(?:the )?(?:{WORD} ){{0,2}}?(?:{KIND} )?(?P<s>{listed('S')})(?: {KIND})?[^;,⟦]{{1,40}} and (?:is|was|were|are|has been|have been) (?:now |therefore |thus )?{REMOVED}",
+        named_as("removed"),
+        negative=True,
+        bears=OLD,
+    ),
+    form("added", rf"(?P<s>{listed('S')})(?: {KIND})? now exists?\b", named_as("added")),
 )

@@ -51,7 +51,7 @@ def _suite(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """The whole suite, unless it is one of something else: "the tests of x pass"."""
     refused = re.search(r"\b(?:not|no|never|only|most|some|n't)\b|n't", match.string[: match.end()], re.IGNORECASE)
     if not refused or "without" in match[0]:
-        yield "", number(match["n"])
+        yield "", number(match.groupdict().get("n"))
 
 
 def _it_passes(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -249,4 +249,35 @@ PASSING_FORMS: tuple[Form, ...] = (
         _total,
         negative=True,
     ),
+    form(
+        "tests_pass",
+        r"\btests?(?: results?| status| suite| run)?:? (?:is |are )?(?:all )?(?:green|ok|passing|clean|success(?:ful)?|passed)\b(?! (?:in|on|for|with|test))(?<!test passed)",
+        _suite,
+    ),
+    form(
+        "tests_pass",
+        r"\b(?:have|has|got|with|get|gives|yields) (?:now )?(?:an? |the )?(?:fully |all-)?(?:green|passing|clean) (?:test ?suite|test run|suite)\b",
+    ),
+    form(
+        "tests_pass",
+        r"\bwith (?:all |every )(?P<n>\d{1,6} )?(?:existing )?tests? (?:passing|green|succeeding)\b",
+        _total,
+    ),
+    form(
+        "tests_pass",
+        r"\b(?:no|not one|not a single|none of the|never a) (?:unit |existing )?tests? (?:is |are |was |were |has |have )?(?:fail(?:s|ed|ing)?|broken?|breaks|broke|red)\b",
+        negative=True,
+    ),
+    form(
+        "tests_pass",
+        rf"\b(?:all|the|ran|executed|run) (?:all )?(?:the )?(?P<n>\d{{1,6}}|{WORDS}) (?:{WORD} )?tests[^;]{{0,40}}?,? (?:and )?(?:all|every one|each(?: one)?|they all)(?: of (?:them|which|those))? {PASSES}",
+        _total,
+    ),
+    form(
+        "test_passes",
+        rf"\b(?:previously|formerly|once|before) (?:failing|broken|red|flaky) (?:test )?(?P<s>{listed('TS')})(?: test)? {PASSES}",
+        each(),
+        bears=TOLD,
+    ),
+    form("test_passes", rf"(?P<s>{token('F')}|{token('T')}) (?:now )?(?:runs|goes|went|ran) through\b", each()),
 )

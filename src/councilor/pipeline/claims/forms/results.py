@@ -297,4 +297,30 @@ RESULT_FORMS: tuple[Form, ...] = (
         rf"(?P<s>{listed('IJ')}) (?:is |are |has been |have been |was |were |gets )(?:now |both |thereby |hereby )?(?:fixed|resolved|closed|solved|done|addressed|dealt with|repaired|corrected)\b",
         _issues,
     ),
+    form(
+        "behaviour_unchanged",
+        rf"(?P<s>{listed('S')}) (?:keeps?|kept|retains?|retained|preserves?|preserved) (?:its|their|the|all) (?:\w+ )?{BEHAVIOUR}",
+        _symbols,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "builds",
+        r"\bbuild(?:s| status)?: (?:pass(?:ed|es|ing)?|ok|green|clean|success(?:ful)?|fine)\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "imports",
+        rf"(?P<s>{token('SC')}) (?:no longer (?:fails|raises|crashes|breaks)|does not fail|doesn't fail|is possible again)\b",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "behaviour_unchanged",
+        rf"\bnothing (?:changes|changed|has changed) (?:in|about) (?:the )?(?:{BEHAVIOUR} of |way )(?P<s>{listed('S')})",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
 )

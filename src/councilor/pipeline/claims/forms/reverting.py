@@ -165,4 +165,12 @@ REVERT_FORMS: tuple[Form, ...] = (
         bears=TOLD,
         negative=True,
     ),
+    form(
+        "fix_tested",
+        rf"\b(?:tests?|they|it|(?P<s>{token('TS')})) {FAILS} (?:if|when|unless|as long as) (?:the |my |this )(?:fix|change|patch|commit) is (?:not (?:applied|there|present|in place)|missing|absent|applied|left out)",
+        _tested,
+        kind=ClaimKind.PROCEDURAL,
+        bears=TOLD,
+        negative=True,
+    ),
 )

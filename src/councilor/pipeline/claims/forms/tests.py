@@ -18,7 +18,9 @@ COUNT = (
 ADDS = r"(?<!to )(?:ship(?:s|ped)?|add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
 TESTS = r"(?:test(?: ?case| function| method| scenario)?s?|unittests?)"
 ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
-IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
+IN_FILE = (
+    rf"(?: (?:\w+|⟦[SIJ]\d{{1,4}}⟧)){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
+)
 COVERS = (
     r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
 )
@@ -53,6 +55,11 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 TEST_FORMS: tuple[Form, ...] = (
     form(
         "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
+        _added,
+    ),
+    form(
+        "tests_added",
         rf"\b(?P<n>{COUNT}) (?:new|additional|further|extra|more) (?:[\w-]+ ){{0,2}}?{TESTS}{IN_FILE}",
         _added,
     ),
@@ -68,13 +75,13 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))(?={COVERS})",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|per|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))(?={COVERS})",
         _added,
         verifiability=Verifiability.NEEDS_CONTEXT,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|per|coverage|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))",
         _added,
     ),
     form(
@@ -160,5 +167,25 @@ TEST_FORMS: tuple[Form, ...] = (
         "tests_added",
         rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS}\b (?:for|of|around|covering|that \w+) [^;,.]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included|contributed|provided)\b",
         _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:there (?:is|are)|it has|we have|I have) (?:now )?(?:also )?(?P<n>{COUNT} )?(?:new|additional|more|further) (?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:comes?|came|ships?|shipped|arrives?|is delivered) with (?P<n>{COUNT} )?(?:new |its own |own )?(?:[\w-]+ ){{0,2}}?{TESTS}(?= ?$|[.,;:)]| for| that| in| to)",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:covered|verified|checked|guarded|tested) by (?:an? |the |two |three )?(?:new|additional|dedicated) (?:[\w-]+ ){{0,2}}?{TESTS},? \(?(?P<s>{listed('TS')})",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"(?P<s>{listed('TS')})(?: test)? (?:is|are|was|were|has been|have been) (?:now |also )?(?:added|written|created|introduced|included|new)\b",
+        _tests_only,
     ),
 )

@@ -40,6 +40,8 @@ IRREGULAR = {
     "factor out": ("factors out", "factored out", "factoring out"),
     "rip out": ("rips out", "ripped out", "ripping out"),
     "bring back": ("brings back", "brought back", "bringing back"),
+    "throw out": ("throws out", "threw out", "thrown out", "throwing out"),
+    "throw away": ("throws away", "threw away", "thrown away", "throwing away"),
     "do away with": ("does away with", "did away with", "done away with", "doing away with"),
     "speed up": ("speeds up", "sped up", "speeded up", "speeding up"),
     "make": ("makes", "made", "making"),
@@ -88,11 +90,11 @@ _ADD = (
 )
 _ADD_TOO = ("factor out", "split out", "pull out", "bring back", "restore", "define")
 _REMOVE = ("remove", "delete", "drop", "eliminate", "purge", "retire", "scrap", "strip")
-_REMOVE_TOO = ("get rid of", "take out", "rip out", "do away with")
+_REMOVE_TOO = ("get rid of", "take out", "rip out", "do away with", "throw out", "throw away")
 ADDING = inflected(*_ADD, *_ADD_TOO)
 REMOVING = inflected(*_REMOVE, *_REMOVE_TOO)
 ADDED = participle(*_ADD, "restore")
-REMOVED = rf"(?:{participle(*_REMOVE, 'take out', 'rip out')}|gone\b)"
+REMOVED = rf"(?:{participle(*_REMOVE, 'take out', 'rip out', 'throw out', 'throw away')}|gone\b)"
 RENAMED = r"(?:re-?named\b)"
 CHANGED = participle("touch", "change", "modify", "edit", "update", "alter", "affect", "break")
 ADDITION = r"(?<!reverted the )(?<!reverts the )(?<!revert the )(?<!undo the )(?<!undoes the )\b(?:addition|introduction|creation|implementation) of"
@@ -114,7 +116,7 @@ OBJECT = rf"(?:(?:an?|the|its|their|our|some|both|another|this|all|these|one|two
 SAME = (
     r"(?:(?:is|are|was|were|has|have|been|remains?|remained|stays?|stayed|kept|left|keeps?|still|fully|completely|exactly"
     r"|entirely|otherwise|all|otherwise|both|the|just|also|totally|functionally|strictly) ){0,5}"
-    r"(?:unchanged|same|identical|untouched|intact|unaffected|unaltered|unmodified|preserved|as (?:it|they) (?:was|were|is"
+    r"(?:unchanged|same|identical|untouched|intact|unaffected|unaltered|unmodified|preserved|alone|as (?:it|they) (?:was|were|is"
     r"|are)(?: before)?|as before|as is|what (?:it|they) (?:was|were)(?: before)?"
     r"|(?:not|never) (?:been )?(?:changed|altered|affected|modified|touched|broken))\b"
 )
@@ -122,6 +124,7 @@ SAME = (
 PASSES = (
     r"(?:(?:now|all|still|again|also|successfully|cleanly|locally|both|finally|even|once more|is|are|was|were|has|have|had|continues? to|continued to) ){0,4}"
     r"(?:pass(?:es|ed|ing)?|succeed(?:s|ed|ing)?|green|(?:go|goes|gone|went|got|come|comes|came|ran|run|runs|turn|turns|turned|stay|stays|stayed|remain|remains|remained|finish|finishes|finished) (?:\w+ )?(?:through|green|clean(?:ly)?|ok|okay|fine|successful(?:ly)?|passing|without (?:a single |any )?(?:problems?|errors?|failures?))"
+    r"|(?:go|goes|went|gone|turn|turns|turned|switch|switches|switched) from (?:red|failing|broken|failure) to (?:green|passing|success)"
     r"|keeps? (?:on )?passing|ok|okay|fine|successful|without (?:a single |any )(?:errors?|failures?|problems?))\b"
 )
 """That a test passes."""
