@@ -107,11 +107,17 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
     """Keep a claim unless there is one that says as much or more; drop those that say less."""
     key = claim.predicate, claim.subject, claim.value or ""
     same = [other for other in found.values() if other.predicate == claim.predicate]
-    if key in found or any(_less(claim, other) for other in same):
+    twins = [other for other in found.values() if _stem(other) == _stem(claim) and other.subject == claim.subject]
+    if (_stem(claim) in ("added", "removed") and twins) or key in found or any(_less(claim, other) for other in same):
         return
     for other in [item for item in same if _less(item, claim)]:
         del found[other.predicate, other.subject, other.value or ""]
     found[key] = claim
+
+
+def _stem(claim: AtomicClaim) -> str:
+    """The predicate, whatever sort of name is said to come or go."""
+    return claim.predicate.removesuffix("_parameter").removesuffix("_file")
 
 
 def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:

@@ -55,7 +55,8 @@ PLAN = re.compile(
     r"|in the future"
     r"|future (?:work|version|release)|follow[- ]?up|upcoming|soon|eventually|later|the goal|goal (?:is|was)"
     r"|aim (?:is|was)"
-    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to|aims? (?:at|for)|aiming)\b"
+    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to"
+    r"|aims? (?:at|for)|aiming)\b"
     r"|^(?:next|then)\b",
     IGNORE,
 )
@@ -80,7 +81,8 @@ BEFORE = re.compile(
     IGNORE,
 )
 DESCRIBED = re.compile(
-    r"\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how|because)\b",
+    r"\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how"
+    r"|because)\b",
     IGNORE,
 )
 """What was wrong."""

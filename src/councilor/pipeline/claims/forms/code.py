@@ -129,6 +129,7 @@ def _exported(match: re.Match[str], named: Named) -> bool:
 
 
 def fits(name: Name, predicate: str) -> bool:
+    """Whether a name may be what a predicate is about."""
     if predicate.endswith("_file"):
         return name.kind == "F" and not name.text.endswith("/")
     if predicate == "tests_added":

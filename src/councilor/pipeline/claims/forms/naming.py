@@ -255,7 +255,7 @@ NAMING_FORMS: tuple[Form, ...] = (
     *(
         form(
             predicate,
-            rf"{verb} {OBJECT}(?:{KIND}[:,]? )?(?:called |named )?{token('SF')}(?P<rest>[^;]{{2,300}})",
+            rf"{verb} {OBJECT}(?:{KIND}[:,]? )?(?:called |named )?(?>{listed('SF')})(?P<rest>[^;]{{2,300}})",
             _continued(predicate),
         )
         for predicate, verb in (("added", ADDING), ("removed", REMOVING))
@@ -266,7 +266,7 @@ NAMING_FORMS: tuple[Form, ...] = (
         named_as("added"),
     ),
     form(
-        "added", rf"\bnew:? (?:{WORD} ){{0,2}}?(?:{KIND}:? )?{token('S')}(?P<rest>[^;]{{2,300}})", _continued("added")
+        "added", rf"\bnew:? (?:{WORD} ){{0,2}}?(?:{KIND}:? )?(?>{listed('S')})(?P<rest>[^;]{{2,300}})", _continued("added")
     ),
     *(
         form(

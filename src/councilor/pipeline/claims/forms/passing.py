@@ -14,6 +14,8 @@ __all__ = ["BASE", "FAILS", "PASSING", "PASSING_FORMS", "TOLD"]
 ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
 PASSING = rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
+SORTS = frozenset("unit integration functional regression automated existing new old project's project other end-to-end of the our and".split())
+"""Words that do not tell tests from all others."""
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
 FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
 TOLD = ("how it was before", "a condition")
@@ -45,6 +47,12 @@ def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield "some", f"{passed}/{int(passed) + int(failed)}"
     else:
         yield "some", f"{passed}/{of}" if of else passed
+
+
+def _all_of(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """All tests; only some when they are called by what they are about."""
+    for subject, value in _total(match, named):
+        yield ("" if set(match["odd"].split()) <= SORTS else "some") if not subject else subject, value
 
 
 def _suite(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -180,8 +188,8 @@ PASSING_FORMS: tuple[Form, ...] = (
     # Said of the whole in other words
     form(
         "tests_pass",
-        rf"\b(?:all|every one|each one|both)(?: of)? (?:the |our |its |these |my )?(?P<n>\d{{1,6}} |{WORDS} )?(?P<which>new |existing |old |previous )?(?:{WORD} ){{0,3}}?(?:tests?|test ?cases|specs) {PASSES}",
-        _total,
+        rf"\b(?:all|every one|each one|both)(?: of)? (?:the |our |its |these |my )?(?P<n>\d{{1,6}} |{WORDS} )?(?P<which>new |existing |old |previous )?(?P<odd>(?:{WORD} ){{0,3}}?)(?:tests?|test ?cases|specs) {PASSES}",
+        _all_of,
     ),
     form(
         "tests_pass",
@@ -201,7 +209,7 @@ PASSING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_pass",
-        rf"(?:\b(?:test ?-?suite|test run|pytest|tests)|^suite|\b(?:the|full|whole|entire|complete) suite)(?: of (?P<n>\d{{1,6}}|{WORDS}) tests)?(?: \w+){{0,2}}? {PASSES}",
+        rf"(?:\b(?:test ?-?suite|test run|pytest)|^(?:the )?tests|^suite|\b(?:the|full|whole|entire|complete) suite)(?: of (?P<n>\d{{1,6}}|{WORDS}) tests)?(?: (?:now|also|still|run|itself|again|\w+ly)){{0,2}}? {PASSES}",
         _suite,
         negative=True,
     ),
@@ -251,7 +259,7 @@ PASSING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_pass",
-        r"\btests?(?: results?| status| suite| run)?:? (?:is |are )?(?:all )?(?:green|ok|passing|clean|success(?:ful)?|passed)\b(?! (?:in|on|for|with|test))(?<!test passed)",
+        r"(?:^|: )(?:the )?tests?(?: results?| status| suite| run)?(?::|: all| are| status is)(?: now| all)? (?:green|ok|passing|clean|success(?:ful)?|passed)\b(?! (?:in|on|for|with|test))",
         _suite,
     ),
     form(
