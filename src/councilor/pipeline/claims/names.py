@@ -75,6 +75,7 @@ PROPER = frozenset(
         "kubernetes",
         "freebsd",
         "openbsd",
+        "redos",
         "i.e",
         "e.g",
     ]
@@ -86,6 +87,8 @@ PROGRAM = re.compile(
     re.IGNORECASE,
 )
 """A command of a tool in back-ticks: its words are read as if they were prose."""
+BRANCH = re.compile(r"`(?:origin/)?(?:main|master|trunk|develop)`", re.IGNORECASE)
+"""A branch in back-ticks, read as words too."""
 OUTPUT = re.compile(
     r"`=* ?(?:\d+ (?:passed|failed|tests?|errors?|warnings?)|no issues found|success: no issues|all checks passed|ok\b"
     r"|found (?:no|0) |\d+ error)",
@@ -134,7 +137,8 @@ def token(kinds: str) -> str:
 
 def listed(kinds: str) -> str:
     """A pattern for names of these kinds with commas, slashes, `and` or `or` between."""
-    return rf"{token(kinds)}(?:(?:, and |, or |, |/| and | or | & | as well as ){token(kinds)}){{0,30}}"
+    also = r"(?:(?:the |its |their )?(?:own )?(?:tests?|test file|docs|documentation) )?" if "F" in kinds else ""
+    return rf"{token(kinds)}(?:(?:, and |, or |, |/| and | or | & | as well as | plus ){also}{token(kinds)}){{0,30}}"
 
 
 def find_names(text: str) -> Named:
@@ -142,7 +146,9 @@ def find_names(text: str) -> Named:
     names: list[Name] = []
 
     def replaced(match: re.Match[str]) -> str:
-        if match.lastgroup == "tick" and (PROGRAM.match(match[0]) or (OUTPUT.match(match[0]) and not alone)):
+        if match.lastgroup == "tick" and (
+            PROGRAM.match(match[0]) or BRANCH.fullmatch(match[0]) or (OUTPUT.match(match[0]) and not alone)
+        ):
             return match[0].strip("`")
         name = _name(match) if len(names) < NAMES_LIMIT else None
         if name is None:

@@ -31,7 +31,7 @@ INSTRUCTION = re.compile(
 )
 REPORTED = re.compile(
     r"\b(?:asked|asks|wonder(?:s|ed)?|inquired) (?:whether|if|for|that|me|us)\b"
-    r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|according to|argued|suggest(?:s|ed)|requested|reads?) "
+    r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|argued|suggest(?:s|ed)|requested|reads?) "
     r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
     r"|documentation|specification|spec|readme) (?:asks?|says?|wants?|requires?|demands?|mentions?|claims?)\b",
     IGNORE,

@@ -274,4 +274,11 @@ CHECK_FORMS: tuple[Form, ...] = (
         kind=ClaimKind.TECHNICAL,
         negative=True,
     ),
+    form(
+        "secure",
+        rf"\b{ZERO} (?:known |new )?(?:vulnerabilit(?:y|ies)|security \w+)[^;,]{{0,30}}? (?:according to|by|in|per|reported by|says) (?P<what>{SCANNERS})",
+        _secure,
+        kind=ClaimKind.SECURITY,
+        negative=True,
+    ),
 )

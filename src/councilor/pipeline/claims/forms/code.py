@@ -62,6 +62,11 @@ LISTED = re.compile(
 VAGUE = frozenset(
     {
         "tests",
+        "todo",
+        "fixme",
+        "changelog",
+        "readme",
+        "__future__",
         "docs",
         "test",
         "doc",
@@ -336,6 +341,15 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "no_api_change",
         r"\bno (?:existing |public |function |method ){1,2}(?:signatures?|names?|interfaces?)(?: (?:is|are|was|were|has been|have been|had to be))? (?:changed|touched|altered|modified|affected)\b",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        r"\b(?:existing|public|exported|old) (?:signatures?|apis?|interfaces?|names)(?: of [^;,]{1,30}?)? (?:are|is|were|was|have been|has been) (?:all )?(?:kept|retained|maintained|preserved)\b",
+    ),
+    form(
+        "no_api_change",
+        r"\bno (?:public|existing|exported) (?:\w+(?:, | or |, or | and )){0,3}\w+ (?:has |have )?(?:changed|changes|lost|altered) (?:its|their) (?:signatures?|names?|interfaces?)\b",
         negative=True,
     ),
 )

@@ -11,7 +11,7 @@ from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["EXTENT_FORMS"]
 
-TOUCH = r"(?:touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
+TOUCH = r"(?:affect|touch|chang|modif|edit|updat|alter)(?:es|ed|ing|e|y|ies|ied|s)?"
 TOUCHED = r"(?:affected|touched|changed|modified|edited|updated|altered)"
 DEPENDENCY = r"(?:third-party |external |runtime |package |pip |python |dev |project |npm |library |extra |other |additional |new |further ){0,3}(?:dependenc(?:y|ies)|requirements?|packages?|library|libraries)\b"
 
@@ -140,7 +140,7 @@ EXTENT_FORMS: tuple[Form, ...] = (
     ),
     form(
         "untouched",
-        rf"\bno (?:changes?|edits?|modifications?) (?:were made |was made |are made )?(?:to|in) (?:the )?(?P<s>{listed('F')})",
+        rf"\bno (?:changes?|edits?|modifications?) (?:(?:were|was|are|is|have been|has been) (?:made|needed|necessary|required|done) )?(?:to|in) (?:the )?(?P<s>{listed('F')})",
         each(),
         negative=True,
     ),

@@ -114,7 +114,8 @@ def _shape(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 
 
 def _perf(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> Form:
-    return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method)
+    bears = ("how it was before",) if method == "times" else ()
+    return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method, bears=bears)
 
 
 LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
@@ -362,4 +363,14 @@ FIGURE_FORMS: tuple[Form, ...] = (
         "time",
     ),
     _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?:one |two )?orders? of magnitude {FASTER}", _magnitude, "ratio"),
+    _perf(
+        rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s) (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?(?:{SUBJECT}|\w+ ?\w*?))? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
+    _perf(
+        rf"{SUBJECT} (?:used to take|took|needed|previously took) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?[^;⟦]{{0,20}}? (?:now |it |and ){{0,3}}(?:takes|needs|only takes|runs in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
 )

@@ -266,7 +266,9 @@ NAMING_FORMS: tuple[Form, ...] = (
         named_as("added"),
     ),
     form(
-        "added", rf"\bnew:? (?:{WORD} ){{0,2}}?(?:{KIND}:? )?(?>{listed('S')})(?P<rest>[^;]{{2,300}})", _continued("added")
+        "added",
+        rf"\bnew:? (?:{WORD} ){{0,2}}?(?:{KIND}:? )?(?>{listed('S')})(?P<rest>[^;]{{2,300}})",
+        _continued("added"),
     ),
     *(
         form(

@@ -14,7 +14,9 @@ __all__ = ["BASE", "FAILS", "PASSING", "PASSING_FORMS", "TOLD"]
 ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
 PASSING = rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
-SORTS = frozenset("unit integration functional regression automated existing new old project's project other end-to-end of the our and".split())
+SORTS = frozenset(
+    "unit integration functional regression automated existing new old project's project other end-to-end of the our and".split()
+)
 """Words that do not tell tests from all others."""
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
 FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
@@ -288,4 +290,9 @@ PASSING_FORMS: tuple[Form, ...] = (
         bears=TOLD,
     ),
     form("test_passes", rf"(?P<s>{token('F')}|{token('T')}) (?:now )?(?:runs|goes|went|ran) through\b", each()),
+    form(
+        "tests_pass",
+        rf"\btests (?:\w+ ){{0,2}}?{PASSES}[^;]{{0,10}}\((?P<n>\d{{1,6}})(?: in total| of them| tests?| passed)?\)",
+        _total,
+    ),
 )

@@ -28,7 +28,11 @@ def _module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         word = words[-1].removesuffix("()")
         if len(words) == 4 and words[0] == "from":
             word = f"{words[1]}.{words[3]}"
-        spoken = "import" in match[0].casefold() if name.kind == "S" else "import " in name.text
+        spoken = (
+            "import" in match[0].casefold() and not name.text.startswith("__")
+            if name.kind == "S"
+            else "import " in name.text
+        )
         if spoken:
             yield word.strip("\"'"), ""
 

@@ -188,4 +188,9 @@ TEST_FORMS: tuple[Form, ...] = (
         rf"(?P<s>{listed('TS')})(?: test)? (?:is|are|was|were|has been|have been) (?:now |also )?(?:added|written|created|introduced|included|new)\b",
         _tests_only,
     ),
+    form(
+        "tests_added",
+        rf"\b{ADDS} (?:also )?(?:a |the )?(?:new )?(?:test )?(?:file |module )?(?P<s>{token('F')}) (?:with|containing|holding) (?P<n>{COUNT} )?(?:new |more )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
 )
