@@ -20,7 +20,7 @@ from councilor.domain.claim import AtomicClaim
 from councilor.pipeline.claims.forms import FORMS, Form, spoken_of
 from councilor.pipeline.claims.forms.form import IT
 from councilor.pipeline.claims.names import Name, Named, find_names, listed
-from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
+from councilor.pipeline.claims.selection import doubted, negated, parts, refusal, why_not
 from councilor.pipeline.claims.sentences import Mark, Part, Sentence
 
 __all__ = ["Reading", "extract", "read"]
@@ -40,6 +40,8 @@ LABELS = {
     "types_clean": re.compile(r"^(?:type[- ]?check(?:ing|s)?|types|mypy|pyright)$", re.IGNORECASE),
     "builds": re.compile(r"^build$", re.IGNORECASE),
 }
+DEEDS = frozenset({"added", "removed", "renamed", "added_file", "removed_file", "tests_added", "fixes"})
+"""Predicates of which what stands behind the object only describes it."""
 RESOLVED = frozenset({"fix_tested", "faster", "complexity", "behaviour_unchanged", "untouched"})
 """Predicates whose subject a pronoun may be."""
 CLAIMS_LIMIT = 4000
@@ -87,9 +89,9 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
         said = part
         stop, worth = refusal(part), spoken_of(part)
         for form in FORMS:
-            if form.predicate not in worth or (stop and stop not in form.bears):
+            if form.predicate not in worth or (stop and stop not in form.bears and form.predicate not in DEEDS):
                 continue
-            for claim in _found(form, part, sentence, named, before):
+            for claim in _found(form, part, sentence, named, before, stop if stop not in form.bears else ""):
                 _keep(claim, found)
         whys.append(stop)
     if not found and sentence.mark is Mark.DONE and BARE.match(named.text):
@@ -150,8 +152,10 @@ LOOSE = frozenset({"tests_added", "complexity", "added", "removed", "faster"})
 """Predicates of which one subject has one value: the form that came first has read it best."""
 
 
-def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named) -> Iterator[AtomicClaim]:
+def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named, stop: str) -> Iterator[AtomicClaim]:
     for match in form.pattern.finditer(part):
+        if stop and doubted(part, match.end()):
+            continue
         if not form.negative and negated(part, match.start(), match.end()):
             continue
         if sentence.part is Part.HEADING and form.predicate in TITLES and not re.search(r"\d", match[0]):

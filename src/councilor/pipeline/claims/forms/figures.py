@@ -239,7 +239,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
     ),
     form(
         "complexity",
-        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})?:? {FIGURE} {ARROW} (?P<n>{FIGURE})\b",
+        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})?:? (?:{FIGURE} {ARROW} )?(?P<n>{FIGURE})\b",
         _shape,
         kind=ClaimKind.TECHNICAL,
         verifiability=Verifiability.INDIRECT,
@@ -263,7 +263,7 @@ FIGURE_FORMS: tuple[Form, ...] = (
     ),
     form(
         "complexity",
-        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity|linear,|constant,|logarithmic,|quadratic,) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
         _shape,
         kind=ClaimKind.TECHNICAL,
         verifiability=Verifiability.UNVERIFIABLE,
@@ -373,4 +373,5 @@ FIGURE_FORMS: tuple[Form, ...] = (
         _quotient,
         "times",
     ),
+    _perf(rf"(?:{SUBJECT} )?(?:is|are|was|were|has been|have been) (?:now )?(?:sped up|accelerated|made faster) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}", _percent, "percent"),
 )

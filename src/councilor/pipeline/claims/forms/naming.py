@@ -164,7 +164,7 @@ NAMING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "added_file",
-        rf"\b(?:an?|the) new (?:{WORD} ){{0,2}}?(?:file|module|page|document|script|{KIND})?:? ?(?P<s>{listed('F')})",
+        rf"\b(?:an?|the) new (?:{WORD} ){{0,2}}?(?:file|module|page|document|script|{KIND})?[:,]? ?(?:called |named )?(?P<s>{listed('F')})",
         named_as("added_file"),
     ),
     form(
@@ -286,4 +286,6 @@ NAMING_FORMS: tuple[Form, ...] = (
         bears=OLD,
     ),
     form("added", rf"(?P<s>{listed('S')})(?: {KIND})? now exists?\b", named_as("added")),
+    form("renamed", rf"(?P<new>{ONE}) (?:is|was) (?:now )?the new name (?:of|for) {OBJECT}(?P<old>{ONE})", _pair),
+    form("renamed", rf"\b(?:the )?new name (?:of|for) {OBJECT}(?P<old>{ONE})(?: {KIND})? is (?:now )?(?P<new>{ONE})", _pair),
 )

@@ -15,11 +15,11 @@ ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cl
 PASSING = rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
 SORTS = frozenset(
-    "unit integration functional regression automated existing new old project's project other end-to-end of the our and".split()
+    {"unit", "integration", "functional", "regression", "automated", "existing", "new", "old", "project's", "project", "other", "end-to-end", "of", "the", "our", "and"}
 )
 """Words that do not tell tests from all others."""
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
-FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
+FAILS = r"(?:(?:is |was |are |were |turns |turned |goes |went |becomes )?(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?))"
 TOLD = ("how it was before", "a condition")
 
 
@@ -54,7 +54,8 @@ def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 def _all_of(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """All tests; only some when they are called by what they are about."""
     for subject, value in _total(match, named):
-        yield ("" if set(match["odd"].split()) <= SORTS else "some") if not subject else subject, value
+        odd = "" if set(match["odd"].casefold().split()) <= SORTS else "some"
+        yield subject or odd, value
 
 
 def _suite(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -295,4 +296,5 @@ PASSING_FORMS: tuple[Form, ...] = (
         rf"\btests (?:\w+ ){{0,2}}?{PASSES}[^;]{{0,10}}\((?P<n>\d{{1,6}})(?: in total| of them| tests?| passed)?\)",
         _total,
     ),
+    form("tests_pass", r"^(?:the )?(?:whole |full |entire |complete )(?:test ?)?suite: (?:green|ok|passing|passed|passes|clean)\b"),
 )
