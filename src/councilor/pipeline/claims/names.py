@@ -137,10 +137,14 @@ def token(kinds: str) -> str:
 
 def listed(kinds: str) -> str:
     """A pattern for names of these kinds with commas, slashes, `and` or `or` between."""
-    what = "function|method|class|exception|property|attribute|option|flag|parameter|argument|constant|helper|module|file"
+    what = (
+        "function|method|class|exception|property|attribute|option|flag|parameter|argument|constant|helper|module|file"
+    )
     what = f"{what}|test file|tests?|docs|documentation" if "F" in kinds else what
     also = rf"(?:(?:the |an? |its |their )?(?:new |old |own )?(?:{what})s? )?"
-    return rf"{token(kinds)}(?:(?:, and |, or |, |/| and | or | & | as well as | plus ){also}{token(kinds)}){{0,30}}"
+    return (
+        rf"{token(kinds)}(?:(?:, and |, or |, | / |/| and | or | & | as well as | plus ){also}{token(kinds)}){{0,30}}"
+    )
 
 
 def find_names(text: str) -> Named:

@@ -17,7 +17,7 @@ KIND = (
     r"|package|helper|exception|enum|mixin|protocol|type alias|alias|hook|implementation|context manager|iterator"
     r"|generator|constructor|initiali[sz]er|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
     r"|shortcut|wrapper|subclass|metaclass|dataclass|API|APIs|operator|backend|processor|validator|converter|plugin"
-    r"|file|script|page|document|marker|marker file|callback|filter|context variable|environment variable|type|key)(?:e?s)?"
+    r"|file|script|page|document|marker|marker file|callback|filter|context variable|dict(?:ionary)?|mapping|list|table|registr(?:y|i)|handler|manager|object|adapter|loader|factor(?:y|i)|client|cache|container|tag|macro|template|wrapper class|namedtuple|tuple|set|base class|routine|utility|util|api|descriptor|accessor|getter|setter|predicate|sentinel|directive|role|signal|event|middleware|tool|action|mode|level|variant|environment variable|type|key)(?:e?s)?"
 )
 ADJECTIVE = (
     r"(?:new|helper|public|private|optional|missing|deprecated|old|unused|obsolete|undocumented|internal|static|async|abstract"
@@ -52,6 +52,12 @@ COMMON = frozenset(
 """Words beside a kind that only describe it."""
 ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
 """What stands before a name that is not what a passive sentence is about."""
+GERUND = re.compile(r"\w+ing\b", re.IGNORECASE)
+FINITE = re.compile(
+    r"\b(?:now|is|are|was|were|raises?|fails?|works?|no longer|can|does|did|breaks?|causes?|makes?|means|helps?)\b",
+    re.IGNORECASE,
+)
+"""What makes "adding `x` ..." a subject rather than a deed."""
 LISTED = re.compile(
     r"\s(?:to|in) (?:the |our )?(?:\w+ ){0,2}(?:docs?|documentation|ci|changelog|readme|matrix|list|index|toctree|table of"
     r" contents|menu|tutorial|guide|glossary)\b|\sas (?:an? )?(?:new |optional |extra )?(?:dependency|requirement|author"
@@ -117,6 +123,8 @@ def named_as(predicate: str, group: str = "s") -> Reader:
     """One claim for each name that fits the predicate: files to `*_file`, tests to `tests_added`, the rest as said."""
 
     def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        if GERUND.match(match[0]) and not match.string[: match.start()].strip() and FINITE.search(match.string):
+            return
         aside = match.start(group) == match.start() and ASIDE.search(match.string[: match.start()])
         if aside or LISTED.match(match.string[match.end() :]) or _exported(match, named):
             return
@@ -350,6 +358,11 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "no_api_change",
         r"\bno (?:public|existing|exported) (?:\w+(?:, | or |, or | and )){0,3}\w+ (?:has |have )?(?:changed|changes|lost|altered) (?:its|their) (?:signatures?|names?|interfaces?)\b",
+        negative=True,
+    ),
+    form(
+        "no_api_change",
+        r"\bnothing (?:in|of|about) (?:the |our )?(?:public |external |exported )?(?:api|interface) (?:has |was |is )?(?:been )?(?:changed|changes|different|touched|broken)\b",
         negative=True,
     ),
 )

@@ -283,6 +283,12 @@ EXTENT_FORMS: tuple[Form, ...] = (
         rf"\b(?:I|we|and|also)(?: have| also)? (?:wrote|written) (?:the |a )?(?:new )?(?:file )?(?P<s>{listed('F')})|^wrote (?P<t>{listed('F')})",
         _written,
     ),
-    form("only_touched", rf"\bonly (?:had to|needed to|have to) {TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')})", _all),
-    form("only_touched", rf"\b(?:changed|touched|modified|affected|edited) files?: (?:only|just) (?P<s>{listed('F')})", _all),
+    form(
+        "only_touched", rf"\bonly (?:had to|needed to|have to) {TOUCH} (?:the )?(?:files? )?(?P<s>{listed('F')})", _all
+    ),
+    form(
+        "only_touched",
+        rf"\b(?:changed|touched|modified|affected|edited) files?: (?:only|just) (?P<s>{listed('F')})",
+        _all,
+    ),
 )

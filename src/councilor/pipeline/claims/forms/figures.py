@@ -373,5 +373,9 @@ FIGURE_FORMS: tuple[Form, ...] = (
         _quotient,
         "times",
     ),
-    _perf(rf"(?:{SUBJECT} )?(?:is|are|was|were|has been|have been) (?:now )?(?:sped up|accelerated|made faster) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}", _percent, "percent"),
+    _perf(
+        rf"(?:{SUBJECT} )?(?:is|are|was|were|has been|have been) (?:now )?(?:sped up|accelerated|made faster) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
 )

@@ -287,5 +287,9 @@ NAMING_FORMS: tuple[Form, ...] = (
     ),
     form("added", rf"(?P<s>{listed('S')})(?: {KIND})? now exists?\b", named_as("added")),
     form("renamed", rf"(?P<new>{ONE}) (?:is|was) (?:now )?the new name (?:of|for) {OBJECT}(?P<old>{ONE})", _pair),
-    form("renamed", rf"\b(?:the )?new name (?:of|for) {OBJECT}(?P<old>{ONE})(?: {KIND})? is (?:now )?(?P<new>{ONE})", _pair),
+    form(
+        "renamed",
+        rf"\b(?:the )?new name (?:of|for) {OBJECT}(?P<old>{ONE})(?: {KIND})? is (?:now )?(?P<new>{ONE})",
+        _pair,
+    ),
 )

@@ -15,7 +15,24 @@ ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cl
 PASSING = rf"(?:{PASSES}|{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b)"
 KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |fast |slow |remaining |relevant |affected |core |new )"
 SORTS = frozenset(
-    {"unit", "integration", "functional", "regression", "automated", "existing", "new", "old", "project's", "project", "other", "end-to-end", "of", "the", "our", "and"}
+    {
+        "unit",
+        "integration",
+        "functional",
+        "regression",
+        "automated",
+        "existing",
+        "new",
+        "old",
+        "project's",
+        "project",
+        "other",
+        "end-to-end",
+        "of",
+        "the",
+        "our",
+        "and",
+    }
 )
 """Words that do not tell tests from all others."""
 BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
@@ -296,5 +313,15 @@ PASSING_FORMS: tuple[Form, ...] = (
         rf"\btests (?:\w+ ){{0,2}}?{PASSES}[^;]{{0,10}}\((?P<n>\d{{1,6}})(?: in total| of them| tests?| passed)?\)",
         _total,
     ),
-    form("tests_pass", r"^(?:the )?(?:whole |full |entire |complete )(?:test ?)?suite: (?:green|ok|passing|passed|passes|clean)\b"),
+    form(
+        "tests_pass",
+        r"^(?:the )?(?:whole |full |entire |complete )(?:test ?)?suite: (?:green|ok|passing|passed|passes|clean)\b",
+    ),
+    form(
+        "tests_pass",
+        r"\b(?:no|not one|not a single|none of the) (?:unit |existing |other )?tests? (?:in|of) (?:the )?(?:whole |entire )?(?:suite|project|repo(?:sitory)?|package) (?:is |are |was |were )?(?:now )?(?:fail(?:s|ed|ing)?|broken?|breaks|red)\b",
+        negative=True,
+    ),
+    form("tests_pass", rf"\bsuite \([^()]{{0,20}}?(?P<n>\d{{1,6}}) tests?\) {PASSES}", _total),
+    form("tests_pass", r"\bpassing tests: (?:all )?(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6})\b", _some),
 )

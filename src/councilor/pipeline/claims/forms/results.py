@@ -293,7 +293,7 @@ RESULT_FORMS: tuple[Form, ...] = (
     ),
     form(
         "fixes",
-        rf"(?P<s>{token('A')}(?: to | through | thru |-|\N{{EN DASH}}){token('A')}) (?:is |are |have been |were )?(?:now |all |both |fully )?{MET}\b",
+        rf"(?P<s>{token('A')}(?: to | through | thru |-|\N{{EN DASH}}){token('A')}):? ?(?:is |are |have been |were )?(?:now |all |both |fully )?{MET}\b",
         _range,
     ),
     form(
@@ -327,5 +327,11 @@ RESULT_FORMS: tuple[Form, ...] = (
         negative=True,
         kind=ClaimKind.TECHNICAL,
     ),
-    form("behaviour_unchanged", rf"\b(?:no|without(?: any)?) (?:\w+ )?changes? (?:in|of|to) (?:the )?(?:functionality|semantics|outputs?|results?)(?: of (?P<s>{listed('S')}))?", _symbols, negative=True, kind=ClaimKind.TECHNICAL),
+    form(
+        "behaviour_unchanged",
+        rf"\b(?:no|without(?: any)?) (?:\w+ )?changes? (?:in|of|to) (?:the )?(?:functionality|semantics|outputs?|results?)(?: of (?P<s>{listed('S')}))?",
+        _symbols,
+        negative=True,
+        kind=ClaimKind.TECHNICAL,
+    ),
 )

@@ -53,7 +53,11 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 
 
 TEST_FORMS: tuple[Form, ...] = (
-    form("tests_added", rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:for|of|around|covering|that \w+) [^;,.⟦]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})", _added),
+    form(
+        "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:for|of|around|covering|that \w+) [^;,.⟦]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
+        _added,
+    ),
     form(
         "tests_added",
         rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
@@ -194,4 +198,6 @@ TEST_FORMS: tuple[Form, ...] = (
         rf"\b{ADDS} (?:also )?(?:a |the )?(?:new )?(?:test )?(?:file |module )?(?P<s>{token('F')}) (?:with|containing|holding) (?P<n>{COUNT} )?(?:new |more )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
         _added,
     ),
+    form("tests_added", rf"^(?:also )?wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})", _tests_only),
+    form("tests_added", rf"(?:^|\bhas |\band |: )(?P<n>{COUNT}) (?:[\w-]+ )?tests? more\b{IN_FILE}", _added),
 )

@@ -111,7 +111,7 @@ END = (
 )
 """A word behind which a name is no longer what the verb is about."""
 WORD = rf"(?!{END}\b)[a-z][a-z/'-]{{0,24}}"
-OBJECT = rf"(?:(?:an?|the|its|their|our|some|both|another|this|all|these|one|two|three|four)\s)?(?:{WORD},? ){{0,4}}"
+OBJECT = rf"(?:(?:an? |the )?(?:first|initial|basic|new|simple|preliminary|fast|second) (?:version|implementation|draft|variant) of )?(?:(?:an?|the|its|their|our|some|both|another|this|all|these|one|two|three|four)\s)?(?:{WORD},? ){{0,4}}"
 """What describes a name before it is said."""
 SAME = (
     r"(?:(?:is|are|was|were|has|have|been|remains?|remained|stays?|stayed|kept|left|keeps?|still|fully|completely|exactly"
