@@ -32,7 +32,9 @@ INSTRUCTION = re.compile(
 REPORTED = re.compile(
     r"\b(?:asked|asks|wonder(?:s|ed)?|inquired) (?:whether|if|for|that|me|us)\b"
     r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|argued|suggest(?:s|ed)|requested|reads?) "
-    r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b(?! (?:the )?(?:pip-audit|bandit|ruff|mypy|pyright|flake8|pytest|semgrep|safety|snyk|trivy|codeql)\b)|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
+    r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b"
+    r"(?! (?:the )?(?:pip-audit|bandit|ruff|mypy|pyright|flake8|pytest|semgrep|safety|snyk|trivy|codeql)\b)"
+    r"|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
     r"|documentation|specification|spec|readme) (?:asks?|says?|wants?|requires?|demands?|mentions?|claims?)\b",
     IGNORE,
 )
@@ -107,9 +109,12 @@ ADMISSION = re.compile(
 )
 """What was not looked at."""
 TAKEN_BACK = re.compile(
-    r"\b(?:i (?:think|believe|guess|hope|assume|suppose)|probably|hopefully|presumably|maybe|perhaps|apparently|partial(?:ly)?"
-    r"|later|soon|in the future|eventually|follow[- ]?up|if (?:needed|necessary|possible|wanted|desired|you)|unless|except"
-    r"|apart from|other than|once (?:it|this|that)|(?:on|in) (?:main|master)|to be (?:done|added|removed|reviewed)|planned)\b",
+    r"\b(?:i (?:think|believe|guess|hope|assume|suppose)|probably|hopefully|presumably|maybe|perhaps"
+    r"|apparently|partial(?:ly)?"
+    r"|later|soon|in the future|eventually|follow[- ]?up|if (?:needed|necessary|possible|wanted|desired|you)|unless"
+    r"|except"
+    r"|apart from|other than|once (?:it|this|that)|(?:on|in) (?:main|master)"
+    r"|to be (?:done|added|removed|reviewed)|planned)\b",
     IGNORE,
 )
 CROSS = re.compile("[\u274c\u2717\u2718]")
@@ -164,7 +169,7 @@ def refusal(part: str) -> str:
 def doubted(part: str, end: int) -> bool:
     """Whether what is said up to `end` is refused, or taken back behind it.
 
-    What stands behind a deed may tell what its object is for ("a hook that is called when ..."): that takes nothing back.
+    What stands behind a deed may tell what its object is for ("a hook that is called when ...") and takes nothing back.
     """
     return bool(refusal(part[:end])) or TAKEN_BACK.search(part[end:]) is not None
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
+from councilor.pipeline.claims.forms.api import API_FORMS
+from councilor.pipeline.claims.forms.behaviour import BEHAVIOUR_FORMS
 from councilor.pipeline.claims.forms.checks import CHECK_FORMS
 from councilor.pipeline.claims.forms.code import CODE_FORMS
+from councilor.pipeline.claims.forms.complexity import COMPLEXITY_FORMS
 from councilor.pipeline.claims.forms.coverage import COVERAGE_FORMS
 from councilor.pipeline.claims.forms.extent import EXTENT_FORMS
+from councilor.pipeline.claims.forms.faster import FASTER_FORMS
 from councilor.pipeline.claims.forms.figures import FIGURE_FORMS
 from councilor.pipeline.claims.forms.form import Form
 from councilor.pipeline.claims.forms.naming import NAMING_FORMS
+from councilor.pipeline.claims.forms.one_test import ONE_TEST_FORMS
 from councilor.pipeline.claims.forms.passing import PASSING_FORMS
 from councilor.pipeline.claims.forms.results import RESULT_FORMS
 from councilor.pipeline.claims.forms.reverting import REVERT_FORMS
@@ -20,15 +25,20 @@ __all__ = ["FORMS", "Form", "spoken_of"]
 
 FORMS: tuple[Form, ...] = (
     *PASSING_FORMS,
+    *ONE_TEST_FORMS,
     *TEST_FORMS,
     *REVERT_FORMS,
     *CODE_FORMS,
     *NAMING_FORMS,
+    *API_FORMS,
     *EXTENT_FORMS,
     *COVERAGE_FORMS,
     *FIGURE_FORMS,
+    *FASTER_FORMS,
+    *COMPLEXITY_FORMS,
     *CHECK_FORMS,
     *RESULT_FORMS,
+    *BEHAVIOUR_FORMS,
 )
 """Tried in this order; of several that find the same claim, the first counts."""
 
@@ -59,7 +69,7 @@ TRIGGERS = {
         "complexity": r"complex|O\(",
         "lint_clean": r"warning|lint|ruff|flake|py(?:code|flakes)|clippy|shellcheck|style|static",
         "types_clean": r"typ|mypy|pyright|pyre|tsc",
-        "secure": r"injection|xss|scripting|travers|denial|\bdos\b|redos|csrf|ssrf|forgery|remote code|overflow|redirect|secur|vulnerab|secret|credential|key|password|token|cve|ghsa|pysec|bandit|semgrep|audit|safety|snyk|codeql|trivy|leaks",
+        "secure": r"timing attack|zip slip|xxe|smuggling|deseriali|code execution|injection|xss|scripting|travers|denial|\bdos\b|redos|csrf|ssrf|forgery|remote code|overflow|redirect|secur|vulnerab|secret|credential|key|password|token|cve|ghsa|pysec|bandit|semgrep|audit|safety|snyk|codeql|trivy|leaks",
         "builds": r"build|built|compil",
         "imports": f"import|{NAME}",
         "behaviour_unchanged": r"output|result|behav|return|refactor|functional|semantic|observable|visible|same|before|identical",

@@ -1,13 +1,13 @@
-"""How it is said that tests pass, all or one."""
+"""How it is said that tests pass, all or so many."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from councilor.pipeline.claims.forms.form import IT, WORDS, Form, each, form, number
+from councilor.pipeline.claims.forms.form import WORDS, Form, form, number
 from councilor.pipeline.claims.forms.verbs import PASSES, WORD
-from councilor.pipeline.claims.names import Named, listed, token
+from councilor.pipeline.claims.names import Named
 
 __all__ = ["BASE", "FAILS", "PASSING", "PASSING_FORMS", "TOLD"]
 
@@ -82,18 +82,6 @@ def _suite(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield "", number(match.groupdict().get("n"))
 
 
-def _it_passes(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """The one test spoken of before."""
-    yield IT, ""
-
-
-def _test_names(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Names that may be a test's."""
-    for name in named.of(match["s"]):
-        if "test" in name.text.casefold():
-            yield name.text, ""
-
-
 PASSING_FORMS: tuple[Form, ...] = (
     form(
         "tests_pass",
@@ -113,12 +101,12 @@ PASSING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_pass",
-        rf"(?<!of the )(?<!of all )(?<!of )(?<!of our )(?<![\d/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
+        rf"(?<!of the )(?<!of all )(?<!of )(?<!of our )(?<![\w/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
         _some,
     ),
     form(
         "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}})(?: ?/ ?| of (?:the |all )?| out of (?:the )?)(?P<of>\d{{1,6}}) (?:{KINDS})?(?:tests? )?{PASSING}",
+        rf"(?<![\w/.])(?P<n>\d{{1,6}})(?: ?/ ?| of (?:the |all )?| out of (?:the )?)(?P<of>\d{{1,6}}) (?:{KINDS})?(?:tests? )?{PASSING}",
         _some,
     ),
     form(
@@ -173,15 +161,15 @@ PASSING_FORMS: tuple[Form, ...] = (
         rf"\bsuite \((?:all |of )?(?P<n>\d{{1,6}}|{WORDS}) tests?\) {PASSING}",
         _total,
     ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6}) tests?\b", _some),
+    form("tests_pass", r"(?<![\w/.])(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6}) tests?\b", _some),
     form("tests_pass", r"\b(?:pytest|suite|test run|tests)[^;]{0,40}?[ :](?P<n>\d{1,6}) passed\b", _some),
     form(
         "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}}|{WORDS}) (?:\w+ )?tests?,? (?:and )?all (?:of them )?{PASSING}",
+        rf"(?<![\w/.])(?P<n>\d{{1,6}}|{WORDS}) (?:\w+ )?tests?,? (?:and )?all (?:of them )?{PASSING}",
         _total,
     ),
     form("tests_pass", rf"\bsuite {PASSING} \(?(?:with )?(?:all )?(?P<n>\d{{1,6}}|{WORDS}) tests\b", _total),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) passing tests\b", _some),
+    form("tests_pass", r"(?<![\w/.])(?P<n>\d{1,6}) passing tests\b", _some),
     form(
         "tests_pass",
         r"(?<=\btest)s?\b[^;]{0,40}[,;] ?none (?:of (?:them|the tests) )?(?:of which )?fail(?:s|ed)?\b",
@@ -192,19 +180,7 @@ PASSING_FORMS: tuple[Form, ...] = (
         r"\btests?\b[^;]{0,80}\b(?:they|these|those|all of (?:them|which)) (?:all |both )?(?:now )?pass(?:es|ed)?\b(?P<which>)",
         _fresh,
     ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) in total,? (?:and )?all (?:of them )?pass(?:ing|ed)?\b", _total),
-    # One test
-    form("test_passes", rf"(?P<s>{listed('TF')})(?: test| tests)? {PASSING}", each()),
-    form(
-        "test_passes",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
-        each(),
-        bears=TOLD,
-    ),
-    form("test_passes", rf"\bmak(?:es|ing) (?:the )?(?:failing )?(?:test )?(?P<s>{listed('TS')}) pass\b", each()),
-    form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
-    form("test_passes", rf"(?P<s>{token('T')}) (?:test )?no longer (?:fails|crashes)\b", each(), negative=True),
-    form("test_passes", rf"(?P<s>{token('S')}) (?:test )?no longer fails\b", _test_names, negative=True),
+    form("tests_pass", r"(?<![\w/.])(?P<n>\d{1,6}) in total,? (?:and )?all (?:of them )?pass(?:ing|ed)?\b", _total),
     # Said of the whole in other words
     form(
         "tests_pass",
@@ -243,37 +219,9 @@ PASSING_FORMS: tuple[Form, ...] = (
         r"\b(?:every|each) (?P<which>new |existing )?(?:unit |integration |single )?test (?:in the (?:suite|project|repo(?:sitory)?) )?(?:now |still )?(?:passes|succeeds|is green|goes through|comes out green)\b",
         _total,
     ),
-    # One test, in other words
-    form(
-        "test_passes",
-        rf"\b(?:all|every|each)(?: of)?(?: the)?(?: \w+)? tests? (?:in|of|from|under) (?P<s>{listed('F')}) {PASSES}",
-        each(),
-    ),
-    form("test_passes", rf"\btests? (?:in|of|from) (?P<s>{listed('F')}) (?:all )?{PASSES}", each()),
-    form(
-        "test_passes",
-        rf"(?P<s>{token('TS')})(?: test)? (?:was|is|had been|used to be|used to) (?:red|failing|broken|fail|flaky)(?: before)?,? (?:and|but)(?: is)?(?: it)? (?:now )?{PASSES}",
-        _test_names,
-        bears=TOLD,
-        negative=True,
-    ),
-    form("test_passes", rf"^(?:but |and )?it {PASSES}", _it_passes),
-    form(
-        "test_passes",
-        rf"\bwithout (?:this|the|my) (?:patch|fix|change)[^;⟦]{{0,20}}(?P<s>{token('TS')}) {FAILS}[^;]{{0,40}}\bwith (?:it|the \w+)[^;]{{0,20}} {PASSES}",
-        each(),
-        bears=TOLD,
-        negative=True,
-    ),
-    form(
-        "test_passes",
-        rf"(?P<s>{listed('TS')})(?: tests?)? (?:do(?:es)? not|doesn't|don't|no longer) (?:fail|crash|break)s?(?: any ?more)?\b",
-        _test_names,
-        negative=True,
-    ),
     form(
         "tests_pass",
-        r"(?<![\d/.])(?P<n>\d{1,6}) tests,? (?:with |and )?(?:no|0|zero|without) (?:failures?|failed|errors?|failing)\b",
+        r"(?<![\w/.])(?P<n>\d{1,6}) tests,? (?:with |and )?(?:no|0|zero|without) (?:failures?|failed|errors?|failing)\b",
         _total,
         negative=True,
     ),
@@ -301,13 +249,6 @@ PASSING_FORMS: tuple[Form, ...] = (
         rf"\b(?:all|the|ran|executed|run) (?:all )?(?:the )?(?P<n>\d{{1,6}}|{WORDS}) (?:{WORD} )?tests[^;]{{0,40}}?,? (?:and )?(?:all|every one|each(?: one)?|they all)(?: of (?:them|which|those))? {PASSES}",
         _total,
     ),
-    form(
-        "test_passes",
-        rf"\b(?:previously|formerly|once|before) (?:failing|broken|red|flaky) (?:test )?(?P<s>{listed('TS')})(?: test)? {PASSES}",
-        each(),
-        bears=TOLD,
-    ),
-    form("test_passes", rf"(?P<s>{token('F')}|{token('T')}) (?:now )?(?:runs|goes|went|ran) through\b", each()),
     form(
         "tests_pass",
         rf"\btests (?:\w+ ){{0,2}}?{PASSES}[^;]{{0,10}}\((?P<n>\d{{1,6}})(?: in total| of them| tests?| passed)?\)",

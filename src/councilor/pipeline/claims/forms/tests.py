@@ -55,6 +55,11 @@ def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
 TEST_FORMS: tuple[Form, ...] = (
     form(
         "tests_added",
+        rf"\b{ADDS} (?:an? |one |the |two |three )(?:[\w-]+ ){{0,2}}?{TESTS}[,:] (?:called |named )?(?P<s>{listed('TS')})",
+        _added,
+    ),
+    form(
+        "tests_added",
         rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:for|of|around|covering|that \w+) [^;,.⟦]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
         _added,
     ),
