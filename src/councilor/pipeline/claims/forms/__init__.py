@@ -17,6 +17,7 @@ from councilor.pipeline.claims.forms.form import Form
 from councilor.pipeline.claims.forms.naming import NAMING_FORMS
 from councilor.pipeline.claims.forms.one_test import ONE_TEST_FORMS
 from councilor.pipeline.claims.forms.passing import PASSING_FORMS
+from councilor.pipeline.claims.forms.renaming import RENAMING_FORMS
 from councilor.pipeline.claims.forms.results import RESULT_FORMS
 from councilor.pipeline.claims.forms.reverting import REVERT_FORMS
 from councilor.pipeline.claims.forms.tests import TEST_FORMS
@@ -29,6 +30,7 @@ FORMS: tuple[Form, ...] = (
     *TEST_FORMS,
     *REVERT_FORMS,
     *CODE_FORMS,
+    *RENAMING_FORMS,
     *NAMING_FORMS,
     *API_FORMS,
     *EXTENT_FORMS,

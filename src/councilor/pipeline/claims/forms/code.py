@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from councilor.pipeline.claims.forms.form import Form, Reader, form
 from councilor.pipeline.claims.names import Name, Named, listed, token
 
-__all__ = ["ADJECTIVE", "CODE_FORMS", "KIND", "fits", "kind_of", "named_as"]
+__all__ = ["ADJECTIVE", "BEEN", "CODE_FORMS", "KIND", "THING", "fits", "kind_of", "named_as"]
 
 KIND = (
     r"(?:function|method|class|classmethod|staticmethod|decorator|keyword[- ]only argument|keyword argument|kwarg"
@@ -33,7 +33,6 @@ AFTER = (
 )
 ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
 REMOVE = r"(?<!to )(?:remov(?:e|es|ed|ing)|delet(?:e|es|ed|ing)|drop(?:s|ped|ping)?|got rid of|get rid of)"
-RENAME = r"(?<!to )(?:renam(?:e|es|ed|ing))"
 BEEN = r"(?:is|are|was|were|has been|have been|being|is being|are being|got)"
 PARAMETERS = re.compile(r"\b(?:parameter|param|argument|arg|kwarg|keyword)s?\b", re.IGNORECASE)
 BESIDE = r"(?:parameter|argument|option|flag|keyword argument|method|function|attribute|class)"
@@ -175,15 +174,6 @@ def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
             yield name.text, kind_of(match)
 
 
-def _pairs(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    for old, new in zip(named.of(match["old"]), named.of(match["new"]), strict=False):
-        yield old.text, new.text
-
-
-def _words(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield match["old"], match["new"]
-
-
 OLD = ("how it was before",)
 """What is said to go, or to come in its place, may be called what it was before."""
 
@@ -276,28 +266,4 @@ CODE_FORMS: tuple[Form, ...] = (
         "removed", rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word
     ),
     *_either("removed", REMOVE, passive=r"(?:removed|deleted|dropped|gone)"),
-    form(
-        "renamed",
-        rf"\b{RENAME} {THING}(?P<old>{listed('SF')})(?: {KIND})? (?:(?:in)?to|->|=>|\N{{RIGHTWARDS ARROW}}|as) (?:the )?(?P<new>{listed('SF')})",
-        _pairs,
-    ),
-    form(
-        "renamed", rf"\b{RENAME} [^;⟦]{{0,60}}?\bfrom (?P<old>{listed('SF')}) (?:in)?to (?P<new>{listed('SF')})", _pairs
-    ),
-    form(
-        "renamed",
-        rf"\b{RENAME} (?:the )?(?:function|method|class|module|package|parameter|argument|attribute|option) (?:from )?(?P<old>[a-z_]\w{{1,60}}) to (?P<new>[a-z_]\w{{1,60}})\b",
-        _words,
-    ),
-    form(
-        "renamed",
-        rf"\b{RENAME} (?!it\b|them\b|this\b|the\b|to\b|from\b)(?P<old>[a-z_]\w{{1,60}}) to (?!the\b|an?\b|match\b|be\b)(?P<new>[a-z_]\w{{1,60}})\b",
-        _words,
-    ),
-    form(
-        "renamed",
-        rf"(?P<old>{token('SF')})[^;⟦]{{0,30}}(?: (?:to|of|in|on|from) {token('SF')}[^;⟦]{{0,20}})? (?:{BEEN} (?:now |also )?renamed (?:to |into |as )?|(?:now )?renamed (?:to |into |as ))(?P<new>{token('SF')})",
-        _pairs,
-    ),
-    form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),
 )
