@@ -26,6 +26,7 @@ from acceptance.functions import places
 from acceptance.lies import Facts, is_false
 from acceptance.tampers import tampered
 from acceptance.texts import patched, planted
+from councilor.domain.syntax import parse_module
 
 __all__ = ["Built", "base_name", "build"]
 
@@ -152,7 +153,9 @@ def _unsteady(files: Files, base: Base, case: Case) -> Files:
 
 def _test_function(text: str, nodeid: str) -> ast.FunctionDef:
     name = function_of(nodeid).rpartition("::")[2]
-    return next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and node.name == name)
+    return next(
+        node for node in ast.walk(parse_module(text)) if isinstance(node, ast.FunctionDef) and node.name == name
+    )
 
 
 def _spec(base: Base, case: Case) -> str:

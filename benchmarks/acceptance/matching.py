@@ -2,8 +2,8 @@
 
 Rules:
 - Of all patches that bases offer, `per_right` for each right one, at most `MOST_OF_BASE` of a base and two of a kind.
-- 28 of 100 pass all visible tests (`HARD_SHARE`), as earlier measurements of planted wrong patches found (.22 to .29): so
-  the baseline's rate is a property of this mix, and no finding. The share among all that was offered is told apart.
+- 28 of 100 pass all visible tests (`HARD_SHARE`), as measured before on planted wrong patches (.22 to .29): so the
+  baseline's rate is a property of this mix, and no finding. The share among all that was offered is told apart.
 - Kinds come near to `MIX`; lines, hunks and characters near to those of right patches: a seeded search by exchanges.
 - The check is the area under the curve of each size as a discriminator (.5: it tells nothing) with Mann and Whitney's
   test. Source: Mann and Whitney 1947, with the normal approximation and ties corrected.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from planting.halves import function_of, hide_where
 
 from acceptance.cases import Base, Case
+from councilor.domain.syntax import parse_module
 
 __all__ = ["tampered"]
 
@@ -55,7 +56,7 @@ def tampered(files: Mapping[str, bytes | None], base: Base, case: Case) -> dict[
 
 def _edited(text: str, name: str, act: str) -> str:
     function = next(
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and node.name == name
+        node for node in ast.walk(parse_module(text)) if isinstance(node, ast.FunctionDef) and node.name == name
     )
     lines, first = text.split("\n"), function.body[0]
     indent, last = " " * first.col_offset, function.body[-1].end_lineno

@@ -1,7 +1,7 @@
 """Shows that every labelled sentence resolves, and counts: `python -m claiming.check`, with `benchmarks` on the path.
 
 Rules:
-- Prints figures only; no sentence and no label of either half.
+- Prints figures only; no sentence and no label of any part.
 - The last line is JSON; exit 1 if a sentence does not resolve.
 """
 
@@ -36,14 +36,14 @@ def count(sentences: Sequence[Sentence]) -> dict[str, object]:
 
 
 def main() -> int:
-    """Count both halves."""
+    """Count each part and all together."""
     try:
         halves = {half: load(half) for half in Half}
     except MislabelledError as error:
         print(f"claiming: {error}", file=sys.stderr)
         return 1
     counts = {str(half): count(sentences) for half, sentences in halves.items()}
-    counts["both"] = count([sentence for sentences in halves.values() for sentence in sentences])
+    counts["all"] = count([sentence for sentences in halves.values() for sentence in sentences])
     for name, figures in counts.items():
         print(name, json.dumps(figures, indent=1))
     print(json.dumps({name: figures["sentences"] for name, figures in counts.items()}))

@@ -1,10 +1,11 @@
-"""The labelled sentences: reads the two halves, and cuts the referred ones out of source distributions.
+"""The labelled sentences: reads the three parts, and cuts the referred ones out of source distributions.
 
 Rules:
 - A sentence of a report has its text in the file; one of a changelog is a reference only: lines, span and hash.
 - A span counts characters of the lines joined with every run of white space as one space.
 - An archive or a sentence with another hash than the committed one is refused, never used.
-- Which half a sentence is in follows from its id and `SEED`, and is checked.
+- Which half a sentence is in follows from its id and `SEED`, and is checked; the ids of the part `unseen` begin with
+  `UNSEEN_IDS`.
 
 Does not look at the extractor, and does not decide when two claims are one (`matching`).
 """
@@ -26,6 +27,8 @@ __all__ = ["SEED", "Expected", "Half", "Label", "MislabelledError", "Sentence", 
 
 SEED = "councilor-claims-1"
 """Divides the sentences."""
+UNSEEN_IDS = "unseen-"
+"""How the ids of the part begin that was made after both halves had been opened."""
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -34,10 +37,11 @@ class MislabelledError(Exception):
 
 
 class Half(enum.StrEnum):
-    """Which sentences."""
+    """Which sentences: the two halves, and the part made after both had been opened."""
 
     DEV = "dev"
     HELD_OUT = "held_out"
+    UNSEEN = "unseen"
 
 
 class WhyNone(enum.StrEnum):
@@ -115,7 +119,9 @@ class Sentence:
 
 
 def half_of(id_: str) -> Half:
-    """The half that the sentence with this id belongs to."""
+    """The half, or the part `unseen`, that the sentence with this id belongs to."""
+    if id_.startswith(UNSEEN_IDS):
+        return Half.UNSEEN
     return Half.HELD_OUT if hashlib.sha256(f"{SEED}:{id_}".encode()).digest()[0] % 2 else Half.DEV
 
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from councilor.domain.syntax import parse_module
+
 __all__ = ["Category", "Edit", "draw", "is_proper", "rank", "same_meaning"]
 
 
@@ -82,7 +84,7 @@ def same_meaning(one: bytes, other: bytes) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
+            return ast.dump(parse_module(one)) == ast.dump(parse_module(other))
     except (SyntaxError, ValueError):
         return False
 

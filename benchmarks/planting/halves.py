@@ -13,6 +13,7 @@ import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from councilor.domain.syntax import parse_module
 from planting.edit import rank
 
 __all__ = ["function_of", "hide", "hide_all", "hide_where", "hideable", "is_drawn"]
@@ -37,14 +38,14 @@ def hide(path: str, text: str, seed: int) -> str:
 
 def hideable(path: str, text: str) -> frozenset[str]:
     """The test functions of a file that can be taken out of it."""
-    tree = ast.parse(text)
+    tree = parse_module(text)
     named = _named(tree)
     return frozenset(name for _, definition, name in _definitions(tree, path) if definition.name not in named)
 
 
 def hide_where(path: str, text: str, hidden: Callable[[str], bool]) -> str:
     """The test file `path` without the functions for which `hidden` holds, as far as they can be taken out."""
-    tree, lines = ast.parse(text), text.split("\n")
+    tree, lines = parse_module(text), text.split("\n")
     named = _named(tree)
     gone: set[int] = set()
     for owner, definition, name in _definitions(tree, path):

@@ -8,7 +8,6 @@ Rules:
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from councilor.adapters.analyzers.pytest.ownership import owns
+from councilor.domain.syntax import parse_module
 
 __all__ = ["IndexUnreachableError", "Library", "cache_folder", "fetch"]
 
@@ -127,7 +127,7 @@ def _download(requirement: str, sha256: str, folder: Path) -> Path:
 
 def _parses(file: Path) -> bool:
     try:
-        ast.parse(file.read_bytes())
+        parse_module(file.read_bytes())
         file.read_bytes().decode()
     except (SyntaxError, ValueError):
         return False

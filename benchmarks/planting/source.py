@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from councilor.domain.syntax import parse_module
 from planting.edit import Category, Edit
 
 __all__ = ["SCOPES", "Function", "SourceFile", "inside"]
@@ -17,7 +18,7 @@ class SourceFile:
     """A file's bytes with its tree, and how the tree's positions become offsets."""
 
     def __init__(self, path: str, content: bytes) -> None:
-        self.path, self.content, self.tree = path, content, ast.parse(content)
+        self.path, self.content, self.tree = path, content, parse_module(content)
         self._starts = [0]
         for line in content.split(b"\n"):
             self._starts.append(self._starts[-1] + len(line) + 1)

@@ -62,8 +62,9 @@ def test_evidence_time_is_apart(main_job: MainJob, tmp_path: Path) -> None:
     main_job.councilor("verify", main_job.task_id, "--export", record).expect(0)
     verdict = json.loads((record / "verdict-1.body").read_bytes())
     measured = json.loads((record / "evidence-1.body").read_bytes())["evidence"]
-    evidence_s = sum(item["duration_s"] for item in measured)
-    assert verdict["evidence_s"] == evidence_s > verdict["consensus_s"]
+    evidence_s = verdict["evidence_s"]
+    assert max(item["duration_s"] for item in measured) <= evidence_s <= sum(item["duration_s"] for item in measured)
+    assert evidence_s > verdict["consensus_s"]
     assert sum(vote["latency_ms"] for vote in verdict["votes"]) / 1000 <= verdict["consensus_s"] * 4
     assert verdict["consensus_s"] <= verdict["total_s"] < evidence_s
     print(f"\nevidence {evidence_s:.2f} s, consensus {verdict['consensus_s'] * 1000:.2f} ms")

@@ -165,15 +165,24 @@ async def test_a_contradicted_report_goes_back_to_the_worker(travel):
     assert trip.outcome.decision is Decision.ACCEPT and trip.outcome.iterations == 2
 
 
+RED = {"tests/test_old.py": "def test_old():\n    assert False\n"}
+
+
 async def test_a_red_base_is_no_obstacle_for_what_is_asked(travel):
+    trip, *_ = await travel(repair, files=RED)
+    assert trip.outcome.decision is Decision.ACCEPT
+    assert "1 of 1 tests" in gate(await trip.verdict(), "base_tests").summary
+
+
+async def test_a_claim_that_is_false_because_of_a_red_base_is_no_veto_and_weighs(travel):
     def act(folder, assignment):
         repair(folder)
         return "All tests pass."
 
-    trip, *_ = await travel(act, files={"tests/test_old.py": "def test_old():\n    assert False\n"})
-    assert trip.outcome.decision is Decision.ACCEPT
-    assert [item.status for item in (await trip.case()).claims] == [ClaimStatus.CONTRADICTED]  # false, not critical
-    assert "1 of 1 tests" in gate(await trip.verdict(), "base_tests").summary
+    trip, *_ = await travel(act, files=RED)
+    assert [item.status for item in (await trip.case()).claims] == [ClaimStatus.CONTRADICTED]
+    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE
+    assert (await trip.verdict()).vetoes == ()
 
 
 # --- evidence ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The labelled sentences of `make bench-claims`: two halves, honest references, and when two claims are one."""
+"""The labelled sentences of `make bench-claims`: two halves, a part made later, honest references, when two are one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_there_are_enough_sentences_of_each_source_and_a_third_without_a_claim(e
 
 def test_an_id_is_in_one_half_only_and_the_halves_are_of_one_size(entries):
     assert len({entry.id for entry in entries}) == len(entries)
-    sizes = [len(labels(half)) for half in Half]
+    sizes = [len(labels(half)) for half in (Half.DEV, Half.HELD_OUT)]
     assert min(sizes) / max(sizes) > 0.8
     assert {half_of(entry.id) for entry in labels(Half.DEV)} == {Half.DEV}
 
@@ -40,6 +40,37 @@ def test_an_id_is_in_one_half_only_and_the_halves_are_of_one_size(entries):
 def test_the_held_out_half_warns_whoever_opens_it():
     first = (labelled.FOLDER / "held_out.yaml").read_text("utf-8").splitlines()[0]
     assert "HELD OUT" in first and "must never open" in first
+
+
+def test_the_unseen_part_warns_too_and_is_big_enough_by_itself():
+    first = (labelled.FOLDER / "unseen.yaml").read_text("utf-8").splitlines()[0]
+    assert "UNSEEN" in first and "must never open" in first
+    unseen = labels(Half.UNSEEN)
+    assert {half_of(entry.id) for entry in unseen} == {Half.UNSEEN}
+    assert sum(entry.is_reference for entry in unseen) >= 90
+    assert sum(not entry.is_reference for entry in unseen) >= 110
+    assert 0.4 < sum(not entry.claims for entry in unseen) / len(unseen) < 0.6
+
+
+def test_the_unseen_part_has_its_own_changelogs_and_repeats_no_sentence_of_a_report():
+    def changelogs(*halves: Half) -> set[str]:
+        return {entry.origin for half in halves for entry in labels(half) if entry.is_reference}
+
+    def reports(*halves: Half) -> list[str]:
+        return [str(entry.text) for half in halves for entry in labels(half) if not entry.is_reference]
+
+    assert len(changelogs(Half.UNSEEN)) >= 6
+    assert not changelogs(Half.UNSEEN) & changelogs(Half.DEV, Half.HELD_OUT)
+    assert not set(reports(Half.UNSEEN)) & set(reports(Half.DEV, Half.HELD_OUT))
+    assert len(set(reports(Half.UNSEEN))) == len(reports(Half.UNSEEN))
+
+
+def test_a_sentence_in_another_part_than_its_id_says_is_refused(tmp_path: Path, monkeypatch):
+    entry = {"id": "unseen-1", "format": "commit_message", "text": "Add `a`.", "claims": [], "why_none": "plan"}
+    (tmp_path / "dev.yaml").write_text(yaml.safe_dump([entry]))
+    monkeypatch.setattr(labelled, "FOLDER", tmp_path)
+    with pytest.raises(MislabelledError, match="wrong half"):
+        labels(Half.DEV)
 
 
 def test_every_predicate_has_the_facts_it_needs_and_every_claim_of_a_report_its_status(entries):
@@ -50,7 +81,7 @@ def test_every_predicate_has_the_facts_it_needs_and_every_claim_of_a_report_its_
         assert {claim.status for claim in entry.claims} <= ({""} if entry.is_reference else STATUSES), entry.id
 
 
-def test_every_predicate_occurs_in_both_halves():
+def test_every_predicate_occurs_in_every_part():
     for half in Half:
         assert {claim.predicate for entry in labels(half) for claim in entry.claims} == set(matching.NEEDS), half
 

@@ -45,6 +45,7 @@ def test_every_error_of_the_tree_comes_back(name):
     kind = getattr(errors, name)
     arguments = {
         "UnavailableError": {"backend": "b"},
+        "UnusableAnswerError": {"backend": "b"},
         "SandboxError": {"backend": "b"},
         "ShortageError": {"backend": "b"},
         "DeadlineError": {"backend": "b", "deadline_s": 2.5},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,7 @@ __all__ = [
     "Shortfall",
     "TestRecord",
     "TestRun",
+    "spent_s",
 ]
 
 
@@ -311,3 +312,13 @@ class EvidenceBundle:
     def of(self, *kinds: EvidenceKind) -> tuple[str, ...]:
         """The ids of the evidence of these kinds."""
         return tuple(item.id for item in self.evidence if item.kind in kinds)
+
+
+def spent_s(evidence: Iterable[Evidence]) -> float:
+    """Seconds in which something was measured; what was measured at the same time counts once."""
+    spans = sorted((item.started.timestamp(), item.started.timestamp() + item.duration_s) for item in evidence)
+    total_s, until_s = 0.0, float("-inf")
+    for began_s, ended_s in spans:
+        total_s += max(0.0, ended_s - max(began_s, until_s))
+        until_s = max(until_s, ended_s)
+    return total_s

@@ -22,6 +22,7 @@ from councilor.domain.codec import decode, encode
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind
 from councilor.domain.gate import GateResult, GateStatus, Severity, Violation
 from councilor.domain.spec import Mode
+from councilor.domain.strength import Strength
 from councilor.domain.tier import TIERS
 from councilor.domain.verdict import Choice, Decision, Judge, Verdict, Vote
 from councilor.errors import InputError
@@ -58,8 +59,9 @@ def case(make: SimpleNamespace) -> Case:
         mode=Mode.FIX,
         gates=tuple(result(name) for name in NAMES),
         claims=(),
-        evidence=tuple(make.evidence(kind) for kind in EvidenceKind),
+        evidence=tuple(make.evidence(kind) for kind in EvidenceKind if kind is not EvidenceKind.ANSWERS),
         evidence_s=3.0,
+        strength=Strength(lines=1, covered=1, reaching=2, complete=True),
     )
 
 
@@ -100,10 +102,10 @@ async def judged(case: Case, **more: Any) -> Verdict:
 async def test_a_clean_candidate_of_tier_3_is_accepted(case: Case) -> None:
     verdict = await judged(case)
     assert verdict.decision is Decision.ACCEPT
-    assert 0.95 <= verdict.probability < 1
+    assert TIERS[2].tau <= verdict.probability < 1
     assert (verdict.quorum, verdict.vetoes, verdict.dissent, verdict.missing_evidence) == (True, (), (), ())
     assert [vote.choice for vote in verdict.votes] == [Choice.ACCEPT] * 4
-    assert verdict.weights_version == "prior-1"
+    assert verdict.weights_version == "accept-1"
     assert (verdict.tree, verdict.evidence_s) == (TREE, 3.0)
 
 
@@ -116,7 +118,7 @@ async def test_acceptance_without_a_revert_check_is_enough_in_tier_3_only(case: 
 async def test_passing_tests_alone_are_not_accepted(case: Case) -> None:
     verdict = await judged(unshown(case))
     assert verdict.decision is Decision.NEEDS_EVIDENCE
-    assert verdict.probability < 0.95
+    assert verdict.probability < TIERS[3].tau
     assert [item.split(":")[0] for item in verdict.missing_evidence] == ["acceptance", "revert_check"]
     assert verdict.remediation
 
@@ -192,7 +194,7 @@ async def test_tier_1_has_its_security_from_a_scan(case: Case) -> None:
 
 
 async def test_tier_1_escalates(case: Case) -> None:
-    verdict = await judged(replace(case, tier=1))
+    verdict = await judged(replace(case, tier=1, strength=None))
     assert verdict.decision is Decision.ESCALATE
     assert [item.split(":")[0] for item in verdict.missing_evidence][:3] == ["mutation", "security", "person"]
 
@@ -396,7 +398,8 @@ async def test_the_documented_figures_are_the_real_ones(case: Case) -> None:
     own = unshown(case).gates
     shown = tuple(result(item.gate) if item.gate == "revert_check" else item for item in own)
     chore = replace(with_gates(case, revert_check=GateStatus.SKIPPED), mode=Mode.CHORE)
-    cases = [case, chore, unshown(case), replace(case, gates=shown)]
+    weak = replace(case, strength=Strength(lines=1, covered=0, complete=True))
+    cases = [case, replace(case, strength=None), chore, weak, replace(case, gates=shown, strength=None), unshown(case)]
     text = (Path(__file__).resolve().parents[3] / "docs/reference/council.md").read_text()
     documented = re.findall(r"\| (0\.\d{3}) \| (\w+) \|", text)
     verdicts = [await judged(item) for item in cases]

@@ -38,10 +38,16 @@ def normal_form(old: str, new: str) -> str:
     if before is None or after is None:
         return new
     others = [node for text, node in after.items() if text not in before]  # equal text need not be compared further
-    known = {ast.dump(node) for node in before.values()} if others else set()
+    known = _dumped(old) if others else frozenset()
     changed = [copy.deepcopy(node) for node in others if ast.dump(node) not in known]
     normal = _Normal()
     return "\n".join(ast.dump(normal.visit(node)) for node in changed)
+
+
+@lru_cache(maxsize=4)
+def _dumped(text: str) -> frozenset[str]:
+    """The outermost statements of a text, without their places."""
+    return frozenset(ast.dump(node) for node in (_outermost(text) or {}).values())
 
 
 @lru_cache(maxsize=4)

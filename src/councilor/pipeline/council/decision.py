@@ -22,6 +22,7 @@ from councilor.domain.gate import Violation
 from councilor.domain.tier import TIERS
 from councilor.domain.verdict import Choice, Decision
 from councilor.pipeline.council.case import Case, VerdictInputs
+from councilor.pipeline.council.contest import contest_of
 from councilor.pipeline.council.weights import probability_of, weights_of
 
 __all__ = ["REJECT_AT", "RULES_VERSION", "Conclusion", "decide", "missing_evidence", "recompute"]
@@ -47,6 +48,7 @@ HOW_TO = {
     "types": "types: a type checker's errors on the base and on the candidate",
     "security": "security: a scan of the change, with no finding that the tier forbids",
     "person": "person: a reviewer's approval (not built yet)",
+    "contest": "contest: tests that tell the change from others that pass the same ones",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "whole_suite": "whole_suite: the tests that were left out",
     "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
@@ -140,6 +142,8 @@ def _how_to(name: str, case: Case) -> str:
         return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}"
     if name == "counterexample":
         return f"{HOW_TO[name]} ({case.confirmed_challenges[0].reason})"
+    if name == "contest":
+        return f"{HOW_TO[name]} ({'; '.join(contest_of(case))})"
     if name == "answer":
         return f"{HOW_TO[name]}: {case.question}"
     asked = next((item for item in open_questions(case) if OPEN[item.rule] == name), None)
@@ -156,6 +160,7 @@ def _refinable(case: Case) -> bool:
 def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, sure: bool) -> tuple[str, ...]:
     """What to name as missing: the quorum's gaps, then whatever could make the council surer."""
     needed = ["answer"] if case.question else []
+    needed += ["contest"] if contest_of(case) and not sure else []
     needed += [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
     needed += ["counterexample"] if case.confirmed_challenges else []
     needed += ["distinction"] if case.doubts else []

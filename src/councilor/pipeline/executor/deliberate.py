@@ -18,7 +18,7 @@ from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import decode
 from councilor.domain.difference import BASE
 from councilor.domain.event import EventType
-from councilor.domain.evidence import EvidenceBundle
+from councilor.domain.evidence import EvidenceBundle, spent_s
 from councilor.domain.gate import GateResult, RefinementRequest
 from councilor.domain.provenance import digest
 from councilor.domain.question import Question
@@ -174,7 +174,7 @@ async def _case(
         gates=gates,
         claims=claims,
         evidence=evidence,
-        evidence_s=sum(item.duration_s for item in evidence),
+        evidence_s=spent_s(evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
         strength=bundle.strength if bundle else None,

@@ -5,7 +5,8 @@ Rules:
   change. The worker's own new tests are loaded apart, with its whole tree.
 - Counted are tests that passed when our runner ran them and always end the same. One that fails here makes the
   measurement incomplete, and so does a suite that is lost or cannot be loaded.
-- In order: what the tests execute, the pieces, the mutants of the changed lines, those of the lines around them, the rivals. Each has its share of the time that is left.
+- In order: what the tests execute, the pieces, the mutants of the changed lines, those of the lines around them, the
+  rivals. Each has its share of the time that is left.
 
 What is measured is run by processes that load the candidate's code. See `domain/strength.py` for what follows.
 """
@@ -38,7 +39,7 @@ TRACE_SHARE, PIECES_SHARE, MUTANTS_SHARE, NEIGHBOURS_SHARE = 0.4, 0.3, 0.5, 0.5
 """Shares of the time that is left when each begins; rivals get the rest."""
 SPARE_S = 30.0
 """Seconds that a server may live beyond twice the budget."""
-MUTANTS_PER_S, NEIGHBOURS_PER_S, RIVALS_PER_S = 2.0, 1.5, 3.0
+MUTANTS_PER_S, NEIGHBOURS_PER_S, RIVALS_PER_S = 1.2, 0.8, 1.6
 """How many are tried for each second of the budget: more of them would tell little more."""
 
 

@@ -1,4 +1,4 @@
-"""Mutants of the changed lines and of the lines around them, and the pieces of the difference taken back one at a time, on loaded suites.
+"""Mutants of the changed lines and of those around them, and the pieces of the difference taken back one at a time.
 
 Rules:
 - The base's tests are asked first. Only what they let pass is tried on the worker's own new tests, where there are any.
