@@ -141,7 +141,7 @@ def listed(kinds: str) -> str:
         "function|method|class|exception|property|attribute|option|flag|parameter|argument|constant|helper|module|file"
     )
     what = f"{what}|test file|tests?|docs|documentation" if "F" in kinds else what
-    also = rf"(?:(?:the |an? |its |their )?(?:new |old |own )?(?:{what})s? )?"
+    also = rf"(?:(?:the |an? |its |their )?(?:new |old |own )?(?:{what})s? (?:in )?)?"
     return (
         rf"{token(kinds)}(?:(?:, and |, or |, | / |/| and | or | & | as well as | plus ){also}{token(kinds)}){{0,30}}"
     )

@@ -83,7 +83,8 @@ BEFORE = re.compile(
     IGNORE,
 )
 DESCRIBED = re.compile(
-    r"\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how"
+    r"\bfix(?:e[sd]|ing)? [^;⟦#]{0,40}\b(?:where|in which|when|whereby|that caused) "
+    r"|\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how"
     r"|because)\b",
     IGNORE,
 )

@@ -50,6 +50,12 @@ COMMON = frozenset(
 """Words beside a kind that only describe it."""
 ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
 """What stands before a name that is not what a passive sentence is about."""
+DOES = re.compile(
+    r"⟧(?:\(\))?(?: (?:method|function|class|option|command|\w+s))?(?: (?:now|also|always|no longer|only|automatically))? $"
+    r"|\b(?:avoid|prevent|stop|skip|allow|support|forbid|try)(?:s|ed|ped|ing)? $|\b(?:when|while|before|after|for|from) $",
+    re.IGNORECASE,
+)
+"""What stands before a verb that tells what code does rather than what was done to it."""
 GERUND = re.compile(r"\w+ing\b", re.IGNORECASE)
 FINITE = re.compile(
     r"\b(?:now|is|are|was|were|raises?|fails?|works?|no longer|can|does|did|breaks?|causes?|makes?|means|helps?)\b",
@@ -122,6 +128,10 @@ def named_as(predicate: str, group: str = "s") -> Reader:
     """One claim for each name that fits the predicate: files to `*_file`, tests to `tests_added`, the rest as said."""
 
     def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        if not match[0].startswith("\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}") and DOES.search(
+            match.string[: match.start()]
+        ):
+            return
         if GERUND.match(match[0]) and not match.string[: match.start()].strip() and FINITE.search(match.string):
             return
         aside = match.start(group) == match.start() and ASIDE.search(match.string[: match.start()])

@@ -61,7 +61,7 @@ COMPLEXITY_FORMS: tuple[Form, ...] = (
     ),
     form(
         "complexity",
-        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity|linear,|constant,|logarithmic,|quadratic,) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
+        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|takes|needs|costs|runs in|(?<!instead )of|has|complexity|linear,|constant,|logarithmic,|quadratic,) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
         _shape,
         kind=ClaimKind.TECHNICAL,
         verifiability=Verifiability.UNVERIFIABLE,

@@ -159,7 +159,7 @@ NAMING_FORMS: tuple[Form, ...] = (
     ),
     form(
         "added",
-        rf"⟧(?:\(\))?(?: {KIND})? (?:now (?:also )?|also )?(?:ha(?:s|ve)|takes?|accepts?|supports?|gets?|got|gain(?:s|ed)|grew|offers?|provides?|exposes?|receive[sd]?|allows?) (?:now )?(?:also )?(?:an? |the |two |three )?(?P<how>(?:new|additional|extra|further|another|second) )?(?:{WORD} ){{0,2}}?(?:(?:{KIND}) (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{WORD} )?{KIND}\b)",
+        rf"⟧(?:\(\))?(?: {KIND})? (?:now (?:also )?|also )?(?:ha(?:s|ve)|takes?|accepts?|supports?(?= (?:an? |the )?new | an? )|gets?|got|gain(?:s|ed)|grew|offers?|provides?|exposes?|receive[sd]?) (?:now )?(?:also )?(?:an? |the |two |three )?(?P<how>(?:new|additional|extra|further|another|second) )?(?:{WORD} ){{0,2}}?(?:(?:{KIND}) (?:called |named )?(?P<s>{listed('S')})|(?P<t>{listed('S')}) (?:{WORD} )?{KIND}\b)",
         _gained,
     ),
     form(

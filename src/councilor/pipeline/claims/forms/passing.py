@@ -265,4 +265,13 @@ PASSING_FORMS: tuple[Form, ...] = (
     ),
     form("tests_pass", rf"\bsuite \([^()]{{0,20}}?(?P<n>\d{{1,6}}) tests?\) {PASSES}", _total),
     form("tests_pass", r"\bpassing tests: (?:all )?(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6})\b", _some),
+    form(
+        "tests_pass",
+        r"\b(?:ran|run|executed) (?:all |the |all the )(?:\w+ )?tests\b[^;]{0,20}? (?:they|these) (?:all )?(?:now )?(?:pass|are green|succeed)(?:ed)?\b",
+    ),
+    form(
+        "tests_pass",
+        rf"\b(?:\d{{1,5}} )?(?:existing|old) tests and (?:the |all |my )?(?:\w+ )?(?:new )?(?:ones|tests) {PASSES}",
+        _total,
+    ),
 )

@@ -131,7 +131,7 @@ RESULT_FORMS: tuple[Form, ...] = (
         "fixes",
         rf"(?:^|: |\band |, |; )(?:also |bug ?|this )?{FIX}\b[^;]{{1,300}}?(?P<s>{token('J')})",
         _issues,
-        bears=("a condition", "how it was before", "a hedge", "a plan", "an exception"),
+        bears=("the bug described", "a condition", "how it was before", "a hedge", "a plan", "an exception"),
         negative=True,
         method="pointer",
     ),

@@ -159,7 +159,7 @@ REVERT_FORMS: tuple[Form, ...] = (
     ),
     form(
         "fix_tested",
-        rf"\b(?:tests?|they|it|(?P<s>{token('TS')}))(?: test)? {FAILS}(?: again)? (?:if|when|once|as soon as) (?:I|you|we|one|the fix|the change|the patch|my \w+)(?: is| was| gets)? (?:revert|undo|undone|stash|remov|tak|leav|left|back|drop|disabl)",
+        rf"\b(?:tests?|they|it|(?P<s>{token('TS')}))(?: test)? {FAILS}(?: again)? (?:if|when|once|as soon as) (?:I|you|we|one|it|this|the (?:fix|change|patch|commit)|my \w+)(?: is| was| gets)? (?:revert|undo|undone|stash|remov|tak|leav|left|back|drop|disabl)",
         _tested,
         kind=ClaimKind.PROCEDURAL,
         bears=TOLD,

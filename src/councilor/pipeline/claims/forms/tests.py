@@ -80,7 +80,7 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
+        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?!its |their |the existing |the old )(?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
         _added,
     ),
     form(
