@@ -45,6 +45,8 @@ from councilor.settings import load_settings
 
 PRECISION, RECALL, ACCURACY = 0.95, 0.90, 0.97
 CHANGES, QUICK_CHANGES = 8, 1
+AT_ONCE = 2
+"""Changes that are judged at the same time: most of one is waiting for its own tests."""
 SHOWN = 12
 SAME = {"added_parameter": "added", "removed_parameter": "removed", "no_breaking_change": "no_api_change"}
 """Predicates that the labels do not tell apart."""
@@ -157,29 +159,39 @@ class Judged:
 
 
 async def statuses(count: int, libraries: Sequence[str]) -> Judged:
-    """How rightly generated claims are judged."""
+    """How rightly generated claims are judged, `AT_ONCE` changes at a time."""
     judged = Judged()
+    free = asyncio.Semaphore(AT_ONCE)
+    jobs: list[tuple[int, str | None]] = [(100 + at, library) for at, library in enumerate(libraries)]
+    jobs += [(seed, None) for seed in range(count)]
     with tempfile.TemporaryDirectory(prefix="claims-") as name:
         root = Path(name)
-        settings = load_settings(flags={"data_dir": str(root / "data")})
-        async with open_tools(settings) as tools:
-            jobs: list[tuple[int, str | None]] = [(seed, None) for seed in range(count)]
-            for seed, library in [*jobs, *((100 + at, library) for at, library in enumerate(libraries))]:
-                begun = time.perf_counter()
-                change = make_change(root / f"change-{seed}", seed, library)
-                truth = await asyncio.to_thread(find_truth, change, root / f"truth-{seed}")
-                items = generate(change, truth, seed)
-                report = "\n".join(f"- {item.text}" for item in items)
-                sentences = check_report(report, await context_of(tools, change, report))
-                before = judged.right
-                for item in items:
-                    judged.add(item, status_of(item, sentences), change.name)
-                spent_s = time.perf_counter() - begun
-                print(
-                    f"  {change.name:16} {judged.right - before:3} of {len(items):3} as expected, {spent_s:.0f} s",
-                    flush=True,
-                )
+        async with open_tools(load_settings(flags={"data_dir": str(root / "data")})) as tools:
+
+            async def one(seed: int, library: str | None) -> None:
+                async with free:
+                    await judge_change(tools, root, seed, library, judged)
+
+            await asyncio.gather(*(one(seed, library) for seed, library in jobs))
     return judged
+
+
+async def judge_change(tools: Tools, root: Path, seed: int, library: str | None, judged: Judged) -> None:
+    """Make one change, generate claims about it, and count how they are judged."""
+    begun = time.perf_counter()
+    change = await asyncio.to_thread(make_change, root / f"change-{seed}", seed, library)
+    truth = await asyncio.to_thread(find_truth, change, root / f"truth-{seed}")
+    items = generate(change, truth, seed)
+    report = "\n".join(f"- {item.text}" for item in items)
+    sentences = check_report(report, await context_of(tools, change, report))
+    right = 0
+    for item in items:
+        status = status_of(item, sentences)
+        right += status == item.expected
+        judged.add(item, status, change.name)
+    print(
+        f"  {change.name:16} {right:3} of {len(items):3} as expected, {time.perf_counter() - begun:.0f} s", flush=True
+    )
 
 
 def show(parts: dict[str, Found], judged: Judged) -> None:

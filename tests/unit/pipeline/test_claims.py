@@ -68,6 +68,13 @@ def test_the_number_of_passing_tests(make: SimpleNamespace) -> None:
     assert only("All 2 tests pass.", make.input(bundle=skipped)) == (SUPPORTED, False)
 
 
+def test_tests_of_a_part_of_the_code_are_not_all_tests(make: SimpleNamespace) -> None:
+    change = make.change("tests/test_new.py", None, "def test_new():\n    assert 1\n")
+    given = make.input(change, bundle=make.bundle(new_on_candidate=make.run({NEW: "failed"})))
+    assert only("All tests pass.", given)[0] is CONTRADICTED
+    assert only("All parser tests pass.", given)[0] is UNVERIFIABLE
+
+
 def test_new_and_existing_tests_are_told_apart(make: SimpleNamespace) -> None:
     change = make.change("tests/test_new.py", None, "def test_new():\n    assert 1\n")
     bundle = make.bundle(new_on_candidate=make.run({NEW: "failed"}))

@@ -18,8 +18,9 @@ from types import MappingProxyType
 
 from councilor.domain.claim import AtomicClaim
 from councilor.pipeline.claims.forms import FORMS, Form, spoken_of
+from councilor.pipeline.claims.forms.form import IT
 from councilor.pipeline.claims.names import Name, Named, find_names, listed
-from councilor.pipeline.claims.selection import negated, parts, refusal, why_not
+from councilor.pipeline.claims.selection import doubted, negated, parts, refusal, why_not
 from councilor.pipeline.claims.sentences import Mark, Part, Sentence
 
 __all__ = ["Reading", "extract", "read"]
@@ -27,7 +28,7 @@ __all__ = ["Reading", "extract", "read"]
 TITLES = frozenset({"tests_added", "faster", "added", "removed", "secure"})
 """Predicates that a heading names as a subject rather than says."""
 PRONOUN = re.compile(
-    r"^(?:\W*(?:and|also|so|thus) )?(?:it|this|that|they|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
+    r"^(?:\W*(?:and|also|so|thus) )?(?:it|its|this|that|they|their|these)\b(?! (?:change|fix|patch|pr|commit|branch))",
     re.IGNORECASE,
 )
 BARE = re.compile(r"^[\w -]{2,30}$")
@@ -39,6 +40,8 @@ LABELS = {
     "types_clean": re.compile(r"^(?:type[- ]?check(?:ing|s)?|types|mypy|pyright)$", re.IGNORECASE),
     "builds": re.compile(r"^build$", re.IGNORECASE),
 }
+DEEDS = frozenset({"added", "removed", "renamed", "added_file", "removed_file", "tests_added", "fixes"})
+"""Predicates of which what stands behind the object only describes it."""
 RESOLVED = frozenset({"fix_tested", "faster", "complexity", "behaviour_unchanged", "untouched"})
 """Predicates whose subject a pronoun may be."""
 CLAIMS_LIMIT = 4000
@@ -79,12 +82,16 @@ def _claims(sentence: Sentence, named: Named, before: Named) -> tuple[list[Atomi
         return [], why
     found: dict[tuple[str, str, str], AtomicClaim] = {}
     whys: list[str] = []
+    said = ""
     for part in parts(named.text):
+        if whys:
+            before = _said(named, said) or before
+        said = part
         stop, worth = refusal(part), spoken_of(part)
         for form in FORMS:
-            if form.predicate not in worth or (stop and stop not in form.bears):
+            if form.predicate not in worth or (stop and stop not in form.bears and form.predicate not in DEEDS):
                 continue
-            for claim in _found(form, part, sentence, named, before):
+            for claim in _found(form, part, sentence, named, before, stop if stop not in form.bears else ""):
                 _keep(claim, found)
         whys.append(stop)
     if not found and sentence.mark is Mark.DONE and BARE.match(named.text):
@@ -102,11 +109,17 @@ def _keep(claim: AtomicClaim, found: dict[tuple[str, str, str], AtomicClaim]) ->
     """Keep a claim unless there is one that says as much or more; drop those that say less."""
     key = claim.predicate, claim.subject, claim.value or ""
     same = [other for other in found.values() if other.predicate == claim.predicate]
-    if key in found or any(_less(claim, other) for other in same):
+    twins = [other for other in found.values() if _stem(other) == _stem(claim) and other.subject == claim.subject]
+    if (_stem(claim) in ("added", "removed") and twins) or key in found or any(_less(claim, other) for other in same):
         return
     for other in [item for item in same if _less(item, claim)]:
         del found[other.predicate, other.subject, other.value or ""]
     found[key] = claim
+
+
+def _stem(claim: AtomicClaim) -> str:
+    """The predicate, whatever sort of name is said to come or go."""
+    return claim.predicate.removesuffix("_parameter").removesuffix("_file")
 
 
 def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
@@ -115,7 +128,7 @@ def _less(claim: AtomicClaim, other: AtomicClaim) -> bool:
         return _breadth(claim) <= _breadth(other)
     vague = VAGUE.get(claim.predicate, frozenset())
     subject = claim.subject == other.subject or (claim.subject in vague and other.subject != "branch")
-    value = not claim.value or claim.value == other.value or claim.predicate in LOOSE
+    value = not claim.value or claim.value == other.value or (claim.predicate in LOOSE and bool(other.value))
     return subject and value
 
 
@@ -139,8 +152,10 @@ LOOSE = frozenset({"tests_added", "complexity", "added", "removed", "faster"})
 """Predicates of which one subject has one value: the form that came first has read it best."""
 
 
-def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named) -> Iterator[AtomicClaim]:
+def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Named, stop: str) -> Iterator[AtomicClaim]:
     for match in form.pattern.finditer(part):
+        if stop and doubted(part, match.end()):
+            continue
         if not form.negative and negated(part, match.start(), match.end()):
             continue
         if sentence.part is Part.HEADING and form.predicate in TITLES and not re.search(r"\d", match[0]):
@@ -172,6 +187,9 @@ def _found(form: Form, part: str, sentence: Sentence, named: Named, before: Name
 
 def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
     """The subject, a pronoun's by the sentence before; None when that is ambiguous."""
+    if subject == IT:
+        names = _antecedents(before)
+        return names[0] if len(names) == 1 else None
     if subject or form.predicate not in RESOLVED or not PRONOUN.match(part):
         return subject
     names = _antecedents(before)
@@ -180,9 +198,15 @@ def _resolve(form: Form, subject: str, part: str, before: Named) -> str | None:
 
 def _antecedents(before: Named) -> list[str]:
     """What the sentence before speaks of: its symbols, or its files when it names no symbol."""
-    symbols = [name.text for name in before.names if name.kind == "S"]
+    symbols = [name.text for name in before.names if name.kind in "ST"]
     files = [name.text for name in before.names if name.kind == "F"]
     return list(dict.fromkeys(symbols or files))
+
+
+def _said(named: Named, part: str) -> Named | None:
+    """The part before of the same sentence, if it names anything: that is what "it" means."""
+    names = named.of(part)
+    return Named(text=part, names=names) if names else None
 
 
 def _function(match: re.Match[str], part: str, named: Named) -> str:

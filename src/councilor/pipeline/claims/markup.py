@@ -36,7 +36,20 @@ REFERENCE = re.compile(r"`([^`<>]{1,200}?)(?:\s?<[^`<>]{1,300}>)?`_{1,2}(?!\w)")
 DOUBLED = re.compile(r"``([^`]{1,300})``")
 SINGLE_QUOTED = re.compile(r"(?<![\w`])'([A-Za-z_][\w.]{1,80}(?:\(\))?)'(?![\w`])")
 QUOTED = re.compile('"[^"`]{1,400}"|\u201c[^\u201d]{1,400}\u201d|~~[^~]{1,400}~~')
+KINDS = r"(?:parameter|argument|option|flag|keyword|method|function|attribute|class|property|field|command|setting)s?"
+QUOTE = "[\"'\u201c\u201d\u2018\u2019]"
+KIND_BEHIND = re.compile(
+    rf"(?<![\w`]){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?= (?:\w{{1,12}} )?{KINDS}\b)"
+)
+KIND_BEFORE = re.compile(
+    rf"\b({KINDS},? (?:called |named )?){QUOTE}(-{{0,2}}[A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)"
+)
+RENAMED = re.compile(
+    rf"\b((?:from|to|into|as|rename|renamed|renames) ){QUOTE}([A-Za-z_][\w.-]{{0,60}}(?:\(\))?){QUOTE}(?!\w)"
+)
+"""A quoted word that is a name: beside what it is, or where it is renamed."""
 ITALIC = re.compile(r"(?<![\w*`])\*([^\s*`](?:[^*`]{0,200}[^\s*`])?)\*(?![\w*])")
+WHOLE_ITALIC = re.compile(r"^_(?=[^\s_])([^_].*[^\s_])_(\.?)$")
 ESCAPED = re.compile(r"\\([_*#\[\]<>`-])")
 ARROW = re.compile("^[^\u2192]{0,60} \u2192 (?:clean|ok|pass|passed|green|[0-9]+ (?:errors?|issues?|findings?))\\b")
 """An arrow between a check and its result."""
@@ -60,6 +73,7 @@ def plain(text: str) -> str:
         (DOUBLED, r"`\1`"),
     ):
         text = pattern.sub(words, text)
+    text = WHOLE_ITALIC.sub(r"\1", text)
     text = LINK.sub(lambda found: _label(found[1]), text)
     pieces = CODE.split(text)
     return "".join(piece if index % 2 else _prose(piece) for index, piece in enumerate(pieces)).strip()
@@ -77,6 +91,8 @@ def _prose(text: str) -> str:
     text = text.replace(" \u2192 ", ": ") if ARROW.search(text) else text
     text = ESCAPED.sub(r"\1", EMPHASIS.sub(r"\1", text))
     text = ITALIC.sub(r"\1", text)
+    text = KIND_BEHIND.sub(r"`\1`", KIND_BEFORE.sub(r"\1`\2`", text))
+    text = RENAMED.sub(r"\1`\2`", text) if "enam" in text else text
     text = SINGLE_QUOTED.sub(lambda found: f"`{found[1]}`" if _is_named(found[1]) else found[0], text)
     return QUOTED.sub('"..."', text)
 

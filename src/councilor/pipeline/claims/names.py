@@ -34,7 +34,7 @@ PLAIN = re.compile(
     r"|(?P<folder>(?<![\w./-])(?:[\w.-]{1,80}/){1,12}(?=[\s,.;:)]|\Z))"
     r"|(?P<option>(?<![\w-])--[a-z][\w-]{1,60})"
     r"|(?P<criterion>\bA\d{1,3}\b)"
-    r"|(?P<symbol>(?<![\w.@/])@?[A-Za-z_][\w]{0,100}(?:\.[A-Za-z_]\w{0,100}){0,6}(?:\(\))?)",
+    r"|(?P<symbol>(?<![\w.@/])\.?@?[A-Za-z_][\w]{0,100}(?:\.[A-Za-z_]\w{0,100}){0,6}(?:\(\))?)",
     re.IGNORECASE,
 )
 PROPER = frozenset(
@@ -75,6 +75,7 @@ PROPER = frozenset(
         "kubernetes",
         "freebsd",
         "openbsd",
+        "redos",
         "i.e",
         "e.g",
     ]
@@ -86,6 +87,8 @@ PROGRAM = re.compile(
     re.IGNORECASE,
 )
 """A command of a tool in back-ticks: its words are read as if they were prose."""
+BRANCH = re.compile(r"`(?:origin/)?(?:main|master|trunk|develop)`", re.IGNORECASE)
+"""A branch in back-ticks, read as words too."""
 OUTPUT = re.compile(
     r"`=* ?(?:\d+ (?:passed|failed|tests?|errors?|warnings?)|no issues found|success: no issues|all checks passed|ok\b"
     r"|found (?:no|0) |\d+ error)",
@@ -99,7 +102,7 @@ FOLDER_OR_FILE = re.compile(
     re.IGNORECASE,
 )
 SYMBOL = re.compile(
-    r"[@~]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]"
+    r"[@~.]?[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,7}(?:\([^()]{0,80}\))?|--[a-z][\w-]{0,80}|-[a-zA-Z]"
 )
 NODE = re.compile(r"[\w./-]+\.py::\S{1,200}")
 
@@ -134,7 +137,14 @@ def token(kinds: str) -> str:
 
 def listed(kinds: str) -> str:
     """A pattern for names of these kinds with commas, slashes, `and` or `or` between."""
-    return rf"{token(kinds)}(?:(?:, and |, or |, |/| and | or | & | as well as ){token(kinds)}){{0,30}}"
+    what = (
+        "function|method|class|exception|property|attribute|option|flag|parameter|argument|constant|helper|module|file"
+    )
+    what = f"{what}|test file|tests?|docs|documentation" if "F" in kinds else what
+    also = rf"(?:(?:the |an? |its |their )?(?:new |old |own )?(?:{what})s? (?:in )?)?"
+    return (
+        rf"{token(kinds)}(?:(?:, and |, or |, | / |/| and | or | & | as well as | plus ){also}{token(kinds)}){{0,30}}"
+    )
 
 
 def find_names(text: str) -> Named:
@@ -142,7 +152,9 @@ def find_names(text: str) -> Named:
     names: list[Name] = []
 
     def replaced(match: re.Match[str]) -> str:
-        if match.lastgroup == "tick" and (PROGRAM.match(match[0]) or (OUTPUT.match(match[0]) and not alone)):
+        if match.lastgroup == "tick" and (
+            PROGRAM.match(match[0]) or BRANCH.fullmatch(match[0]) or (OUTPUT.match(match[0]) and not alone)
+        ):
             return match[0].strip("`")
         name = _name(match) if len(names) < NAMES_LIMIT else None
         if name is None:
@@ -187,8 +199,11 @@ def _ticked(word: str) -> Name | None:
 
 
 def _bare(word: str) -> Name | None:
-    core = word.rstrip("()").lstrip("@")
+    core = word.rstrip("()").lstrip("@.")
+    if word[0] == "." and not word.endswith("()"):
+        return None
     looks = word.endswith("()") or "_" in core.strip("_") or core.startswith("__") or "." in core or word[0] == "@"
+    looks = looks or re.fullmatch(r"_[a-z]\w{2,}", core) is not None
     looks = looks or (CAPITAL_INSIDE.search(core) is not None and not core.isupper())
     if not looks or core.lower() in PROPER or DOMAIN.search(core):
         return None
@@ -196,4 +211,4 @@ def _bare(word: str) -> Name | None:
 
 
 def _clean(word: str) -> str:
-    return word.partition("(")[0].lstrip("@~")
+    return word.partition("(")[0].lstrip("@~.")

@@ -18,7 +18,7 @@ import re
 from councilor.pipeline.claims.language import is_foreign
 from councilor.pipeline.claims.sentences import Mark, Sentence
 
-__all__ = ["negated", "parts", "refusal", "why_not"]
+__all__ = ["doubted", "negated", "parts", "refusal", "why_not"]
 
 IGNORE = re.IGNORECASE
 QUESTION = re.compile(r"\?\s*[)\"]?\s*$")
@@ -31,8 +31,10 @@ INSTRUCTION = re.compile(
 )
 REPORTED = re.compile(
     r"\b(?:asked|asks|wonder(?:s|ed)?|inquired) (?:whether|if|for|that|me|us)\b"
-    r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|according to|argued|suggest(?:s|ed)|requested|reads?) "
-    r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
+    r"|\b(?:says?|said|claim(?:s|ed)?|states?|stated|wrote|argued|suggest(?:s|ed)|requested|reads?) "
+    r"(?:that|\"|whether|to)\b|\bputs it\b|\baccording to\b"
+    r"(?! (?:the )?(?:pip-audit|bandit|ruff|mypy|pyright|flake8|pytest|semgrep|safety|snyk|trivy|codeql)\b)"
+    r"|^(?:the )?(?:issue|ticket|task|reviewer|user|docs?"
     r"|documentation|specification|spec|readme) (?:asks?|says?|wants?|requires?|demands?|mentions?|claims?)\b",
     IGNORE,
 )
@@ -55,7 +57,8 @@ PLAN = re.compile(
     r"|in the future"
     r"|future (?:work|version|release)|follow[- ]?up|upcoming|soon|eventually|later|the goal|goal (?:is|was)"
     r"|aim (?:is|was)"
-    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to)\b"
+    r"|the idea|in progress|ongoing|propos(?:e|es|ed|al)|recommend(?:s|ed)?|suggest(?:s|ed|ion)?|let's|in order to"
+    r"|aims? (?:at|for)|aiming)\b"
     r"|^(?:next|then)\b",
     IGNORE,
 )
@@ -79,6 +82,13 @@ BEFORE = re.compile(
     r"|had been|was (?:failing|broken|slow|missing|flaky)|were (?:failing|broken|slow|missing|flaky))\b",
     IGNORE,
 )
+DESCRIBED = re.compile(
+    r"\bfix(?:e[sd]|ing)? [^;⟦#]{0,40}\b(?:where|in which|when|whereby|that caused) "
+    r"|\b(?:bug|problem|issue|cause|defect|culprit|reason|symptom)s? (?:was|were|is|had been) (?:that|in|caused|due|how"
+    r"|because)\b",
+    IGNORE,
+)
+"""What was wrong."""
 NOT = (
     r"(?:not|never|cannot|can't|no longer|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|haven't|hasn't|hadn't"
     r"|couldn't|won't|unable"
@@ -99,6 +109,15 @@ ADMISSION = re.compile(
     IGNORE,
 )
 """What was not looked at."""
+TAKEN_BACK = re.compile(
+    r"\b(?:i (?:think|believe|guess|hope|assume|suppose)|probably|hopefully|presumably|maybe|perhaps"
+    r"|apparently|partial(?:ly)?"
+    r"|later|soon|in the future|eventually|follow[- ]?up|if (?:needed|necessary|possible|wanted|desired|you)|unless"
+    r"|except"
+    r"|apart from|other than|once (?:it|this|that)|(?:on|in) (?:main|master)"
+    r"|to be (?:done|added|removed|reviewed)|planned)\b",
+    IGNORE,
+)
 CROSS = re.compile("[\u274c\u2717\u2718]")
 PARTS = re.compile(
     r"\s*(?:;|\s[\u00b7|]\s|\s[-\u2013\u2014]{1,2}\s|(?<!\ball)(?<!\bnothing)(?<!\bnone),? but\b|, (?:while|whereas"
@@ -140,11 +159,20 @@ def refusal(part: str) -> str:
         ("a hedge", HEDGE),
         ("a plan", PLAN),
         ("an exception", EXCEPTION),
+        ("the bug described", DESCRIBED),
         ("how it was before", BEFORE),
     ):
         if pattern.search(part):
             return why
     return "a condition" if CONDITION.search(part) else ""
+
+
+def doubted(part: str, end: int) -> bool:
+    """Whether what is said up to `end` is refused, or taken back behind it.
+
+    What stands behind a deed may tell what its object is for ("a hook that is called when ...") and takes nothing back.
+    """
+    return bool(refusal(part[:end])) or TAKEN_BACK.search(part[end:]) is not None
 
 
 def negated(part: str, start: int, end: int) -> bool:

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from councilor.pipeline.claims.forms.form import Form, Reader, form
 from councilor.pipeline.claims.names import Name, Named, listed, token
 
-__all__ = ["CODE_FORMS"]
+__all__ = ["ADJECTIVE", "BEEN", "CODE_FORMS", "KIND", "THING", "fits", "kind_of", "named_as"]
 
 KIND = (
     r"(?:function|method|class|classmethod|staticmethod|decorator|keyword[- ]only argument|keyword argument|kwarg"
     r"|parameter|param|argument|arg|option|flag|switch|attribute|property|field|constant|variable|module|submodule"
     r"|package|helper|exception|enum|mixin|protocol|type alias|alias|hook|implementation|context manager|iterator"
-    r"|generator|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
+    r"|generator|constructor|initiali[sz]er|subcommand|command|setting|config option|configuration option|endpoint|fixture|override|overload"
     r"|shortcut|wrapper|subclass|metaclass|dataclass|API|APIs|operator|backend|processor|validator|converter|plugin"
-    r"|file|script|page|document|marker|marker file|callback|filter|context variable|environment variable|type|key)(?:e?s)?"
+    r"|file|script|page|document|marker|marker file|callback|filter|context variable|dict(?:ionary)?|mapping|list|table|registr(?:y|i)|handler|manager|object|adapter|loader|factor(?:y|i)|client|cache|container|tag|macro|template|wrapper class|namedtuple|tuple|set|base class|routine|utility|util|api|descriptor|accessor|getter|setter|predicate|sentinel|directive|role|signal|event|middleware|tool|action|mode|level|variant|environment variable|type|key)(?:e?s)?"
 )
 ADJECTIVE = (
     r"(?:new|helper|public|private|optional|missing|deprecated|old|unused|obsolete|undocumented|internal|static|async|abstract"
@@ -28,12 +28,11 @@ ADJECTIVE = (
 THING = rf"(?:(?:an?|one|the|its|their|some|both|another|this) )?(?:{ADJECTIVE} ){{0,3}}(?:{KIND}[:,]? )?(?:called |named )?"
 AFTER = (
     rf"(?=(?: (?:{ADJECTIVE} )?{KIND}\b)|\s*(?:$|[.,;:)(!])| (?:to|for|from|in|into|on|of|with|which|that|so|as|and|or|by|because"
-    r"|is|are|was|were|without|where|whose|since|after|before|instead|when|via|at|under|using|accepting|taking|returning|plus|but|now|alongside|including|back)\b"
+    r"|without|where|whose|since|after|before|instead|when|via|at|under|using|accepting|taking|returning|plus|but|alongside|including|back)\b"
     r"|\s[-\u2013\u2014])"
 )
 ADD = r"(?<!to )(?:add(?:s|ed|ing)?|introduc(?:e|es|ed|ing)|creat(?:e|es|ed|ing)|implement(?:s|ed)?|defin(?:e|es|ed)|expos(?:e|es|ed)|extract(?:s|ed|ing)?|factor(?:s|ed)? out|split(?:s)? out|pull(?:s|ed)? out)"
 REMOVE = r"(?<!to )(?:remov(?:e|es|ed|ing)|delet(?:e|es|ed|ing)|drop(?:s|ped|ping)?|got rid of|get rid of)"
-RENAME = r"(?<!to )(?:renam(?:e|es|ed|ing))"
 BEEN = r"(?:is|are|was|were|has been|have been|being|is being|are being|got)"
 PARAMETERS = re.compile(r"\b(?:parameter|param|argument|arg|kwarg|keyword)s?\b", re.IGNORECASE)
 BESIDE = r"(?:parameter|argument|option|flag|keyword argument|method|function|attribute|class)"
@@ -51,30 +50,108 @@ COMMON = frozenset(
 """Words beside a kind that only describe it."""
 ASIDE = re.compile(r"\b(?:for|using|with|of|in|by|from|on|to|via|than|as)\b[^,;:]{0,30}$", re.IGNORECASE)
 """What stands before a name that is not what a passive sentence is about."""
+DOES = re.compile(
+    r"⟧(?:\(\))?(?: (?:method|function|class|option|command|\w+s))?(?: (?:now|also|always|no longer|only|automatically))? $"
+    r"|\b(?:avoid|prevent|stop|skip|allow|support|forbid|try)(?:s|ed|ped|ing)? $|\b(?:when|while|before|after|for|from) $",
+    re.IGNORECASE,
+)
+"""What stands before a verb that tells what code does rather than what was done to it."""
+GERUND = re.compile(r"\w+ing\b", re.IGNORECASE)
+FINITE = re.compile(
+    r"\b(?:now|is|are|was|were|raises?|fails?|works?|no longer|can|does|did|breaks?|causes?|makes?|means|helps?)\b",
+    re.IGNORECASE,
+)
+"""What makes "adding `x` ..." a subject rather than a deed."""
 LISTED = re.compile(
     r"\s(?:to|in) (?:the |our )?(?:\w+ ){0,2}(?:docs?|documentation|ci|changelog|readme|matrix|list|index|toctree|table of"
-    r" contents|menu|tutorial|guide|glossary)\b",
+    r" contents|menu|tutorial|guide|glossary)\b|\sas (?:an? )?(?:new |optional |extra )?(?:dependency|requirement|author"
+    r"|contributor|maintainer)\b",
     re.IGNORECASE,
 )
 """What stands behind a name that is only mentioned somewhere new."""
-VAGUE = frozenset({"tests", "docs", "test", "doc", "true", "false", "none", "null", "main", "master"})
+VAGUE = frozenset(
+    [
+        "tests",
+        "todo",
+        "fixme",
+        "changelog",
+        "readme",
+        "__future__",
+        "docs",
+        "test",
+        "doc",
+        "true",
+        "false",
+        "none",
+        "null",
+        "main",
+        "master",
+        "await",
+        "async",
+        "return",
+        "yield",
+        "raise",
+        "pass",
+        "try",
+        "except",
+        "finally",
+        "import",
+        "global",
+        "lambda",
+        "assert",
+        "del",
+        "self",
+        "cls",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "str",
+        "int",
+        "float",
+        "bool",
+        "bytes",
+        "object",
+        "print",
+        "isinstance",
+        "if",
+        "else",
+        "for",
+        "while",
+        "with",
+    ]
+)
+"""Words of the language and of every project: they are no names that come or go."""
 
 
-def _named(predicate: str, group: str = "s") -> Reader:
+def named_as(predicate: str, group: str = "s") -> Reader:
     """One claim for each name that fits the predicate: files to `*_file`, tests to `tests_added`, the rest as said."""
 
     def read(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+        if not match[0].startswith("\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}") and DOES.search(
+            match.string[: match.start()]
+        ):
+            return
+        if GERUND.match(match[0]) and not match.string[: match.start()].strip() and FINITE.search(match.string):
+            return
         aside = match.start(group) == match.start() and ASIDE.search(match.string[: match.start()])
-        if aside or LISTED.match(match.string[match.end() :]):
+        if aside or LISTED.match(match.string[match.end() :]) or _exported(match, named):
             return
         for name in named.of(match[group]):
-            if _fits(name, predicate):
-                yield name.text, "" if predicate == "tests_added" else _kind(match)
+            if fits(name, predicate):
+                yield name.text, "" if predicate == "tests_added" else kind_of(match)
 
     return read
 
 
-def _fits(name: Name, predicate: str) -> bool:
+def _exported(match: re.Match[str], named: Named) -> bool:
+    """Whether a name is only put into `__all__`."""
+    to = re.match(rf" (?:to|in) ({token('S')})", match.string[match.end() :])
+    return bool(to) and any(name.text.endswith("__all__") for name in named.of(to[1] if to else ""))
+
+
+def fits(name: Name, predicate: str) -> bool:
+    """Whether a name may be what a predicate is about."""
     if predicate.endswith("_file"):
         return name.kind == "F" and not name.text.endswith("/")
     if predicate == "tests_added":
@@ -83,7 +160,7 @@ def _fits(name: Name, predicate: str) -> bool:
     return own and name.text.lower() not in VAGUE
 
 
-def _kind(match: re.Match[str]) -> str:
+def kind_of(match: re.Match[str]) -> str:
     """What sort of thing is said to be added or removed, where a verifier can tell sorts apart."""
     words = match[0].casefold()
     if PARAMETERS.search(words):
@@ -97,23 +174,14 @@ def _kind(match: re.Match[str]) -> str:
 def _word(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """A bare word that stands directly beside what it is."""
     if match["word"].casefold() not in COMMON:
-        yield match["word"], _kind(match)
+        yield match["word"], kind_of(match)
 
 
 def _new(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Names that there are now, before or behind their kind."""
     for name in named.of(match["s"] or match["t"]):
-        if _fits(name, "added"):
-            yield name.text, _kind(match)
-
-
-def _pairs(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    for old, new in zip(named.of(match["old"]), named.of(match["new"]), strict=False):
-        yield old.text, new.text
-
-
-def _words(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield match["old"], match["new"]
+        if fits(name, "added"):
+            yield name.text, kind_of(match)
 
 
 OLD = ("how it was before",)
@@ -126,46 +194,27 @@ def _either(predicate: str, verb: str, *, passive: str) -> list[Form]:
     also = rf"\b{verb} [^;]{{0,80}}?\b(?:with|and) (?:an?|the) (?:new )?(?:{KIND} )?(?P<s>{token('S')}(?: {KIND}\b)?(?:,? and (?:an?|the) (?:new )?(?:{KIND} )?{token('S')})?)"
     noun = rf"(?P<s>{listed('SF')})(?: {KIND})?(?: {BEEN})?(?: now)? {passive}\b(?: (?:as an? )?{KIND})?"
     return [
-        form(predicate, object_, _named(predicate), bears=OLD),
-        form(f"{predicate}_file", object_, _named(f"{predicate}_file"), bears=OLD),
-        form(predicate, noun, _named(predicate), bears=OLD),
-        form(f"{predicate}_file", noun, _named(f"{predicate}_file")),
-        *([form(predicate, also, _named(predicate))] if predicate == "added" else []),
+        form(predicate, object_, named_as(predicate), bears=OLD),
+        form(f"{predicate}_file", object_, named_as(f"{predicate}_file"), bears=OLD),
+        form(predicate, noun, named_as(predicate), bears=OLD),
+        form(f"{predicate}_file", noun, named_as(f"{predicate}_file")),
+        *([form(predicate, also, named_as(predicate))] if predicate == "added" else []),
     ]
 
 
-NO_API = (
-    r"\b(?:public )?api(?: changes)?: (?:none|no changes?|0|unchanged|untouched)\b",
-    r"\b(?:no|without(?: any)?|zero) (?:\w+ )?(?:changes? (?:to|in|of) (?:the |its |our )?(?:public )?(?:api|interface|signatures?)|(?:public |external )?(?:api|interface) (?:changes?|breakage)|signature changes)\b",
-    r"\b(?:public |external |existing |exported )?(?:api|interface)s? (?:is |are |was |were |has |have |remains? |stays? |stayed |been |kept |left )*(?:completely |fully |entirely |exactly )?(?:unchanged|the same|untouched|intact|identical|not (?:been )?changed|not (?:been )?affected|unaffected|stable)\b",
-    r"\b(?:did not|didn't|does not|doesn't|not) (?:change|alter|modify|touch|affect|break) (?:the |any |our )?(?:public |existing |external )?(?:api|interface|signatures?)s?\b",
-    r"\b(?:keep|keeps|kept|leave|leaves|left|preserve[sd]?|retain(?:s|ed)?) (?:the )?(?:public |existing )?(?:api|interface|signatures?)s?(?: (?:\w+ )?(?:unchanged|intact|as (?:it|is)|the same|stable|untouched))?",
-    r"\b(?:public |existing )(?:api|interface)s? (?:stays?|remains?|is|are) as (?:it|they) (?:is|was|are|were)\b",
-    r"\bnone of the public (?:names|signatures|functions|interfaces?|apis?) (?:was |were |has been |have been |has |have )?(?:changed|touched|affected)\b",
-    r"\bnothing (?:was |has been |is )?(?:added|removed|changed)\b[^;]{0,40}\b(?:public )?api\b",
-    r"\bno (?:breaking|incompatible) (?:public )?api changes?\b",
-    r"\bno (?:public )?(?:names|functions|symbols|signatures)(?: or \w+)? (?:were |have been |was )?(?:added, removed or )?(?:changed|touched)\b",
-)
-COMPATIBLE = (
-    r"\bbreaking changes: (?:none|no|0|zero|nothing)\b",
-    r"\bno (?:breaking|backwards?[- ]incompatible|incompatible) changes?\b",
-    r"\b(?:is|are|remains?|stays?|fully|completely|100 ?%) (?:fully |completely |100 ?% )?backwards?[- ]compatible\b",
-    r"\b(?:does not|doesn't|did not|didn't) break (?:any )?(?:backwards?[- ]compatibility|existing (?:code|callers|users))\b",
-)
-
 CODE_FORMS: tuple[Form, ...] = (
-    form("tests_added", rf"\b{ADD} {THING}(?:\w+ )?(?:tests? )?(?P<s>{listed('ST')}){AFTER}", _named("tests_added")),
+    form("tests_added", rf"\b{ADD} {THING}(?:\w+ )?(?:tests? )?(?P<s>{listed('ST')}){AFTER}", named_as("tests_added")),
     *_either("added", ADD, passive=r"(?:added|introduced|created|implemented|extracted)"),
     form(
         "added",
         rf"(?:^|: |, |\band )(?:an? )?new (?:{ADJECTIVE} ){{0,2}}{KIND}:? (?:called |named )?(?P<s>{listed('S')}){AFTER}",
-        _named("added"),
+        named_as("added"),
     ),
-    form("added", rf"(?:^|: |, |\band )(?:an? )?new (?P<s>{listed('S')}) {KIND}\b", _named("added")),
+    form("added", rf"(?:^|: |, |\band )(?:an? )?new (?P<s>{listed('S')}) {KIND}\b", named_as("added")),
     form(
         "added",
         rf"\b(?:has|have|gets|got|gained|grew|gains|there (?:is|are)|takes?|accepts?|offers?|provides?) (?:now )?(?:also )?(?:an? |the |two |three )?new (?:{ADJECTIVE} ){{0,2}}(?:{KIND} )?(?:called |named )?(?P<s>{listed('S')}){AFTER}(?: (?:{ADJECTIVE} )?{KIND}\b)?",
-        _named("added"),
+        named_as("added"),
     ),
     form(
         "added",
@@ -175,44 +224,44 @@ CODE_FORMS: tuple[Form, ...] = (
     form(
         "added_file",
         rf"(?:^|: |, |\band )(?:an? )?new (?:file|module|page|document|script):? (?P<s>{listed('F')})",
-        _named("added_file"),
+        named_as("added_file"),
     ),
     form(
         "added",
         rf"\bapart from (?:the |a )?new (?:{KIND} )?(?P<s>{listed('S')})",
-        _named("added"),
+        named_as("added"),
         bears=("an exception",),
         negative=True,
     ),
     form(
         "removed",
         rf"\b(?:there is|there are|has|have) no(?:t any)? (?:longer|more) (?:an? |any )?(?:{KIND} )?(?P<s>{listed('S')})",
-        _named("removed"),
+        named_as("removed"),
         negative=True,
     ),
     form(
         "removed",
         rf"(?P<s>{listed('S')})(?: {KIND})? (?:no longer exists?|(?:does not|doesn't|do not|don't) exist any ?more|(?:is|are) no more)\b",
-        _named("removed"),
+        named_as("removed"),
         negative=True,
     ),
-    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", _named("added")),
-    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", _named("added")),
-    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", _named("added_file")),
+    form("added", rf"(?:^|\b)new: (?P<s>{listed('S')}){AFTER}", named_as("added")),
+    form("added", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('S')}) (?:is|are) new\b", named_as("added")),
+    form("added_file", rf"^(?:the )?(?:{KIND} )?(?P<s>{listed('F')}) (?:is|are) new\b", named_as("added_file")),
     form(
         "added_file",
         rf"\b(?:new files?|files? (?:added|created)|(?:added|created) files?): (?P<s>{listed('F')})",
-        _named("added_file"),
+        named_as("added_file"),
     ),
     form(
         "removed_file",
         rf"\b(?:files? (?:removed|deleted)|(?:removed|deleted) files?): (?P<s>{listed('F')})",
-        _named("removed_file"),
+        named_as("removed_file"),
     ),
     form(
         "added",
         rf"\b(?:got|gets|has) (?:an? )(?:{ADJECTIVE} ){{0,2}}(?P<s>{listed('S')}) (?:parameter|argument|option|flag|keyword argument)\b",
-        _named("added"),
+        named_as("added"),
     ),
     form(
         "added", rf"\b{ADD} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}{BESIDE} (?P<word>[a-z_][\w-]{{1,60}}){AFTER}", _word
@@ -227,30 +276,4 @@ CODE_FORMS: tuple[Form, ...] = (
         "removed", rf"\b{REMOVE} (?:an? |the )?(?:{ADJECTIVE} ){{0,2}}(?P<word>[a-z_][\w-]{{1,60}}) {BESIDE}\b", _word
     ),
     *_either("removed", REMOVE, passive=r"(?:removed|deleted|dropped|gone)"),
-    form(
-        "renamed",
-        rf"\b{RENAME} {THING}(?P<old>{listed('SF')})(?: {KIND})? (?:(?:in)?to|->|=>|\N{{RIGHTWARDS ARROW}}|as) (?:the )?(?P<new>{listed('SF')})",
-        _pairs,
-    ),
-    form(
-        "renamed", rf"\b{RENAME} [^;⟦]{{0,60}}?\bfrom (?P<old>{listed('SF')}) (?:in)?to (?P<new>{listed('SF')})", _pairs
-    ),
-    form(
-        "renamed",
-        rf"\b{RENAME} (?:the )?(?:function|method|class|module|package|parameter|argument|attribute|option) (?:from )?(?P<old>[a-z_]\w{{1,60}}) to (?P<new>[a-z_]\w{{1,60}})\b",
-        _words,
-    ),
-    form(
-        "renamed",
-        rf"\b{RENAME} (?!it\b|them\b|this\b|the\b|to\b|from\b)(?P<old>[a-z_]\w{{1,60}}) to (?!the\b|an?\b|match\b|be\b)(?P<new>[a-z_]\w{{1,60}})\b",
-        _words,
-    ),
-    form(
-        "renamed",
-        rf"(?P<old>{token('SF')})[^;⟦]{{0,30}}(?: (?:to|of|in|on|from) {token('SF')}[^;⟦]{{0,20}})? (?:{BEEN} )?(?:now )?renamed (?:to |into |as )?(?P<new>{token('SF')})",
-        _pairs,
-    ),
-    form("renamed", rf"(?P<old>{token('SF')}) (?:is|was) now (?:called|named) (?P<new>{token('SF')})", _pairs),
-    *(form("no_api_change", pattern, negative=True) for pattern in NO_API),
-    *(form("no_breaking_change", pattern, negative=True) for pattern in COMPATIBLE),
 )

@@ -1,4 +1,4 @@
-"""How figures are spoken of: coverage, speed, complexity.
+"""How figures are spoken of: speed.
 
 A speed's value is the ratio of the times, base by candidate; the form's method tells what the words left open: `ratio`
 ("3x"), `percent` ("20 % faster" may be less time or more speed), `time` ("20 % less time"), `times` (two times given).
@@ -9,50 +9,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from councilor.domain.claim import ClaimKind, Verifiability
+from councilor.domain.claim import ClaimKind
+from councilor.pipeline.claims.forms.coverage import ARROW, FIGURE, MORE, PERCENT, ROUGHLY
 from councilor.pipeline.claims.forms.form import Form, Reader, form, number
-from councilor.pipeline.claims.names import Named, token
+from councilor.pipeline.claims.forms.verbs import inflected
+from councilor.pipeline.claims.names import Name, Named, token
 
-__all__ = ["FIGURE_FORMS"]
+__all__ = ["FASTER", "FIGURE_FORMS", "OF", "SUBJECT", "subject_of", "timed"]
 
-FIGURE = r"\d{1,4}(?:\.\d{1,4})?"
-PERCENT = r" ?(?:%|percent\b|per cent\b)"
-MORE = r"(?:over|above|more than|at least|greater than|no less than|exceeds|exceeding|>=?|\N{GREATER-THAN OR EQUAL TO})"
-ROUGHLY = r"(?:(?:about|around|roughly|approximately|nearly|almost|some|ca\.|~|\N{ALMOST EQUAL TO}|by|a|an|now|exactly|at) ?){0,3}"
-ARROW = "(?:to|->|=>|\N{RIGHTWARDS ARROW})"
 SUBJECT = rf"(?:(?P<s>{token('ST')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)?)"
 WORDS = r"(?:two|three|four|five|six|seven|eight|nine|ten|twenty)"
 FASTER = r"(?:faster|quicker|speedier)"
 OF = rf"(?: (?:for|of|in|on) (?:the )?(?P<of>{token('ST')}))?"
 """What a speed-up is of, said behind it."""
 SPEED = r"(?:speed[- ]?ups?|performance (?:speed[- ]?up|improvement|boost|gain|increase)s?|acceleration)"
+NAME = re.compile(token("ST"))
+WITH = re.compile(
+    r"\b(?:by|using|uses?|with|via|than|from|instead of|thanks to|due to|because of|when|if|to|in|and)(?: \w+){0,3} $",
+    re.IGNORECASE,
+)
+"""What stands before a name that is not the one which is faster."""
 UNIT = r"(?P<{0}>ns|us|\N{{MICRO SIGN}}s|\N{{GREEK SMALL LETTER MU}}s|ms|milliseconds?|s|sec(?:onds)?|min(?:utes)?)\b"
 UNITS = {"n": 1e-9, "u": 1e-6, "\N{MICRO SIGN}": 1e-6, "\N{GREEK SMALL LETTER MU}": 1e-6, "s": 1.0}
 
 
-def _first(match: re.Match[str], named: Named) -> str:
-    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "")
+def subject_of(match: re.Match[str], named: Named) -> str:
+    """What a figure is said of; empty when nothing is named."""
+    names = named.of(match.groupdict().get("s") or match.groupdict().get("of") or "") or _beside(match, named)
     return names[0].text if names else ""
 
 
-def _covered(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    groups = match.groupdict()
-    what = f"{groups.get('what') or ''} {groups.get('lines') or ''}".casefold()
-    files = [name.text for name in named.of(groups.get("file") or "") if name.kind == "F"]
-    subject = (
-        "branch"
-        if "branch" in what
-        else "changed_lines"
-        if re.search(r"chang|new|diff|patch|touched", what)
-        else "line"
-    )
-    value = f"{float(groups['n']):g}" if groups.get("n") else "100"
-    yield files[0] if files else subject, f">={value}" if groups.get("more") else value
-
-
-def _two(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield "line", f"{float(match['n']):g}"
-    yield "branch", f"{float(match['m']):g}"
+def _beside(match: re.Match[str], named: Named) -> tuple[Name, ...]:
+    """The only name of the part, when what is said is said of it rather than of what it is done with."""
+    names = [item for item in NAME.finditer(match.string) if not WITH.search(match.string[: item.start()])]
+    if len(names) != 1 or len(NAME.findall(match.string[: match.start()])) > 1:
+        return ()
+    return named.of(names[0][0])
 
 
 def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
@@ -62,7 +54,7 @@ def _speed(ratio: Callable[[re.Match[str]], str]) -> Reader:
             value = f">={value}"
         if match.groupdict().get("most") and value:
             value = f"<={value}"
-        yield _first(match, named), value
+        yield subject_of(match, named), value
 
     return read
 
@@ -97,224 +89,170 @@ def _seconds(figure: str, unit: str) -> float:
     return float(figure) * factor
 
 
-def _none(match: re.Match[str]) -> str:
-    return ""
-
-
 def _factor(match: re.Match[str]) -> str:
     """The figure, where the words say that it is a factor."""
     return _times(match) if re.search(r"factor|x|times|fold", match[0][-40:], re.IGNORECASE) else ""
+
+
+def _maybe(match: re.Match[str]) -> str:
+    return _percent(match) if match["n"] else ""
+
+
+def _magnitude(match: re.Match[str]) -> str:
+    return "" if "orders" in match[0] else "10"
 
 
 def _half(match: re.Match[str]) -> str:
     return "2"
 
 
-def _shape(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    yield _first(match, named), match.groupdict().get("n") or ""
+def timed(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> Form:
+    """A form of a speed."""
+    bears = ("how it was before",) if method == "times" else ()
+    return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method, bears=bears)
 
 
-def _perf(pattern: str, ratio: Callable[[re.Match[str]], str], method: str) -> Form:
-    return form("faster", pattern, _speed(ratio), kind=ClaimKind.PERFORMANCE, method=method)
-
-
-def _cover(pattern: str) -> Form:
-    return form("coverage", pattern, _covered, kind=ClaimKind.TECHNICAL)
-
-
-WHAT = r"(?P<what>(?:branch|line|statement|test|code|unit test|overall|total|patch|diff|project)[- ]?)"
-LINES = r"(?: (?:of|for|on|over) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)|lines|branches|statements))"
-IS = r"(?:to|dropped|fell|sank|is|was|are|at|of|reached|reaches|now|stands|went|goes|gone|up|down|rose|rises|increased|increases|improved|grew|jumped|moved|climbed|raised|from|stays|remains|has|been|:|=)"
 LIKE = r"(?:(?:is|are|was|were|runs?|ran|got|gets|became|becomes|has become|has been|have been|now|be|works?|perform(?:s|ed)?|executes?|optimi[sz]ed|made|to) ){0,4}"
 
 FIGURE_FORMS: tuple[Form, ...] = (
-    # Coverage
-    form(
-        "coverage",
-        rf"\bline and branch coverage (?:is|are|reached|of) (?P<n>{FIGURE}){PERCENT} and (?P<m>{FIGURE}){PERCENT}",
-        _two,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    _cover(
-        rf"(?P<file>{token('F')})(?:['\N{{RIGHT SINGLE QUOTATION MARK}}]s)? (?:is|has|reached|now|at|are|\w+ )*? ?(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?cover(?:ed|age)"
-    ),
-    _cover(rf"(?P<file>{token('F')}) (?:is|are) (?:now )?(?:fully|completely|entirely) covered"),
-    _cover(
-        rf"\b{WHAT}?coverage (?:of|for|in) (?P<file>{token('F')}) (?:{IS} )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}"
-    ),
-    _cover(
-        rf"\b(?<!line and ){WHAT}?coverage(?P<file>)(?:{LINES})?(?: (?:of|for) (?:the )?(?:project|suite|code ?base|package|library|repo(?:sitory)?|whole project))?:?,? (?:{IS},? )*(?:{FIGURE}(?:{PERCENT})? {ARROW} )?(?P<more>{MORE} )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT}".replace(
-            "(?P<what>(?:changed", "(?P<lines>(?:changed"
-        )
-    ),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?P<what>(?:branch|line|statement|test|code|unit test|patch|diff)[- ])?(?:and \w+ )?(?:test |code )?coverage\b(?! (?:of|for|on) (?:the )?(?:changed|new|{token('F')}))"
-    ),
-    _cover(rf"\b(?P<n>{FIGURE}){PERCENT} (?:\w+ )?coverage (?:of|for|on) (?P<file>{token('F')})"),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} (?:\w+ )?(?:coverage )?(?:of|on|for) (?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code))(?: (?:is|are))?(?: covered)?"
-    ),
-    _cover(
-        rf"\b(?:the |all )?(?P<what>(?:changed|new|modified|touched|added) (?:lines|code)) (?:is|are) (?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} covered"
-    ),
-    _cover(
-        r"\b(?:all|every) (?:the |of the )?(?P<what>(?:changed|new|modified|touched|added) lines?) (?:is|are) covered"
-    ),
-    _cover(r"\b(?:full|complete) (?P<what>branch |line |test |code |statement )?coverage\b"),
-    _cover(
-        rf"\b(?P<more>{MORE} )?(?P<n>{FIGURE}){PERCENT} of (?:the (?:lines|statements) (?:of|in) )?(?P<file>{token('F')}) (?:is|are) (?:now )?covered"
-    ),
-    _cover(rf"\bcoverage \((?P<what>line|branch|statement)s?\):? (?P<n>{FIGURE}){PERCENT}"),
-    _cover(rf"\bcoverage\b[^;]{{0,60}}?[ ,](?P<n>{FIGURE}){PERCENT} (?P<what>branch(?:es)?)\b"),
-    _cover(rf"(?P<file>{token('F')}): (?P<n>{FIGURE}){PERCENT} (?:covered|coverage)\b"),
-    # Speed
-    _perf(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
-    _perf(
+    timed(rf"{SUBJECT} {LIKE}{ROUGHLY}(?P<more>{MORE} )?(?P<n>twice|thrice|double) as (?:fast|quick)", _times, "ratio"),
+    timed(
         rf"(?:{SUBJECT} {LIKE})?(?P<most>up to )?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}|{WORDS})(?:(?:-| to )(?P<m>{FIGURE}))? ?(?:x|\N{{MULTIPLICATION SIGN}}|times|-?fold) (?:{FASTER}|as fast|speed[- ]?up|performance improvement|improvement in (?:speed|performance))\b{OF}",
         _times,
         "ratio",
     ),
-    _perf(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<n>twice|thrice) as fast", _times, "ratio"),
-    _perf(
+    timed(rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<n>twice|thrice) as fast", _times, "ratio"),
+    timed(
         rf"\b{SPEED}(?: (?:of|by|is|was|for {token('ST')}))*:? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE}) ?(?:x\b|\N{{MULTIPLICATION SIGN}}|times){OF}",
         _times,
         "ratio",
     ),
-    _perf(
+    timed(
         rf"(?:{SUBJECT} {LIKE})?{ROUGHLY}(?P<most>up to )?(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT} (?:{FASTER}|{SPEED}|more throughput){OF}",
         _percent,
         "percent",
     ),
-    _perf(
+    timed(
         rf"\b{SPEED}(?: again| for {token('ST')})?(?: (?:of|by|is|was))*[:,]? \(?{ROUGHLY}(?P<more>{MORE} )?(?P<n>{FIGURE})(?:{PERCENT})?(?: ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}))?{PERCENT}{OF}",
         _percent,
         "percent",
     ),
-    _perf(
+    timed(
         rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
         _percent,
         "percent",
     ),
-    _perf(
+    timed(
         rf"{SUBJECT} (?:now )?(?:needs|takes|requires|uses) {ROUGHLY}(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time",
         _times,
         "time",
     ),
-    _perf(
+    timed(
         rf"(?:{SUBJECT} (?:now )?(?:needs|takes|requires|uses) )?{ROUGHLY}(?P<n>{FIGURE}){PERCENT} less (?:\w+ )?time",
         _less,
         "time",
     ),
-    _perf(
+    timed(
         rf"\b(?:reduc|cut|lower|decreas|shorten)(?:es|ed|s|ing|ting|ted)? (?:the )?(?:run ?time|execution time|running time|time|latency|duration)(?: (?:of|for|in) (?:the )?{SUBJECT})? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
         _less,
         "time",
     ),
-    _perf(
+    timed(
         rf"\b(?:run ?time|execution time|running time|latency)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:\w+ ){{0,2}}(?:fell|dropped|decreased|went down|down|reduced|cut) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
         _less,
         "time",
     ),
-    _perf(rf"\bhalv(?:es|ed) the (?:run ?time|time|latency)(?: of {SUBJECT})?", _half, "time"),
-    _perf(rf"(?:{SUBJECT} [^;⟦]{{0,40}})?\bin half the time", _half, "time"),
-    _perf(
+    timed(rf"\bhalv(?:es|ed) the (?:run ?time|time|latency)(?: of {SUBJECT})?", _half, "time"),
+    timed(rf"(?:{SUBJECT} [^;⟦]{{0,40}})?\bin half the time", _half, "time"),
+    timed(
         rf"{SUBJECT} (?:now )?(?:takes|needs|runs in|took|finishes in|completes in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')},? (?:instead of|rather than|down from|\(was|, was|\(previously|, down from|where it (?:took|was)) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?",
         _quotient,
         "times",
     ),
-    _perf(
+    timed(
         rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?:went|fell|dropped|down|reduced|cut|improved|decreased|goes|sped up)(?: down)? from {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
         _quotient,
         "times",
     ),
-    _perf(
-        rf"{SUBJECT} (?:(?:is|are|was|were|runs?|got|gets|became|has become) )(?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
-        _none,
-        "ratio",
-    ),
-    _perf(
-        rf"\b(?:is|are|runs?|got|gets|became|has become) (?:(?:now|also|much|noticeably|significantly|considerably|slightly|measurably|a lot|far|even|a bit|substantially) ){{0,3}}{FASTER}\b",
-        _none,
-        "ratio",
-    ),
-    _perf(rf"\b(?:sped|speeds?) up (?:the )?{SUBJECT}", _none, "ratio"),
-    _perf(r"^(?:\w+: )?(?:sped|speeds?) up\b", _none, "ratio"),
-    _perf(
-        rf"\bimprov(?:e|es|ed) (?:the )?(?:[\w-]+ ){{0,3}}(?:performance|speed)\b(?! (?:test|benchmark|monitor)){OF}",
-        _none,
-        "ratio",
-    ),
-    _perf(r"\bperformance (?:improvements?|speed-?ups?|boosts?)\b(?! (?:test|benchmark))", _none, "ratio"),
-    _perf(
+    timed(
         rf"\b(?:speeds?|sped|speeding) up (?:the )?{SUBJECT}[^;]{{0,40}}? (?:by a factor of )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS})(?: ?x| times|-fold|(?<=of [\d.]))?(?= ?$|[.,;:)]| compared)",
         _factor,
         "ratio",
     ),
-    _perf(rf"(?:{SUBJECT} {LIKE})?{FASTER} by a factor of {ROUGHLY}(?P<n>{FIGURE}|{WORDS})\b{OF}", _times, "ratio"),
-    _perf(
+    timed(rf"(?:{SUBJECT} {LIKE})?{FASTER} by a factor of {ROUGHLY}(?P<n>{FIGURE}|{WORDS})\b{OF}", _times, "ratio"),
+    timed(
         rf"\b(?:cuts?|reduced?s?) the (?:run ?time|time|latency|duration)(?: of {SUBJECT})? (?:in half|by half)",
         _half,
         "time",
     ),
-    _perf(rf"{SUBJECT}? ?(?:now )?takes (?:only )?half as long", _half, "time"),
-    _perf(
+    timed(rf"{SUBJECT}? ?(?:now )?takes (?:only )?half as long", _half, "time"),
+    timed(
         rf"{SUBJECT}: {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')} )?{ARROW} {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
         _quotient,
         "times",
     ),
-    _perf(rf"{SUBJECT}[^;⟦]{{0,30}} in (?P<n>half|a third of|a quarter of) (?:of )?the time\b", _times, "time"),
-    _perf(rf"(?:{SUBJECT} )?saves? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the|its) (?:\w+ )?time", _less, "time"),
-    _perf(rf"{SUBJECT}: {ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times) (?:{FASTER}|as fast)", _times, "ratio"),
-    _perf(
-        rf"\bit['\N{{RIGHT SINGLE QUOTATION MARK}}]s (?:now |much |noticeably |also ){{0,2}}{FASTER}\b", _none, "ratio"
+    timed(rf"{SUBJECT}[^;⟦]{{0,30}} in (?P<n>half|a third of|a quarter of) (?:of )?the time\b", _times, "time"),
+    timed(rf"(?:{SUBJECT} )?saves? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} of (?:the|its) (?:\w+ )?time", _less, "time"),
+    timed(rf"{SUBJECT}: {ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times) (?:{FASTER}|as fast)", _times, "ratio"),
+    timed(
+        rf"\b(?:{inflected('speed up', 'accelerate', 'optimize', 'optimise')}) (?:the )?{SUBJECT}[^;⟦]{{0,40}}? (?:by |\(|to be )(?:up to )?{ROUGHLY}(?P<n>{FIGURE}|{WORDS}) ?(?:x|times|-fold)\b",
+        _times,
+        "ratio",
     ),
-    # Complexity
-    form(
-        "complexity",
-        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})? (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.INDIRECT,
-        method="cyclomatic",
+    timed(
+        rf"(?:performance|speed)[- ]?(?:\w+ )?(?:improvements?|gains?|boosts?|increases?|speed-?ups?) (?:\w+ ){{0,3}}(?P<n>{FIGURE})(?:{PERCENT})? ?(?:-|\N{{EN DASH}}|to) ?(?P<m>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
     ),
-    form(
-        "complexity",
-        rf"{SUBJECT}[^;⟦]{{0,40}}\bcyclomatic complexity (?:\w+ ){{0,3}}?(?:from {FIGURE} )?(?:to|is(?: now)?|was|of|at) (?P<n>{FIGURE})\b",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.INDIRECT,
-        method="cyclomatic",
+    timed(
+        rf"\b(?:mak(?:e|es|ing)|made) (?:the )?{SUBJECT}[^;⟦]{{0,30}}? {ROUGHLY}(?P<n>{FIGURE}){PERCENT} {FASTER}",
+        _percent,
+        "percent",
     ),
-    form(
-        "complexity",
-        rf"\bcyclomatic complexity(?: of (?:the )?{SUBJECT})?:? {FIGURE} {ARROW} (?P<n>{FIGURE})\b",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.INDIRECT,
-        method="cyclomatic",
+    timed(
+        rf"\b(?:performance|speed|throughput)(?: of (?:the )?{SUBJECT})? (?:is |was |has been |has |have |were )?(?:now |also |\w+ly )?(?:improved|increased|enhanced|improves|increases|went up|grew|gone up)(?: by {ROUGHLY}(?P<n>{FIGURE}){PERCENT})?",
+        _maybe,
+        "percent",
     ),
-    form(
-        "complexity",
-        rf"\b(?:reduc|lower|decreas|cut)(?:es|ed|s)? (?:the )?cyclomatic complexity(?: of (?:the )?{SUBJECT})?(?! (?:of [^;]{{0,40}} )?(?:from|to|by))",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.INDIRECT,
-        method="cyclomatic",
+    timed(
+        rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|s) (?:the )?(?:performance|speed|throughput) of (?:the )?{SUBJECT} by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
     ),
-    form(
-        "complexity",
-        rf"(?:{SUBJECT}[^;⟦]{{0,40}} )?(?P<from>from )?O\([^()]{{1,30}}\) {ARROW} (?P<n>O\([^()]{{1,30}}\))",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.UNVERIFIABLE,
-        method="growth",
+    timed(
+        r"\b(?:takes?|needs?|took|runs? in|finish(?:es)? in) (?:only |about |just )?(?P<n>half|a third of|a quarter of) (?:of )?(?:the|its) (?:\w+ )?time\b",
+        _times,
+        "time",
     ),
-    form(
-        "complexity",
-        rf"(?:{SUBJECT}[^;⟦]{{0,40}}? )?(?:is|in|to|now|(?<!instead )of|has|complexity) (?P<n>O\([^()]{{1,30}}\))(?! {ARROW} O)",
-        _shape,
-        kind=ClaimKind.TECHNICAL,
-        verifiability=Verifiability.UNVERIFIABLE,
-        method="growth",
+    timed(
+        rf"\b(?:speed|throughput|performance)(?: of (?:the )?{SUBJECT})? (?:has |is |was )?(?:\w+ly )?doubled\b",
+        _half,
+        "ratio",
+    ),
+    timed(
+        rf"\b(?:doubl)(?:e|es|ed|ing) (?:the )?(?:speed|throughput|performance)(?: of (?:the )?{SUBJECT})?",
+        _half,
+        "ratio",
+    ),
+    timed(
+        rf"\b(?:run ?time|execution time|duration|latency|time)(?: (?:of|for|in) (?:the )?{SUBJECT})? (?:is |was |has been |went )?(?:halved|cut in half|(?P<x>reduced) by half)",
+        _half,
+        "time",
+    ),
+    timed(rf"{SUBJECT} {LIKE}{ROUGHLY}(?:one |two )?orders? of magnitude {FASTER}", _magnitude, "ratio"),
+    timed(
+        rf"\b(?:improv|increas|enhanc|boost)(?:e|es|ed|ing|s) (?:the )?(?:\w+ ){{0,2}}(?:performance|speed|throughput)(?: (?:of|for|in) (?:the )?(?:{SUBJECT}|\w+ ?\w*?))? by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
+    ),
+    timed(
+        rf"{SUBJECT} (?:used to take|took|needed|previously took) {ROUGHLY}(?P<b>{FIGURE}) ?(?:{UNIT.format('bu')})?[^;⟦]{{0,20}}? (?:now |it |and ){{0,3}}(?:takes|needs|only takes|runs in) {ROUGHLY}(?P<n>{FIGURE}) ?{UNIT.format('u')}",
+        _quotient,
+        "times",
+    ),
+    timed(
+        rf"(?:{SUBJECT} )?(?:is|are|was|were|has been|have been) (?:now )?(?:sped up|accelerated|made faster) by {ROUGHLY}(?P<n>{FIGURE}){PERCENT}",
+        _percent,
+        "percent",
     ),
 )

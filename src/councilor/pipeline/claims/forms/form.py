@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from councilor.domain.claim import ClaimKind, Verifiability
 from councilor.pipeline.claims.names import Named
 
-__all__ = ["IGNORE", "NUMBERS", "WORDS", "Form", "Reader", "each", "form", "gap", "nothing", "number"]
+__all__ = ["IGNORE", "IT", "NUMBERS", "WORDS", "Form", "Reader", "each", "form", "gap", "nothing", "number"]
 
 IGNORE = re.IGNORECASE
+IT = "\0it"
+"""The subject that a pronoun stands for: not a name of any report."""
 NUMBERS = {
     word: str(value)
     for value, word in enumerate(

@@ -14,7 +14,6 @@ __all__ = ["FIX", "RESULT_FORMS"]
 FIX = r"(?<!to )(?:fix(?:e[sd]|ing)?|clos(?:e[sd]?|ing)|resolv(?:e[sd]?|ing)|address(?:es|ed)?|solv(?:e[sd]?)|correct(?:s|ed)?|repair(?:s|ed)?)"
 MEET = r"(?:fix(?:e[sd])?|satisf(?:y|ies|ied)|implement(?:s|ed)?|meets?|met|fulfil(?:s|led|ls)?|complet(?:e[sd]?)|cover(?:s|ed)?)"
 MET = r"(?:satisfied|met|done|fulfilled|complete[d]?|holds?|fixed|implemented|pass(?:es|ed)?|green|achieved)"
-BEHAVIOUR = r"behaviou?rs?"
 
 
 def _any_module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -27,7 +26,11 @@ def _module(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         word = words[-1].removesuffix("()")
         if len(words) == 4 and words[0] == "from":
             word = f"{words[1]}.{words[3]}"
-        spoken = "import" in match[0].casefold() if name.kind == "S" else "import " in name.text
+        spoken = (
+            "import" in match[0].casefold() and not name.text.startswith("__")
+            if name.kind == "S"
+            else "import " in name.text
+        )
         if spoken:
             yield word.strip("\"'"), ""
 
@@ -41,12 +44,11 @@ def _issues(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name.text, ""
 
 
-def _symbols(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    names = [name for name in named.of(match.groupdict().get("s") or "") if name.kind == "S"]
-    for name in names:
-        yield name.text, ""
-    if not names:
-        yield "", ""
+def _range(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Criteria from the first to the last."""
+    first, last = (int(name.text[1:]) for name in named.of(match["s"]))
+    for at in range(first, min(last, first + 30) + 1):
+        yield f"A{at}", ""
 
 
 RESULT_FORMS: tuple[Form, ...] = (
@@ -100,73 +102,6 @@ RESULT_FORMS: tuple[Form, ...] = (
         kind=ClaimKind.TECHNICAL,
         negative=True,
     ),
-    # Behaviour
-    form(
-        "behaviour_unchanged",
-        rf"(?:(?P<s>{listed('S')})[^;⟦]{{0,30}} )?\b(?:no|without(?: any)?|zero) (?:functional|{BEHAVIOUR}|behaviou?ral|semantic|observable|user-visible|visible) (?:or \w+ )?(?:changes?|differences?)\b",
-        _symbols,
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"\bno changes? (?:in|of|to) (?:the )?(?:\w+ )?{BEHAVIOUR}(?: of (?P<s>{listed('S')}))?",
-        _symbols,
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"\b{BEHAVIOUR}(?: (?:of|in) (?:the )?(?P<s>{listed('S')}))? (?:is |are |was |were |has |have |remains? |stays? |stayed |been |kept )*(?:completely |fully |entirely |exactly |otherwise )?(?:unchanged|the same|identical|preserved|untouched|not changed|unaffected|as before|what it was)",
-        _symbols,
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"(?P<s>{listed('S')}) (?:still )?(?:behaves?|works?|acts?|returns?) (?:exactly |just )?(?:as (?:before|it did|previously)|(?:the same|identically)(?: as before| way)?)",
-        _symbols,
-        negative=True,
-        bears=("how it was before",),
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"(?:(?P<s>{listed('S')}) )?\b(?:did not|didn't|does not|doesn't|do not|don't|without|not) (?:chang(?:e|ing)|alter(?:ing)?|affect(?:ing)?) (?:the |any |existing |its |their )*{BEHAVIOUR}(?: of (?:the )?(?P<of>{listed('S')}))?",
-        _symbols,
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        r"\b(?:pure(?:ly)?(?: an?)?|mere(?:ly)?(?: an?)?|only an?|just an?|strictly an?|simply an?) (?:internal )?refactor(?:ing)?\b|\brefactor(?:ing)? only\b",
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"\b(?:keep|keeps|kept|preserv(?:e[sd]?|ing)|retain(?:s|ed)?) (?:the )?(?:existing |same |current |old )?{BEHAVIOUR}(?: of (?:the )?(?P<s>{listed('S')}))?",
-        _symbols,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"(?P<s>{listed('S')}) (?:is|are|remains?|stays?) (?:functionally|semantically|behaviou?rally) (?:unchanged|equivalent|identical|the same)",
-        _symbols,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"\b{BEHAVIOUR}[- ]preserving\b|\bno (?:\w+ )?{BEHAVIOUR} changes?\b",
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
-    form(
-        "behaviour_unchanged",
-        rf"\b{BEHAVIOUR}(?: of (?:the )?(?P<s>{listed('S')}))? (?:did not|didn't|does not|doesn't|has not|hasn't) (?:change|changed)\b",
-        _symbols,
-        negative=True,
-        kind=ClaimKind.TECHNICAL,
-    ),
     form(
         "builds",
         r"^(?:it |everything )?compiles (?:without|cleanly|fine)\b",
@@ -196,7 +131,7 @@ RESULT_FORMS: tuple[Form, ...] = (
         "fixes",
         rf"(?:^|: |\band |, |; )(?:also |bug ?|this )?{FIX}\b[^;]{{1,300}}?(?P<s>{token('J')})",
         _issues,
-        bears=("a condition", "how it was before", "a hedge", "a plan", "an exception"),
+        bears=("the bug described", "a condition", "how it was before", "a hedge", "a plan", "an exception"),
         negative=True,
         method="pointer",
     ),
@@ -209,5 +144,61 @@ RESULT_FORMS: tuple[Form, ...] = (
         "fixes",
         r"\b(?:the )(?:bug|issue|defect|problem) (?:is|has been) (?:now )?(?:fixed|resolved|solved)\b",
         verifiability=Verifiability.INDIRECT,
+    ),
+    # In other words
+    form(
+        "imports",
+        r"\b(?:builds?|compiles?|installs?)(?: fine| cleanly)? and (?:still )?imports? (?:fine|cleanly|without errors?|again|ok)\b|^imports? (?:all )?(?:fine|cleanly|ok|work|without errors?)\b",
+        _any_module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        rf"\bimporting (?:the )?(?:module |package )?(?P<s>{token('S')}) (?:now |still |again )?(?:works|succeeds|is fine|raises no|gives no|causes no|does not fail|doesn't fail|no longer fails|without)",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "imports",
+        rf"(?P<s>{token('S')}) (?:now |still |again )?(?:imports (?:fine|cleanly|without|again|ok)|is (?:now |still |again )?importable)\b",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
+    ),
+    form(
+        "builds",
+        r"\b(?:builds?|compiles?) (?:and imports )?(?:fine|cleanly|successfully|without (?:any )?(?:errors?|warnings?|problems?)|again|correctly)\b|\b(?:wheel|package|sdist|image|distribution) (?:and (?:the )?\w+ )?(?:was|were|is|are|has been|gets?) built\b|\bbuilding (?:the |a )?(?:wheel|package|sdist|image|docs|documentation|project|distribution)(?: and (?:the )?\w+)? (?:works|succeeds|succeeded|is fine|worked|passes)\b|\b(?:package|wheel|sdist) build (?:works|succeeds|passes|is green|is clean)\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "fixes",
+        rf"\b(?:criteri(?:on|a)|requirements?) \(?(?P<s>{listed('A')})\)? (?:is |are |has been |have been |was |were )(?:now |all |both |fully )?{MET}\b",
+        _issues,
+    ),
+    form(
+        "fixes",
+        rf"(?P<s>{token('A')}(?: to | through | thru |-|\N{{EN DASH}}){token('A')}):? ?(?:is |are |have been |were )?(?:now |all |both |fully )?{MET}\b",
+        _range,
+    ),
+    form(
+        "fixes",
+        rf"(?P<s>{listed('IJ')}) (?:is |are |has been |have been |was |were |gets )(?:now |both |thereby |hereby )?(?:fixed|resolved|closed|solved|done|addressed|dealt with|repaired|corrected)\b",
+        _issues,
+    ),
+    form(
+        "builds",
+        r"\bbuild(?:s| status)?: (?:pass(?:ed|es|ing)?|ok|green|clean|success(?:ful)?|fine)\b",
+        _built,
+        kind=ClaimKind.TECHNICAL,
+    ),
+    form(
+        "imports",
+        rf"(?P<s>{token('SC')}) (?:no longer (?:fails|raises|crashes|breaks)|does not fail|doesn't fail|is possible again)\b",
+        _module,
+        kind=ClaimKind.TECHNICAL,
+        negative=True,
     ),
 )

@@ -1,58 +1,29 @@
-"""How tests are spoken of: that they pass, that there are more, that the fix is tested."""
+"""How it is said that there are more tests."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from councilor.domain.claim import ClaimKind, Verifiability
-from councilor.pipeline.claims.forms.form import WORDS, Form, each, form, number
+from councilor.domain.claim import Verifiability
+from councilor.pipeline.claims.forms.form import Form, form, number
 from councilor.pipeline.claims.names import Named, listed, token
 
 __all__ = ["TEST_FORMS"]
 
-ADVERB = r"(?:now |all |still |is |are |has |have |again |also |successfully |cleanly |locally |run |runs |ran |finish(?:es|ed)? ){0,4}"
-PASSING = (
-    rf"{ADVERB}(?:pass(?:es|ed|ing)?|continues? to pass|keeps? (?:on )?passing|green|succeed(?:s|ed)?|succeeding)\b"
-)
-KINDS = r"(?:existing |unit |integration |regression |functional |other |project |automated |end-to-end |e2e |backend |python |pytest |acceptance )"
 COUNT = (
     r"(?:a couple of|a single|a dozen|a few|several|some|many|more|various|\d{1,5}|an?|one|two|three|four|five|six|seven"
     r"|eight|nine|ten|eleven|twelve)"
 )
-ADDS = r"(?<!to )(?:add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
+ADDS = r"(?<!to )(?:ship(?:s|ped)?|add(?:s|ed|ing)?|wrote|writes?|creat(?:e|es|ed)|introduc(?:e|es|ed)|includ(?:e|es|ed)|contribut(?:e|es|ed)|provid(?:e|es|ed))"
 TESTS = r"(?:test(?: ?case| function| method| scenario)?s?|unittests?)"
-BASE = r"(?:before(?: (?:the|this|my) (?:fix|change|patch|commit))?|without (?:the |this |my )?(?:fix|change|patch|it)|(?:when|once|if) (?:the (?:fix|change) is )?reverted|on (?:the )?(?:base|main|master|old code)(?: branch| commit)?|prior to (?:the|this) (?:fix|change)|against the (?:base|old code))"
-FAILS = r"(?:fail(?:s|ed|ing)?|red|broke(?:n)?|crash(?:es|ed)?)"
-TOLD = ("how it was before", "a condition")
-
-
-def _total(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """All tests, with a number where one is given."""
-    groups = match.groupdict()
-    subject = {"new": "new", "existing": "existing"}.get((groups.get("which") or "").strip().casefold(), "")
-    yield subject, number(groups.get("n"))
-
-
-def _these(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Tests without the word "all": a number may be of some."""
-    for subject, value in _total(match, named):
-        yield ("some" if value and not subject else subject), value
-
-
-def _fresh(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """The tests that the same words say were added."""
-    yield "new", ""
-
-
-def _some(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """A number that passes, of how many where that is said, or beside how many that fail."""
-    groups = match.groupdict()
-    passed, failed, of = groups["n"], groups.get("failed"), groups.get("of")
-    if failed and int(failed):
-        yield "some", f"{passed}/{int(passed) + int(failed)}"
-    else:
-        yield "some", f"{passed}/{of}" if of else passed
+ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
+IN_FILE = (
+    rf"(?: (?:\w+|⟦[SIJ]\d{{1,4}}⟧)){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
+)
+COVERS = (
+    r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
+)
 
 
 def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
@@ -63,143 +34,45 @@ def _added(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
+def _tests_only(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Names that are tests."""
+    for name in named.of(match["s"]):
+        if name.kind == "T" or name.text.rpartition(".")[2].startswith("test_"):
+            yield name.text, ""
+
+
+def _added_too(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
+    """Tests without number or name."""
+    yield "", ""
+
+
 def _with(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
     """Tests that come with something that is added or covered."""
     if match[0].casefold().startswith("cover") or ADDED.search(match.string[: match.start()]):
         yield "", ""
 
 
-def _test_names(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    """Names that may be a test's."""
-    for name in named.of(match["s"]):
-        if "test" in name.text.casefold():
-            yield name.text, ""
-
-
-def _tested(match: re.Match[str], named: Named) -> Iterator[tuple[str, str]]:
-    names = named.of(match.groupdict().get("s") or "")
-    yield (names[0].text if names else ""), ""
-
-
-ADDED = re.compile(r"\b(?<!to )(?:add|introduc|creat|implement)(?:s|ed|es|e)?\b", re.IGNORECASE)
-IN_FILE = rf"(?: \w+){{0,6}}? (?:in|to|under|inside|into) (?:the )?(?:file |module )?(?P<s>{token('F')})"
-COVERS = (
-    r"(?P<part>(?: for| covering| of| around| that (?:cover|check|exercise)s?| to (?:cover|check|verify|ensure))\b)"
-)
-
 TEST_FORMS: tuple[Form, ...] = (
-    # Passing
     form(
-        "tests_pass",
-        rf"\b(?:all|every|each)(?: of)?(?: the| our| its)? (?P<n>\d{{1,6}} |{WORDS} )?(?:of the |of our )?(?:new and (?:the )?existing |existing and (?:the )?new |(?P<which>new |existing ))?(?:{KINDS}){{0,2}}(?:tests?|test ?cases?|specs|checks and tests)(?: (?:in|of) (?:the )?(?:suite|project|repo(?:sitory)?|test ?suite))? {PASSING}",
-        _total,
+        "tests_added",
+        rf"\b{ADDS} (?:an? |one |the |two |three )(?:[\w-]+ ){{0,2}}?{TESTS}[,:] (?:called |named )?(?P<s>{listed('TS')})",
+        _added,
     ),
     form(
-        "tests_pass",
-        r"\b(?:pass(?:es|ed|ing)?|with) all (?:of )?(?:the |our |its )?(?P<n>\d{1,6} )?(?:existing |unit )?tests\b",
-        _total,
-    ),
-    form("tests_pass", r"\ball (?P<n>\d{1,6} )?(?:existing |unit )?tests (?:are )?(?:ok|fine|good)\b", _total),
-    form(
-        "tests_pass",
-        r"\b(?P<failed>\d{1,6}) (?:tests? )?fail(?:ed|ures?|ing)?,? (?:and )?(?P<n>\d{1,6}) (?:tests? )?pass(?:ed|ing)?\b",
-        _some,
+        "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:for|of|around|covering|that \w+) [^;,.⟦]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
+        _added,
     ),
     form(
-        "tests_pass",
-        rf"(?<!of the )(?<!of all )(?<!of )(?<!of our )(?<![\d/.])(?P<n>\d{{1,6}}) (?:{KINDS}|new |of the )?(?:tests? )?{PASSING}(?: tests?)?(?:,? (?:and )?(?P<failed>\d{{1,6}}) (?:tests? )?fail)?",
-        _some,
+        "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS} (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included) (?:to|in|under) (?P<s>{token('F')})",
+        _added,
     ),
     form(
-        "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}})(?: ?/ ?| of (?:the |all )?| out of (?:the )?)(?P<of>\d{{1,6}}) (?:{KINDS})?(?:tests? )?{PASSING}",
-        _some,
+        "tests_added",
+        rf"\b(?P<n>{COUNT}) (?:new|additional|further|extra|more) (?:[\w-]+ ){{0,2}}?{TESTS}{IN_FILE}",
+        _added,
     ),
-    form(
-        "tests_pass", r"\btests?(?: results?| status| suite| run)?: (?:all )?(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6})", _some
-    ),
-    form(
-        "tests_pass",
-        r"\btests?(?: results?| status| suite| run)?: (?:all )?(?P<n>\d{1,6}) (?:pass(?:ed|ing)?|ok|green)",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:test ?-?suite|tests? run|pytest(?: suite)?|unittest|tox|nox|suite)(?: (?:also|now|still|itself))? {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:pytest|(?:the |all )?tests?)(?: [^\s;,]{{1,20}})?(?:(?:,| and|, and|/| \+| &) (?:the )?(?:ruff|flake8|mypy|pyright|black|isort|bandit|lint|linter|linting|types|type checks?|build|type checker)(?: check)?){{1,4}} {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        rf"\b(?:ruff|flake8|mypy|pyright|black|isort|lint|linter|types)(?:(?:,| and|, and|/| \+| &) (?:the )?(?:ruff|flake8|mypy|pyright|black|isort|lint|types|pytest|tests)){{0,3}}(?:,| and|, and) (?:the )?(?:pytest|tests) {PASSING}",
-    ),
-    form(
-        "tests_pass",
-        r"\b(?:the |full |entire |whole |complete )(?:\w+ )?(?:test )?suite (?:\w+ )?(?:succeeds|is clean|finished clean|completes? without (?:errors|failures))",
-    ),
-    form(
-        "tests_pass",
-        r"\bsuite (?:finish(?:es|ed)|end(?:s|ed)|complete[sd]?|ran|run(?:s)?) with (?P<n>\d{1,6}) (?:tests )?(?:pass(?:ed|ing|es)|successes)",
-        _some,
-    ),
-    form(
-        "tests_pass",
-        r"\b(?:tests?|suite|pytest)\b[^;]{0,60}?\b(?:everything|all|it all) (?:is |was |came back |turned |went )?(?:green|pass(?:es|ed)|ok)\b",
-    ),
-    form("tests_pass", r"\beverything (?:is |was )?(?:green|pass(?:es|ed))\b(?=[^;]{0,40}\b(?:test|suite|pytest))"),
-    form(
-        "tests_pass",
-        r"\b(?:no|zero|0|none of the|not a single) (?:of the )?(?:unit |existing |other )?tests? (?:is |are |was |were )?fail(?:s|ed|ing|ures?)?\b",
-        negative=True,
-    ),
-    form("tests_pass", r"\b(?:no|zero|0|without(?: any)?) (?:test )?failures\b", negative=True),
-    form("tests_pass", r"\b(?:test )?failures: (?:none|no|0|zero)\b", negative=True),
-    form(
-        "tests_pass",
-        rf"(?:^|\band |(?<!of )\bthe |: |, |\bmy |\bour )(?P<n>\d{{1,5}} |{WORDS} )?(?P<which>new |existing |updated )?(?:{KINDS}){{0,2}}tests? {PASSING}(?! (?:in|with|for|on|under|when) )",
-        _these,
-    ),
-    form("tests_pass", r"(?:^|\b)tests?: (?:all )?(?:pass(?:ed|ing)?|green|ok)\b"),
-    form(
-        "tests_pass",
-        rf"\bsuite \((?:all |of )?(?P<n>\d{{1,6}}|{WORDS}) tests?\) {PASSING}",
-        _total,
-    ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) ?/ ?(?P<of>\d{1,6}) tests?\b", _some),
-    form("tests_pass", r"\b(?:pytest|suite|test run|tests)[^;]{0,40}?[ :](?P<n>\d{1,6}) passed\b", _some),
-    form(
-        "tests_pass",
-        rf"(?<![\d/.])(?P<n>\d{{1,6}}|{WORDS}) (?:\w+ )?tests?,? (?:and )?all (?:of them )?{PASSING}",
-        _total,
-    ),
-    form("tests_pass", rf"\bsuite {PASSING} \(?(?:with )?(?:all )?(?P<n>\d{{1,6}}|{WORDS}) tests\b", _total),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) passing tests\b", _some),
-    form(
-        "tests_pass",
-        r"(?<=\btest)s?\b[^;]{0,40}[,;] ?none (?:of (?:them|the tests) )?(?:of which )?fail(?:s|ed)?\b",
-        negative=True,
-    ),
-    form(
-        "tests_pass",
-        r"\btests?\b[^;]{0,80}\b(?:they|these|those|all of (?:them|which)) (?:all |both )?(?:now )?pass(?:es|ed)?\b(?P<which>)",
-        _fresh,
-    ),
-    form("tests_pass", r"(?<![\d/.])(?P<n>\d{1,6}) in total,? (?:and )?all (?:of them )?pass(?:ing|ed)?\b", _total),
-    # One test
-    form("test_passes", rf"(?P<s>{listed('TF')})(?: test| tests)? {PASSING}", each()),
-    form(
-        "test_passes",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
-        each(),
-        bears=TOLD,
-    ),
-    form("test_passes", rf"\bmak(?:es|ing) (?:the )?(?:failing )?(?:test )?(?P<s>{listed('TS')}) pass\b", each()),
-    form("test_passes", rf"(?P<s>{listed('S')})(?: test| tests)? {PASSING}", _test_names, method="named test"),
-    form("test_passes", rf"(?P<s>{token('T')}) (?:test )?no longer (?:fails|crashes)\b", each(), negative=True),
-    form("test_passes", rf"(?P<s>{token('S')}) (?:test )?no longer fails\b", _test_names, negative=True),
-    # More tests
     form(
         "tests_added",
         rf"\b{ADDS} (?:the )?(?:new )?(?:(?:unit |regression |integration )?tests? )?(?P<s>{listed('T')})",
@@ -207,18 +80,18 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
+        rf"\b(?:{ADDS}|with|plus|has|have|and|by adding) (?!its |their |the existing |the old )(?:the |also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b{IN_FILE}",
         _added,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point))(?={COVERS})",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,3}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|per|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))(?={COVERS})",
         _added,
         verifiability=Verifiability.NEEDS_CONTEXT,
     ),
     form(
         "tests_added",
-        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|coverage))",
+        rf"\b{ADDS} (?:also )?(?P<n>{COUNT} )?(?:new |more |extra |additional |further |missing )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b(?!s? (?:files?|director(?:y|ies)|folders?|helper|util|fixture|code|runner|framework|suite|support|data|class|method|matrix|point|per|coverage|workflow|job|environment|dependenc|requirement|command|client|server|result|report|image|output|timeout|plan|package|setup|config|target|against))",
         _added,
     ),
     form(
@@ -228,7 +101,7 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form(
         "tests_added",
-        rf"(?:^|\bwith |\bplus |\band |: )(?P<n>\d{{1,4}}|one|two|three|four|five|six|seven|eight|nine|ten) (?:new|additional|more|extra|further) (?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        rf"(?:^|\bwith |\bplus |\band |: )(?P<n>\d{{1,4}}|one|two|three|four|five|six|seven|eight|nine|ten) (?:new|additional|more|extra|further) (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
         _added,
     ),
     form(
@@ -239,86 +112,97 @@ TEST_FORMS: tuple[Form, ...] = (
     ),
     form("tests_added", r"\badd(?:s|ed)? (?:full |complete |extra )?test coverage for\b"),
     form("tests_added", rf"(?:^|\b)(?:new tests?|tests? added|added tests?): (?P<s>{listed('TS')})", _added),
-    # The fix is tested
+    # In other words
     form(
-        "fix_tested",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:{FAILS}|used to fail|was failing) {BASE},? (?:and|but) (?:now )?{PASSING}",
-        each(),
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"\b(?:an?|one|the|two|three|four|\d{{1,3}}) (?:new|additional|further|extra|dedicated) (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS},? (?:called |named |method )?\(?(?P<s>{listed('TS')})",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"(?P<s>{token('T')}|{token('S')})(?: test)? (?:also |indeed )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
-        each(),
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"(?:^|\bthe )new (?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS},?:? (?:called |named )?\(?(?P<s>{listed('TS')})",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"\b{FAILS} {BASE},? (?:and|but) (?:now )?{PASSING}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"(?P<s>{listed('F')}) (?:now )?(?:has|have|gets?|got|gain(?:s|ed)|contains?|received?) (?:now )?(?P<n>{COUNT} )?(?:new |more |additional |extra |further )(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"\bpass(?:es|ed)?\b[^;]{{0,40}} (?:and|but) (?:\w+ )?{FAILS} {BASE}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"(?:^|\b)(?P<n>{COUNT} )(?:new |more |additional )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS} (?:\w+ )?(?:accompan(?:y|ies)|come(?:s)? with|ship(?:s)? with|back(?:s)? up|belongs? to) ",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"\b(?:revert|stash|undo|remov|tak|dropp|disabl|comment)ing\b[^;]{{0,60}}\b(?:makes|causes|lets|breaks) (?:the )?(?:test )?(?:(?P<s>{token('TS')})|(?:new |regression )*tests?)(?: to)?(?: test)? ?(?:fail)?",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
+        "tests_added",
+        rf"\b(?:extend(?:s|ed)?|grew|increas(?:es|ed)|expand(?:s|ed)?|enlarg(?:es|ed)|complet(?:es|ed)|enrich(?:es|ed)|accompanied|backed|complemented|covered)(?: \w+){{0,4}}? (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?tests\b",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"(?P<s>{token('S')}) (?:is|are) (?:now )?(?:tested|covered|guarded|protected|exercised) by (?:an? |the |new |two |\d+ )*(?:regression |unit )?(?:tests?\b|{token('TS')})",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"\btests?\b[^;]{{0,120}}?\b{ADDS} (?:\w+ )?(?P<n>{COUNT}) (?:new |more |further )(?:ones?)\b",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"\b(?P<it>it|this|the (?:fix|change|bug|regression|new behaviou?r)) (?:is|has been) (?:now )?(?:tested|covered|guarded|protected|exercised) by (?:an? |the |new |two |\d+ )*(?:regression |unit )?(?:tests?\b|{token('TS')})",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"\b{ADDS} [^;]{{1,160}}?,? (?:and|plus|with|along with|together with) (?:\w+ )?tests?(?: for (?:it|them|both|each|this)| cases?)?(?= ?$|[.,;:)])",
+        _added_too,
     ),
     form(
-        "fix_tested",
-        rf"^(?:now |then |also |all )?{FAILS} {BASE}(?!,? (?:and|but) (?:now )?(?:is |are )?(?:pass|green|succe))",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"\b(?:addition|introduction) of (?P<n>{COUNT} )?(?:new |more )?(?:(?!to\b|for\b|of\b|in\b)[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
     ),
     form(
-        "fix_tested",
-        rf"\b(?:if|when|once) (?:I|you|we|one) (?:revert|undo|stash|remove|take out|take back)s? (?:the |my |this )?(?:fix|change|patch|commit),? (?:the )?(?:test )?(?P<s>{token('TS')}|(?:new )?tests?) {FAILS}",
-        _tested,
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        r"^(?:new|more|additional|extra) (?:unit |regression |integration )?tests? (?:for|to|that|cover|check|verify|around|of|in)",
+        _added_too,
     ),
     form(
-        "fix_tested",
-        rf"\btests?\b[^;]{{0,80}}?\b(?:that |which )?(?:all )?{FAILS} {BASE}",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        r"\b(?:is|are) (?:now )?(?:new|more|additional) (?:unit |regression |integration )?tests?\b",
+        _added_too,
     ),
     form(
-        "fix_tested",
-        r"\bwithout (?:the |this |my )?(?:fix|change|patch)\b[^;]{0,30}\b(?:tests?|it|they|suite) (?:all )?fails?\b",
-        kind=ClaimKind.PROCEDURAL,
-        bears=TOLD,
-        negative=True,
+        "tests_added",
+        rf"\b(?:extend|grew|increas|expand|enlarg|complet|enrich|complement|updat)(?:e|es|ed|s)? (?:the )?(?P<s>{listed('F')}) (?:by|with) (?P<n>{COUNT} )?(?:new |more |additional |extra |further |dedicated )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
     ),
+    form(
+        "tests_added",
+        rf"\b(?:I|we|and|also)(?: have| also)? wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})",
+        _tests_only,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?P<n>{COUNT} )?(?:[\w-]+ ){{0,2}}?{TESTS}\b (?:for|of|around|covering|that \w+) [^;,.]{{1,60}}? (?:were|was|have been|has been|are|is) (?:now |also )?(?:added|written|created|introduced|included|contributed|provided)\b",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:there (?:is|are)|it has|we have|I have) (?:now )?(?:also )?(?P<n>{COUNT} )?(?:new|additional|more|further) (?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:comes?|came|ships?|shipped|arrives?|is delivered) with (?P<n>{COUNT} )?(?:new |its own |own )?(?:[\w-]+ ){{0,2}}?{TESTS}(?= ?$|[.,;:)]| for| that| in| to)",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"\b(?:covered|verified|checked|guarded|tested) by (?:an? |the |two |three )?(?:new|additional|dedicated) (?:[\w-]+ ){{0,2}}?{TESTS},? \(?(?P<s>{listed('TS')})",
+        _added,
+    ),
+    form(
+        "tests_added",
+        rf"(?P<s>{listed('TS')})(?: test)? (?:is|are|was|were|has been|have been) (?:now |also )?(?:added|written|created|introduced|included|new)\b",
+        _tests_only,
+    ),
+    form(
+        "tests_added",
+        rf"\b{ADDS} (?:also )?(?:a |the )?(?:new )?(?:test )?(?:file |module )?(?P<s>{token('F')}) (?:with|containing|holding) (?P<n>{COUNT} )?(?:new |more )?(?:[\w-]+ ){{0,2}}?{TESTS}\b",
+        _added,
+    ),
+    form("tests_added", rf"^(?:also )?wrote (?:also )?(?:the |a )?(?:test )?(?P<s>{listed('TS')})", _tests_only),
+    form("tests_added", rf"(?:^|\bhas |\band |: )(?P<n>{COUNT}) (?:[\w-]+ )?tests? more\b{IN_FILE}", _added),
 )
