@@ -187,8 +187,8 @@ ACCEPT_1 = Weights(
 )
 """Counted on the natural stratum of AcceptBench (`parse`, `boltons`, seed 2026).
 
-64 right and 128 wrong candidates that pass the acceptance test; gates refuse none and 73 of them. `demonstrated` is what
-tests alone show; `confirmed` are those that stayed open and of which one question was answered for them. `met`,
+64 right and 128 wrong candidates that pass the acceptance test; gates refuse none and 73 of them. `demonstrated` is
+what tests alone show; `confirmed` are those that stayed open and of which one question was answered for them. `met`,
 `self_tested` and the rejecting signals are beliefs; where a gate forbids, no weight matters.
 """
 
