@@ -12,9 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["MOST_PROJECTS", "inside", "is_native_source", "project_folders"]
+__all__ = ["FOREIGN_CODE", "MOST_PROJECTS", "inside", "is_native_source", "project_folders"]
 
 MOST_PROJECTS = 50
+FOREIGN_CODE = (
+    ".c", ".cc", ".cjs", ".cpp", ".cs", ".go", ".h", ".java", ".js", ".jsx", ".kt", ".mjs", ".php", ".rb", ".rs",
+    ".ts", ".tsx",
+)  # fmt: skip
+"""Ends of the names of source files in other languages."""
 _DEEPEST = 4
 _MARKS = frozenset({"pyproject.toml", "setup.py", "setup.cfg"})
 _NO_PROJECTS = frozenset(

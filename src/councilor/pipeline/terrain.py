@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from councilor.domain.integrity import is_test_code, is_test_file
+from councilor.domain.layout import FOREIGN_CODE
 from councilor.domain.mention import stem
 from councilor.domain.nodeid import bare
 from councilor.domain.scope import admits, check_entry, is_glob
@@ -29,24 +30,7 @@ __all__ = ["Terrain", "read_terrain"]
 
 LARGEST_BYTES = 512 * 1024
 MOST_FILES = 5_000
-CODE = (
-    ".py",
-    ".pyi",
-    ".js",
-    ".mjs",
-    ".cjs",
-    ".jsx",
-    ".ts",
-    ".tsx",
-    ".go",
-    ".rs",
-    ".rb",
-    ".java",
-    ".kt",
-    ".c",
-    ".cc",
-    ".h",
-)
+CODE = (".py", ".pyi", *FOREIGN_CODE)
 DEFINITION = r"^\s*(?:export\s+)?(?:default\s+)?(?:async\s+)?(?:def|class|function|func|fn|const|let|interface|type)\s+"
 EXPORT = re.compile(r"^export\s+(?:default\s+)?(?:async\s+)?(?:function|class|const|let)\s+(\w+)", re.MULTILINE)
 EXPORTS = re.compile(r"^module\.exports\s*=\s*\{([^}]{0,2000})\}", re.MULTILINE)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from councilor.domain.change import ChangeKind, FileChange
 from councilor.domain.gate import Severity, Violation
 from councilor.domain.integrity import is_test_code
+from councilor.domain.layout import FOREIGN_CODE
 from councilor.domain.testfile import is_foreign_test
 from councilor.pipeline.gates.input import broken
 
@@ -30,24 +31,6 @@ ASSERTS = re.compile(
 SKIPS = re.compile(
     r"\b(?:it|test|describe|suite|context)\.(?:skip|only|todo|fixme)\b|\b(?:xit|xdescribe|xtest|fit|fdescribe)\("
     r"|\bt\.Skip|#\[ignore|@(?:Disabled|Ignore)\b|\bpending\b|\bskip:\s*true|\[(?:Ignore|Fact\(Skip)|\bGTEST_SKIP|\bDISABLED_"
-)
-CODE = (
-    ".js",
-    ".mjs",
-    ".cjs",
-    ".jsx",
-    ".ts",
-    ".tsx",
-    ".go",
-    ".rs",
-    ".rb",
-    ".java",
-    ".kt",
-    ".cs",
-    ".php",
-    ".c",
-    ".cc",
-    ".cpp",
 )
 LONGEST_BYTES = 1024 * 1024
 
@@ -106,7 +89,7 @@ def _lines(data: bytes | None) -> list[str]:
 
 
 def _is_test(path: str) -> bool:
-    return is_foreign_test(path) or (path.endswith(CODE) and is_test_code(path))
+    return is_foreign_test(path) or (path.endswith(FOREIGN_CODE) and is_test_code(path))
 
 
 def _name(path: str) -> str:

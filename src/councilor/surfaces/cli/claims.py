@@ -12,12 +12,11 @@ import typer
 from councilor.app import open_store, open_tools
 from councilor.domain.claim import CheckedSentence, ClaimStatus
 from councilor.domain.codec import JsonValue, encode
-from councilor.domain.task import RunMode
 from councilor.errors import InputError
 from councilor.pipeline.claims import ClaimContext, check_report
 from councilor.pipeline.inquiry import Recalled, recall
-from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.inspecting import draft_inspection
 from councilor.surfaces.cli.output import Output, one_line
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
@@ -85,23 +84,16 @@ async def _measure(
     async with open_tools(session.settings) as tools, tools.temporary_run() as folder:
         repository = await tools.repositories.open(repo, store=folder.store)
         start, end = await repository.resolve(base), await repository.resolve(head)
-        spec_text, drafted = await find_spec_text(
-            spec or f"Check the report on {base}..{head}",
+        sentence = f"Check the report on {base}..{head}"
+        task, drafted = await draft_inspection(
+            session,
+            tools,
             repository,
-            start.tree,
-            folder=Path.cwd(),
-            number=int(tools.clock.now().strftime("%y%m%d%H%M")),
+            start=start,
+            tree=end.tree,
+            spec=spec,
+            sentence=f"Check the report on {base}..{head}",
         )
-        order = Order(
-            spec_text=spec_text,
-            base=start,
-            worker=None,
-            mode=RunMode.DRY_RUN,
-            max_iterations=1,
-            deadline_s=session.settings.run.deadline_s,
-            candidate_tree=end.tree,
-        )
-        task = await draft_task(order, repository, clock=tools.clock, ids=tools.ids)
         if drafted:
             session.output.note("No spec was given: criteria and issues that the report names are not known.")
         inspector = tools.inspector(repository, folder)

@@ -13,9 +13,7 @@ import typer
 from councilor import __version__
 from councilor.app import Tools, open_tools
 from councilor.domain.codec import JsonValue, encode
-from councilor.domain.task import RunMode
 from councilor.errors import InputError
-from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Commit, Repository
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.files import write_file
@@ -27,6 +25,7 @@ from councilor.surfaces.cli.formats import (
     as_sarif,
     read_rule_texts,
 )
+from councilor.surfaces.cli.inspecting import draft_inspection
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.report import show_gates
 from councilor.surfaces.cli.session import AsJson, Session, execute
@@ -124,23 +123,16 @@ async def _judge(
         tree = await _tree(repository, start, change)
         if change.staged and tree == start.tree:
             return None
-        spec_text, drafted = await find_spec_text(
-            spec or f"Judge the change {change.base}..{change.named}",
+        sentence = f"Judge the change {change.base}..{change.named}"
+        task, drafted = await draft_inspection(
+            session,
+            tools,
             repository,
-            start.tree,
-            folder=Path.cwd(),
-            number=int(tools.clock.now().strftime("%y%m%d%H%M")),
+            start=start,
+            tree=tree,
+            spec=spec,
+            sentence=f"Judge the change {change.base}..{change.named}",
         )
-        order = Order(
-            spec_text=spec_text,
-            base=start,
-            worker=None,
-            mode=RunMode.DRY_RUN,
-            max_iterations=1,
-            deadline_s=session.settings.run.deadline_s,
-            candidate_tree=tree,
-        )
-        task = await draft_task(order, repository, clock=tools.clock, ids=tools.ids)
         if drafted:
             session.output.note("No spec was given, so a tier 3 spec was drafted; scope is the whole repository.")
         candidate = await repository.candidate(start, tree)
