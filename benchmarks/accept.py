@@ -9,7 +9,7 @@ What is measured:
   (checked before anything is judged). Half of the bases keep 50 % of the other tests visible, half 75 %.
 - The product's whole path, with the settings as shipped: spec, gates, evidence, claims, council.
 
-Variables: LIBS=a,b==1.2; SEED=n; SHARE=50 or 75; ONLY=kind; JOBS=3; QUICK=1 a small part; CASE=id,...; MAKE=1 makes the
+Variables: LIBS=a,b==1.2; SEED=n; SHARE=50 or 75; ONLY=kind; JOBS=4; QUICK=1 a small part; CASE=id,...; MAKE=1 makes the
 cases anew (else they are kept in the user's cache folder); SAVE=folder gets a line of JSON for each case; ASK=open
 asks the oracle about every open case, not only one in three, ASK=all about decided ones, too; KEEP=1 leaves the folder.
 The last line is JSON: {"cases", "far", "far_baseline", "frr", "abstain", "hard_far", "hard_right_accepted", ...}.
@@ -117,7 +117,7 @@ async def run(settings: Settings, kept: Kept, cases: Sequence[Case], grounds: di
     async with open_service(settings) as service:
         await check_secrecy(service.tools, list(grounds.values()))
         return await judge_all(
-            service, grounds, kept.bases, cases, jobs=int(os.environ.get("JOBS", "3")), done=done
+            service, grounds, kept.bases, cases, jobs=int(os.environ.get("JOBS", "4")), done=done
         )  # fmt: skip
 
 

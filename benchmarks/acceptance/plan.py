@@ -38,5 +38,5 @@ class Plan:
         return {shape: round(share * self.rights / libraries) for shape, share in SHAPES.items()}
 
 
-FULL = Plan(name="full", rights=64, judged=52, functions=64, tested=8, acts=100, rounds=3)
+FULL = Plan(name="full", rights=64, judged=36, functions=64, tested=8, acts=100, rounds=5)
 QUICK = Plan(name="quick", rights=4, judged=4, functions=10, tested=1, acts=1, rounds=1)

@@ -92,7 +92,7 @@ async def _measure(
             start=start,
             tree=end.tree,
             spec=spec,
-            sentence=f"Check the report on {base}..{head}",
+            sentence=sentence,
         )
         if drafted:
             session.output.note("No spec was given: criteria and issues that the report names are not known.")

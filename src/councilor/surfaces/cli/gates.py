@@ -131,7 +131,7 @@ async def _judge(
             start=start,
             tree=tree,
             spec=spec,
-            sentence=f"Judge the change {change.base}..{change.named}",
+            sentence=sentence,
         )
         if drafted:
             session.output.note("No spec was given, so a tier 3 spec was drafted; scope is the whole repository.")
