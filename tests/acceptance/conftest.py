@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commandline import CommandLine, state_of
+from commandline import DEEP, CommandLine, state_of
 from library import CAUGHT_BY, IndexUnreachableError, MainJob, cached_sdist, make_library
 
 
@@ -18,7 +18,7 @@ def main_job(service_missing: Callable[[str], None]) -> Iterator[MainJob]:
     """`councilor run` with the built-in worker on the library with its bug."""
     folder = Path(tempfile.mkdtemp(prefix="councilor-acceptance-"))
     folder.chmod(0o711)  # as root the server's own user passes through
-    councilor = CommandLine(folder / "data")
+    councilor = CommandLine(folder / "data", DEEP)
     try:
         try:
             repository = make_library(cached_sdist(), folder / "parse")

@@ -78,10 +78,10 @@ def test_list_shows_what_a_task_recorded(recorded: Recorded) -> None:
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (("--kind", "verdict"), {"verdict/1", "verdict/1.2"}),
+        (("--kind", "verdict"), {"verdict/1"}),
         (("--name", "patch/1"), {"patch/1"}),
         (("--name", "patch/2"), set()),
-        (("--kind", "verdict", "--since", "1h"), {"verdict/1", "verdict/1.2"}),
+        (("--kind", "verdict", "--since", "1h"), {"verdict/1"}),
         (("--kind", "verdict", "--until", "1h"), set()),
         (("--kind", "spec", "--since", "2020-01-31", "--until", "2020-02-01T00:00:00+01:00"), set()),
     ],

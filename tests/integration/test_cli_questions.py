@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commandline import CommandLine
+from commandline import DEEP, CommandLine
 from journey import git, make_repository
 
 SHOP = """
@@ -35,7 +35,7 @@ def test_a_question_is_shown_and_its_answer_judges_again(councilor: CommandLine,
     git(folder, "switch", "-q", "-c", "fix")
     (folder / "shop.py").write_text((folder / "shop.py").read_text().replace("LIMIT + 5", "LIMIT"))
     git(folder, "commit", "-q", "-am", "Set the limit right")
-    first = councilor("judge", "main..fix", "-C", folder, "--test", MANY, "--json").data["task_id"]
+    first = councilor("judge", "main..fix", "-C", folder, "--test", MANY, "--json", env=DEEP).data["task_id"]
 
     shown = councilor("questions", first, "--json").expect(0).data
     question = shown["questions"][0]
@@ -46,7 +46,7 @@ def test_a_question_is_shown_and_its_answer_judges_again(councilor: CommandLine,
 
     councilor("answer", first, "--expect", "rate(3)").expect(2)
     councilor("answer", first, "Q9", "--expect", "candidate").expect(2)
-    again = councilor("answer", first, "--expect", "alternative", "--by", "Ann", "--json").data
+    again = councilor("answer", first, "--expect", "alternative", "--by", "Ann", "--json", env=DEEP).data
     assert again["follows"] == first and again["decision"] == "reject"
     assert again["state"] == "rejected"
     assert "ANSWER-1" in councilor("show", again["task_id"], "--json").out

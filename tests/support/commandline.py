@@ -43,6 +43,10 @@ class Printed:
         return self
 
 
+DEEP = {"V3_EVIDENCE__STRENGTH_S__TIER_3": "20", "V3_EVIDENCE__DIFFERENTIAL_S__TIER_3": "0.8"}
+"""Settings with which a run looks how strong the tests are, and for inputs on which others differ."""
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """`councilor` with a data folder of its own."""
@@ -94,7 +98,7 @@ class CommandLine:
 
     @property
     def _own(self) -> dict[str, str]:
-        quick = {"V3_EVIDENCE__DIFFERENTIAL_S__TIER_3": "0.8"}  # small functions are soon told apart
+        quick = dict.fromkeys(DEEP, "0")  # most tests are about something else, and these take seconds
         return {"V3_DATA_DIR": str(self.data_dir), "COLUMNS": "200", **quick, **self.env}
 
 

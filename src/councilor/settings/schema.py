@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pydantic import (
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     PrivateAttr,
@@ -156,6 +157,22 @@ class SandboxSettings(Block):
         return self.model_dump(exclude={"kind"})
 
 
+class TierBudget(Block):
+    """Seconds by risk tier; 0 leaves it out."""
+
+    tier_1: NonNegativeFloat = Field(
+        allow_inf_nan=False, description="Seconds in tier 1, the highest risk; 0: not measured."
+    )
+    tier_2: NonNegativeFloat = Field(allow_inf_nan=False, description="Seconds in tier 2; 0: not measured.")
+    tier_3: NonNegativeFloat = Field(
+        allow_inf_nan=False, description="Seconds in tier 3, the lowest risk; 0: not measured."
+    )
+
+    def of(self, tier: int) -> float:
+        """Seconds of a tier, 1 to 3."""
+        return (self.tier_1, self.tier_2, self.tier_3)[tier - 1]
+
+
 class TierSeconds(Block):
     """Seconds by risk tier."""
 
@@ -173,8 +190,8 @@ class EvidenceSettings(Block):
 
     timeout_s: TierSeconds
     budget_s: TierSeconds
-    strength_s: TierSeconds
-    differential_s: TierSeconds
+    strength_s: TierBudget
+    differential_s: TierBudget
     test_timeout_s: Seconds = Field(description="Seconds for one test; a longer one counts as failed.")
     canaries: PositiveInt = Field(description="Injected tests that must fail, in every run of a suite.")
     flaky_reruns: NonNegativeInt = Field(description="Reruns of a failed test on the same tree to see if it is flaky.")
