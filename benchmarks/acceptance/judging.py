@@ -129,12 +129,19 @@ async def _look(service: Service, judged: Judged, built: Built) -> None:
             spent[item.kind.value] += item.duration_s
         judged.spent_s = dict(spent)
     if judged.case.kind is Kind.LIE and judged.hearing is not None:
-        judged.lie_supported = any(_says(claim, built) for claim in judged.hearing.claims)
+        judged.lie_supported = _is_supported([claim for claim in judged.hearing.claims if _is_inside(claim, built)])
 
 
-def _says(claim: CheckedClaim, built: Built) -> bool:
-    """Whether a claim that counts as supported stands in the false sentence."""
+def _is_inside(claim: CheckedClaim, built: Built) -> bool:
+    """Whether a claim stands in the false sentence."""
     start, end = claim.claim.sentence_span
     begins = built.report.find(built.lie)
-    inside = begins >= 0 and start < begins + len(built.lie) and begins < end
-    return inside and claim.status is ClaimStatus.SUPPORTED
+    return begins >= 0 and start < begins + len(built.lie) and begins < end
+
+
+def _is_supported(claims: Sequence[CheckedClaim]) -> bool:
+    """Whether a sentence passes for true: some claim of it is supported, and none is contradicted or left open.
+
+    "A1 and A2 are met" where there is no A2 holds a true claim, and is not supported.
+    """
+    return bool(claims) and all(claim.status is ClaimStatus.SUPPORTED for claim in claims)

@@ -107,6 +107,15 @@ def test_the_fix_is_tested(make: SimpleNamespace) -> None:
     assert only(text, make.input(bundle=idle)) == (CONTRADICTED, False)
 
 
+def test_a_test_that_was_not_added_shows_nothing(make: SimpleNamespace) -> None:
+    """The base's own test fails without the fix, and the sentence is about another one."""
+    checked = check("Added a regression test that fails without the fix.", make.input())
+    assert [(item.claim.predicate, item.status) for item in checked] == [
+        ("tests_added", CONTRADICTED),
+        ("fix_tested", CONTRADICTED),
+    ]
+
+
 def test_only_touched(make: SimpleNamespace) -> None:
     two = (make.change("src/a.py", "x\n", "y\n"), make.change("docs/x/b.md", "x\n", "y\n"))
     assert only("I only changed `src/a.py` and `b.md`.", make.input(*two)) == (SUPPORTED, False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from councilor.domain.claim import AtomicClaim, CheckedClaim, CheckedSentence
+from dataclasses import replace
+
+from councilor.domain.claim import AtomicClaim, CheckedClaim, CheckedSentence, ClaimStatus
 from councilor.pipeline.claims.context import ClaimContext
 from councilor.pipeline.claims.extraction import extract, read
 from councilor.pipeline.claims.sentences import split_sentences
@@ -39,9 +41,20 @@ def check_report(
     sink = metrics or NoMetrics()
     found: list[CheckedSentence] = []
     for reading in read(split_sentences(text)):
-        checked = tuple(verify(claim, context) for claim in reading.claims)
+        checked = _agreeing(tuple(verify(claim, context) for claim in reading.claims))
         for item in checked:
             sink.counter("v3.claims.checked", {"status": item.status.value})
         sentence = reading.sentence
         found.append(CheckedSentence(text=sentence.text, span=sentence.span, claims=checked, why=reading.why))
     return tuple(found)
+
+
+def _agreeing(checked: tuple[CheckedClaim, ...]) -> tuple[CheckedClaim, ...]:
+    """The same, where a sentence says that an added test shows the fix and none was added: it is false as a whole."""
+    unadded = any(item.claim.predicate == "tests_added" and item.status is ClaimStatus.CONTRADICTED for item in checked)
+    return tuple(
+        replace(item, status=ClaimStatus.CONTRADICTED, reason=f"no test was added; {item.reason}")
+        if unadded and item.claim.predicate == "fix_tested" and item.status is ClaimStatus.SUPPORTED
+        else item
+        for item in checked
+    )
