@@ -56,6 +56,10 @@ async def test_strong_tests_prove_a_change_and_what_is_not_measured_proves_nothi
         ({"rivals": (SURVIVED,)}, "1 other edits of the base pass the same tests"),
         ({"mutants": (mutant(),) + (SURVIVED,) * 3}, "tests notice 25% of small edits of the changed lines"),
         ({"neighbours": (mutant(),) * 2 + (SURVIVED,) * 2}, "tests notice 50% of small edits of the lines around them"),
+        (
+            {"neighbours": (replace(mutant(), by_own=True),) * 4},
+            "tests notice 0% of small edits of the lines around them",
+        ),
         ({"complete": False, "why": "the suite was lost"}, "could not be measured whole"),
     ],
 )

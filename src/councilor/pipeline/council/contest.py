@@ -6,6 +6,7 @@ Rules, for fixes and features whose tests' strength was measured:
   on every one of at least `ALIKE_INPUTS` inputs.
 - Tests notice too few small edits of the changed lines, or of the lines around them in the same functions: where they
   do not look, the rest of the bug may be.
+  What only the worker's own new tests notice does not count: wrong changes come with tests of their own, too.
 - A measurement that is not complete.
 
 A contested change may well be right. Other modes are not looked at: a refactoring needs no test to fail without it.
@@ -68,4 +69,4 @@ def _reasons(strength: Strength, alike: Sequence[str]) -> Iterator[str]:
 
 
 def _killed(trials: Sequence[MutantTrial]) -> float:
-    return sum(each.killed for each in trials) / len(trials) if trials else 1.0
+    return sum(each.killed and not each.by_own for each in trials) / len(trials) if trials else 1.0
