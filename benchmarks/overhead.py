@@ -50,7 +50,7 @@ FILES = {
     "shop.py": "def total(prices):\n    return sum(prices) + 1\n\n\ndef count(prices):\n    return len(prices)\n",
     "tests/test_shop.py": (
         "from shop import count, total\n\n\ndef test_count():\n    assert count([1, 2]) == 2\n\n\n"
-        "def test_total():\n    assert total([1, 2]) == 3\n"
+        "def test_total():\n    assert str(total([1, 2])) == '3'\n    assert total([10, 20, 30]) == 60\n"
     ),
 }
 SPEC = """

@@ -66,7 +66,7 @@ async def test_the_chain_leads_from_the_commit_back_to_the_base_and_the_spec(mai
 
     trailers = dict(line.split(": ", 1) for line in git("show", "-s", "--format=%(trailers)", commit).splitlines())
     artifacts = await store.artifacts.of_task(main_job.task_id)
-    verdict = next(item for item in artifacts if item.kind is ArtifactKind.VERDICT)
+    verdict = next(item for item in artifacts if item.name == "verdict/1.2")
     assert trailers["Provenance-Statement"] == f"sha256:{digest(verdict.statement)}"
     assert json.loads(await store.artifacts.read(verdict.id))["id"] == trailers["CAWS-Verdict-Id"]
     assert verdict.tree == git("rev-parse", f"{commit}^{{tree}}")
@@ -95,7 +95,7 @@ def test_an_export_verifies_without_the_database(main_job: MainJob, tmp_path: Pa
     report = councilor(*given_, env=elsewhere).expect(0).data
     assert report["sound"] and report["keys_from"] == "given" and report["logged"] == report["artifacts"] > 9
     assert report["checkpoints"] == 1
-    body = record / "verdict-1.body"
+    body = record / "verdict-1-2.body"
     body.write_bytes(body.read_bytes().replace(b'"accept"', b'"reject"', 1))
     assert not councilor(*given_, env=elsewhere).expect(1).data["sound"]
 

@@ -101,7 +101,7 @@ def test_one_commit_names_its_reasons(main_job: MainJob, tmp_path: Path) -> None
     assert trailers["CAWS-Spec"] == main_job.shown["task"]["spec_id"]
     record = tmp_path / "record"
     main_job.councilor("verify", main_job.task_id, "--export", record).expect(0)
-    statement = hashlib.sha256((record / "verdict-1.2.dsse.json").read_bytes()).hexdigest()
+    statement = hashlib.sha256((record / "verdict-1-2.dsse.json").read_bytes()).hexdigest()
     assert trailers["Provenance-Statement"] == f"sha256:{statement}"
 
 

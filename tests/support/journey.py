@@ -61,7 +61,8 @@ FILES = {
 
 
         def test_total():
-            assert total([1, 2]) == 3
+            assert str(total([1, 2])) == "3"
+            assert total([10, 20, 30]) == 60
         """,
 }
 BUG, FIX = "sum(prices) + 1", "sum(prices)"

@@ -179,9 +179,15 @@ async def _case(
         doubts=made.doubts,
         strength=bundle.strength if bundle else None,
         alike=alike_of(bundle.differences) if bundle else (),
-        question=bundle.questions[0].text if bundle and bundle.questions else "",
+        question=_open_question(bundle),
         durable=context.parts.ledger.storage.durable,
     )
+
+
+def _open_question(bundle: EvidenceBundle | None) -> str:
+    """The question that would tell the candidate from others than the base; empty for none."""
+    asked = bundle.questions[0] if bundle and bundle.questions else None
+    return asked.text if asked and any(each.kind != BASE for each in asked.tells) else ""
 
 
 async def _load_case(context: RunContext, previous: Deliberated) -> Case:
