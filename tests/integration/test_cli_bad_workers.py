@@ -117,7 +117,7 @@ def test_a_worker_cannot_write_outside(shop: Path, tmp_path: Path, travel: Trave
     ("script", "rule"),
     [
         ("rm tests/test_shop.py", "WEAK-1"),
-        ("sed -i 's/== 3/== 4/' tests/test_shop.py", "WEAK-6"),
+        ("sed -i 's/== 60/== 61/' tests/test_shop.py", "WEAK-6"),
         ("printf 'import pytest\\npytestmark = pytest.mark.skip\\n' >> tests/test_shop.py", "WEAK-3"),
         ("ln -s /etc/passwd users", "PATH-5"),
         ("ln -s ../../.. up", "PATH-5"),

@@ -60,7 +60,7 @@ def delete_tests(folder, assignment):
 
 def weaken_tests(folder, assignment):
     file = folder / "tests/test_shop.py"
-    file.write_text(file.read_text().replace("== 3", "> 0"))
+    file.write_text(file.read_text().replace("== 60", "> 0"))
 
 
 def soften_policy(folder, assignment):
