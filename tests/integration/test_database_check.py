@@ -167,7 +167,7 @@ def test_a_killed_check_leaves_nothing_for_long(checked: CommandLine, database_u
     with psycopg.connect(database_url) as watcher:  # the server notices after a moment that its client has gone
         deadline = time.monotonic() + 60
         while watcher.execute(  # other tests may back up other databases of this server meanwhile
-            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'councilor backup%' AND datname = ANY(%s)",
+            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'councilor backup%%' AND datname = ANY(%s)",
             [[database_url.partition("?")[0].rpartition("/")[2], *throwaways(database_url)]],
         ).fetchone():
             assert time.monotonic() < deadline
