@@ -18,15 +18,12 @@ The last line is JSON: {"cases", "far", "far_baseline", "frr", "abstain", "hard_
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +43,7 @@ from planting.catalogue import SEED  # noqa: E402
 from planting.ground import Ground, prepare_ground  # noqa: E402
 from planting.library import IndexUnreachableError, Library, fetch  # noqa: E402
 from planting.results import quantile  # noqa: E402
+from planting.workplace import folder, say  # noqa: E402
 
 from councilor.app import Tools, embedded_server, open_service, open_tools  # noqa: E402
 from councilor.settings import Settings, load_settings  # noqa: E402
@@ -91,11 +89,6 @@ def choose(kept: Kept) -> list[Case]:
     if not chosen:
         sys.exit("no case is left: ONLY is one of " + ", ".join([*Kind, *Arm]) + "; SHARE is 50 or 75")
     return chosen
-
-
-def say(text: str) -> None:
-    """One line, at once."""
-    print(text, flush=True)
 
 
 async def run(settings: Settings, kept: Kept, cases: Sequence[Case], grounds: dict[str, Ground]) -> list[Judged]:
@@ -182,20 +175,6 @@ async def main() -> None:
     print_tables(judged, spans)
     figures = last_line(judged, kept, seed, spans)
     print(json.dumps(figures | {"elapsed_s": round(time.perf_counter() - began, 1)}))
-
-
-@contextlib.contextmanager
-def folder() -> Iterator[Path]:
-    """A temporary folder; KEEP=1 leaves it."""
-    top = Path(tempfile.mkdtemp(prefix="councilor-bench-"))
-    top.chmod(0o711)  # as root the database's own user passes through
-    try:
-        yield top
-    finally:
-        if os.environ.get("KEEP"):
-            say(f"kept: {top}")
-        else:
-            shutil.rmtree(top, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,12 @@ The last line is JSON: {"bugs", "fixed", "fixed_wrong", "accepted_wrong", "by_ca
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +36,7 @@ from planting.halves import function_of, is_drawn
 from planting.library import PINS, IndexUnreachableError, Library, cache_folder, fetch
 from planting.results import Trial, report, story
 from planting.screening import plant
+from planting.workplace import folder, say
 
 from councilor.app import Service, Tools, embedded_server, open_service, open_tools
 from councilor.domain.task import RunMode
@@ -218,11 +216,6 @@ def _kept(chosen: Sequence[Library], seed: int) -> Path:
     return cache_folder() / f"bugs-{names}-seed-{seed}.json"
 
 
-def say(text: str) -> None:
-    """One line, at once."""
-    print(text, flush=True)
-
-
 def jobs() -> int:
     """Tasks under way at once."""
     return int(os.environ.get("JOBS", "2"))
@@ -276,20 +269,6 @@ async def main() -> None:
     figures = report(trials)
     more = {"seed": seed, "jobs": jobs(), "elapsed_s": round(time.perf_counter() - began, 1)}
     print(json.dumps(figures | more))
-
-
-@contextlib.contextmanager
-def folder() -> Iterator[Path]:
-    """A temporary folder; KEEP=1 leaves it."""
-    top = Path(tempfile.mkdtemp(prefix="councilor-bench-"))
-    top.chmod(0o711)  # as root the database's own user passes through
-    try:
-        yield top
-    finally:
-        if os.environ.get("KEEP"):
-            say(f"kept: {top}")
-        else:
-            shutil.rmtree(top, ignore_errors=True)
 
 
 if __name__ == "__main__":

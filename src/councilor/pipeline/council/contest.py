@@ -5,8 +5,8 @@ Rules, for fixes and features whose tests' strength was measured:
 - A rival: another small edit of the base passes the same tests. It does not count when it did what the candidate does
   on every one of at least `ALIKE_INPUTS` inputs.
 - Tests notice too few small edits of the changed lines, or of the lines around them in the same functions: where they
-  do not look, the rest of the bug may be.
-  What only the worker's own new tests notice does not count: wrong changes come with tests of their own, too.
+  do not look, the rest of the bug may be. What only the worker's own new tests notice does not count: wrong changes
+  come with tests of their own, too.
 - A measurement that is not complete.
 
 A contested change may well be right. Other modes are not looked at: a refactoring needs no test to fail without it.

@@ -187,9 +187,11 @@ ACCEPT_1 = Weights(
 )
 """Counted on the natural stratum of AcceptBench (`parse`, `boltons`, seed 2026).
 
-64 right and 128 wrong candidates that pass the acceptance test; gates refuse none and 73 of them. `demonstrated` is
-what tests alone show; `confirmed` are those that stayed open and of which one question was answered for them. `met`,
-`self_tested` and the rejecting signals are beliefs; where a gate forbids, no weight matters.
+64 right and 128 wrong candidates that pass the acceptance test; of the wrong ones 55 pass every visible test, too,
+which is what tests alone show (`demonstrated`). `proven` and `contested` are counted at the bounds of `contest`, on
+the candidates that these were set on; `confirmed` are those that an oracle was asked about, under earlier bounds, and
+that were accepted after one answer. `met`, `self_tested` and the rejecting signals are beliefs; where a gate forbids,
+no weight matters.
 """
 
 SHIPPED = ACCEPT_1
