@@ -6,7 +6,7 @@ Rules:
 - Durations are in seconds; a histogram's buckets include the edge of its service level, so that a quantile near it is
   not clamped.
 - All series together stay under `SERIES_BUDGET`; `Metric.max_sets` bounds one metric's combinations of labels.
-- `host` and `commit` are constant per process and belong to the scrape target, never to a call.
+- `host` and `commit` are constant per process: labels of `v3.build.info` and of the scrape target, never of a call.
 
 It does not measure or export: that is a `MetricsBackend`. docs/reference/metrics.md is generated from it.
 
@@ -151,6 +151,10 @@ def _count(name: str, text: str, *labels: Label, unit: Unit = Unit.COUNT, most_s
     return Metric(id=name, kind=MetricKind.COUNTER, unit=unit, help=text, labels=labels, most_sets=most_sets)
 
 
+def _gauge(name: str, text: str, *labels: Label, unit: Unit = Unit.COUNT) -> Metric:
+    return Metric(id=name, kind=MetricKind.GAUGE, unit=unit, help=text, labels=labels)
+
+
 def _seconds(
     name: str,
     text: str,
@@ -172,13 +176,15 @@ def _seconds(
 
 
 _CALL_S = (0.005, 0.05, 0.5, 5.0)
-_QUICK_S = (0.1, 1.0, 10.0)
+_QUICK_S = (0.1, 1.0)
+_STEP_S = (1.0, 10.0, 60.0, 600.0)
 _LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
 _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
 _GATE = _open("gate", 24)
+_BREAKER = _open("breaker", 8)
 _SANDBOX = _open("sandbox", 4)
 _OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
@@ -188,6 +194,12 @@ _PORT_ERROR = _closed("error", ("deadline", "unavailable", "integrity", "input",
 _ENTRIES = (
     _count("v3.task.submitted", "Tasks submitted.", _TIER),
     _count("v3.task.finished", "Tasks that reached an end.", _closed("state", sorted(END_STATES)), _TIER),
+    _seconds(
+        "v3.task.seconds",
+        "Time from the start of a task's execution to its end.",
+        _TIER,
+        buckets=(10.0, 60.0, 300.0, 1800.0, 7200.0),
+    ),
     _seconds("v3.phase.seconds", "Time a task spent in a phase.", _PHASE, buckets=_LONG_S),
     _seconds(
         "v3.worker.iteration",
@@ -207,7 +219,7 @@ _ENTRIES = (
     _count("v3.evidence.baselines", "Baselines that runs began with.", _closed("origin", ("measured", "reused"))),
     _count("v3.evidence.breaches", "Reasons why a test run was not believed.", _closed("breach", Breach)),
     _count("v3.gate.results", "Gate results.", _GATE, _closed("status", GateStatus), most_sets=54),
-    _seconds("v3.gate.seconds", "Time of one gate.", _GATE, buckets=(0.1,)),
+    _count("v3.gate.seconds", "Time that gates took.", _GATE, unit=Unit.SECONDS),
     _count("v3.claims.checked", "Claims that evidence gave a status.", _closed("status", ClaimStatus)),
     _seconds(
         "v3.council.consensus",
@@ -216,6 +228,12 @@ _ENTRIES = (
         alias="council.consensus.ms",
     ),
     _count("v3.council.votes", "Votes of the council.", _closed("judge", Judge), _closed("choice", Choice)),
+    _count(
+        "v3.model.tokens",
+        "Tokens that models read and wrote.",
+        _open("model", 4),
+        _closed("direction", ("input", "output")),
+    ),
     _count("v3.verdict.decisions", "Verdicts.", _closed("decision", Decision), _TIER),
     _count(
         "v3.notification.results",
@@ -224,7 +242,7 @@ _ENTRIES = (
         _closed("outcome", ("sent", "failed")),
     ),
     _count("v3.artifact.bytes", "Bytes of artifacts stored, read and erased.", _OPERATION, unit=Unit.BYTES),
-    Metric(id="v3.log.size", kind=MetricKind.GAUGE, unit=Unit.COUNT, help="Leaves of the transparency log."),
+    _gauge("v3.log.size", "Leaves of the transparency log."),
     _seconds(
         "v3.log.sequence",
         "Time to make leaves of what was waiting, sign the tree and publish its checkpoint.",
@@ -240,7 +258,7 @@ _ENTRIES = (
         _open("source", 7),
         _closed("hit", ("true", "false")),
         buckets=(0.1, 1.0, 10.0, 60.0, 300.0),
-        most_sets=8,
+        most_sets=6,
     ),
     _seconds("v3.repository.seconds", "Time of one git operation.", _open("operation", 12), buckets=_QUICK_S),
     _seconds(
@@ -248,7 +266,7 @@ _ENTRIES = (
         "Time of one durable step, iteration numbers left out of its name.",
         _open("step", 10),
         _STEP_OUTCOME,
-        buckets=_LONG_S,
+        buckets=_STEP_S,
         most_sets=12,
     ),
     _seconds(
@@ -257,10 +275,70 @@ _ENTRIES = (
         _open("port", 12),
         _open("method", 48),
         buckets=_CALL_S,
-        most_sets=30,
+        most_sets=26,
     ),
     _count(
         "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36
+    ),
+    _count("v3.retry.repeated", "Guarded calls that were repeated after a failure.", _open("port", 6)),
+    _count(
+        "v3.fallback.used",
+        "Calls that a fallback answered, by why.",
+        _open("port", 4),
+        _closed("reason", ("deadline", "unavailable", "breaker_open", "unexpected")),
+        most_sets=8,
+    ),
+    _gauge("v3.breaker.state", "0 closed, 1 half-open, 2 open, 3 forced open, 4 disabled.", _BREAKER),
+    _count(
+        "v3.breaker.transitions",
+        "Changes of a breaker's state.",
+        _BREAKER,
+        _closed("to", ("closed", "half_open", "open", "forced_open", "disabled")),
+        most_sets=24,
+    ),
+    _count("v3.breaker.rejections", "Calls that a breaker did not let through.", _BREAKER),
+    _count(
+        "v3.cache.requests",
+        "Values asked for, by the tier that had them.",
+        _open("namespace", 4),
+        _closed("outcome", ("local", "shared", "miss")),
+    ),
+    _count("v3.cache.evictions", "Values that the local tier gave up.", _closed("reason", ("size", "ttl"))),
+    _gauge("v3.cache.entries", "Values in the local tier."),
+    _gauge("v3.cache.tombstones", "Changes that the shared tier has not been told yet."),
+    _gauge(
+        "v3.database.connections",
+        "Connections of this process's pool, and callers that wait for one.",
+        _closed("state", ("idle", "used", "waiting")),
+    ),
+    _gauge("v3.engine.queued", "Runs that are waiting for an executor."),
+    _gauge("v3.engine.running", "Runs that this process executes."),
+    _gauge("v3.storage.free", "Free space of the data folder's disk.", unit=Unit.BYTES),
+    _gauge("v3.health.status", "1 pass, 0.5 warn, 0 fail.", _open("component", 12)),
+    _gauge(
+        "v3.feature.enabled",
+        "1 where a feature flag is on.",
+        _closed(
+            "feature",
+            (
+                "coreml",
+                "observability.prometheus",
+                "observability.statsd",
+                "observability.redis",
+                "storage.db_artifacts",
+            ),
+        ),
+    ),
+    _gauge(
+        "v3.build.info",
+        "Always 1; the labels say what runs where.",
+        *(_open(name, 1) for name in ("version", "commit", "host")),
+    ),
+    _count("v3.metrics.overflow", "Values whose labels were more than a metric takes.", _open("metric", 8)),
+    _count(
+        "v3.metrics.failures",
+        "Values that a metrics backend did not take.",
+        _closed("backend", ("prometheus", "statsd")),
     ),
 )
 
