@@ -384,7 +384,7 @@ async def test_the_guard_keeps_the_port_as_it_is() -> None:
             await port.long()
     with pytest.raises(BreakerOpenError):
         await port.quick("a")
-    with pytest.raises(ValueError, match="events.durable"):
+    with pytest.raises(ValueError, match=r"events\.durable"):
         with_breaker(Port(), port="events", breaker=bench.breaker, methods_slow_s={"durable": 9})
 
 
@@ -448,14 +448,13 @@ def test_threads_share_one_breaker() -> None:
     ],
 )  # fmt: skip
 def test_a_policy_that_none_can_go_by_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"permille|counts|times|multiplier"):
         BreakerPolicy(**wrong)
 
 
 def test_the_gauge_tells_the_states_in_the_documented_order() -> None:
-    assert [STATE_VALUES[BreakerState(name)] for name in ("closed", "half_open", "open", "forced_open", "disabled")] == [
-        0, 1, 2, 3, 4,
-    ]  # fmt: skip
+    order = ["closed", "half_open", "open", "forced_open", "disabled"]
+    assert [STATE_VALUES[BreakerState(name)] for name in order] == [0, 1, 2, 3, 4]
 
 
 # --- beside a plain model

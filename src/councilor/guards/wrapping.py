@@ -3,6 +3,7 @@
 Rules:
 - Async methods are wrapped when they are first asked for, and keep their name, signature and docstring.
 - Sync members and async generators pass through: the first do not wait, the second wait for others on purpose.
+- A method for which a guard does nothing is handed on as it is.
 - Names that begin with an underscore are the adapter's own.
 """
 
@@ -37,7 +38,7 @@ def require_async(adapter: object, names: Iterable[str], *, port: str) -> None:
     """
     for name in names:
         if not inspect.iscoroutinefunction(getattr(adapter, name, None)):
-            raise ValueError(f"{port}.{name} is not an async method of {adapter!r}")
+            raise ValueError(f"{port}.{name} is not an async method of {type(adapter).__name__}")
 
 
 class _Wrapped:
@@ -54,7 +55,9 @@ class _Wrapped:
         member = getattr(self._adapter, name)
         if not inspect.iscoroutinefunction(member):
             return member
-        guarded = functools.wraps(member)(self._wrap(name, member))
+        guarded = self._wrap(name, member)
+        if guarded is not member:
+            guarded = functools.wraps(member)(guarded)
         self.__dict__[name] = guarded
         return guarded
 
