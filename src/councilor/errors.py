@@ -16,6 +16,7 @@ __all__ = [
     "BusyError",
     "CouncilorError",
     "DeadlineError",
+    "DeclinedError",
     "ErasedError",
     "HashMismatchError",
     "InputError",
@@ -142,6 +143,12 @@ class BreakerOpenError(UnavailableError):
     ) -> None:
         super().__init__(message, backend=backend, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class DeclinedError(UnavailableError):
+    """A backend works, but did not take this call; nothing was changed by it."""
+
+    default_hint = "It has as much to do, or to hold, as it can: see its memory, and the connections it may be given."
 
 
 class UnusableAnswerError(UnavailableError):
