@@ -14,51 +14,30 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from collections.abc import Iterable
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from councilor.domain.redaction import MASK, is_secret_name, mask_secrets, plain_text
+from councilor.domain.redaction import Redaction
 
 __all__ = ["configure_logs"]
 
 _PACKAGE = "councilor"
 _TRACEBACK = "exception"
-_DEPTH_LIMIT = 8
 
 
-class _Redaction:
-    """A processor that makes an event fit to be shown.
+class _Redacting:
+    """A processor that makes an event fit to be shown."""
 
-    Args:
-        known: secrets that have no form of their own, masked wherever they occur.
-    """
-
-    def __init__(self, known: Iterable[str]) -> None:
-        # The longest first, lest a part of one is masked and its rest left standing.
-        self._known = tuple(sorted({secret for secret in known if secret}, key=len, reverse=True))
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {str(key): self._shown(str(key), value, 0) for key, value in event.items()}
-
-    def _shown(self, name: str, value: object, depth: int) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
-        if is_secret_name(name):
-            return MASK
-        if isinstance(value, int | float):
-            return value
-        if isinstance(value, Mapping) and depth < _DEPTH_LIMIT:
-            return {self._text(str(key)): self._shown(str(key), item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_LIMIT:
-            return [self._shown(name, item, depth + 1) for item in value]
-        return self._text(str(value), lines=name == _TRACEBACK)
-
-    def _text(self, text: str, *, lines: bool = False) -> str:
-        # Escapes first: one inside a secret would hide it from the patterns.
-        return mask_secrets(plain_text(text, lines=lines), known=self._known)
+        return {
+            str(key): self._redaction.value(str(key), value, lines=key == _TRACEBACK) for key, value in event.items()
+        }
 
 
 class _StreamHandler(logging.StreamHandler[TextIO]):
@@ -93,7 +72,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                _Redaction(known_secrets),
+                _Redacting(Redaction(known_secrets)),
                 _console(target) if console else structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )
