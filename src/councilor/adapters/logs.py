@@ -2,7 +2,8 @@
 
 Rules:
 - One line of JSON per event, or a readable line on a terminal; UTC times with `Z`.
-- Fields bound with `structlog.contextvars` (`task_id`, `trace_id`) are on every line within their context.
+- Fields bound with `structlog.contextvars` (`task_id`, `trace_id`, `span_id`) are on every line within their context,
+  whichever library wrote it.
 - Secrets are masked and terminal escapes removed in every string, nested ones and tracebacks included, before anything
   is rendered; the value behind a secret's name is masked whatever it is.
 - A foreign library's records pass the same way and are shown from `warning` on.
@@ -14,15 +15,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from councilor.domain.redaction import Redaction
+from councilor.domain.traceid import span_id_of, trace_id_of
+from councilor.ports.tracing import Attributes, Span, SpanKind, Tracer
 
-__all__ = ["configure_logs"]
+__all__ = ["LoggedTracer", "configure_logs"]
 
 _PACKAGE = "councilor"
 _TRACEBACK = "exception"
@@ -38,6 +43,50 @@ class _Redacting:
         return {
             str(key): self._redaction.value(str(key), value, lines=key == _TRACEBACK) for key, value in event.items()
         }
+
+
+class LoggedTracer:
+    """A tracer that also puts the ids of task, trace and span on every line within; also when spans go nowhere.
+
+    Args:
+        inner: what becomes of the spans.
+    """
+
+    def __init__(self, inner: Tracer) -> None:
+        self._inner = inner
+
+    @property
+    def content(self) -> bool:
+        """Whether what models are told and say may be among the attributes."""
+        return self._inner.content
+
+    @contextmanager
+    def trace(self, task_id: str) -> Iterator[Span]:
+        """The whole of a task."""
+        trace_id = trace_id_of(task_id)
+        ids = {"task_id": task_id, "trace_id": trace_id, "span_id": span_id_of(trace_id)}
+        with bound_contextvars(**ids), self._inner.trace(task_id) as span:
+            yield span
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        attributes: Attributes | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        once: str | None = None,
+    ) -> Iterator[Span]:
+        """A part of what goes on now; one that nobody gives an id has none, unless it is told `once`."""
+        with self._inner.span(name, attributes=attributes, kind=kind, once=once) as span:
+            span_id, trace_id = span.span_id, get_contextvars().get("trace_id")
+            if not span_id and once is not None and trace_id is not None:
+                span_id = span_id_of(trace_id, once)
+            if not span_id:
+                yield span
+                return
+            with bound_contextvars(span_id=span_id):
+                yield span
 
 
 class _StreamHandler(logging.StreamHandler[TextIO]):

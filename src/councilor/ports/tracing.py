@@ -1,8 +1,8 @@
 """Where a task's trace goes: one span for each thing that takes time, from the whole task down to one gate.
 
 Rules:
-- The trace of a task has an id that follows from the task's, so that every process that works on it, and every execution
-  after a crash, adds to the same trace.
+- The trace of a task has an id that follows from the task's, so that every process that works on it, and every
+  execution after a crash, adds to the same trace.
 - A span that is told `once` has an id that follows from its trace and that name. When it is interrupted it is not told
   at all, for its work will be done again; then the span gets the same id, and what ran inside it both times is its own.
 - A span ends with an error when an exception leaves it: the class is told, the text never. A cancellation is no error.
@@ -52,7 +52,7 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """Sends spans somewhere. Its context managers may be used around awaits, and belong to the task that enters them."""
+    """Sends spans somewhere. Its context managers may be used around awaits, by the task that enters them."""
 
     @property
     def content(self) -> bool:

@@ -144,11 +144,11 @@ class _WatchedExporter(SpanExporter):
         if not self._failing:
             self._failing = True
             _log.warning("the last spans were not delivered in time", extra={"collector": self._place})
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it has no annotation
 
     def shutdown(self) -> None:
         """Close the connection."""
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it has no annotation
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here."""

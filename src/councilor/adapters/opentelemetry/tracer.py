@@ -21,6 +21,7 @@ from typing import Protocol
 from opentelemetry import context as contexts
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Span as OtelSpan
 
 from councilor.adapters.opentelemetry.attributes import Cleaning, Sent
 from councilor.domain.traceid import began_ns_of, span_id_of, trace_id_of
@@ -157,7 +158,7 @@ class OpenTelemetryTracer:
 
     def _begin(
         self, name: str, attributes: Attributes | None, kind: SpanKind, once: str | None, around: SpanContext
-    ) -> trace.Span | None:
+    ) -> OtelSpan | None:
         try:
             cleaned = self._cleaning.clean(attributes or {})
             if once is None or self._ids is None:
@@ -214,7 +215,7 @@ class Plan:
 
 
 @contextmanager
-def _within(span: trace.Span, ending: _Ending) -> Iterator[None]:
+def _within(span: OtelSpan, ending: _Ending) -> Iterator[None]:
     """Be within a span, and see how that ends."""
     token = contexts.attach(trace.set_span_in_context(span))
     try:
@@ -226,7 +227,7 @@ def _within(span: trace.Span, ending: _Ending) -> Iterator[None]:
         contexts.detach(token)
 
 
-def _end(span: trace.Span, ending: _Ending) -> None:
+def _end(span: OtelSpan, ending: _Ending) -> None:
     error = ending.error
     try:
         if ending.interrupted:
