@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
 from councilor.app.guarding import Guarding
 from councilor.ports.clock import Clock, Ids, Randomness
-from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.metrics import Exposition, MetricsBackend, NoMetrics
 from councilor.settings import Settings
 
 __all__ = ["Runtime", "open_runtime", "sharing"]
@@ -25,6 +25,8 @@ class Runtime:
     randomness: Randomness
     metrics: MetricsBackend
     guarding: Guarding
+    exposition: Exposition | None = None
+    """Everything measured so far, for a scraper; None while nothing exports it."""
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ __all__ = ["Check", "ComponentType", "Health", "HealthStatus", "Observation"]
 class HealthStatus(StrEnum):
     """From best to worst."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a status
     WARN = "warn"
     FAIL = "fail"
 

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -55,10 +56,8 @@ class Aside(Generic[T]):
                 result = work()
             except BaseException as raised:
                 error = raised
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: nobody waits
                 loop.call_soon_threadsafe(settle, result, error)
-            except RuntimeError:
-                pass  # the loop has ended meanwhile: nobody waits
 
         threading.Thread(target=thread, name=self._name, daemon=True).start()
         return future

@@ -76,16 +76,13 @@ class HealthMonitor:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[HealthMonitor]:
         """Look in the background for as long as this is open."""
-        turns = [
-            asyncio.create_task(self._go_on(probe), name=f"health of {probe.component}") for probe in self._probes
-        ]
+        turns = asyncio.create_task(self._take_turns(), name="health")
         try:
             yield self
         finally:
-            for turn in turns:
-                turn.cancel()
-            if turns:  # not longer: what swallows its cancellation is left behind, and a process has to end
-                await asyncio.wait(turns, timeout=1.0)
+            turns.cancel()
+            # Not longer: what swallows its cancellation is left behind, and a process has to end.
+            await asyncio.wait([turns], timeout=1.0)
 
     async def look(self) -> Health:
         """Look at everything once, and wait for it. Not while it is being watched."""
@@ -94,9 +91,17 @@ class HealthMonitor:
                 group.create_task(self._look(probe, leave=True))
         return self.health()
 
+    async def _take_turns(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for probe in self._probes:
+                group.create_task(self._go_on(probe), name=f"health of {probe.component}")
+
     async def _go_on(self, probe: Probe) -> None:
         while True:
-            await self._look(probe)
+            try:
+                await self._look(probe)
+            except Exception as error:  # a defect here must not blind the others; its own result gets stale
+                _log.error("a look at health could not be recorded", exc_info=error)
             await self._clock.sleep(self._pause_s(probe))
 
     async def _look(self, probe: Probe, *, leave: bool = False) -> None:
@@ -156,6 +161,8 @@ async def _safely(probe: Probe) -> Check:
     except CouncilorError as error:
         told = next(text for kind, text in _MEANINGS if isinstance(error, kind))
         return _blank(probe).failed(told, f"{error.message} {error.hint()}")
+    except OSError as error:
+        return _blank(probe).failed(f"this machine refuses it: {error.strerror or type(error).__name__}", str(error))
     except Exception as error:
         _log.debug("a probe failed in a way that nobody foresaw", exc_info=error)
         return _blank(probe).failed(type(error).__name__, str(error))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar, LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -34,6 +34,8 @@ __all__ = ["DatabaseProbe", "LogProbe", "QueueProbe"]
 Locate = Callable[[], "str | None"]
 """Gives the database's URL, or None while an embedded server does not run; may read the file system."""
 
+_Measured = dict[str, str | float]
+
 CONNECT_S = 5.0
 """The server's part; whoever asks limits the whole look."""
 WAITING_S = 60.0
@@ -47,7 +49,7 @@ class _DatabaseLook:
     fallback: str | None = None
     every_s: float | None = None
     timeout_s: float | None = None
-    component: ClassVar[str]
+    component: str
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
@@ -56,11 +58,11 @@ class _DatabaseLook:
     async def _url(self) -> str | None:
         return await self._aside.run(self._locate)
 
-    def _pass(self, output: str = "", **more: str | float) -> Check:
-        return Check(component=self.component, kind=self.kind, status=HealthStatus.PASS, output=output, **more)  # type: ignore[arg-type]  # fields by name
+    def _pass(self, output: str = "", **more: Any) -> Check:
+        return Check(component=self.component, kind=self.kind, status=HealthStatus.PASS, output=output, **more)
 
-    def _warn(self, output: str, **more: str | float) -> Check:
-        return Check(component=self.component, kind=self.kind, status=HealthStatus.WARN, output=output, **more)  # type: ignore[arg-type]  # fields by name
+    def _warn(self, output: str, **more: Any) -> Check:
+        return Check(component=self.component, kind=self.kind, status=HealthStatus.WARN, output=output, **more)
 
 
 class DatabaseProbe(_DatabaseLook):
@@ -83,7 +85,7 @@ class DatabaseProbe(_DatabaseLook):
             read_only = await _first(connection, queries.IS_READ_ONLY)
             missing = await _missing_migrations(connection)
         latency_s = self._clock.monotonic() - began_s
-        found = {"measurement": "latency", "observed": latency_s, "unit": "s"}
+        found: _Measured = {"measurement": "latency", "observed": latency_s, "unit": "s"}
         text = f"PostgreSQL {version // 10000}.{version % 10000}"
         if read_only:
             return self._pass().failed(f"{text} takes no writes: it is a standby, or set to read-only")
@@ -101,9 +103,7 @@ class LogProbe(_DatabaseLook):
 
     component = "log"
 
-    def __init__(
-        self, locate: Locate, *, published: Callable[[str], Sequence[SignedCheckpoint]], clock: Clock
-    ) -> None:
+    def __init__(self, locate: Locate, *, published: Callable[[str], Sequence[SignedCheckpoint]], clock: Clock) -> None:
         super().__init__(locate)
         self._published = published
         self._clock = clock
@@ -123,7 +123,7 @@ class LogProbe(_DatabaseLook):
                 "The database was set back. `councilor verify --all` says what is missing.",
             )
         age_s = self._age_s(str(oldest)) if oldest is not None else 0.0
-        found = {"measurement": "waiting", "observed": age_s, "unit": "s"}
+        found: _Measured = {"measurement": "waiting", "observed": age_s, "unit": "s"}
         if age_s > WAITING_S:
             return self._warn(f"{waiting} statements wait for a checkpoint; the next run makes one", **found)
         return self._pass(f"{size} statements, {waiting} waiting", **found)
@@ -139,7 +139,7 @@ class QueueProbe(_DatabaseLook):
 
     component = "queue"
     kind = ComponentType.COMPONENT
-    every_s = 15.0
+    every_s: float | None = 15.0
 
     def __init__(self, locate: Locate, *, metrics: MetricsBackend) -> None:
         super().__init__(locate)
