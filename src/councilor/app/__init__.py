@@ -22,7 +22,7 @@ from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
-from councilor.app.tools import Tools, find_usable_git, lay_out, open_repositories, open_tools, repository_lock
+from councilor.app.tools import Tools, lay_out, open_repositories, open_tools, repository_lock
 
 __all__ = [
     "Backup",
@@ -40,7 +40,6 @@ __all__ = [
     "database_url",
     "drill",
     "embedded_server",
-    "find_usable_git",
     "health_monitor",
     "lay_out",
     "migrate_database",

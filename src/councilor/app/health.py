@@ -15,9 +15,10 @@ from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.ed25519.probe import KeyProbe
 from councilor.adapters.git.probe import GitProbe
 from councilor.adapters.machine import DiskProbe, UdpProbe
-from councilor.adapters.postgres.probes import DatabaseProbe, LogProbe, QueueProbe
+from councilor.adapters.postgres.probes import DatabaseProbe, LogProbe, PoolProbe, QueueProbe
 from councilor.app.database import embedded_server, external_url
 from councilor.app.runtime import Runtime
+from councilor.app.service import Service
 from councilor.app.tools import Tools, open_tools
 from councilor.pipeline.health import HealthMonitor
 from councilor.pipeline.probes import SandboxProbe
@@ -28,15 +29,21 @@ from councilor.settings import Settings
 __all__ = ["health_monitor"]
 
 
-def health_monitor(runtime: Runtime, *, tools: Tools | None = None) -> HealthMonitor:
+def health_monitor(runtime: Runtime, *, service: Service | None = None, tools: Tools | None = None) -> HealthMonitor:
     """What watches everything that the settings name.
 
     Args:
-        tools: whose sandbox is asked; without them one is chosen when it is looked at first.
+        service: what this process runs; its pool of connections is watched, too, and its sandbox asked.
+        tools: whose sandbox is asked; without any one is chosen when it is looked at first.
     """
     chosen = runtime.settings.health
     return HealthMonitor(
-        [*_of_database(runtime), *_of_machine(runtime, tools), *_of_backends(runtime)],
+        [
+            *_of_database(runtime),
+            *([PoolProbe(service.store.connections, metrics=runtime.metrics)] if service else []),
+            *_of_machine(runtime, service.tools if service else tools),
+            *_of_backends(runtime),
+        ],
         every_s=chosen.every_s,
         timeout_s=chosen.timeout_s,
         clock=runtime.clock,

@@ -88,7 +88,7 @@ class HealthMonitor:
         """Look at everything once, and wait for it. Not while it is being watched."""
         async with asyncio.TaskGroup() as group:
             for probe in self._probes:
-                group.create_task(self._look(probe, leave=True))
+                group.create_task(self._look(probe, once=True))
         return self.health()
 
     async def _take_turns(self) -> None:
@@ -104,26 +104,26 @@ class HealthMonitor:
                 _log.error("a look at health could not be recorded", exc_info=error)
             await self._clock.sleep(self._pause_s(probe))
 
-    async def _look(self, probe: Probe, *, leave: bool = False) -> None:
+    async def _look(self, probe: Probe, *, once: bool = False) -> None:
         """One look, recorded when it ends or when its time is over.
 
         Args:
-            leave: whether a look that goes on after its time is left to itself.
+            once: nothing follows: a look that goes on after its time is left to itself, and no change is told.
         """
         limit_s = self._limit_s(probe)
         look = asyncio.create_task(_safely(probe), name=f"look at {probe.component}")
         try:
             done, _ = await asyncio.wait([look], timeout=limit_s)
             if done:
-                return self._record(probe, look.result())
+                return self._record(probe, look.result(), once=once)
             look.cancel()
-            self._record(probe, _blank(probe).failed(f"no answer in {limit_s:g} s"))
-            await asyncio.wait([look], timeout=0.1 if leave else None)
+            self._record(probe, _blank(probe).failed(f"no answer in {limit_s:g} s"), once=once)
+            await asyncio.wait([look], timeout=0.1 if once else None)
         finally:
             look.cancel()
         return None
 
-    def _record(self, probe: Probe, check: Check) -> None:
+    def _record(self, probe: Probe, check: Check, *, once: bool) -> None:
         before = self._found.get(probe.component)
         now = Observation(check=check, time=self._clock.now(), age_s=0.0)
         self._found[probe.component] = (now, self._clock.monotonic())
@@ -131,7 +131,8 @@ class HealthMonitor:
         told = {"component": probe.component, "status": str(check.standing), "output": check.told}
         _log.debug("health looked at", extra=told | {"observed": check.observed})
         was = before[0].check.standing if before else None
-        if was is not check.standing and not (was is None and check.standing is HealthStatus.PASS):
+        well = was is None and check.standing is HealthStatus.PASS
+        if not (once or well or was is check.standing):
             level = logging.INFO if check.standing is HealthStatus.PASS else logging.WARNING
             more = {"before": str(was or "unknown"), "detail": check.detail}
             _log.log(level, "health changed", extra=told | more)

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 from uuid import UUID
@@ -29,7 +29,7 @@ from councilor.guards.aside import Aside
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 
-__all__ = ["DatabaseProbe", "LogProbe", "QueueProbe"]
+__all__ = ["DatabaseProbe", "LogProbe", "PoolProbe", "QueueProbe"]
 
 Locate = Callable[[], "str | None"]
 """Gives the database's URL, or None while an embedded server does not run; may read the file system."""
@@ -38,6 +38,8 @@ _Measured = dict[str, str | float]
 
 CONNECT_S = 5.0
 """The server's part; whoever asks limits the whole look."""
+SEE_DATABASE = "the database's own check counts"
+"""What cannot be looked at because the database does not answer is no second fault."""
 WAITING_S = 60.0
 """Statements that wait longer for a checkpoint are worth a warning: a run makes one every second or so."""
 
@@ -102,6 +104,7 @@ class LogProbe(_DatabaseLook):
     """
 
     component = "log"
+    fallback: str | None = SEE_DATABASE
 
     def __init__(self, locate: Locate, *, published: Callable[[str], Sequence[SignedCheckpoint]], clock: Clock) -> None:
         super().__init__(locate)
@@ -138,6 +141,7 @@ class QueueProbe(_DatabaseLook):
     """How many runs wait for somebody to execute them."""
 
     component = "queue"
+    fallback: str | None = SEE_DATABASE
     kind = ComponentType.COMPONENT
     every_s: float | None = 15.0
 
@@ -151,6 +155,40 @@ class QueueProbe(_DatabaseLook):
         queued = int(str(counted[0])) if counted else 0
         self._metrics.gauge("v3.engine.queued", {}, queued)
         return self._pass("", measurement="queued", observed=queued, unit="{run}")
+
+
+class PoolProbe:
+    """Whether callers wait for a connection of this process's pool.
+
+    Args:
+        usage: connections, and callers that wait, by state.
+    """
+
+    component = "connections"
+    kind = ComponentType.COMPONENT
+    fallback: str | None = None
+    every_s: float | None = None
+    timeout_s: float | None = None
+
+    def __init__(self, usage: Callable[[], Mapping[str, int]], *, metrics: MetricsBackend) -> None:
+        self._usage = usage
+        self._metrics = metrics
+
+    async def check(self) -> Check:
+        """Count them."""
+        usage = self._usage()
+        for state, count in usage.items():
+            self._metrics.gauge("v3.database.connections", {"state": state}, count)
+        waiting = usage["waiting"]
+        return Check(
+            component=self.component,
+            kind=self.kind,
+            status=HealthStatus.WARN if waiting else HealthStatus.PASS,
+            output=f"{waiting} callers wait for one of {usage['used']} connections" if waiting else "",
+            measurement="used",
+            observed=usage["used"],
+            unit="{connection}",
+        )
 
 
 async def _read(url: str | None, query: LiteralString) -> Sequence[object] | None:
