@@ -16,7 +16,7 @@ from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
-from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.notices import channels, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -34,6 +34,7 @@ __all__ = [
     "answer",
     "audit_export",
     "back_up",
+    "channels",
     "check_database",
     "database_state",
     "database_url",
@@ -42,7 +43,6 @@ __all__ = [
     "find_usable_git",
     "lay_out",
     "migrate_database",
-    "notifiers",
     "open_export",
     "open_keys",
     "open_repositories",

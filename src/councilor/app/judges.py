@@ -6,16 +6,26 @@ import os
 from collections.abc import Sequence
 
 from councilor.adapters.system import SystemClock, SystemRandomness
+from councilor.app.guarding import Guarding, make_guarding
 from councilor.pipeline.council import ModelJudge
 from councilor.pipeline.council.trial import ModelTrial, try_models
-from councilor.ports.clock import Clock, Randomness
+from councilor.ports.clock import Randomness
+from councilor.ports.metrics import NoMetrics
 from councilor.settings import Settings
 
 __all__ = ["model_judges", "try_model_judges"]
 
 
-def model_judges(settings: Settings, *, clock: Clock, randomness: Randomness) -> Sequence[ModelJudge]:
-    """The configured models; a key that is missing is told by the vote, and nothing waits for it."""
+GRACE_S = 1.0
+"""Seconds that a client has to end by itself, and to say more than that it was late."""
+
+
+def model_judges(settings: Settings, *, guarding: Guarding, randomness: Randomness) -> Sequence[ModelJudge]:
+    """The configured models, each behind a breaker of its own.
+
+    A key that is missing is told by the vote, and nothing waits for it. Tries are the client's: it knows what a server
+    asks for.
+    """
     if not settings.council.judges:
         return ()
     from councilor.adapters.openai import OpenAIChat
@@ -24,12 +34,17 @@ def model_judges(settings: Settings, *, clock: Clock, randomness: Randomness) ->
         ModelJudge(
             name=judge.name,
             seat=judge.seat,
-            chat=OpenAIChat(
-                endpoint=judge.endpoint,
-                model=judge.model,
-                key_variable=judge.api_key_env,
-                host_env=os.environ,
-                clock=clock,
+            chat=guarding.around(
+                OpenAIChat(
+                    endpoint=judge.endpoint,
+                    model=judge.model,
+                    key_variable=judge.api_key_env,
+                    host_env=os.environ,
+                    clock=guarding.clock,
+                ),
+                port="chat",
+                backend=f"openai:{judge.name}",
+                default_s=judge.timeout_s + GRACE_S,
             ),
             timeout_s=judge.timeout_s,
             max_tokens=judge.max_tokens,
@@ -41,5 +56,6 @@ def model_judges(settings: Settings, *, clock: Clock, randomness: Randomness) ->
 
 async def try_model_judges(settings: Settings) -> Sequence[ModelTrial]:
     """Ask every configured model one small question; what became of it."""
-    clock = SystemClock()
-    return await try_models(model_judges(settings, clock=clock, randomness=SystemRandomness()), clock=clock)
+    clock, randomness = SystemClock(), SystemRandomness()
+    guarding = make_guarding(settings, clock=clock, metrics=NoMetrics(), randomness=randomness)
+    return await try_models(model_judges(settings, guarding=guarding, randomness=randomness), clock=clock)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
-from councilor.app.guarding import Guarding
+from councilor.app.guarding import Guarding, open_guarding
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.settings import Settings
@@ -30,15 +30,16 @@ class Runtime:
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
-    clock, metrics = SystemClock(), NoMetrics()
-    yield Runtime(
-        settings=settings,
-        clock=clock,
-        ids=SystemIds(clock=clock),
-        randomness=SystemRandomness(),
-        metrics=metrics,
-        guarding=Guarding(clock=clock, metrics=metrics),
-    )
+    clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
+    async with open_guarding(settings, clock=clock, metrics=metrics, randomness=randomness) as guarding:
+        yield Runtime(
+            settings=settings,
+            clock=clock,
+            ids=SystemIds(clock=clock),
+            randomness=randomness,
+            metrics=metrics,
+            guarding=guarding,
+        )
 
 
 @asynccontextmanager
