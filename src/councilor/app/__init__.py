@@ -17,7 +17,7 @@ from councilor.app.database import database_state, database_url, embedded_server
 from councilor.app.health import health_monitor
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
-from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.notices import channels, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -35,6 +35,7 @@ __all__ = [
     "answer",
     "audit_export",
     "back_up",
+    "channels",
     "check_database",
     "database_state",
     "database_url",
@@ -43,7 +44,6 @@ __all__ = [
     "health_monitor",
     "lay_out",
     "migrate_database",
-    "notifiers",
     "open_export",
     "open_keys",
     "open_repositories",
