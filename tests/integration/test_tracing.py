@@ -8,13 +8,24 @@ import os
 import signal
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from collector import Collector, Received, collecting
-from journey import make_repository, make_spec
+from journey import make_repository, make_spec, open_journey
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
+from councilor.adapters.opentelemetry.attributes import Cleaning
+from councilor.adapters.opentelemetry.otlp import StableIds
+from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
 from councilor.app import open_store
+from councilor.domain.redaction import Redaction
 from councilor.domain.traceid import began_ns_of, span_id_of, trace_id_of
+from councilor.errors import DeadlineError
 from councilor.pipeline.gates import GATES
 from councilor.settings import load_settings
 
@@ -129,6 +140,61 @@ async def test_a_killed_run_and_its_resumption_are_one_trace(tmp_path, database_
         about = [line for line in lines if line.get("task_id") == task_id and line["event"] == "phase.started"]
         assert about and {line["trace_id"] for line in about} == {trace_id}
         assert {line["span_id"] for line in about} <= set(known) | {steps["work:1"].span_id}
+
+
+@pytest.fixture
+def told():
+    """A tracer, and the spans that it tells."""
+    exporter, ids = InMemorySpanExporter(), StableIds()
+    provider = TracerProvider(id_generator=ids, shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = OpenTelemetryTracer(provider, cleaning=Cleaning(redaction=Redaction()), version="1", ids=ids)
+    return tracer, lambda: {span.name: span for span in exporter.get_finished_spans()}
+
+
+async def test_a_step_whose_time_is_over_is_an_error_of_step_and_task(tmp_path, shared_environment, told):
+    tracer, spans = told
+    repository = make_repository(tmp_path / "repo")
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, tracer=tracer, workers={"hand": Hanging()})
+        opened = await journey.parts.repositories.open(repository)
+        await shared_environment.prepare(opened, (await opened.resolve("HEAD")).tree)  # not within the deadline
+        task = await journey.task(repository, deadline_s=1.5)
+        with pytest.raises(DeadlineError):
+            await journey.travel(task)
+    root, work = spans()["task"], spans()["work"]
+    for span in (root, work):
+        assert (span.status.status_code, span.attributes["error.type"]) == (StatusCode.ERROR, "DeadlineError")
+    assert root.attributes["councilor.task.state"] == "failed"
+    assert root.attributes["councilor.task.worker"] == "hand"
+    assert work.parent.span_id == root.context.span_id
+    agent = spans()["invoke_agent"]
+    assert (agent.parent.span_id, agent.attributes["councilor.interrupted"]) == (work.context.span_id, True)
+
+
+async def test_a_task_that_is_cancelled_before_it_begins_is_a_trace_as_well(tmp_path, shared_environment, told):
+    tracer, spans = told
+    repository = make_repository(tmp_path / "repo")
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, tracer=tracer)
+        task = await journey.task(repository)
+        executor = journey.executor
+        await executor.start()
+        await executor.submit(task)
+        await executor.cancel(task.id)
+        await executor.stop()
+    (root,) = spans().values()
+    assert f"{root.context.trace_id:032x}" == trace_id_of(task.id)
+    assert root.attributes["councilor.task.state"] == "cancelled"
+
+
+class Hanging:
+    """A worker that never ends."""
+
+    name = "hand"
+
+    async def run(self, assignment, workspace, emit):
+        await asyncio.Event().wait()
 
 
 async def _transcript(cli: Cli, task_id: str) -> str:
