@@ -168,7 +168,7 @@ async def test_a_monitor_ends_although_a_look_does_not():
     ended = asyncio.Event()
 
     async def deaf() -> HealthStatus:
-        for _ in range(100):
+        for _ in range(45):
             try:
                 await asyncio.sleep(0.03)
             except asyncio.CancelledError:
