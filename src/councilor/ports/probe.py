@@ -15,7 +15,7 @@ class Probe(Protocol):
     component: str
     kind: ComponentType
     fallback: str | None
-    """What happens while it does not answer, such as `memory serves instead`; None: nothing serves without it."""
+    """What happens instead while it does not answer, such as `memory serves instead`; None: nothing does."""
     every_s: float | None
     """Seconds between two looks, where the settings' are too often; None: the settings'."""
     timeout_s: float | None
