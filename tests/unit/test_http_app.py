@@ -63,7 +63,7 @@ async def ask(
     exposition: Metrics | None = None,
     local: bool = True,
 ) -> Answer:
-    app = make_app(lambda: health(*found), exposition=exposition, local=local)
+    app = make_app(lambda: health(*found), release_id="a1b2", exposition=exposition, local=local)
     given = {"Host": "127.0.0.1:8750"} | dict(headers or {})
     scope = {
         "type": "http",
@@ -118,7 +118,7 @@ async def test_alive_when_health_itself_is_broken():
     def broken() -> Health:
         raise RuntimeError("nobody can ask")
 
-    app = make_app(broken, exposition=None, local=False)
+    app = make_app(broken, release_id="", exposition=None, local=False)
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -136,6 +136,7 @@ async def test_detail_has_the_shape_of_the_draft():
     assert answer.data == {
         "status": "warn",
         "version": __version__,
+        "releaseId": "a1b2",
         "description": "health of councilor",
         "checks": {
             "database:latency": [

@@ -108,6 +108,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.answering.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, and drop what nobody has read by then."""
+        await super().shutdown(sockets=sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                connection.transport.abort()
+        await asyncio.sleep(0)  # in which the loop tells them
+
 
 class _Impatient(H11Protocol):
     """A connection that has to get somewhere: a request answered in each span of its patience, or it is cut."""
