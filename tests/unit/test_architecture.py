@@ -248,6 +248,7 @@ OWN_LIMITS = {
     "SandboxedTester": "runs sandboxed jobs only",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",
+    "RedisProbe": "the health monitor limits every look",
     "Ruff": "runs sandboxed jobs only",
     "Snapshot": "pg_dump and every statement have limits",
     "StatsdMetrics": "UDP, from a thread of its own",

@@ -14,7 +14,7 @@ from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
-from councilor.app.health import health_monitor
+from councilor.app.health import health_monitor, release_id
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import channels, send_trial, start_logs
@@ -51,6 +51,7 @@ __all__ = [
     "open_service",
     "open_store",
     "open_tools",
+    "release_id",
     "repository_lock",
     "restore",
     "send_trial",
