@@ -1,0 +1,77 @@
+"""What objectives and catalogue metrics are in PromQL, Prometheus' query language.
+
+Rules:
+- A ratio has no value where nothing happened: neither 0 nor NaN stands for "no data".
+- A counter of bad events that does not exist yet counts as 0.
+- Every text that stands between quotes comes from the catalogue or from our own source.
+
+It does not ask a server.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/basics/ (selectors, durations); an edge is written as the
+exposition writes it, `5.0`.
+"""
+
+from __future__ import annotations
+
+from councilor.domain.metric import CATALOGUE, MetricKind, prometheus_name
+from councilor.domain.slo import Indicator, Selector, Slo
+
+__all__ = ["bad_events", "duration", "error_ratio", "events", "increase", "indicator_ratio", "series"]
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """A duration such as `5m`, in the largest unit that divides it."""
+    whole = round(seconds)
+    unit, letter = next((unit, letter) for unit, letter in _UNITS if whole % unit == 0)
+    return f"{whole // unit}{letter}"
+
+
+def series(selector: Selector) -> str:
+    """The series that a selector means; of a histogram its count, or one bucket."""
+    metric = CATALOGUE[selector.metric]
+    name = prometheus_name(metric)
+    matchers = [_matcher(label, values) for label, values in selector.where.items()]
+    if metric.kind is MetricKind.HISTOGRAM:
+        name += "_count" if selector.within is None else "_bucket"
+    if selector.within is not None:
+        matchers.append(f'le="{float(selector.within)}"')
+    return f"{name}{{{','.join(matchers)}}}" if matchers else name
+
+
+def _matcher(label: str, values: tuple[str, ...]) -> str:
+    return f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
+
+
+def increase(selector: Selector, window_s: float) -> str:
+    """How often it happened in a window, over all instances."""
+    return f"sum(increase({series(selector)}[{duration(window_s)}]))"
+
+
+def events(slo: Slo, window_s: float) -> str:
+    """How many events a window had."""
+    return increase(slo.total, window_s)
+
+
+def bad_events(slo: Slo, window_s: float) -> str:
+    """How many of them were bad."""
+    if slo.bad is not None:
+        return f"({increase(slo.bad, window_s)} or vector(0))"
+    assert slo.good is not None
+    return f"({increase(slo.total, window_s)} - {increase(slo.good, window_s)})"
+
+
+def error_ratio(slo: Slo, window_s: float) -> str:
+    """The share of bad events in a window; nothing where there was none."""
+    total = f"(sum(rate({series(slo.total)}[{duration(window_s)}])) > 0)"
+    if slo.bad is not None:
+        return f"(sum(rate({series(slo.bad)}[{duration(window_s)}])) or vector(0)) / {total}"
+    assert slo.good is not None
+    return f"1 - sum(rate({series(slo.good)}[{duration(window_s)}])) / {total}"
+
+
+def indicator_ratio(indicator: Indicator, window: str) -> str:
+    """An indicator's share in a window such as `5m`."""
+    part = f"(sum(rate({series(indicator.part)}[{window}])) or vector(0))"
+    return f"{part} / (sum(rate({series(indicator.total)}[{window}])) > 0)"
