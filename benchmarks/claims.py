@@ -113,7 +113,7 @@ async def context_of(tools: Tools, change: Change, report: str) -> ClaimContext:
             deadline_s=900.0,
             candidate_tree=head.tree,
         )
-        task = await draft_task(order, repository, clock=tools.clock, ids=tools.ids)
+        task = await draft_task(order, repository, clock=tools.runtime.clock, ids=tools.runtime.ids)
         inspector = tools.inspector(repository, folder)
         found = await inspector.examine(task, head.tree, static=False, report=report, always=True)
     return ClaimContext(given=found.given, gates=found.gates)

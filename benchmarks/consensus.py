@@ -86,12 +86,12 @@ async def deliberated(
     tools = service.tools
     return await council.deliberate(
         case,
-        clock=tools.clock,
-        ids=tools.ids,
+        clock=tools.runtime.clock,
+        ids=tools.runtime.ids,
         metrics=NoMetrics(),
         jurors=jurors,
         models=models,
-        debatable=bool(models) and tools.settings.council.debate_rounds > 0,
+        debatable=bool(models) and tools.runtime.settings.council.debate_rounds > 0,
     )
 
 
@@ -100,8 +100,8 @@ async def with_models(service: Service, samples: Sequence[Sample]) -> list[Verdi
     tools, limit = service.tools, asyncio.Semaphore(AT_ONCE)
     with ExitStack() as stack:
         endpoints = await asyncio.to_thread(open_minds, stack)
-        settings = load_settings(flags=configured(endpoints) | {"data_dir": str(tools.settings.data_dir)})
-        models = judges(settings, clock=tools.clock, randomness=tools.randomness)
+        settings = load_settings(flags=configured(endpoints) | {"data_dir": str(tools.runtime.settings.data_dir)})
+        models = judges(settings, clock=tools.runtime.clock, randomness=tools.runtime.randomness)
 
         async def one(sample: Sample) -> Verdict:
             async with limit:

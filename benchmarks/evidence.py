@@ -123,7 +123,7 @@ async def travel(service: Service, folder: Path, title: str) -> Trip:
         max_iterations=2,
         deadline_s=120.0,
     )
-    task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
     await service.executor.submit(task)
     began = time.perf_counter()
     outcome = await service.executor.run(task.id)
@@ -144,10 +144,10 @@ async def consensus(service: Service, trips: list[Trip]) -> Row:
     cases = [decode(Case, json.loads(await named(service, trip, "case/1"))) for trip in trips]
     for number in range(DELIBERATIONS):
         case = cases[number % len(cases)]
-        verdict = await council.deliberate(case, clock=service.tools.clock, ids=service.tools.ids, metrics=metrics)
+        verdict = await council.deliberate(case, clock=service.runtime.clock, ids=service.runtime.ids, metrics=metrics)
         decisions += council.recompute(council.inputs_of(verdict, case)) is verdict.decision
     p95_s = quantile(metrics.observations("v3.council.consensus"), 0.95)
-    sla_s = service.tools.settings.council.sla_s
+    sla_s = service.runtime.settings.council.sla_s
     figure = f"p95 {p95_s * 1000:.2f} ms of {sla_s * 1000:g} ms; {decisions} of {DELIBERATIONS} verdicts recomputed"
     return Row("A1 consensus", "this", figure, p95_s < sla_s and decisions == DELIBERATIONS)
 
@@ -155,7 +155,7 @@ async def consensus(service: Service, trips: list[Trip]) -> Row:
 async def claims(service: Service, trip: Trip) -> Row:
     """A2: labelled sentences about a real change."""
     repository = await service.tools.repositories.open(
-        Path(trip.task.repository), store=service.tools.settings.runs_dir / trip.task.id / "store"
+        Path(trip.task.repository), store=service.runtime.settings.runs_dir / trip.task.id / "store"
     )
     base = await repository.resolve(trip.task.base_commit)
     given = await put_together(
@@ -167,7 +167,7 @@ async def claims(service: Service, trip: Trip) -> Row:
         tree=trip.outcome.tree,
         patch=await named(service, trip, "patch/1"),
         owns=service.tools.runner.owns,
-        now=service.tools.clock.now(),
+        now=service.runtime.clock.now(),
         bundle=decode(EvidenceBundle, json.loads(await named(service, trip, "evidence/1"))),
     )
     verdict = decode(Verdict, json.loads(await named(service, trip, "verdict/1")))

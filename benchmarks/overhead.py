@@ -175,7 +175,7 @@ async def one_task(service: Service, repository: Repository, watch: Stopwatch) -
         max_iterations=1,
         deadline_s=120.0,
     )
-    task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
     watch.take()
     began = time.perf_counter()
     await service.executor.submit(task)

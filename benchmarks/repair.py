@@ -118,10 +118,10 @@ async def one_task(service: Service, ground: Ground, trial: Trial, trials: dict[
         base=await repository.resolve(commit),
         worker="repair",
         mode=RunMode.DRY_RUN,
-        max_iterations=service.tools.settings.run.max_iterations,
+        max_iterations=service.runtime.settings.run.max_iterations,
         deadline_s=TASK_S,
     )
-    task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
     trials[task.id] = trial
     await service.executor.submit(task)
     began = time.perf_counter()

@@ -95,7 +95,7 @@ async def _judge(service: Service, ground: Ground, base: Base, case: Case, built
             candidate_tree=tree,
             claims_text=built.report,
         )
-        task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+        task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
         judged.task_id = task.id
         await service.executor.submit(task)
         outcome = await service.executor.run(task.id)

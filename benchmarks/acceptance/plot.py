@@ -110,7 +110,7 @@ class Plot:
 @asynccontextmanager
 async def open_plot(ground: Ground, tools: Tools, *, servers: int) -> AsyncIterator[Plot]:
     """Load the suite; the servers are gone afterwards."""
-    starter = PytestServers(sandbox=tools.sandbox, clock=tools.clock)
+    starter = PytestServers(sandbox=tools.sandbox, clock=tools.runtime.clock)
 
     @asynccontextmanager
     async def start() -> AsyncIterator[TestServer]:

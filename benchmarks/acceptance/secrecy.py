@@ -35,7 +35,7 @@ async def check_secrecy(tools: Tools, grounds: Sequence[Ground]) -> None:
     for ground in grounds:
         looked_at = [ground.full, ground.visible, ground.full.parent, cache_folder(), ground.library.archive]
         looked_at += [ground.full / path for path in ground.library.test_files(ground.full)]
-        with tempfile.TemporaryDirectory(dir=tools.settings.data_dir, prefix="look-") as inside:
+        with tempfile.TemporaryDirectory(dir=tools.runtime.settings.data_dir, prefix="look-") as inside:
             job = Job(
                 argv=(str(ground.environment.python), "-c", LOOK, *map(str, looked_at)),
                 cwd=Path(inside),

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 __all__ = [
+    "BreakerOpenError",
     "BrokenChainError",
     "BusyError",
     "CouncilorError",
@@ -118,6 +119,22 @@ class DeadlineError(UnavailableError):
     def __init__(self, message: str | None = None, *, backend: str, deadline_s: float, hint: str | None = None) -> None:
         super().__init__(message, backend=backend, hint=hint)
         self.deadline_s = deadline_s
+
+
+class BreakerOpenError(UnavailableError):
+    """A backend failed so often that it is left alone for a while.
+
+    Args:
+        retry_after_s: seconds until it is tried again; None where a person keeps it shut.
+    """
+
+    default_hint = "It is tried again by itself; `councilor breakers list` shows why it is left alone."
+
+    def __init__(
+        self, message: str | None = None, *, backend: str, retry_after_s: float | None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, backend=backend, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class UnusableAnswerError(UnavailableError):

@@ -20,6 +20,7 @@ from journey import (
 )
 
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
+from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.claim import ClaimStatus
@@ -31,6 +32,7 @@ from councilor.domain.verdict import Decision
 from councilor.domain.worker import WorkerOutcome, WorkerReport
 from councilor.errors import DeadlineError, InputError
 from councilor.pipeline.council import inputs_of, recompute
+from councilor.pipeline.executor import Executor
 from councilor.pipeline.gates import GATES
 from councilor.pipeline.ledger import verify_task
 
@@ -82,6 +84,9 @@ async def test_an_accepted_fix_is_one_commit_whose_trailers_lead_to_a_signed_ver
         EvidenceKind.TESTS_BASE, EvidenceKind.TESTS_CANDIDATE, EvidenceKind.LINT_BASE, EvidenceKind.LINT_CANDIDATE,
     }  # fmt: skip
     assert len(metrics.observations("v3.council.consensus")) == 1
+    assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="completed") == 1
+    (seconds,) = metrics.observations("v3.task.seconds")
+    assert 0 < seconds < 120
 
 
 async def test_the_stream_tells_every_step_once_and_in_order(travel):
@@ -255,8 +260,8 @@ class Refusing:
 
 
 async def test_a_worker_that_cannot_be_started_fails_the_task_with_its_own_error(tmp_path, shared_environment):
-    repository = make_repository(tmp_path / "repo")
-    async with open_journey(tmp_path, shared=shared_environment) as journey:
+    repository, metrics = make_repository(tmp_path / "repo"), RecordingMetrics()
+    async with open_journey(tmp_path, shared=shared_environment, metrics=metrics) as journey:
         journey.parts = replace(journey.parts, workers={"hand": Refusing()})
         task = await journey.task(repository)
         with pytest.raises(InputError, match="agent"):
@@ -264,6 +269,19 @@ async def test_a_worker_that_cannot_be_started_fails_the_task_with_its_own_error
         last = (await journey.parts.events.read(task.id))[-1]
     assert last.type is EventType.TASK_FAILED
     assert last.data == {"error": "The program `agent` is not installed.", "hint": "Install it."}
+    assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="failed") == 1
+
+
+async def test_a_cancelled_task_is_counted_as_one(tmp_path, shared_environment):
+    repository, metrics = make_repository(tmp_path / "repo"), RecordingMetrics()
+    async with open_journey(tmp_path, shared=shared_environment, metrics=metrics) as journey:
+        executor = Executor(parts=journey.parts, engine=MemoryEngine())
+        await executor.start()
+        task = await journey.task(repository)
+        await executor.submit(task)
+        await executor.cancel(task.id)
+    assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="cancelled") == 1
+    assert len(metrics.observations("v3.task.seconds", risk_tier=str(task.tier))) == 1
 
 
 class Lingering:

@@ -122,7 +122,7 @@ async def main():
             spec_text=make_spec(), base=await repository.resolve("HEAD"), worker="hand", mode=RunMode.AUTO,
             max_iterations=1, deadline_s=120.0,
         )
-        task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+        task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
         note(f"task {task.id}")
         await service.executor.submit(task)
         await service.executor.run(task.id)

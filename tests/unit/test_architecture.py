@@ -264,7 +264,7 @@ def test_every_outside_port_has_a_deadline():
         name.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_guarded"
-        for name in ast.walk(node.args[0])
+        for name in ast.walk(node.args[1])
         if isinstance(name, ast.Name)
     }
     built = {  # what a guarded name was made by, such as `storage = DatabaseArtifactStorage(pool)`

@@ -249,15 +249,23 @@ def declared(requirements: list[str]) -> list[str]:
 def test_every_direct_dependency_has_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (ROOT / "docs/adr/dependencies.md").read_text(encoding="utf-8")
-    runtime, development = text.split("## To develop")
+    runtime, rest = text.split("## Extras")
+    optional, development = rest.split("## To develop")
+    extras = dict(project["optional-dependencies"])
+    to_develop = [name for name in declared(extras.pop("dev")) if name != "councilor"]
     rows = r"^\| `([\w.-]+)` \| \S.{15,} \|$"
     assert sorted(re.findall(rows, runtime, re.M)) == sorted(declared(project["dependencies"]))
-    assert sorted(re.findall(rows, development, re.M)) == sorted(declared(project["optional-dependencies"]["dev"]))
+    assert sorted(re.findall(rows, optional, re.M)) == sorted(
+        declared([item for extra in extras.values() for item in extra])
+    )
+    assert sorted(re.findall(rows, development, re.M)) == sorted(to_develop)
 
 
 def test_every_package_that_the_source_imports_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {name.lower().replace("-", "_") for name in declared(project["dependencies"])}
+    optional = [item for extra, items in project["optional-dependencies"].items() if extra != "dev" for item in items]
+    names = {name.lower().replace("-", "_") for name in declared([*project["dependencies"], *optional])}
+    names |= {"opentelemetry"}  # the namespace of its api, sdk and exporters
     names |= {"councilor", "yaml", "_pytest", "psycopg_pool", *BROUGHT_ALONG}
     names |= {"backports", "compression"}  # one module under its two names
     names |= {"griffe"}  # the module of griffelib

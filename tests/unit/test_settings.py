@@ -220,9 +220,6 @@ def test_a_list_variable_that_is_no_json_is_refused(monkeypatch):
     ("key", "backend"),
     [
         ("coreml", "Core ML"),
-        ("observability.prometheus", "Prometheus"),
-        ("observability.statsd", "StatsD"),
-        ("observability.redis", "Redis"),
     ],
 )
 def test_a_flag_without_an_adapter_cannot_be_switched_on(monkeypatch, key, backend):

@@ -3,6 +3,7 @@
 Rules:
 - `open_store` is what is kept (events, artifacts, keys); `open_tools` is what runs things (git, sandbox, environments,
   analysers, workers); `open_service` is both, with the engine and the executor on top.
+- One `Runtime` per process holds what all of them share: clock, measurements, guards.
 - Every call to a port that leaves this process has a deadline, from `store.DEADLINES_S`, or limits of its own.
 """
 
@@ -17,6 +18,7 @@ from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import notifiers, send_trial, start_logs
 from councilor.app.restore import Restoration, drill, restore
+from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, find_usable_git, lay_out, open_repositories, open_tools, repository_lock
@@ -25,6 +27,7 @@ __all__ = [
     "Backup",
     "Progress",
     "Restoration",
+    "Runtime",
     "Service",
     "Store",
     "Tools",
@@ -43,6 +46,7 @@ __all__ = [
     "open_export",
     "open_keys",
     "open_repositories",
+    "open_runtime",
     "open_service",
     "open_store",
     "open_tools",

@@ -43,7 +43,7 @@ async def answer(service: Service, task_id: str, question_id: str | None, said: 
 async def record_answer(service: Service, task_id: str, question_id: str | None, said: Answer) -> Task:
     """Record an answer and submit the task that judges again; it is not run yet. Raises as `answer` does."""
     require_text(said.by, "by")
-    events, ledger = service.store.events, service.store.ledger(metrics=service.tools.metrics)
+    events, ledger = service.store.events, service.store.ledger()
     head = await events.head(task_id)
     if head is None:
         raise NotFoundError(f"There is no task {task_id}.")
@@ -52,7 +52,7 @@ async def record_answer(service: Service, task_id: str, question_id: str | None,
     answered = Answered(question=find_question(questions, question_id), answer=said)
     answer_test(answered, service.tools.tester.describer)
     task = await draft_rejudgement(
-        ledger, head, decode(Task, first.data["task"]), answered, clock=service.tools.clock, ids=service.tools.ids
+        ledger, head, decode(Task, first.data["task"]), answered, clock=service.runtime.clock, ids=service.runtime.ids
     )
     await ledger.of_task(task_id, run_id=task_id).record(
         ArtifactKind.TEST_REPORT,

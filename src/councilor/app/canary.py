@@ -27,6 +27,7 @@ from councilor.adapters.postgres.schema import (
 )
 from councilor.adapters.postgres.throwaway import throwaway_database
 from councilor.app.database import answering_url, embedded_server, external_url
+from councilor.app.runtime import open_runtime
 from councilor.app.store import open_store_at
 from councilor.app.tools import tidy_temporary
 from councilor.errors import IntegrityError
@@ -117,9 +118,10 @@ async def _compare(copy: str, pristine: str) -> str:
 
 
 async def _exercise(checks: _Checks, copy: str, pristine: str, settings: Settings, keys_dir: Path) -> None:
-    async with open_store_at(
-        copy, settings, keys_dir=keys_dir / "keys", checkpoints_dir=keys_dir / "checkpoints"
-    ) as store:
+    async with (
+        open_runtime(settings) as runtime,
+        open_store_at(copy, runtime, keys_dir=keys_dir / "keys", checkpoints_dir=keys_dir / "checkpoints") as store,
+    ):
         canary = Canary(store.ledger(), store.keys)
         samples: list[Sample] = []
 

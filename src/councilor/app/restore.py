@@ -27,6 +27,7 @@ from councilor.adapters.postgres.restore import check_empty, load_dump
 from councilor.adapters.postgres.throwaway import throwaway_database
 from councilor.app.backup import Progress, told_as_ours
 from councilor.app.database import answering_url, embedded_server, external_url
+from councilor.app.runtime import open_runtime
 from councilor.app.store import open_store_at
 from councilor.app.tools import tidy_temporary
 from councilor.domain.backup import CHECKPOINTS, DUMP, KEYS, BackupManifest
@@ -151,8 +152,11 @@ async def _examine(
     async with connect(url) as connection:
         counted = {(table.schema, table.name): table.rows for table in await count_rows(connection)}
     migrated = await asyncio.to_thread(migrate, url)
-    opened = open_store_at(url, settings, keys_dir=folder / KEYS, checkpoints_dir=folder / CHECKPOINTS)
-    async with opened as store, aclosing(list_task_ids(url)) as task_ids:
+    async with (
+        open_runtime(settings) as runtime,
+        open_store_at(url, runtime, keys_dir=folder / KEYS, checkpoints_dir=folder / CHECKPOINTS) as store,
+        aclosing(list_task_ids(url)) as task_ids,
+    ):
         audited = await verify_all(
             store.artifacts,
             store.log,

@@ -15,6 +15,7 @@ from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.judges import model_judges
 from councilor.app.notices import notifiers
+from councilor.app.runtime import Runtime, sharing
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
 from councilor.domain.worker import WorkerProfile
@@ -30,6 +31,7 @@ __all__ = ["Service", "open_service"]
 class Service:
     """Everything a run needs."""
 
+    runtime: Runtime
     store: Store
     tools: Tools
     executor: Executor
@@ -37,24 +39,26 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, adapt: Callable[[Parts], Parts] = lambda parts: parts
+    settings: Settings, runtime: Runtime | None = None, *, adapt: Callable[[Parts], Parts] = lambda parts: parts
 ) -> AsyncIterator[Service]:
     """Open everything, and become able to execute runs.
 
     Args:
+        runtime: what the process has already; one of its own when not given.
         adapt: exchanges parts before anything runs, for who measures them or brings workers of their own.
     """
     from councilor.adapters.dbos import DbosEngine
 
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings))
-        tools = await stack.enter_async_context(open_tools(settings))
-        ledger = store.ledger(metrics=tools.metrics)
+        shared = await stack.enter_async_context(sharing(settings, runtime))
+        store = await stack.enter_async_context(open_store(settings, shared))
+        tools = await stack.enter_async_context(open_tools(settings, shared))
+        ledger = store.ledger()
         engine = DbosEngine(
             database_url=store.url,
-            ids=tools.ids,
-            clock=tools.clock,
-            metrics=tools.metrics,
+            ids=shared.ids,
+            clock=shared.clock,
+            metrics=shared.metrics,
             poll_s=settings.engine.poll_s,
             application_version=WORKFLOW_VERSION,
         )
@@ -70,13 +74,13 @@ async def open_service(
             workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
             events=store.events,
             ledger=ledger,
-            clock=tools.clock,
-            ids=tools.ids,
-            metrics=tools.metrics,
+            clock=shared.clock,
+            ids=shared.ids,
+            metrics=shared.metrics,
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             sla_s=settings.council.sla_s,
-            models=model_judges(settings, clock=tools.clock, randomness=tools.randomness),
+            models=model_judges(settings, clock=shared.clock, randomness=shared.randomness),
             debate_rounds=settings.council.debate_rounds,
             author_models={name: worker.model for name, worker in settings.workers.items() if worker.model},
             notifiers=notifiers(settings),
@@ -87,12 +91,12 @@ async def open_service(
         stack.push_async_callback(executor.stop)
         # Inside the executor: the engine ends the threads of this loop when it stops, and sequencing needs them.
         await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
-        yield Service(store=store, tools=tools, executor=executor)
+        yield Service(runtime=shared, store=store, tools=tools, executor=executor)
 
 
 def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "repair":
-        return RepairWorker(runner=tools.runner, servers=tools.servers, clock=tools.clock, profile=profile)
+        return RepairWorker(runner=tools.runner, servers=tools.servers, clock=tools.runtime.clock, profile=profile)
     return CommandWorker(
-        profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.clock
+        profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.runtime.clock
     )

@@ -17,16 +17,13 @@ from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
-from councilor.adapters.system import SystemClock, SystemIds
 from councilor.app.database import database_url
-from councilor.guards.deadline import with_deadline
+from councilor.app.runtime import Runtime, sharing
 from councilor.guards.metering import with_metering
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
-from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
 from councilor.ports.log import CheckpointShelf, TransparencyLog
-from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.settings import Settings
 
 __all__ = ["Store", "open_store", "open_store_at"]
@@ -48,42 +45,49 @@ class Store:
     log: TransparencyLog
     shelf: CheckpointShelf
     keys: KeyFolder
-    clock: Clock
+    runtime: Runtime
     url: str
     """The database's URL; secret."""
 
-    def ledger(self, *, metrics: MetricsBackend | None = None) -> Ledger:
+    def ledger(self) -> Ledger:
         """What signs, stores and logs; the signing key is made when there is none."""
         return Ledger(
             storage=self.artifacts,
             log=self.log,
             shelf=self.shelf,
             signer=self.keys.signer(),
-            clock=self.clock,
-            ids=SystemIds(clock=self.clock),
-            metrics=metrics or NoMetrics(),
+            clock=self.runtime.clock,
+            ids=self.runtime.ids,
+            metrics=self.runtime.metrics,
             version=__version__,
             verifier=self.keys,
         )
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Open what is kept."""
+async def open_store(settings: Settings, runtime: Runtime | None = None) -> AsyncIterator[Store]:
+    """Open what is kept.
+
+    Args:
+        runtime: what the process has already; one of its own when not given.
+    """
     url = await database_url(settings)
-    async with open_store_at(
-        url,
-        settings,
-        keys_dir=settings.keys_dir,
-        checkpoints_dir=settings.checkpoints_dir,
-        durable=settings.storage.db_artifacts,
-    ) as store:
+    async with (
+        sharing(settings, runtime) as shared,
+        open_store_at(
+            url,
+            shared,
+            keys_dir=settings.keys_dir,
+            checkpoints_dir=settings.checkpoints_dir,
+            durable=settings.storage.db_artifacts,
+        ) as store,
+    ):
         yield store
 
 
 @asynccontextmanager
 async def open_store_at(
-    url: str, settings: Settings, *, keys_dir: Path, checkpoints_dir: Path, durable: bool = True
+    url: str, runtime: Runtime, *, keys_dir: Path, checkpoints_dir: Path, durable: bool = True
 ) -> AsyncIterator[Store]:
     """Open what a database keeps, which need not be the configured one.
 
@@ -93,7 +97,7 @@ async def open_store_at(
         checkpoints_dir: where its newest checkpoint is kept.
         durable: whether artifacts are in it; false keeps them in memory.
     """
-    clock, metrics = SystemClock(), NoMetrics()
+    settings = runtime.settings
     chosen = settings.storage.database
     pool = Pool(
         url,
@@ -119,25 +123,23 @@ async def open_store_at(
             else MemoryCheckpointShelf()
         )
         yield Store(
-            events=_guarded(stream, "events", clock, metrics),
+            events=_guarded(runtime, stream, "events"),
             artifacts=with_metering(
-                _guarded(artifacts, "artifacts", clock, metrics, put=PUT_DEADLINE_S), metrics=metrics
+                _guarded(runtime, artifacts, "artifacts", put=PUT_DEADLINE_S), metrics=runtime.metrics
             ),
-            log=_guarded(log, "log", clock, metrics),
-            shelf=_guarded(shelf, "checkpoints", clock, metrics),
+            log=_guarded(runtime, log, "log"),
+            shelf=_guarded(runtime, shelf, "checkpoints"),
             keys=KeyFolder(keys_dir),
-            clock=clock,
+            runtime=runtime,
             url=url,
         )
 
 
-def _guarded(adapter: P, port: str, clock: Clock, metrics: MetricsBackend, **methods_s: float) -> P:
-    return with_deadline(
+def _guarded(runtime: Runtime, adapter: P, port: str, **methods_s: float) -> P:
+    return runtime.guarding.around(
         adapter,
         port=port,
         backend="checkpoints" if port == "checkpoints" else "postgres",
         default_s=DEADLINES_S[port],
         methods_s=methods_s,
-        metrics=metrics,
-        clock=clock,
     )

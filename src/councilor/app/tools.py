@@ -18,8 +18,9 @@ from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.sandbox.choose import choose_sandbox
-from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.adapters.system import SystemClock
 from councilor.app.analyzers import choose_analyzers
+from councilor.app.runtime import Runtime, sharing
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
@@ -28,9 +29,7 @@ from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
 from councilor.ports.analyzer import Analyzer, TestRunner
-from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.environment import Environments
-from councilor.ports.metrics import MetricsBackend, NoMetrics
 from councilor.ports.repository import Repositories, Repository
 from councilor.ports.sandbox import Limits, Sandbox
 from councilor.settings import Settings
@@ -51,11 +50,7 @@ __all__ = [
 class Tools:
     """What runs things."""
 
-    settings: Settings
-    clock: Clock
-    ids: Ids
-    randomness: Randomness
-    metrics: MetricsBackend
+    runtime: Runtime
     repositories: Repositories
     environments: Environments
     sandbox: Sandbox
@@ -75,7 +70,7 @@ class Tools:
 
     def limits(self, tier: int) -> EvidenceLimits:
         """What evidence may cost in a tier."""
-        chosen = self.settings.evidence
+        chosen = self.runtime.settings.evidence
         return EvidenceLimits(
             timeout_s=chosen.timeout_s.of(tier),
             test_timeout_s=chosen.test_timeout_s,
@@ -103,9 +98,9 @@ class Tools:
                 sandbox=(await self.sandbox.probe()).level.name,
                 scratch=folder.scratch,
                 limits=self.limits(task.tier),
-                clock=self.clock,
-                ids=self.ids,
-                metrics=self.metrics,
+                clock=self.runtime.clock,
+                ids=self.runtime.ids,
+                metrics=self.runtime.metrics,
                 keep_log=keep_log,
                 reports=spec.reports,
                 servers=self.servers,
@@ -113,27 +108,39 @@ class Tools:
             )
 
         return Inspector(
-            repository=repository, owns=self.runner.owns, collect=collect, clock=self.clock, metrics=self.metrics
+            repository=repository,
+            owns=self.runner.owns,
+            collect=collect,
+            clock=self.runtime.clock,
+            metrics=self.runtime.metrics,
         )
 
     @asynccontextmanager
     async def temporary_run(self) -> AsyncIterator[RunFolder]:
         """Folders of a run that leaves nothing behind."""
-        with TemporaryDirectory(dir=temporary_dir(self.settings), prefix="inspection-") as root:
+        with TemporaryDirectory(dir=temporary_dir(self.runtime.settings), prefix="inspection-") as root:
             folder = RunFolder(root=Path(root))
             folder.scratch.mkdir()
             yield folder
 
 
 @asynccontextmanager
-async def open_tools(settings: Settings) -> AsyncIterator[Tools]:
-    """Open what runs things."""
-    async with _tidy(settings, settings.data_dir / "sandbox"), open_repositories(settings) as repositories:
-        yield await _choose_tools(settings, repositories)
+async def open_tools(settings: Settings, runtime: Runtime | None = None) -> AsyncIterator[Tools]:
+    """Open what runs things.
+
+    Args:
+        runtime: what the process has already; one of its own when not given.
+    """
+    async with (
+        sharing(settings, runtime) as shared,
+        _tidy(settings, settings.data_dir / "sandbox"),
+        open_repositories(settings, shared) as repositories,
+    ):
+        yield await _choose_tools(shared, repositories)
 
 
-async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools:
-    clock, metrics, randomness = SystemClock(), NoMetrics(), SystemRandomness()
+async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
+    settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
     sandbox = await choose_sandbox(
         settings.sandbox.kind,
         scratch=settings.data_dir / "sandbox",
@@ -143,11 +150,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
     return Tools(
-        settings=settings,
-        clock=clock,
-        ids=SystemIds(clock=clock),
-        randomness=randomness,
-        metrics=metrics,
+        runtime=runtime,
         repositories=repositories,
         environments=VirtualEnvironments(
             folder=settings.environments_dir, sandbox=sandbox, host_env=os.environ, clock=clock, metrics=metrics
@@ -155,7 +158,7 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
         sandbox=sandbox,
         runner=ReportingRunner(
             ProjectsRunner(
-                PytestRunner(sandbox=sandbox, randomness=randomness, clock=clock, metrics=metrics), clock=clock
+                PytestRunner(sandbox=sandbox, randomness=runtime.randomness, clock=clock, metrics=metrics), clock=clock
             ),
             clock=clock,
         ),
@@ -167,10 +170,10 @@ async def _choose_tools(settings: Settings, repositories: Repositories) -> Tools
 
 
 @asynccontextmanager
-async def open_repositories(settings: Settings) -> AsyncIterator[Repositories]:
+async def open_repositories(settings: Settings, runtime: Runtime | None = None) -> AsyncIterator[Repositories]:
     """What opens git repositories."""
-    async with tidy_temporary(settings) as scratch:
-        yield GitRepositories(clock=SystemClock(), metrics=NoMetrics(), scratch=scratch)
+    async with sharing(settings, runtime) as shared, tidy_temporary(settings) as scratch:
+        yield GitRepositories(clock=shared.clock, metrics=shared.metrics, scratch=scratch)
 
 
 @asynccontextmanager

@@ -196,7 +196,7 @@ _ENTRIES = (
     _count("v3.task.finished", "Tasks that reached an end.", _closed("state", sorted(END_STATES)), _TIER),
     _seconds(
         "v3.task.seconds",
-        "Time from the start of a task's execution to its end.",
+        "Time from a task's submission to its end.",
         _TIER,
         buckets=(10.0, 60.0, 300.0, 1800.0, 7200.0),
     ),

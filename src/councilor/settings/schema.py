@@ -32,9 +32,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
-from councilor.settings.block import Block, HostPort, Port, ProfileName, Seconds, VariableName, checked_truth
+from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
 from councilor.settings.council import CouncilSettings
 from councilor.settings.notifying import NotifySettings
+from councilor.settings.observing import (
+    Breakers,
+    CacheSettings,
+    HealthSettings,
+    Observability,
+    Prometheus,
+    Redis,
+    Serve,
+    Statsd,
+    Traces,
+)
 from councilor.settings.retention import RetentionSettings
 
 __all__ = ["Settings", "default_data_dir"]
@@ -42,9 +53,6 @@ __all__ = ["Settings", "default_data_dir"]
 
 _NOT_IN_THIS_RELEASE = {
     "coreml": "Core ML",
-    "observability.prometheus": "Prometheus",
-    "observability.statsd": "StatsD",
-    "observability.redis": "Redis",
 }
 
 
@@ -60,14 +68,6 @@ def default_data_dir() -> Path:
         return Path("/var/lib/councilor")
     xdg = Path(os.environ.get("XDG_DATA_HOME", ""))
     return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "councilor"
-
-
-class Observability(Block):
-    """Flags of the optional observability backends."""
-
-    prometheus: bool = Field(description="Feature flag: export metrics to Prometheus. Not in this release.")
-    statsd: bool = Field(description="Feature flag: send metrics to StatsD. Not in this release.")
-    redis: bool = Field(description="Feature flag: share caches through Redis. Not in this release.")
 
 
 class Database(Block):
@@ -117,27 +117,6 @@ class Storage(Block):
     retention: RetentionSettings
     checkpoints: CheckpointSettings
     database: Database
-
-
-class Redis(Block):
-    """The Redis server, for when its flag can be switched on."""
-
-    url: SecretStr = Field(description="`redis://[:password@]host:port/number`.")
-    timeout_s: Seconds = Field(description="Seconds for one call.")
-
-
-class Prometheus(Block):
-    """Where Prometheus scrapes, for when its flag can be switched on."""
-
-    host: str = Field(description="Address to listen on.")
-    port: Port = Field(description="Port to listen on.")
-
-
-class Statsd(Block):
-    """The StatsD server, for when its flag can be switched on."""
-
-    host: str = Field(description="Host to send to.")
-    port: Port = Field(description="UDP port to send to.")
 
 
 class SandboxSettings(Block):
@@ -276,8 +255,13 @@ class Settings(BaseSettings):
     observability: Observability
     storage: Storage
     redis: Redis
+    cache: CacheSettings
     prometheus: Prometheus
     statsd: Statsd
+    traces: Traces
+    breakers: Breakers
+    serve: Serve
+    health: HealthSettings
     sandbox: SandboxSettings
     evidence: EvidenceSettings
     council: CouncilSettings

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
@@ -118,6 +119,7 @@ class Executor:
             head = await events.head(task_id)
         if head is not None and head.state not in END_STATES:
             await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
+            _measure_end(self._parts, TaskState.CANCELLED, tier=head.tier, submitted_at=head.submitted_at)
             await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
@@ -132,10 +134,17 @@ class Executor:
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:
                 await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
+                _measure_end(self._parts, TaskState.FAILED, tier=head.tier, submitted_at=head.submitted_at)
             await announce(self._parts, run_id)
             raise
         await announce(self._parts, run_id)
         return encode(outcome)
+
+
+def _measure_end(parts: Parts, state: TaskState, *, tier: int, submitted_at: datetime) -> None:
+    seconds = (parts.clock.now() - submitted_at).total_seconds()
+    parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(tier)})
+    parts.metrics.histogram("v3.task.seconds", {"risk_tier": str(tier)}, max(0.0, seconds))  # a clock may be set back
 
 
 class _Journey:
@@ -274,7 +283,7 @@ class _Journey:
         )
         if not ended:
             await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
-            context.parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(task.tier)})
+            _measure_end(context.parts, state, tier=task.tier, submitted_at=task.submitted_at)
         return encode(outcome)
 
     async def _step(self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False) -> JsonValue:

@@ -111,7 +111,7 @@ async def _recall(session: Session, task: str) -> Recalled:
             repositories=tools.repositories,
             runs_dir=session.settings.runs_dir,
             owns=tools.runner.owns,
-            clock=tools.clock,
+            clock=tools.runtime.clock,
         )
 
 

@@ -44,14 +44,14 @@ def demo(context: typer.Context) -> None:
 
     async def body(session: Session) -> ExitCode:
         async with open_service(session.settings) as service:
-            began = service.tools.clock.monotonic()
-            folder = session.settings.data_dir / "demo" / service.tools.ids.new()
+            began = service.runtime.clock.monotonic()
+            folder = session.settings.data_dir / "demo" / service.runtime.ids.new()
             await asyncio.to_thread(_make_repository, _examples() / "pricing", folder)
             repository = await service.tools.repositories.open(folder)
             decisions = {"repaired": await _repair(session, service, repository)}
             for name in CHANGES:
                 decisions[name] = await _judge(session, service, repository, name)
-            seconds = service.tools.clock.monotonic() - began
+            seconds = service.runtime.clock.monotonic() - began
         result: dict[str, object] = {name: {"decision": decision.value} for name, decision in decisions.items()}
         session.output.note(f"The repository is in {folder}; look at it: git -C {folder} log --all --stat")
         sys.stdout.write(json.dumps(result | {"seconds": round(seconds, 1)}) + "\n")
@@ -109,7 +109,7 @@ async def _task(
         deadline_s=session.settings.run.deadline_s,
         candidate_tree=candidate_tree,
     )
-    return await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    return await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
 
 
 async def _travel(session: Session, service: Service, task: Task) -> Decision:

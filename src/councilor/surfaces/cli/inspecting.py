@@ -26,7 +26,7 @@ async def draft_inspection(
         repository,
         start.tree,
         folder=Path.cwd(),
-        number=int(tools.clock.now().strftime("%y%m%d%H%M")),
+        number=int(tools.runtime.clock.now().strftime("%y%m%d%H%M")),
     )
     order = Order(
         spec_text=spec_text,
@@ -37,4 +37,4 @@ async def draft_inspection(
         deadline_s=session.settings.run.deadline_s,
         candidate_tree=tree,
     )
-    return await draft_task(order, repository, clock=tools.clock, ids=tools.ids), drafted
+    return await draft_task(order, repository, clock=tools.runtime.clock, ids=tools.runtime.ids), drafted

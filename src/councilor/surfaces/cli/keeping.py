@@ -136,7 +136,7 @@ def hold(
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             task_id = await find_task(store.events, task)
-            wanted = LegalHold(task_id=task_id, reason=reason, placed_at=store.clock.now())
+            wanted = LegalHold(task_id=task_id, reason=reason, placed_at=store.runtime.clock.now())
             new = await store.artifacts.hold(wanted)
         session.output.result({"task_id": task_id, "held": True, "new": new})
         session.output.line(f"The task {task_id} {'is held' if new else 'was held already'}.")

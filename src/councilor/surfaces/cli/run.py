@@ -68,7 +68,7 @@ def run(
                 repository,
                 commit.tree,
                 folder=Path.cwd(),
-                number=int(service.tools.clock.now().strftime("%y%m%d%H%M")),
+                number=int(service.runtime.clock.now().strftime("%y%m%d%H%M")),
                 nodeids=test or (),
                 test_command=test_command,
             )
@@ -84,7 +84,7 @@ def run(
                 allow_dirty=allow_dirty,
             )
             async with service.tools.hold(repository.root, wait=wait):
-                task = await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+                task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
                 for remark in await repository.survey(commit.tree):
                     session.output.note(remark, style="yellow")
                 if drafted:
@@ -147,7 +147,7 @@ async def _change(
         repository,
         base.tree,
         folder=Path.cwd(),
-        number=int(service.tools.clock.now().strftime("%y%m%d%H%M")),
+        number=int(service.runtime.clock.now().strftime("%y%m%d%H%M")),
         nodeids=tests or (),
         test_command=command,
     )
@@ -161,7 +161,7 @@ async def _change(
         candidate_tree=head.tree,
         claims_text=_read_claims(claims),
     )
-    return await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids)
+    return await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
 
 
 def _read_claims(path: Path | None) -> str:

@@ -173,7 +173,9 @@ async def _draft(drafts: _Drafts, wish: _Wish, service: Service) -> None:
                 deadline_s=wish.deadline_s,
                 allow_dirty=wish.allow_dirty or repository.root in known_clean,
             )
-            drafts.tasks.append(await draft_task(order, repository, clock=service.tools.clock, ids=service.tools.ids))
+            drafts.tasks.append(
+                await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
+            )
             known_clean.add(repository.root)
         except CouncilorError as error:
             drafts.faults.append(Fault.of(spec.path, error))

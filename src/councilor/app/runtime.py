@@ -1,0 +1,51 @@
+"""What every part of one process shares: its clock, its measurements, its guards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.app.guarding import Guarding
+from councilor.ports.clock import Clock, Ids, Randomness
+from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.settings import Settings
+
+__all__ = ["Runtime", "open_runtime", "sharing"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """What a process has once."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    metrics: MetricsBackend
+    guarding: Guarding
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open what a process has once, as the settings say."""
+    clock, metrics = SystemClock(), NoMetrics()
+    yield Runtime(
+        settings=settings,
+        clock=clock,
+        ids=SystemIds(clock=clock),
+        randomness=SystemRandomness(),
+        metrics=metrics,
+        guarding=Guarding(clock=clock, metrics=metrics),
+    )
+
+
+@asynccontextmanager
+async def sharing(settings: Settings, runtime: Runtime | None) -> AsyncIterator[Runtime]:
+    """The runtime that is given, or one for as long as this is open."""
+    if runtime is not None:
+        yield runtime
+        return
+    async with open_runtime(settings) as opened:
+        yield opened
