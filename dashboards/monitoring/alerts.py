@@ -127,13 +127,13 @@ _GUARDS = (
         severity=Severity.TICKET,
         expr=f"{_STATE} >= 3",
         for_="1h",
-        summary="The breaker of {{ $labels.breaker }} was forced open or disabled an hour ago on {{ $labels.instance }}.",
-        description="Somebody did this by hand, and it does not end by itself.",
+        summary="The breaker of {{ $labels.breaker }} has been forced for an hour on {{ $labels.instance }}.",
+        description="Somebody forced it open or disabled it by hand, and that does not end by itself.",
         fires=Case(
             series={_of("v3.breaker.state", 'breaker="redis"'): "3x90"},
             at="70m",
             labels=_FROM | {"breaker": "redis"},
-            says="The breaker of redis was forced open or disabled an hour ago on a.",
+            says="The breaker of redis has been forced for an hour on a.",
         ),
         quiet=(Case(series={_of("v3.breaker.state", 'breaker="redis"'): "3x30 0x60"}, at="70m"),),
     ),
@@ -238,18 +238,17 @@ _WORK = (
         summary="A test run was not believed: {{ $labels.breach }}.",
         description="A candidate touched what measures it, by accident or on purpose. It was not accepted.",
         fires=Case(
-            series={_of("v3.evidence.breaches", 'breach="canary_missed"'): "0x3 1x3"},
+            series={_of("v3.evidence.breaches", 'breach="canary_missing"'): "0x3 1x3"},
             at="5m",
-            labels={"breach": "canary_missed"},
-            says="A test run was not believed: canary_missed.",
+            labels={"breach": "canary_missing"},
+            says="A test run was not believed: canary_missing.",
         ),
-        quiet=(Case(series={_of("v3.evidence.breaches", 'breach="canary_missed"'): "1x100"}, at="90m"),),
+        quiet=(Case(series={_of("v3.evidence.breaches", 'breach="canary_missing"'): "1x100"}, at="90m"),),
     ),
     Alert(
         name="CouncilorCheckpointStale",
         severity=Severity.PAGE,
-        expr=f"{rose(name('v3.ledger.statements'), '15m')} unless"
-        f" {rose(name('v3.log.sequence', '_count'), '15m')}",
+        expr=f"{rose(name('v3.ledger.statements'), '15m')} unless {rose(name('v3.log.sequence', '_count'), '15m')}",
         for_="10m",
         summary="Statements are signed, but for a quarter of an hour no checkpoint was.",
         description="What is not in a checkpoint could be removed without anybody noticing.",
@@ -300,7 +299,9 @@ _WORK = (
             says="Jobs could not be started in bubblewrap.",
         ),
         quiet=(
-            Case(series={_of("v3.sandbox.jobs", 'sandbox="bubblewrap",outcome="failed"'): "0 1 1 1 1 1 1 1 1"}, at="8m"),
+            Case(
+                series={_of("v3.sandbox.jobs", 'sandbox="bubblewrap",outcome="failed"'): "0 1 1 1 1 1 1 1 1"}, at="8m"
+            ),
             Case(series={_of("v3.sandbox.jobs", 'sandbox="bubblewrap",outcome="timed_out"'): "0+1x10"}, at="8m"),
         ),
     ),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from generate import generated
 from monitoring.alerts import ALERTS
 from monitoring.budgets import BUDGET_ALERTS
+from monitoring.grafana import BOARDS
 
+from councilor.domain.metric import CATALOGUE, prometheus_name
 from councilor.domain.slo import SLOS, Severity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +41,33 @@ def promtool(service_missing):
 def rules() -> list[dict]:
     files = [yaml.safe_load(file.read_text()) for file in sorted(RULES.glob("*.rules.yaml"))]
     return [rule for file in files for group in file["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(("path", "text"), generated().items(), ids=lambda item: getattr(item, "name", ""))
+def test_a_generated_file_is_what_the_code_generates(path: Path, text: str):
+    assert path.read_text(encoding="utf-8") == text, "run `python dashboards/generate.py`"
+
+
+def test_nothing_else_is_kept_among_the_generated_files():
+    kept = {path for pattern in ("grafana/dashboards/*", "prometheus/*") for path in FOLDER.glob(pattern)}
+    assert kept - set(generated()) == {RULES / "prometheus.yml"}
+
+
+def test_every_catalogue_metric_is_on_a_panel_and_every_series_of_a_panel_is_in_the_catalogue():
+    expressions = [query.expr for board in BOARDS for panel in board.panels for query in panel.queries]
+    shown = {found for expr in expressions for found in re.findall(r"\bv3_\w+?(?=_bucket|_count|_sum|\b)", expr)}
+    assert shown == {prometheus_name(metric) for metric in CATALOGUE.values()}, "give a new metric a panel"
+
+
+def test_a_dashboard_can_be_told_from_others_and_says_what_to_look_for():
+    boards = [json.loads(text) for path, text in generated().items() if path.suffix == ".json"]
+    assert len({board["uid"] for board in boards}) == len(boards) == len(BOARDS)
+    for board in boards:
+        numbers = [panel["id"] for panel in board["panels"]]
+        assert len(set(numbers)) == len(numbers), board["title"]
+        for panel in (panel for panel in board["panels"] if panel["type"] != "row"):
+            assert panel["description"].endswith("."), panel["title"]
+            assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
 
 
 def test_promtool_accepts_the_rules_and_the_configuration(promtool):

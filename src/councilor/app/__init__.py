@@ -17,6 +17,7 @@ from councilor.app.database import database_state, database_url, embedded_server
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.objectives import look_at_objectives, metrics_server
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -41,6 +42,8 @@ __all__ = [
     "embedded_server",
     "find_usable_git",
     "lay_out",
+    "look_at_objectives",
+    "metrics_server",
     "migrate_database",
     "notifiers",
     "open_export",

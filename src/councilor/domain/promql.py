@@ -13,10 +13,12 @@ exposition writes it, `5.0`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from councilor.domain.metric import CATALOGUE, MetricKind, prometheus_name
 from councilor.domain.slo import Indicator, Selector, Slo
 
-__all__ = ["bad_events", "duration", "error_ratio", "events", "increase", "indicator_ratio", "series"]
+__all__ = ["bad_events", "duration", "error_ratio", "events", "increase", "indicator_ratio", "series", "tally_query"]
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -75,3 +77,21 @@ def indicator_ratio(indicator: Indicator, window: str) -> str:
     """An indicator's share in a window such as `5m`."""
     part = f"(sum(rate({series(indicator.part)}[{window}])) or vector(0))"
     return f"{part} / (sum(rate({series(indicator.total)}[{window}])) > 0)"
+
+
+def tally_query(asked: Sequence[tuple[Slo, float]]) -> str:
+    """One expression for totals and bad events of many windows: series with the labels `n` and `part`.
+
+    Args:
+        asked: objectives and windows in seconds; `n` is the place in here.
+    """
+    parts = [
+        _labelled(expression, n, part)
+        for n, (slo, window_s) in enumerate(asked)
+        for part, expression in (("total", events(slo, window_s)), ("bad", bad_events(slo, window_s)))
+    ]
+    return " or ".join(parts)
+
+
+def _labelled(expression: str, n: int, part: str) -> str:
+    return f'label_replace(label_replace({expression}, "n", "{n}", "", ""), "part", "{part}", "", "")'

@@ -11,7 +11,7 @@ Rules:
 
 It does not measure and does not speak any query language: see `promql.py`.
 
-Source: Google, The Site Reliability Workbook, chapter 5 (multiwindow, multi-burn-rate alerts, table 5-8); 5 s at the 95th
+Source: Google, The Site Reliability Workbook, chapter 5 (multiwindow, multi-burn-rate alerts); 5 s at the 95th
 percentile is the roadmap's A1.
 """
 
