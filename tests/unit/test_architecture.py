@@ -230,6 +230,7 @@ OWN_LIMITS = {
     "ProjectsRunner": "hands on to the runner inside it only",
     "Placing": "a value",
     "PytestRunner": "runs sandboxed jobs only",
+    "LoggedTracer": "never waits",
     "OpenAIChat": "each question's timeout_s, for all tries together",
     "ExportFolder": "reads files of one folder",
     "PresentedKeys": "computes",

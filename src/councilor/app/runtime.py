@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
 from councilor.app.guarding import Guarding
+from councilor.app.tracing import open_tracer
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.tracing import Tracer
 from councilor.settings import Settings
 
 __all__ = ["Runtime", "open_runtime", "sharing"]
@@ -24,6 +26,7 @@ class Runtime:
     ids: Ids
     randomness: Randomness
     metrics: MetricsBackend
+    tracer: Tracer
     guarding: Guarding
 
 
@@ -31,14 +34,16 @@ class Runtime:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
     clock, metrics = SystemClock(), NoMetrics()
-    yield Runtime(
-        settings=settings,
-        clock=clock,
-        ids=SystemIds(clock=clock),
-        randomness=SystemRandomness(),
-        metrics=metrics,
-        guarding=Guarding(clock=clock, metrics=metrics),
-    )
+    async with open_tracer(settings, clock=clock) as tracer:
+        yield Runtime(
+            settings=settings,
+            clock=clock,
+            ids=SystemIds(clock=clock),
+            randomness=SystemRandomness(),
+            metrics=metrics,
+            tracer=tracer,
+            guarding=Guarding(clock=clock, metrics=metrics),
+        )
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from councilor.app.runtime import Runtime, sharing
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
+from councilor.guards.jobs import TracedSandbox
 from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
@@ -141,7 +142,7 @@ async def open_tools(settings: Settings, runtime: Runtime | None = None) -> Asyn
 
 async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
     settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
-    sandbox = await choose_sandbox(
+    chosen = await choose_sandbox(
         settings.sandbox.kind,
         scratch=settings.data_dir / "sandbox",
         metrics=metrics,
@@ -149,6 +150,7 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         private=(settings.keys_dir, settings.database_dir),
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
+    sandbox = TracedSandbox(chosen, tracer=runtime.tracer)
     return Tools(
         runtime=runtime,
         repositories=repositories,

@@ -127,7 +127,7 @@ def _http_url(url: str | None) -> str | None:
     if url is None:
         return None
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # asking for the port checks it
         raise ValueError("Input should be a URL that starts with http:// or https://")
     if parts.username or parts.password:
         raise ValueError("Input should hold no user name and no password")
