@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from councilor.domain.slo import Severity
@@ -41,6 +41,8 @@ class Alert:
     """What it means, for who is woken; names no labels."""
     fires: Case
     quiet: tuple[Case, ...]
+    fires_too: Sequence[Case] = ()
+    """Further cases in which it fires."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of its own."""
 

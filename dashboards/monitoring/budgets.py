@@ -3,6 +3,7 @@
 Rules:
 - `slo:sli_error:ratio_rate<window>` for every window that an alert looks at, and for the objective's own.
 - The ratio of the objective's window comes from its events, not from averages of ratios: a quiet night has no weight.
+- The rules of one objective are one group, so that each sees what the ones before it have just recorded.
 - An alert needs both windows of a pair, and enough events in the long one. Two pairs make a page, two a ticket.
 
 Source: https://sloth.dev (generated rules of version 0.11); The Site Reliability Workbook, chapter 5.
@@ -18,7 +19,7 @@ from councilor.domain.slo import BURNS, HOUR_S, INDICATORS, SERVICE, SLOS, WINDO
 from monitoring.alert import Alert, Case
 from monitoring.naming import JOB
 
-__all__ = ["BUDGET_ALERTS", "recording_groups", "sloth_labels"]
+__all__ = ["BUDGET_ALERTS", "indicator_rules", "recording_rules", "sloth_labels"]
 
 _PACE = {Severity.PAGE: "far faster than it lasts", Severity.TICKET: "faster than it lasts"}
 
@@ -28,23 +29,20 @@ def sloth_labels(slo: Slo) -> Mapping[str, str]:
     return {"sloth_id": f"{SERVICE}-{slo.name}", "sloth_service": SERVICE, "sloth_slo": slo.name}
 
 
-def recording_groups() -> Sequence[Mapping[str, object]]:
-    """Groups of recording rules."""
-    groups = [group for slo in SLOS.values() for group in (_ratios(slo), _figures(slo))]
-    return [*groups, {"name": "councilor-indicators", "rules": [*_indicators()]}]
+def recording_rules(slo: Slo) -> Sequence[Mapping[str, object]]:
+    """An objective's ratios, then what is made of them."""
+    ratios = [
+        _rule(f"slo:sli_error:ratio_rate{duration(window_s)}", error_ratio(slo, window_s), slo, window_s)
+        for window_s in (*WINDOWS_S, slo.window_s)
+    ]
+    return [*ratios, *_figures(slo)]
 
 
-def _ratios(slo: Slo) -> Mapping[str, object]:
-    windows = (*WINDOWS_S, slo.window_s)
-    rules = [_rule(f"slo:sli_error:ratio_rate{duration(w)}", error_ratio(slo, w), slo, w) for w in windows]
-    return {"name": f"sloth-slo-sli-recordings-{SERVICE}-{slo.name}", "rules": rules}
-
-
-def _figures(slo: Slo) -> Mapping[str, object]:
+def _figures(slo: Slo) -> Sequence[Mapping[str, object]]:
     chosen = ",".join(f'{name}="{value}"' for name, value in sloth_labels(slo).items())
     shortest, whole = duration(WINDOWS_S[0]), duration(slo.window_s)
     budget = f"on(sloth_id, sloth_slo, sloth_service) group_left slo:error_budget:ratio{{{chosen}}}"
-    rules = [
+    return [
         _rule("slo:objective:ratio", f"vector({slo.objective})", slo),
         _rule("slo:error_budget:ratio", f"vector({slo.budget})", slo),
         _rule("slo:time_period:days", f"vector({slo.window_days})", slo),
@@ -53,7 +51,6 @@ def _figures(slo: Slo) -> Mapping[str, object]:
         _rule("slo:period_error_budget_remaining:ratio", f"1 - slo:period_burn_rate:ratio{{{chosen}}}", slo),
         _rule("sloth_slo_info", "vector(1)", slo, extra={"sloth_objective": f"{slo.objective * 100:g}"}),
     ]
-    return {"name": f"sloth-slo-meta-recordings-{SERVICE}-{slo.name}", "rules": rules}
 
 
 def _rule(
@@ -63,7 +60,8 @@ def _rule(
     return {"record": record, "expr": expr, "labels": {**sloth_labels(slo), **window, **(extra or {})}}
 
 
-def _indicators() -> Sequence[Mapping[str, object]]:
+def indicator_rules() -> Sequence[Mapping[str, object]]:
+    """Shares without an objective."""
     return [
         {
             "record": "councilor:indicator:ratio_rate5m",
@@ -86,6 +84,7 @@ def _alert(slo: Slo, severity: Severity) -> Alert:
         description=f"{slo.title} Objective: {slo.objective * 100:g} % in {slo.window_days} days.",
         labels={**sloth_labels(slo), "sloth_severity": severity.value},
         fires=_case(slo, burns[0], factor=high),
+        fires_too=[_sudden_case(slo, burns[0])] if slo.bad is not None and severity is Severity.PAGE else [],
         quiet=(
             _case(slo, burns[0], factor=0.9 * burns[-1].factor),
             _case(slo, burns[0], factor=high, crowd=0.2),
@@ -127,6 +126,18 @@ def _case(slo: Slo, burn: Burn, *, factor: float, crowd: float = 20.0, over: boo
     )
 
 
+def _sudden_case(slo: Slo, burn: Burn) -> Case:
+    """As many bad events in the last minutes, of a kind that there was none of before."""
+    minutes = int(burn.long_s / 60)
+    each = slo.least * 20.0 / minutes
+    bad = each * minutes * 1.3 * burn.factor * slo.budget
+    series = {
+        _series(slo, whole=True): _rising(each, minutes),
+        _series(slo, whole=False): f"_x{minutes - 2} {bad:g}x2",
+    }
+    return Case(series=series, at=f"{minutes}m")
+
+
 def _rising(step: float, minutes: int) -> str:
     return f"0+{step:g}x{minutes}"
 
@@ -152,5 +163,5 @@ def _series(slo: Slo, *, whole: bool) -> str:
     return f"{plain}{{{matchers}}}"
 
 
-BUDGET_ALERTS = tuple(_alert(slo, severity) for slo in SLOS.values() for severity in Severity)
+BUDGET_ALERTS = {name: tuple(_alert(slo, severity) for severity in Severity) for name, slo in SLOS.items()}
 """A page and a ticket for each objective."""

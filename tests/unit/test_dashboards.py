@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from councilor.domain.slo import SLOS, Severity
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "dashboards"
 RULES = FOLDER / "prometheus"
-EVERY_ALERT = (*BUDGET_ALERTS, *ALERTS)
+EVERY_ALERT = (*chain(*BUDGET_ALERTS.values()), *ALERTS)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from councilor.domain.promql import bad_events, duration, error_ratio, events, indicator_ratio, series
+from councilor.domain.promql import (
+    bad_events,
+    duration,
+    error_ratio,
+    events,
+    increase,
+    indicator_ratio,
+    series,
+    tally_query,
+)
 from councilor.domain.slo import INDICATORS, SLOS, Selector
 
 
@@ -36,21 +45,26 @@ def test_a_selector_is_a_series(selector, text):
 
 def test_a_ratio_of_bad_events_is_zero_without_bad_ones_and_nothing_without_events():
     slo = SLOS["task-completion"]
-    assert error_ratio(slo, 300) == (
-        '(sum(rate(v3_task_finished_total{state="failed"}[5m])) or vector(0))'
-        " / (sum(rate(v3_task_finished_total[5m])) > 0)"
-    )
-    assert bad_events(slo, 300) == '(sum(increase(v3_task_finished_total{state="failed"}[5m])) or vector(0))'
-    assert events(slo, 300) == "sum(increase(v3_task_finished_total[5m]))"
+    name, failed = "v3_task_finished_total", 'v3_task_finished_total{state="failed"}'
+    assert events(slo, 300) == f"sum(({name} unless {name} offset 5m) or increase({name}[5m]))"
+    bad = f"(sum(({failed} unless {failed} offset 5m) or increase({failed}[5m])) or vector(0))"
+    assert bad_events(slo, 300) == bad
+    assert error_ratio(slo, 300) == f"{bad} / ({events(slo, 300)} > 0)"
 
 
 def test_a_ratio_of_good_events_is_what_is_missing_of_them():
     slo = SLOS["consensus-latency"]
-    name = "v3_council_consensus_seconds"
-    assert error_ratio(slo, 3600) == (
-        f'1 - sum(rate({name}_bucket{{le="5.0"}}[1h])) / (sum(rate({name}_count[1h])) > 0)'
-    )
-    assert bad_events(slo, 60) == f'(sum(increase({name}_count[1m])) - sum(increase({name}_bucket{{le="5.0"}}[1m])))'
+    assert slo.good is not None
+    bad = f"({increase(slo.total, 3600)} - {increase(slo.good, 3600)})"
+    assert bad_events(slo, 3600) == bad
+    assert error_ratio(slo, 3600) == f"{bad} / ({increase(slo.total, 3600)} > 0)"
+
+
+def test_one_question_asks_for_many_windows():
+    slo = SLOS["task-completion"]
+    query = tally_query([(slo, 300.0), (slo, 3600.0)])
+    assert query.count(" or label_replace(label_replace(") == 3
+    assert f'label_replace(label_replace({events(slo, 3600)}, "n", "1", "", ""), "part", "total", "", "")' in query
 
 
 def test_an_indicator_is_a_share():

@@ -2,7 +2,7 @@
 
 Rules:
 - A ratio has no value where nothing happened: neither 0 nor NaN stands for "no data".
-- A counter of bad events that does not exist yet counts as 0.
+- A counter of bad events that does not exist yet counts as 0, and one that is new with its first value.
 - Every text that stands between quotes comes from the catalogue or from our own source.
 
 It does not ask a server.
@@ -47,8 +47,13 @@ def _matcher(label: str, values: tuple[str, ...]) -> str:
 
 
 def increase(selector: Selector, window_s: float) -> str:
-    """How often it happened in a window, over all instances."""
-    return f"sum(increase({series(selector)}[{duration(window_s)}]))"
+    """How often it happened in a window, over all instances.
+
+    `increase` does not see the value that a series begins with, and the first fault is such a value. So a series that
+    was not there when the window began counts with all it has.
+    """
+    each, window = series(selector), duration(window_s)
+    return f"sum(({each} unless {each} offset {window}) or increase({each}[{window}]))"
 
 
 def events(slo: Slo, window_s: float) -> str:
@@ -66,11 +71,7 @@ def bad_events(slo: Slo, window_s: float) -> str:
 
 def error_ratio(slo: Slo, window_s: float) -> str:
     """The share of bad events in a window; nothing where there was none."""
-    total = f"(sum(rate({series(slo.total)}[{duration(window_s)}])) > 0)"
-    if slo.bad is not None:
-        return f"(sum(rate({series(slo.bad)}[{duration(window_s)}])) or vector(0)) / {total}"
-    assert slo.good is not None
-    return f"1 - sum(rate({series(slo.good)}[{duration(window_s)}])) / {total}"
+    return f"{bad_events(slo, window_s)} / ({events(slo, window_s)} > 0)"
 
 
 def indicator_ratio(indicator: Indicator, window: str) -> str:
