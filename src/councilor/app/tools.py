@@ -16,7 +16,6 @@ from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.reports import ReportingRunner
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
-from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.app.analyzers import choose_analyzers
@@ -37,7 +36,6 @@ from councilor.settings import Settings
 
 __all__ = [
     "Tools",
-    "find_usable_git",
     "lay_out",
     "open_repositories",
     "open_tools",
@@ -185,17 +183,6 @@ async def lay_out(settings: Settings, repository: Repository, tree: str) -> Asyn
         folder = Path(root) / "tree"
         await repository.export(tree, folder)
         yield folder
-
-
-async def find_usable_git() -> str:
-    """The path of the host's git.
-
-    Raises:
-        UnavailableError: there is none, or it is too old.
-    """
-    executable = find_git()
-    await check_version(executable)
-    return executable
 
 
 def repository_lock(settings: Settings) -> RepositoryLock:

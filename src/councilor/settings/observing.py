@@ -121,6 +121,14 @@ class HealthSettings(Block):
 
     every_s: Seconds = Field(description="Seconds between two probes of a component.")
     timeout_s: Seconds = Field(description="Seconds that one probe may take.")
+    disk_warn_bytes: PositiveInt = Field(description="With less free on the data folder's disk it is a warning.")
+    disk_fail_bytes: PositiveInt = Field(description="With less free there, this process is not ready for work.")
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> HealthSettings:
+        if self.disk_fail_bytes > self.disk_warn_bytes:
+            raise ValueError("`disk_fail_bytes` is more than `disk_warn_bytes`")
+        return self
 
 
 def _http_url(url: str | None) -> str | None:
