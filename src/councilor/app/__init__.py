@@ -18,6 +18,7 @@ from councilor.app.health import health_monitor, release_id
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import channels, send_trial, start_logs
+from councilor.app.objectives import look_at_objectives, metrics_server
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -43,6 +44,8 @@ __all__ = [
     "embedded_server",
     "health_monitor",
     "lay_out",
+    "look_at_objectives",
+    "metrics_server",
     "migrate_database",
     "open_export",
     "open_keys",
