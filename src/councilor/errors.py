@@ -12,6 +12,7 @@ from __future__ import annotations
 __all__ = [
     "BreakerOpenError",
     "BrokenChainError",
+    "BudgetSpentError",
     "BusyError",
     "CouncilorError",
     "DeadlineError",
@@ -120,6 +121,12 @@ class DeadlineError(UnavailableError):
     def __init__(self, message: str | None = None, *, backend: str, deadline_s: float, hint: str | None = None) -> None:
         super().__init__(message, backend=backend, hint=hint)
         self.deadline_s = deadline_s
+
+
+class BudgetSpentError(DeadlineError):
+    """The time for all of the work was over before a backend had answered; the backend need not be at fault."""
+
+    default_hint = "Give the task more time, or see what took it: `councilor show`."
 
 
 class BreakerOpenError(UnavailableError):
