@@ -28,7 +28,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.shared = FlakyCache(self.clock)
         self.writer = tiered_cache(self.shared, clock=self.clock, fresh_s=FRESH_S, most=most)
         self.reader = tiered_cache(self.shared, clock=self.clock, fresh_s=FRESH_S)
-        self.truth = {key: b"first" for key in ("a", "b")}
+        self.truth = dict.fromkeys(("a", "b"), b"first")
         for key, value in self.truth.items():
             self.do(self.writer.set(NAMES, key, value))
         self.written = 0
