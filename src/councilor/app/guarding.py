@@ -36,7 +36,7 @@ __all__ = ["Guarding", "make_guarding", "open_guarding"]
 P = TypeVar("P")
 
 UNTOLD = frozenset({"cache", "chat"})
-"""Ports whose calls have no span of this kind: a cache is asked too often, and a model's call has one that says more."""
+"""Ports whose calls have no span of this kind: a cache is asked too often, a model's call has one that says more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
