@@ -268,6 +268,9 @@ async def test_what_is_no_plain_file_is_no_order(settings: Settings, tmp_path: P
         read_orders(settings)
     async with process(settings) as running:
         assert await running.port.get() == "answer"
+    if kind != "folder":
+        reset_breakers(settings)
+        assert read_orders(settings).forced == {}
 
 
 async def test_a_folder_that_cannot_be_written_ends_no_process(

@@ -74,9 +74,9 @@ def guarding(tmp_path: Path, metrics: RecordingMetrics, clock: FakeClock) -> Gua
     return make_guarding(settings, clock=clock, metrics=metrics, randomness=SeededRandomness())
 
 
-def around(guarding: Guarding, backend: Backend, **more: Any) -> Backend:
+def around(guarding: Guarding, adapter: Backend, /, **more: Any) -> Backend:
     given = {"port": "events", "backend": "postgres", "default_s": 5.0, "idempotent": ("read",)} | more
-    return guarding.around(backend, **given)
+    return guarding.around(adapter, **given)
 
 
 async def test_a_failure_that_a_repetition_cures_is_none(guarding: Guarding, metrics: RecordingMetrics) -> None:
