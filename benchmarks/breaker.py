@@ -209,7 +209,7 @@ def main() -> None:
         "ns_per_call": round(cost["ours"]),
         "x_interlock": round(cost["x_interlock"], 3),
         "healthy_tripped_share": round(share, 4),
-        "bad_detect_calls_p50": detected[REPORTED][0],
+        "bad_detect_calls_p50": round(detected[REPORTED][0]),
     }
     print(json.dumps(figures))
 

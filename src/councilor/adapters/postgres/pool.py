@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import select
 import time
@@ -22,7 +23,6 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
@@ -33,6 +33,8 @@ from psycopg_pool import AsyncConnectionPool
 from councilor.adapters.postgres.failures import check_server, translated, url_parameters
 
 __all__ = ["Connection", "Pool", "connection_string"]
+
+_log = logging.getLogger(__name__)
 
 Connection = AsyncConnection[tuple[Any, ...]]
 IDLE_S = 1.0
@@ -62,8 +64,8 @@ class _Connection(AsyncConnection[tuple[Any, ...]]):
             ended = True
         except QueryCanceled:
             ended = True
-        except (psycopg.Error, TimeoutError):
-            pass
+        except Exception as error:  # whatever it is, the cancellation is what the caller has to hear of
+            _log.debug("a cancelled statement did not end, and its connection is given up", exc_info=error)
         finally:
             if not ended:
                 self.pgconn.finish()
