@@ -133,7 +133,7 @@ class HealthMonitor:
         was = before[0].check.standing if before else None
         well = was is None and check.standing is HealthStatus.PASS
         if not (once or well or was is check.standing):
-            level = logging.INFO if check.standing is HealthStatus.PASS else logging.WARNING
+            level = (logging.INFO, logging.WARNING, logging.ERROR)[check.standing.rank]
             more = {"before": str(was or "unknown"), "detail": check.detail}
             _log.log(level, "health changed", extra=told | more)
 
