@@ -20,6 +20,7 @@ from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
+from councilor.pipeline.reach import Foresight
 from councilor.pipeline.rules import Rules, read_rules
 from councilor.ports.analyzer import Analyzer, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
@@ -74,6 +75,8 @@ class Parts:
     """Reasons for which they are told."""
     tracer: Tracer = NO_TRACING
     """Where spans go."""
+    foresight: Foresight = field(default_factory=Foresight)
+    """What predicts which tests a change may concern."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
