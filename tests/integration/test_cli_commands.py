@@ -481,6 +481,25 @@ def test_doctor_on_what_is_switched_on(councilor: CommandLine, monkeypatch: pyte
     assert found["database"]["status"] == "pass"
 
 
+def test_slo(councilor: CommandLine) -> None:
+    told = councilor("slo", "--json").expect(0).data
+    assert told["source"] == "record"
+    kept = {item["name"]: item for item in told["objectives"]}
+    assert (kept["consensus-latency"]["objective"], kept["consensus-latency"]["window_days"]) == (0.95, 30)
+    assert kept["task-completion"]["events"] is not None and kept["database-errors"]["events"] is None
+    assert "v3_council_consensus_seconds_count" in kept["consensus-latency"]["expression"]
+    table = councilor("slo").expect(0)
+    assert "95 %" in table.out and "not in the record" in table.out and "prometheus.server" in table.err
+    nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+    defined = councilor("slo", "--json", env=nowhere).expect(0)
+    assert (defined.data["source"], "Nothing was counted" in defined.err) == (None, True)
+    assert {item["name"] for item in defined.data["objectives"]} == set(kept)
+    assert "hint: " in councilor("slo", "--server", "http://127.0.0.1:9").expect(4).err
+    configured = ("--set", "prometheus.server=http://127.0.0.1:9", "slo")
+    assert "127.0.0.1:9 does not answer" in councilor(*configured).expect(4).err
+    assert "--server" in councilor("slo", "--server", "nonsense").expect(2).err
+
+
 def test_config_show(councilor: CommandLine) -> None:
     secret = {"V3_STORAGE__DATABASE__URL": "postgresql://me:secret-word@db/x"}
     printed = councilor("--set", "run.max_iterations=7", "config", "show", "--json", env=secret).expect(0)
