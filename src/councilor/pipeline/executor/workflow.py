@@ -26,7 +26,7 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
-from councilor.guards.hostfault import find_host_fault
+from councilor.guards.hostfault import find_host_fault, is_fenced
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
@@ -123,13 +123,14 @@ class Executor:
             await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
-        narrator = open_narrator(self._parts, run_id)
+        # Whoever executes holds the run: from here on an execution that was taken over can write nothing more.
+        narrator = open_narrator(self._parts, run_id, attempt=await self._parts.events.begin(run_id))
         try:
             context = await open_context(self._parts, run_id, narrator)
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
-            if find_host_fault(error) is not None:
-                raise  # the run is only interrupted
+            if find_host_fault(error) is not None or is_fenced(error):
+                raise  # the run is only interrupted, or another process goes on with it
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:
