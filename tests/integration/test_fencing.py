@@ -35,7 +35,7 @@ async def test_an_artifact_of_an_older_attempt_is_refused_and_leaves_nothing(
         await submit(events)
         old, new = await events.begin(TASK), await events.begin(TASK)
         body = b"x" * size
-        with pytest.raises(FencedError, match="Attempt 1 .* was taken over by attempt 2"):
+        with pytest.raises(FencedError, match=r"Attempt 1 .* was taken over by attempt 2"):
             await store.put(artifact(1, body, attempt=old), body)
         assert list(await store.of_task(TASK)) == []
         await store.put(artifact(1, body, attempt=new), body)
