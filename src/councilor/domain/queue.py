@@ -1,0 +1,67 @@
+"""The queue of tasks that processes execute, and the leases that tell which of these processes live.
+
+Rules:
+- An entry is there from the moment its task is enqueued until the task has ended; claiming gives it an executor.
+- Who waits is taken by priority, then by age. Held back are: paused ones, ones before their time, ones whose
+  predecessors have not all been completed, and whatever would exceed a limit.
+- Of one repository at most one task of tier 1 runs at a time.
+- An executor without a live lease has nothing: what it had claimed waits again.
+
+Source: the design, 4-execution (engine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+__all__ = ["HIGHEST_PRIORITY", "SERIAL_TIER", "Lease", "QueueEntry", "QueueLimits"]
+
+HIGHEST_PRIORITY = 100
+"""Priorities go from -100 to 100; 0 is the usual one."""
+SERIAL_TIER = 1
+"""This tier runs one at a time in each repository. Source: the design, 4-execution (per-tier concurrency)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueEntry:
+    """One task that waits or is being executed."""
+
+    task_id: str
+    repository: str
+    tier: int
+    priority: int = 0
+    not_before: datetime | None = None
+    """UTC; None: at once."""
+    after: tuple[str, ...] = ()
+    """Tasks that must have been completed first."""
+    paused: bool = False
+    enqueued_at: datetime
+    executor_id: str | None = None
+    """Who executes it; None while it waits."""
+    claimed_at: datetime | None = None
+    claims: int = 0
+    """How often it was claimed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueLimits:
+    """How much may be executed at the same time, over all processes."""
+
+    per_repository: int
+    per_tier: Mapping[int, int] = field(default_factory=dict)
+    """Tier -> most tasks of it; a tier that is not named has no limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """One process that executes tasks."""
+
+    executor_id: str
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
