@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from councilor.guards.deadline import with_deadline
+from councilor.guards.measuring import with_measuring
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 
@@ -34,12 +35,5 @@ class Guarding:
             default_s: seconds for each async method.
             methods_s: seconds for single methods, by name.
         """
-        return with_deadline(
-            adapter,
-            port=port,
-            backend=backend,
-            default_s=default_s,
-            methods_s=methods_s,
-            metrics=self.metrics,
-            clock=self.clock,
-        )
+        limited = with_deadline(adapter, port=port, backend=backend, default_s=default_s, methods_s=methods_s)
+        return with_measuring(limited, port=port, metrics=self.metrics, clock=self.clock)

@@ -15,16 +15,25 @@ from councilor.pipeline.trial import Trial, try_out
 from councilor.ports.notifier import Notifier
 from councilor.settings import Settings, read_secret
 
-__all__ = ["notifiers", "send_trial", "start_logs"]
+__all__ = ["known_secrets", "notifiers", "send_trial", "start_logs"]
 
 
 def start_logs(settings: Settings) -> None:
     """Send the log of this process to standard error, without the secrets of these settings."""
+    configure_logs(level=settings.log.level, log_format=settings.log.format, known_secrets=known_secrets(settings))
+
+
+def known_secrets(settings: Settings) -> Sequence[str]:
+    """Secrets of these settings that nobody could recognise by their form."""
     webhook = settings.notify.webhook
-    secrets = [urlsplit(external_url(settings) or "").password, webhook.get_secret_value() if webhook else None]
-    configure_logs(
-        level=settings.log.level, log_format=settings.log.format, known_secrets=[item for item in secrets if item]
-    )
+    secrets = [
+        urlsplit(external_url(settings) or "").password,
+        urlsplit(settings.redis.url.get_secret_value()).password,
+        webhook.get_secret_value() if webhook else None,
+        *(os.environ.get(judge.api_key_env or "") for judge in settings.council.judges),
+        *(os.environ.get(name) for worker in settings.workers.values() for name in worker.credentials),
+    ]
+    return [item for item in secrets if item]
 
 
 def notifiers(settings: Settings) -> Sequence[Notifier]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,8 @@ class Store:
     shelf: CheckpointShelf
     keys: KeyFolder
     runtime: Runtime
+    connections: Callable[[], Mapping[str, int]]
+    """Connections of the pool, and callers that wait for one, by state."""
     url: str
     """The database's URL; secret."""
 
@@ -131,6 +133,7 @@ async def open_store_at(
             shelf=_guarded(runtime, shelf, "checkpoints"),
             keys=KeyFolder(keys_dir),
             runtime=runtime,
+            connections=pool.usage,
             url=url,
         )
 

@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["HIGHEST_PRIORITY", "SERIAL_TIER", "Lease", "QueueEntry", "QueueLimits"]
+from councilor.domain.stored import is_id
+from councilor.errors import InputError
+
+__all__ = ["HIGHEST_PRIORITY", "SERIAL_TIER", "Lease", "QueueEntry", "QueueLimits", "require_entry"]
 
 HIGHEST_PRIORITY = 100
 """Priorities go from -100 to 100; 0 is the usual one."""
@@ -65,3 +68,22 @@ class Lease:
     started_at: datetime
     renewed_at: datetime
     expires_at: datetime
+
+
+def require_entry(entry: QueueEntry) -> None:
+    """Refuse an entry that no queue takes.
+
+    Raises:
+        InputError: names the field.
+    """
+    for task_id in (entry.task_id, *entry.after):
+        if not is_id(task_id):
+            raise InputError(f"{task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
+    if entry.task_id in entry.after:
+        raise InputError("A task cannot wait for itself.", field="after", hint="Leave it out.")
+    if not -HIGHEST_PRIORITY <= entry.priority <= HIGHEST_PRIORITY:
+        raise InputError(
+            f"The priority {entry.priority} is out of range.",
+            field="priority",
+            hint=f"It goes from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}; higher ones are taken first.",
+        )

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 from councilor.adapters.postgres.pool import Pool, session_names
 from councilor.adapters.postgres.queries import queue as queries
-from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits
-from councilor.domain.stored import is_id, require_entry
+from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry
+from councilor.domain.stored import is_id
 from councilor.domain.task import END_STATES, TaskState
 from councilor.errors import NotFoundError
 
@@ -91,7 +92,7 @@ class DatabaseTaskQueue:
         entry = await self.find(task_id)
         if entry is None:
             return False
-        require_entry(entry, priority=priority)
+        require_entry(replace(entry, priority=priority))
         return await self._did(queries.REPRIORITISE, [priority, task_id])
 
     async def hold(self, task_id: str, *, paused: bool) -> bool:

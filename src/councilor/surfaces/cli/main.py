@@ -26,6 +26,7 @@ from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.questions import answer, questions
+from councilor.surfaces.cli.serve import serve
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -92,6 +93,7 @@ app.command()(answer)
 app.command()(tasks.clean)
 app.command()(report)
 app.command()(notify)
+app.command()(serve)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(gates_app, name="gates")
