@@ -3,7 +3,7 @@
 Rules:
 - An entry is there from the moment its task is enqueued until the task has ended; claiming gives it an executor.
 - Who waits is taken by priority, then by age. Held back are: paused ones, ones before their time, ones whose
-  predecessors have not all been completed, and whatever would exceed a limit.
+  predecessors have not all been completed, whatever was begun by another version, and whatever would exceed a limit.
 - Of one repository at most one task of tier 1 runs at a time.
 - An executor without a live lease has nothing: what it had claimed waits again.
 
@@ -19,12 +19,35 @@ from datetime import datetime
 from councilor.domain.stored import is_id
 from councilor.errors import InputError
 
-__all__ = ["HIGHEST_PRIORITY", "SERIAL_TIER", "Lease", "QueueEntry", "QueueLimits", "require_entry"]
+__all__ = [
+    "HIGHEST_PRIORITY",
+    "SERIAL_TIER",
+    "Lease",
+    "QueueEntry",
+    "QueueLimits",
+    "require_entry",
+    "session_name",
+    "session_names",
+]
 
 HIGHEST_PRIORITY = 100
 """Priorities go from -100 to 100; 0 is the usual one."""
 SERIAL_TIER = 1
 """This tier runs one at a time in each repository. Source: the design, 4-execution (per-tier concurrency)."""
+
+
+SESSION_PARTS = ("pool", "engine", "holds")
+"""What has sessions on the database in a process that executes tasks."""
+
+
+def session_name(executor_id: str, part: str) -> str:
+    """The name under which the database knows a process's sessions of one part of it; at most 63 characters."""
+    return f"councilor {part} {executor_id}"
+
+
+def session_names(executor_id: str) -> tuple[str, ...]:
+    """The names of all sessions that have to end before another process takes over what this one had."""
+    return tuple(session_name(executor_id, part) for part in SESSION_PARTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +69,8 @@ class QueueEntry:
     claimed_at: datetime | None = None
     claims: int = 0
     """How often it was claimed."""
+    version: str | None = None
+    """Of the executor that began it: one of another version leaves it alone. None before that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +90,7 @@ class Lease:
     host: str
     pid: int
     version: str
+    """Of the steps that it executes."""
     started_at: datetime
     renewed_at: datetime
     expires_at: datetime

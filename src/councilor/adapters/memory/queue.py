@@ -38,7 +38,7 @@ class MemoryTaskQueue:
                 raise NotFoundError(f"There is no task {task_id}.")
         if entry.task_id in self._entries:
             return False
-        self._entries[entry.task_id] = replace(entry, executor_id=None, claimed_at=None, claims=0)
+        self._entries[entry.task_id] = replace(entry, executor_id=None, claimed_at=None, claims=0, version=None)
         return True
 
     async def claim(self, executor_id: str, *, limits: QueueLimits) -> QueueEntry | None:
@@ -47,8 +47,12 @@ class MemoryTaskQueue:
         if lease is None or lease.expires_at <= now:
             return None
         for entry in await self.entries():
+            if entry.version not in (None, lease.version):
+                continue
             if entry.executor_id is None and await self._may_run(entry, limits, now):
-                claimed = replace(entry, executor_id=executor_id, claimed_at=now, claims=entry.claims + 1)
+                claimed = replace(
+                    entry, executor_id=executor_id, claimed_at=now, claims=entry.claims + 1, version=lease.version
+                )
                 self._entries[entry.task_id] = claimed
                 return claimed
         return None
@@ -142,7 +146,8 @@ class MemoryTaskQueue:
         now, lease = self._clock.now(), self._leases.get(executor_id)
         if lease is None or lease.expires_at <= now:
             return False
-        self._leases[executor_id] = replace(lease, renewed_at=now, expires_at=now + (lease.expires_at - lease.renewed_at))
+        length = lease.expires_at - lease.renewed_at
+        self._leases[executor_id] = replace(lease, renewed_at=now, expires_at=now + length)
         return True
 
     async def leave(self, executor_id: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import AsyncIterator, Sequence, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -25,11 +25,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from councilor.adapters.postgres.failures import check_server, translated, url_parameters
 
-__all__ = ["Connection", "Pool", "connection_string", "session_name", "session_names"]
+__all__ = ["Connection", "Pool", "connection_string"]
 
 Connection = AsyncConnection[tuple[Any, ...]]
 IDLE_S = 1.0
-SESSION_PARTS = ("pool", "engine", "holds")
 
 
 def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s: float, application_name: str) -> str:
@@ -48,16 +47,6 @@ def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s
             "application_name": application_name,
         }
     )
-
-
-def session_name(executor_id: str, part: str) -> str:
-    """The name under which the server knows a process's sessions of one part of it."""
-    return f"councilor {part} {executor_id}"
-
-
-def session_names(executor_id: str) -> Sequence[str]:
-    """The names of every session of a process that executes tasks, but for the one that renews its lease."""
-    return [session_name(executor_id, part) for part in SESSION_PARTS]
 
 
 class Pool:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
-from councilor.adapters.postgres.pool import Pool, session_names
+from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queries import queue as queries
-from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry
+from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry, session_names
 from councilor.domain.stored import is_id
 from councilor.domain.task import END_STATES, TaskState
 from councilor.errors import NotFoundError
@@ -151,11 +151,12 @@ class DatabaseTaskQueue:
 
 
 def _entry(row: Sequence[Any]) -> QueueEntry:
-    task_id, repository, tier, priority, not_before, after, paused, enqueued_at, executor_id, claimed_at, claims = row
+    (task_id, repository, tier, priority, not_before, after, paused, enqueued_at, executor_id, claimed_at, claims,
+     version) = row  # fmt: skip
     return QueueEntry(
         task_id=task_id, repository=repository, tier=tier, priority=priority, not_before=_utc(not_before),
         after=tuple(after), paused=paused, enqueued_at=enqueued_at.astimezone(UTC), executor_id=executor_id,
-        claimed_at=_utc(claimed_at), claims=claims,
+        claimed_at=_utc(claimed_at), claims=claims, version=version,
     )  # fmt: skip
 
 

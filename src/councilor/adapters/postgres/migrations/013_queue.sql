@@ -23,7 +23,8 @@ CREATE TABLE task_queue (
     enqueued_at timestamptz NOT NULL,
     executor_id uuid REFERENCES executor_lease ON DELETE SET NULL,   -- null: it waits
     claimed_at  timestamptz,
-    claims      integer NOT NULL DEFAULT 0
+    claims      integer NOT NULL DEFAULT 0,
+    version     text                            -- of the executor that began it; no other goes on with it
 );
 CREATE INDEX task_queue_waiting ON task_queue (priority DESC, task_id) WHERE executor_id IS NULL;
 CREATE INDEX task_queue_claimed ON task_queue (repository, tier) WHERE executor_id IS NOT NULL;

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 _ENTRY: Final[LiteralString] = """q.task_id::text, q.repository, q.tier, q.priority, q.not_before, q.after::text[],
-q.paused, q.enqueued_at, q.executor_id::text, q.claimed_at, q.claims"""
+q.paused, q.enqueued_at, q.executor_id::text, q.claimed_at, q.claims, q.version"""
 
 FIND_UNKNOWN: Final[LiteralString] = """
 SELECT wanted.id::text FROM unnest(%s::uuid[]) AS wanted (id)
@@ -24,7 +24,9 @@ CLAIM: Final[LiteralString] = f"""
 WITH next AS (
     SELECT q.task_id FROM task_queue q
     WHERE q.executor_id IS NULL AND NOT q.paused AND coalesce(q.not_before <= now(), true)
-      AND EXISTS (SELECT FROM executor_lease WHERE executor_id = %(executor)s AND expires_at > now())
+      AND EXISTS (
+          SELECT FROM executor_lease l
+          WHERE l.executor_id = %(executor)s AND l.expires_at > now() AND coalesce(q.version = l.version, true))
       AND NOT EXISTS (
           SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
           WHERE h.state IS DISTINCT FROM 'completed')
@@ -37,7 +39,8 @@ WITH next AS (
           (SELECT count(*) FROM task_queue r WHERE r.executor_id IS NOT NULL AND r.tier = q.tier)
           < (%(per_tier)s::jsonb ->> q.tier::text)::bigint, true)
     ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE)
-UPDATE task_queue q SET executor_id = %(executor)s, claimed_at = now(), claims = claims + 1
+UPDATE task_queue q SET executor_id = %(executor)s, claimed_at = now(), claims = claims + 1,
+    version = coalesce(q.version, (SELECT version FROM executor_lease WHERE executor_id = %(executor)s))
 FROM next WHERE q.task_id = next.task_id
 RETURNING {_ENTRY}"""
 
