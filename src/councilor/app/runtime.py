@@ -23,6 +23,8 @@ class Runtime:
     """What a process has once."""
 
     settings: Settings
+    executor_id: str
+    """This process among those that execute tasks."""
     clock: Clock
     ids: Ids
     randomness: Randomness
@@ -37,12 +39,14 @@ class Runtime:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
     clock = SystemClock()
+    ids = SystemIds(clock=clock)
     async with AsyncExitStack() as opened:
         measuring = opened.enter_context(open_metrics(settings, clock=clock))
         yield Runtime(
             settings=settings,
+            executor_id=ids.new(),
             clock=clock,
-            ids=SystemIds(clock=clock),
+            ids=ids,
             randomness=SystemRandomness(),
             metrics=measuring.metrics,
             exposition=measuring.exposition,

@@ -19,6 +19,7 @@ from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.app.database import database_url
 from councilor.app.runtime import Runtime, sharing
+from councilor.domain.queue import session_name
 from councilor.guards.metering import with_metering
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
@@ -106,6 +107,7 @@ async def open_store_at(
         max_connections=chosen.pool_size,
         connect_timeout_s=chosen.connect_timeout_s,
         statement_timeout_s=chosen.statement_timeout_s,
+        application_name=session_name(runtime.executor_id, "pool"),
     )
     async with pool, DatabaseEventStream(pool) as stream:
         quota_bytes = settings.storage.quota_bytes
