@@ -5,6 +5,7 @@ A program that is not installed raises `ServerMissing`: the fixture that starts 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,11 +13,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
-__all__ = ["RedisServer", "ServerMissing", "free_port", "redis_server"]
+__all__ = ["PrometheusServer", "RedisServer", "ServerMissing", "free_port", "redis_server", "start_prometheus"]
 
 START_S = 10.0
 
@@ -126,3 +130,96 @@ def _encoded(*parts: str | bytes) -> bytes:
     """A command as the protocol wants it. Source: Redis serialization protocol (RESP2), arrays of bulk strings."""
     raw = [part.encode() if isinstance(part, str) else part for part in parts]
     return b"".join([b"*%d\r\n" % len(raw), *(b"$%d\r\n%s\r\n" % (len(part), part) for part in raw)])
+
+
+class PrometheusServer:
+    """One Prometheus that scrapes quickly.
+
+    Args:
+        folder: its own.
+        targets: `host:port` of the job `councilor`.
+        rules: files of rules.
+        every_s: seconds between scrapes, and between evaluations of rules.
+    """
+
+    def __init__(
+        self, folder: Path, *, targets: Sequence[str], rules: Sequence[Path] = (), every_s: float = 0.5
+    ) -> None:
+        program = shutil.which("prometheus")
+        if program is None:
+            raise ServerMissing("prometheus is not installed (apt-get install prometheus)")
+        self._program = program
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        every = f"{round(every_s * 1000)}ms"
+        job = {"job_name": "councilor", "sample_limit": 1000, "static_configs": [{"targets": list(targets)}]}
+        timing = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
+        config = {"global": timing, "rule_files": [str(path) for path in rules], "scrape_configs": [job]}
+        (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
+
+    def start(self) -> None:
+        """Start, and wait until it answers questions."""
+        arguments = [
+            f"--config.file={self._folder}/prometheus.yml",
+            f"--storage.tsdb.path={self._folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        with (self._folder / "prometheus.log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, *arguments], stdout=log, stderr=log)
+        ends = time.monotonic() + START_S
+        while not self._answers():
+            if time.monotonic() > ends or self._process.poll() is not None:
+                raise RuntimeError((self._folder / "prometheus.log").read_text())
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """The `data` of an answer of its HTTP API; an error is its text."""
+        body = urlencode(parameters).encode() if parameters else None
+        with urlopen(f"{self.url}/api/v1/{path}", data=body, timeout=10) as response:
+            return json.load(response)["data"]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series that an expression gives now."""
+        data = self.ask("query", query=expression)
+        return data["result"] if data["resultType"] == "vector" else [data]
+
+    def wait_for(self, expression: str, limit_s: float = 20.0) -> list[dict[str, Any]]:
+        """The series that an expression gives, once there are any."""
+        ends = time.monotonic() + limit_s
+        while not (found := self.query(expression)):
+            assert time.monotonic() < ends, f"no series after {limit_s:g} s: {expression}"
+            time.sleep(0.1)
+        return found
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/-/ready", timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def start_prometheus(
+    targets: Sequence[str], *, rules: Sequence[Path] = (), every_s: float = 0.5
+) -> Iterator[PrometheusServer]:
+    """A Prometheus that runs for as long as this is open."""
+    folder = Path(tempfile.mkdtemp(prefix="councilor-prometheus-"))
+    try:
+        server = PrometheusServer(folder, targets=targets, rules=rules, every_s=every_s)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -14,10 +14,11 @@ from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
-from councilor.app.health import health_monitor
+from councilor.app.health import health_monitor, release_id
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
-from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.notices import channels, send_trial, start_logs
+from councilor.app.objectives import look_at_objectives, metrics_server
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -35,6 +36,7 @@ __all__ = [
     "answer",
     "audit_export",
     "back_up",
+    "channels",
     "check_database",
     "database_state",
     "database_url",
@@ -42,8 +44,9 @@ __all__ = [
     "embedded_server",
     "health_monitor",
     "lay_out",
+    "look_at_objectives",
+    "metrics_server",
     "migrate_database",
-    "notifiers",
     "open_export",
     "open_keys",
     "open_repositories",
@@ -51,6 +54,7 @@ __all__ = [
     "open_service",
     "open_store",
     "open_tools",
+    "release_id",
     "repository_lock",
     "restore",
     "send_trial",

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from councilor import __version__
+from councilor.adapters.build import UNKNOWN, installed_commit
 from councilor.adapters.checkpoints import FolderCheckpointShelf
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.ed25519.probe import KeyProbe
 from councilor.adapters.git.probe import GitProbe
 from councilor.adapters.machine import DiskProbe, UdpProbe
 from councilor.adapters.postgres.probes import DatabaseProbe, LogProbe, PoolProbe, QueueProbe
+from councilor.adapters.redis.probe import RedisProbe
 from councilor.app.database import embedded_server, external_url
 from councilor.app.runtime import Runtime
 from councilor.app.service import Service
@@ -26,7 +29,13 @@ from councilor.ports.probe import Probe
 from councilor.ports.sandbox import SandboxProbe as Achieved
 from councilor.settings import Settings
 
-__all__ = ["health_monitor"]
+__all__ = ["health_monitor", "release_id"]
+
+
+def release_id() -> str:
+    """The commit that runs here, or the version where that is not known."""
+    commit = installed_commit()
+    return __version__ if commit == UNKNOWN else commit
 
 
 def health_monitor(runtime: Runtime, *, service: Service | None = None, tools: Tools | None = None) -> HealthMonitor:
@@ -81,6 +90,9 @@ def _of_machine(runtime: Runtime, tools: Tools | None) -> Sequence[Probe]:
 
 def _of_backends(runtime: Runtime) -> Sequence[Probe]:
     settings, found = runtime.settings, list[Probe]()
+    if settings.observability.redis:
+        chosen = settings.redis
+        found.append(RedisProbe(url=chosen.url.get_secret_value(), wait_s=chosen.timeout_s, clock=runtime.clock))
     if settings.observability.statsd:
         found.append(UdpProbe("statsd", host=settings.statsd.host, port=settings.statsd.port))
     return found

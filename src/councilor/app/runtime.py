@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
-from councilor.app.guarding import Guarding
+from councilor.app.guarding import Guarding, open_guarding
 from councilor.app.metrics import open_metrics
 from councilor.app.tracing import open_tracer
 from councilor.ports.clock import Clock, Ids, Randomness
@@ -38,20 +38,22 @@ class Runtime:
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
-    clock = SystemClock()
+    clock, randomness = SystemClock(), SystemRandomness()
     ids = SystemIds(clock=clock)
     async with AsyncExitStack() as opened:
         measuring = opened.enter_context(open_metrics(settings, clock=clock))
+        tracer = await opened.enter_async_context(open_tracer(settings, clock=clock))
+        guarding = open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness, tracer=tracer)
         yield Runtime(
             settings=settings,
             executor_id=ids.new(),
             clock=clock,
-            ids=ids,
-            randomness=SystemRandomness(),
+    clock, randomness = SystemClock(), SystemRandomness()
+    ids = SystemIds(clock=clock)
             metrics=measuring.metrics,
             exposition=measuring.exposition,
-            tracer=await opened.enter_async_context(open_tracer(settings, clock=clock)),
-            guarding=Guarding(clock=clock, metrics=measuring.metrics),
+            tracer=tracer,
+            guarding=await opened.enter_async_context(guarding),
         )
 
 

@@ -77,7 +77,7 @@ class Cardinality:
             return True
         full = len(sets) - (other in sets) >= metric.max_sets and values != other
         cost = 0 if metric.id in OWN else _series(metric)
-        if full or cost > self._room:
+        if full or cost > max(self._room, 0):
             return False
         self._room -= cost
         sets.add(values)

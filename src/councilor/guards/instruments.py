@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from operator import itemgetter
 from threading import RLock
-from typing import TypeVar
 
 from councilor.domain.metric import CATALOGUE, Metric, MetricKind
 from councilor.guards.cardinality import OWN, Cardinality
@@ -29,8 +29,8 @@ __all__ = ["Instruments", "Write", "shown_error", "shown_name"]
 Write = Callable[[float], None]
 """Adds to, sets or observes one series."""
 
-_Key = TypeVar("_Key")
-_Known = dict[_Key, Write]
+_Shelf = tuple[Callable[[Labels], Hashable], int, dict[Hashable, Write]]
+"""Of one metric: what takes the label values out of a call in declared order, how many, and what is found by them."""
 
 _log = logging.getLogger(__name__)
 _MOST = sys.float_info.max
@@ -69,16 +69,22 @@ class Instruments:
         self._lock = RLock()
         self._made: dict[tuple[str, tuple[str, ...]], Write] = {}
         self._complaints: set[tuple[str, str]] = set()
-        self._counters: _Known[tuple[str, ...]] = {}
-        self._gauges: _Known[tuple[str, ...]] = {}
-        self._histograms: _Known[tuple[str, ...]] = {}
+        self._shelves = {
+            kind: {metric.id: _shelf(metric) for metric in catalogue.values() if metric.kind is kind}
+            for kind in MetricKind
+        }
+        self._counters = self._shelves[MetricKind.COUNTER]
+        self._gauges = self._shelves[MetricKind.GAUGE]
+        self._histograms = self._shelves[MetricKind.HISTOGRAM]
 
     def counter(self, name: str, labels: Labels, v: float = 1) -> None:
         """Add v >= 0."""
         try:
-            write = self._counters.get((name, *labels, *labels.values()))
-            if write is None:
-                write = self._find(MetricKind.COUNTER, name, labels, self._counters)
+            try:
+                pick, size, known = self._counters[name]
+                write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.COUNTER, name, labels)
+            except KeyError:
+                write = self._find(MetricKind.COUNTER, name, labels)
             if not 0 <= v <= _MOST:
                 raise ValueError(_NO_AMOUNT)
             write(v)
@@ -88,9 +94,11 @@ class Instruments:
     def gauge(self, name: str, labels: Labels, v: float) -> None:
         """Set."""
         try:
-            write = self._gauges.get((name, *labels, *labels.values()))
-            if write is None:
-                write = self._find(MetricKind.GAUGE, name, labels, self._gauges)
+            try:
+                pick, size, known = self._gauges[name]
+                write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.GAUGE, name, labels)
+            except KeyError:
+                write = self._find(MetricKind.GAUGE, name, labels)
             if not -_MOST <= v <= _MOST:
                 raise ValueError(_NO_NUMBER)
             write(v)
@@ -100,9 +108,11 @@ class Instruments:
     def histogram(self, name: str, labels: Labels, v: float) -> None:
         """Observe v >= 0 in the declared unit."""
         try:
-            write = self._histograms.get((name, *labels, *labels.values()))
-            if write is None:
-                write = self._find(MetricKind.HISTOGRAM, name, labels, self._histograms)
+            try:
+                pick, size, known = self._histograms[name]
+                write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.HISTOGRAM, name, labels)
+            except KeyError:
+                write = self._find(MetricKind.HISTOGRAM, name, labels)
             if not 0 <= v <= _MOST:
                 raise ValueError(_NO_AMOUNT)
             write(v)
@@ -157,10 +167,11 @@ class Instruments:
             self.counter("v3.metrics.overflow", {"metric": metric.id})
         return write, not folded
 
-    def _find(self, kind: MetricKind, name: str, labels: Labels, known: _Known[tuple[str, ...]]) -> Write:
+    def _find(self, kind: MetricKind, name: str, labels: Labels) -> Write:
         write, lasts = self.find(kind, name, labels)
         if lasts and labels.keys() == self._catalogue[name].label_names and all(map(_is_text, labels.values())):
-            known[name, *labels, *labels.values()] = write
+            pick, _, known = self._shelves[kind][name]
+            known[pick(labels)] = write
         return write
 
 
@@ -172,9 +183,9 @@ class _Bound:
     def __init__(self, whole: Instruments, labels: dict[str, str]) -> None:
         self._whole = whole
         self._labels = labels
-        self._counters: _Known[str] = {}
-        self._gauges: _Known[str] = {}
-        self._histograms: _Known[str] = {}
+        self._counters: dict[str, Write] = {}
+        self._gauges: dict[str, Write] = {}
+        self._histograms: dict[str, Write] = {}
 
     def counter(self, name: str, labels: Labels, v: float = 1) -> None:
         try:
@@ -222,11 +233,20 @@ class _Bound:
             self._whole.failed("bind", error)
             return self
 
-    def _find(self, kind: MetricKind, name: str, known: _Known[str]) -> Write:
+    def _find(self, kind: MetricKind, name: str, known: dict[str, Write]) -> Write:
         write, lasts = self._whole.find(kind, name, self._labels)
         if lasts:
             known[name] = write
         return write
+
+
+def _shelf(metric: Metric) -> _Shelf:
+    names = [label.name for label in metric.labels]
+    return (itemgetter(*names) if names else _nothing), len(names), {}
+
+
+def _nothing(_labels: Labels) -> Hashable:
+    return ()
 
 
 def shown_name(name: object) -> str:

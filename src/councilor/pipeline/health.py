@@ -146,7 +146,7 @@ class HealthMonitor:
         age_s = max(0.0, now_s - at_s)
         check = last.check
         if age_s > STALE_TURNS * (self._pause_s(probe) + self._limit_s(probe)):
-            check = check.failed(f"unknown: nothing was heard for {age_s:.0f} s; before that: {check.status}")
+            check = _blank(probe).failed(f"unknown: nothing was heard for {age_s:.0f} s; before that: {check.status}")
         return Observation(check=check, time=last.time, age_s=age_s)
 
     def _pause_s(self, probe: Probe) -> float:

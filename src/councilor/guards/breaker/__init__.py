@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from councilor.guards.breaker.breaker import Breaker, Listener
 from councilor.guards.breaker.guard import with_breaker
+from councilor.guards.breaker.register import Register
+from councilor.guards.breaker.report import reporting
 
-__all__ = ["Breaker", "Listener", "with_breaker"]
+__all__ = ["Breaker", "Listener", "Register", "reporting", "with_breaker"]

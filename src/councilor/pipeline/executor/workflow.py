@@ -147,6 +147,7 @@ class Executor:
             if head is not None and head.state not in END_STATES:
                 await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
                 _measure_end(self._parts, TaskState.FAILED, tier=head.tier, submitted_at=head.submitted_at)
+            whole.set({"councilor.task.state": TaskState.FAILED.value})
             await announce(self._parts, run_id)
             raise
         whole.set({"councilor.task.state": outcome.state.value, "councilor.task.iterations": outcome.iterations})

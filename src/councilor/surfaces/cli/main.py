@@ -22,6 +22,7 @@ from councilor.surfaces.cli.environments import env_app
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.notify import notify
+from councilor.surfaces.cli.objectives import slo
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
@@ -92,6 +93,7 @@ app.command()(questions)
 app.command()(answer)
 app.command()(tasks.clean)
 app.command()(report)
+app.command()(slo)
 app.command()(notify)
 app.command()(serve)
 app.command()(doctor)

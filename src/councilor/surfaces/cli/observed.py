@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from councilor.app import Service, health_monitor, open_service
+from councilor.app import Service, health_monitor, open_service, release_id
 from councilor.errors import CouncilorError
 from councilor.pipeline.health import HealthMonitor
 from councilor.settings import Settings
@@ -48,7 +48,7 @@ async def _serve(stack: AsyncExitStack, service: Service, monitor: HealthMonitor
         listener = stack.enter_context(listen(chosen.host, chosen.port, ports=PORTS))
         address = Address.of(listener)
         local = is_local(address)
-        app = make_app(monitor.health, exposition=service.runtime.exposition, local=local)
+        app = make_app(monitor.health, release_id=release_id(), exposition=service.runtime.exposition, local=local)
         await stack.enter_async_context(serving(app, listener))
     except CouncilorError as error:  # a run is worth more than its being seen
         _log.warning("metrics are not served", extra={"problem": error.message, "hint": error.hint()})

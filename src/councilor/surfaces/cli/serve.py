@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from councilor.app import health_monitor, open_runtime
+from councilor.app import health_monitor, open_runtime, release_id
 from councilor.errors import InputError
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute
@@ -68,7 +68,7 @@ def serve(
                 monitor = health_monitor(runtime)
                 address = Address.of(listener)
                 local = is_local(address)
-                app = make_app(monitor.health, exposition=runtime.exposition, local=local)
+                app = make_app(monitor.health, release_id=release_id(), exposition=runtime.exposition, local=local)
                 async with monitor.watching(), serving(app, listener):
                     _say_where(session, address, local=local)
                     await stop.wait()

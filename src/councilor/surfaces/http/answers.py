@@ -31,12 +31,17 @@ def status_answer(status: HealthStatus, output: str = "") -> Response:
     return _answer(body | ({"output": output} if output else {}), _code(status), HEALTH_TYPE)
 
 
-def health_answer(health: Health) -> Response:
-    """Everything that may be told of how this process stands."""
+def health_answer(health: Health, *, release_id: str) -> Response:
+    """Everything that may be told of how this process stands.
+
+    Args:
+        release_id: what exactly runs here.
+    """
     checks: dict[str, JsonValue] = {_key(item): [_check(item)] for item in health.observations}
     body: dict[str, JsonValue] = {
         "status": str(health.status),
         "version": __version__,
+        "releaseId": release_id,
         "description": "health of councilor",
         "checks": checks,
     }

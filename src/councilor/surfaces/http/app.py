@@ -39,11 +39,12 @@ METRICS_OFF = "Metrics are not exported: switch observability.prometheus on, and
 _log = logging.getLogger(__name__)
 
 
-def make_app(health: Callable[[], Health], *, exposition: Exposition | None, local: bool) -> Starlette:
+def make_app(health: Callable[[], Health], *, release_id: str, exposition: Exposition | None, local: bool) -> Starlette:
     """The app.
 
     Args:
         health: how everything stands; must not wait for anything.
+        release_id: what exactly runs here.
         exposition: the metrics; None when they are not exported.
         local: whether only this machine is to reach it.
     """
@@ -56,7 +57,7 @@ def make_app(health: Callable[[], Health], *, exposition: Exposition | None, loc
         return status_answer(found.status, ", ".join(found.failing))
 
     async def healthz(_request: Request) -> Response:
-        return health_answer(health())
+        return health_answer(health(), release_id=release_id)
 
     async def metrics(request: Request) -> Response:
         if exposition is None:

@@ -1,7 +1,7 @@
 """Serving an app from a thread with an event loop of its own, so that it answers whatever the rest of the process does.
 
 Rules:
-- Whoever connects has `PATIENCE_S` for each request, its answer included: who sends a header byte by byte, sends
+- Whoever connects has `PATIENCE_S` or so for each request, its answer included: who sends a header byte by byte, sends
   nothing, or does not read, is cut off. Headers have a limit, and so has the number of connections.
 - uvicorn configures no log and handles no signal: both are the process's. Its own name is in no header.
 - Leaving takes no longer than `STOP_S`: answers that are under way get that long. The thread is a daemon.
@@ -34,13 +34,16 @@ START_S = 10.0
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, listener: socket.socket, *, patience_s: float = PATIENCE_S) -> AsyncIterator[None]:
     """Serve for as long as this is open; closes the socket.
+
+    Args:
+        patience_s: seconds for one request, or for none.
 
     Raises:
         UnavailableError: it did not start.
     """
-    server = _Server(app)
+    server = _Server(app, patience_s)
     thread = threading.Thread(target=server.run_in_thread, args=[listener], name="http", daemon=True)
     thread.start()
     try:
@@ -68,7 +71,7 @@ async def _wait_until(condition: Any, limit_s: float) -> bool:
 class _Server(uvicorn.Server):
     """uvicorn, one app, one thread."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, patience_s: float) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -82,7 +85,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=MOST_CONNECTIONS,
-                timeout_keep_alive=int(PATIENCE_S),
+                timeout_keep_alive=patience_s,  # type: ignore[arg-type]  # any number of seconds will do
                 timeout_graceful_shutdown=int(STOP_S),
                 h11_max_incomplete_event_size=HEADER_BYTES,
             )
@@ -105,9 +108,17 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.answering.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, and drop what nobody has read by then."""
+        await super().shutdown(sockets=sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                connection.transport.abort()
+        await asyncio.sleep(0)  # in which the loop tells them
+
 
 class _Impatient(H11Protocol):
-    """A connection that has to get somewhere: a request answered in each span of `PATIENCE_S`, or it is cut."""
+    """A connection that has to get somewhere: a request answered in each span of its patience, or it is cut."""
 
     _answered = 0
     _timer: asyncio.TimerHandle | None = None
@@ -126,7 +137,7 @@ class _Impatient(H11Protocol):
         super().on_response_complete()
 
     def _wait_for_more(self) -> None:
-        self._timer = self.loop.call_later(PATIENCE_S, self._look, self._answered)
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._look, self._answered)
 
     def _look(self, answered: int) -> None:
         if self._answered == answered:

@@ -96,12 +96,8 @@ def test_an_error_is_told_by_its_class_and_without_its_text(bench):
     ],
 )
 def test_what_is_interrupted_will_be_done_again_and_is_told_then(bench, fault):
-    with (
-        pytest.raises(type(fault)),
-        bench.tracer.trace(TASK),
-        bench.tracer.span("work", once="work:1"),
-        bench.tracer.span("sandbox job"),
-    ):
+    tracer = bench.tracer
+    with pytest.raises(type(fault)), tracer.trace(TASK), tracer.span("work", once="work:1"), tracer.span("sandbox job"):
         raise fault
     (job,) = bench.spans()
     assert (job.name, job.attributes["councilor.interrupted"]) == ("sandbox job", True)
