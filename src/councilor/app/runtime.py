@@ -48,8 +48,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             settings=settings,
             executor_id=ids.new(),
             clock=clock,
-    clock, randomness = SystemClock(), SystemRandomness()
-    ids = SystemIds(clock=clock)
+            ids=ids,
+            randomness=randomness,
             metrics=measuring.metrics,
             exposition=measuring.exposition,
             tracer=tracer,
