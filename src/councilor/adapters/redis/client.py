@@ -2,7 +2,8 @@
 
 Rules:
 - Each wait is limited: for a free connection, for connecting, for an answer. Nothing is repeated: a cache that has to
-  be asked twice is slower than none. Source: measured with a hung server, redis-py's defaults wait 9 to 58 s.
+  be asked twice is slower than none. Source: measured with a hung server, redis-py's defaults wait 5 s (version 8.1)
+  to 58 s (earlier ones); `make bench-cache`.
 - All connections in use is no fault of the server's: a `DeclinedError`, as when it has no memory for a write.
 - A connection whose call was cut off is closed: the next caller cannot read its answer.
 - Every new connection asks which life of the server it talks to (`run_id`).
