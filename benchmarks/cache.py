@@ -32,8 +32,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests" / "support"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from contest.figures import quantile
 from servers import RedisServer, redis_server
@@ -52,6 +51,7 @@ from councilor.pipeline.drawings import draw_shared
 from councilor.pipeline.reach import Foresight
 from councilor.settings import load_settings
 
+ROOT = Path(__file__).resolve().parents[1]
 QUICK = bool(os.environ.get("QUICK"))
 NAMES = "names"
 VALUE = os.urandom(512)
