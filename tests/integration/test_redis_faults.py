@@ -411,3 +411,27 @@ async def test_a_spent_budget_is_not_the_server_s_fault(server, open_process, ca
     assert process.state() is BreakerState.CLOSED
     server.go_on()
     await process.until_it_answers("a", b"2")
+
+
+# --- how little it needs
+
+
+async def test_a_user_needs_few_rights(server, open_process):
+    rights = ("on", ">secret", "resetkeys", "~councilor:*", "-@all", "+mget", "+set", "+unlink", "+ping", "+info")
+    assert server.command("ACL", "SETUSER", "cacher", *rights) == b"+OK\r\n"
+    process = await open_process(f"redis://cacher:secret@127.0.0.1:{server.port}/0")
+    await process.cache.set(NAMES, "a", b"1")
+    await process.forget_locally()
+    assert await process.get("a") == b"1"
+    await process.cache.clear(NAMES)
+    await process.cache.delete(NAMES, "a")
+    assert process.fallbacks() == 0
+
+
+async def test_a_user_who_may_not_write_is_declined(server, open_process):
+    server.command("ACL", "SETUSER", "reader", "on", ">secret", "~councilor:*", "-@all", "+mget", "+ping", "+info")
+    process = await open_process(f"redis://reader:secret@127.0.0.1:{server.port}/0")
+    for number in range(10):
+        await process.cache.set(NAMES, f"key {number}", b"1")
+        assert await process.get(f"key {number}") == b"1"
+    assert process.fallbacks(reason="unavailable") >= 10
