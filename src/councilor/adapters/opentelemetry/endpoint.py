@@ -53,7 +53,7 @@ class CollectorProbe:
         try:
             status = await self._post()
         except OSError as error:
-            return self._check().failed("the collector cannot be reached", f"{self._place}: {type(error).__name__}")
+            return self._check().failed("the collector cannot be reached", f"{self._place} cannot be reached ({error})")
         if status in WANTS_KEY:
             return self._check("it answers, and wants a key, which a look does not send")
         if not 200 <= status < 300:
