@@ -217,6 +217,7 @@ OWN_LIMITS = {
     "Bandit": "runs sandboxed jobs only",
     "BreakerFolder": "reads and writes small local files",
     "Bubblewrap": "every job has `Limits.wall_s`",
+    "CollectorProbe": "the health monitor limits every look",
     "CommandWorker": "its profile's timeout_s is the job's limit",
     "Dialect": "a value",
     "DetectSecrets": "runs sandboxed jobs only",
