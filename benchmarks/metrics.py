@@ -10,8 +10,8 @@ What is measured, in nanoseconds for one call with 4 labels:
 - A scrape: `render` of at least 1,000 series with one label set in four changed in between, both formats.
 
 Contenders take turns in rounds, each a block of calls in this thread, garbage collection off inside a block; a figure
-is the median of its blocks. A ratio is the median over rounds of the ratio within the round: load that comes and goes hits
-both sides. `loop` is the empty loop, which is taken off every figure.
+is the median of its blocks. A ratio is the median over rounds of the ratio within the round: load that comes and goes
+hits both sides. `loop` is the empty loop, which is taken off every figure.
 
 `QUICK=1` takes fewer rounds. The last line is JSON: {"bound_x_raw", "unbound_x_raw", "otel_x_ours", "scrape_ms_1000"};
 the ratios are of counters and histograms together (the worse of both for the first two, the lesser for the third, which

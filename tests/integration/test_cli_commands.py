@@ -90,8 +90,8 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply verify override "
-        "questions answer clean report notify serve doctor demo gates spec env "
-        "artifacts provenance db config verdict"
+        "questions answer clean report notify serve slo doctor demo gates spec env "
+        "artifacts provenance db breakers config verdict"
     )
     names = {command[0] for command in commands() if command}
     assert " ".join(sorted(names)) == " ".join(sorted(promised.split(" ")))
@@ -450,6 +450,35 @@ def test_doctor_on_what_is_switched_on(councilor: CommandLine, monkeypatch: pyte
     found = {item["check"]: item for item in missing.data}
     assert "pip install 'councilor[redis]'" in found["switched on"]["detail"]
     assert found["database"]["status"] == "pass"
+
+
+def test_breakers(tmp_path: Path) -> None:
+    own = CommandLine(tmp_path / "data")
+    assert own("breakers", "list", "--json").expect(0).data == {"processes": [], "forced": {}}
+    assert "No process" in own("breakers", "list").expect(0).err
+    assert not (tmp_path / "data/breakers").exists(), "asking makes nothing"
+    forced = own("breakers", "force", "postgres", "open", "--reason", "moving it", "--json").expect(0).data["forced"]
+    assert (forced["postgres"]["forcing"], forced["postgres"]["reason"]) == ("open", "moving it")
+    assert "No running process" in own("breakers", "force", "redis", "closed").expect(0).err
+    assert "postgres is forced open since" in own("breakers", "list").expect(0).out
+    assert own("breakers", "reset", "postgres", "--json").expect(0).data["forced"].keys() == {"redis"}
+    assert "Every breaker is reset." in own("breakers", "reset", "--all").expect(0).out
+    for wrong in (("reset",), ("reset", "x", "--all"), ("force", "a/b", "open"), ("force", "x", "half-open")):
+        assert own("breakers", *wrong).expect(2).err
+    (tmp_path / "data/breakers/orders.json").write_text("{")
+    assert "reset --all" in own("breakers", "list").expect(2).err
+    own("breakers", "reset", "--all").expect(0)
+    own("breakers", "list").expect(0)
+
+
+def test_an_order_is_obeyed_by_later_commands(councilor: CommandLine) -> None:
+    councilor("breakers", "force", "postgres", "open", "--reason", "moving it").expect(0)
+    try:
+        told = councilor("list", "--json").expect(4).data["error"]
+        assert "moving it" in told["message"] and "breakers reset postgres" in told["hint"]
+    finally:
+        councilor("breakers", "reset", "postgres").expect(0)
+    councilor("list").expect(0)
 
 
 def test_config_show(councilor: CommandLine) -> None:

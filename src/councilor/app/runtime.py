@@ -39,7 +39,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as opened:
         measuring = opened.enter_context(open_metrics(settings, clock=clock))
-        guarding = open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness)
+        tracer = await opened.enter_async_context(open_tracer(settings, clock=clock))
+        guarding = open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness, tracer=tracer)
         yield Runtime(
             settings=settings,
             clock=clock,
@@ -47,7 +48,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             randomness=randomness,
             metrics=measuring.metrics,
             exposition=measuring.exposition,
-            tracer=await opened.enter_async_context(open_tracer(settings, clock=clock)),
+            tracer=tracer,
             guarding=await opened.enter_async_context(guarding),
         )
 

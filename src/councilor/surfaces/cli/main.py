@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
+from councilor.surfaces.cli.breakers import breakers_app
 from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
@@ -103,6 +104,7 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
+app.add_typer(breakers_app, name="breakers")
 app.add_typer(config_app, name="config")
 app.add_typer(provenance_app, name="provenance")
 app.add_typer(verdict_app, name="verdict")
