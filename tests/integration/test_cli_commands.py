@@ -433,25 +433,6 @@ def test_doctor(councilor: CommandLine) -> None:
     assert {item["check"]: item["status"] for item in sick}["database"] == "fail"
 
 
-def test_doctor_on_what_is_switched_on(councilor: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        flags = {f"V3_OBSERVABILITY__{name}": "true" for name in ("PROMETHEUS", "STATSD", "REDIS")}
-        places = {"V3_PROMETHEUS__PORT": str(port), "V3_REDIS__URL": "redis://:secret-word@127.0.0.1:9/0"}
-        printed = councilor("doctor", "--json", env=flags | places).expect(0)
-    found = {item["check"]: item for item in printed.data}
-    assert {name: found[name]["status"] for name in ("prometheus", "statsd", "redis")} == {
-        "prometheus": "pass", "statsd": "pass", "redis": "warn",
-    }  # fmt: skip
-    assert f"port {port} is taken" in found["prometheus"]["detail"]
-    assert "memory serves instead" in found["redis"]["detail"] and "secret-word" not in printed.out
-    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
-    missing = councilor("doctor", "--json", env=flags).expect(4)
-    found = {item["check"]: item for item in missing.data}
-    assert "pip install 'councilor[redis]'" in found["switched on"]["detail"]
-    assert found["database"]["status"] == "pass"
-
-
 def test_breakers(tmp_path: Path) -> None:
     own = CommandLine(tmp_path / "data")
     assert own("breakers", "list", "--json").expect(0).data == {"processes": [], "forced": {}}
@@ -479,6 +460,44 @@ def test_an_order_is_obeyed_by_later_commands(councilor: CommandLine) -> None:
     finally:
         councilor("breakers", "reset", "postgres").expect(0)
     councilor("list").expect(0)
+
+
+def test_doctor_on_what_is_switched_on(councilor: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        flags = {f"V3_OBSERVABILITY__{name}": "true" for name in ("PROMETHEUS", "STATSD", "REDIS")}
+        places = {"V3_PROMETHEUS__PORT": str(port), "V3_REDIS__URL": "redis://:secret-word@127.0.0.1:9/0"}
+        printed = councilor("doctor", "--json", env=flags | places).expect(0)
+    found = {item["check"]: item for item in printed.data}
+    assert {name: found[name]["status"] for name in ("prometheus", "statsd", "redis")} == {
+        "prometheus": "pass", "statsd": "pass", "redis": "warn",
+    }  # fmt: skip
+    assert f"port {port} is taken" in found["prometheus"]["detail"]
+    assert "memory serves instead" in found["redis"]["detail"] and "secret-word" not in printed.out
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    missing = councilor("doctor", "--json", env=flags).expect(4)
+    found = {item["check"]: item for item in missing.data}
+    assert "pip install 'councilor[redis]'" in found["switched on"]["detail"]
+    assert found["database"]["status"] == "pass"
+
+
+def test_slo(councilor: CommandLine) -> None:
+    told = councilor("slo", "--json").expect(0).data
+    assert told["source"] == "record"
+    kept = {item["name"]: item for item in told["objectives"]}
+    assert (kept["consensus-latency"]["objective"], kept["consensus-latency"]["window_days"]) == (0.95, 30)
+    assert kept["task-completion"]["events"] is not None and kept["database-errors"]["events"] is None
+    assert "v3_council_consensus_seconds_count" in kept["consensus-latency"]["expression"]
+    table = councilor("slo").expect(0)
+    assert "95 %" in table.out and "not in the record" in table.out and "prometheus.server" in table.err
+    nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+    defined = councilor("slo", "--json", env=nowhere).expect(0)
+    assert (defined.data["source"], "Nothing was counted" in defined.err) == (None, True)
+    assert {item["name"] for item in defined.data["objectives"]} == set(kept)
+    assert "hint: " in councilor("slo", "--server", "http://127.0.0.1:9").expect(4).err
+    configured = ("--set", "prometheus.server=http://127.0.0.1:9", "slo")
+    assert "127.0.0.1:9 does not answer" in councilor(*configured).expect(4).err
+    assert "--server" in councilor("slo", "--server", "nonsense").expect(2).err
 
 
 def test_config_show(councilor: CommandLine) -> None:

@@ -28,6 +28,7 @@ from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.questions import answer, questions
+from councilor.surfaces.cli.queue import queue_app
 from councilor.surfaces.cli.serve import serve
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
@@ -35,6 +36,7 @@ from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
 from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
+from councilor.surfaces.cli.worker import worker
 
 __all__ = ["app", "main"]
 
@@ -83,6 +85,7 @@ def options(
 app.command()(run.run)
 app.command()(run.judge)
 app.command()(submit)
+app.command()(worker)
 app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
@@ -102,6 +105,7 @@ app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
+app.add_typer(queue_app, name="queue")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(breakers_app, name="breakers")
