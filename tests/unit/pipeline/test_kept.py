@@ -129,8 +129,7 @@ def lineage(count: int) -> Lineage:
         for number in range(count)
     ]  # fmt: skip
     edges = [
-        Edge(child_id=one.artifact_id, parent_id=other.artifact_id, role="parent")
-        for one, other in pairwise(nodes)
+        Edge(child_id=one.artifact_id, parent_id=other.artifact_id, role="parent") for one, other in pairwise(nodes)
     ]
     return Lineage(root_id="id-0000", direction=Direction.ANCESTORS, nodes=nodes, edges=edges, complete=True)
 
