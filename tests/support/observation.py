@@ -106,7 +106,9 @@ async def _breached(stage: Stage, service: Service) -> TaskState:
     """A change whose tests end their own process."""
     folder = make_repository(stage.folder / "breached")
     git(folder, "checkout", "-q", "-b", "bad")
-    (folder / "shop.py").write_text("import os\n\n\ndef total(prices):\n    os._exit(0)\n\n\ndef count(prices):\n    os._exit(0)\n")
+    (folder / "shop.py").write_text(
+        "import os\n\n\ndef total(prices):\n    os._exit(0)\n\n\ndef count(prices):\n    os._exit(0)\n"
+    )
     git(folder, "commit", "-q", "-am", "Worse")
     return await _travel(service, folder, base="main", head="bad")
 
@@ -118,7 +120,13 @@ async def _broken(stage: Stage, service: Service) -> TaskState:
 
 
 async def _travel(
-    service: Service, folder: Path, *, worker: str | None = None, base: str = "HEAD", head: str | None = None, gone: bool = False
+    service: Service,
+    folder: Path,
+    *,
+    worker: str | None = None,
+    base: str = "HEAD",
+    head: str | None = None,
+    gone: bool = False,
 ) -> TaskState:
     repository = await service.tools.repositories.open(folder)
     candidate = None if head is None else await repository.resolve(head)
