@@ -25,8 +25,8 @@ How they reach Prometheus or StatsD: [monitoring](../howto/monitoring.md).
 
 A label value that is not declared becomes `other`. An open label takes at most the number of different values given
 here; what is longer than 100 characters or not printable is `other`, too. Of the combinations of labels a metric takes
-the first ones, as many as its series allow; further ones go to its overflow series, all of whose labels are `other`, and
-are counted in `v3_metrics_overflow_total`. A call that no backend can take is dropped and counted in
+the first ones, as many as its series allow; further ones go to its overflow series, all of whose labels are `other`,
+and are counted in `v3_metrics_overflow_total`. A call that no backend can take is dropped and counted in
 `v3_metrics_failures_total`; nothing of this reaches the code that measures.
 
 All together take at most {used} of {budget} series in one process; with overflow series, the process's own six and
