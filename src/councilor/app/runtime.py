@@ -25,6 +25,8 @@ class Runtime:
     """What a process has once."""
 
     settings: Settings
+    executor_id: str
+    """This process among those that execute tasks."""
     clock: Clock
     ids: Ids
     randomness: Randomness
@@ -41,6 +43,7 @@ class Runtime:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
     clock, randomness = SystemClock(), SystemRandomness()
+    ids = SystemIds(clock=clock)
     async with AsyncExitStack() as opened:
         measuring = opened.enter_context(open_metrics(settings, clock=clock))
         tracer = await opened.enter_async_context(open_tracer(settings, clock=clock))
@@ -52,8 +55,9 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         )
         yield Runtime(
             settings=settings,
+            executor_id=ids.new(),
             clock=clock,
-            ids=SystemIds(clock=clock),
+            ids=ids,
             randomness=randomness,
             metrics=measuring.metrics,
             exposition=measuring.exposition,

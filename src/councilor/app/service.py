@@ -56,7 +56,7 @@ async def open_service(
         ledger = store.ledger()
         engine = DbosEngine(
             database_url=store.url,
-            ids=shared.ids,
+            executor_id=shared.executor_id,
             clock=shared.clock,
             metrics=shared.metrics,
             poll_s=settings.engine.poll_s,

@@ -145,9 +145,9 @@ class RunContext:
         return await self.parts.ledger.storage.read(artifact_id)
 
 
-def open_narrator(parts: Parts, run_id: str) -> Narrator:
-    """The voice of a run."""
-    return Narrator(task_id=run_id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+def open_narrator(parts: Parts, run_id: str, *, attempt: int) -> Narrator:
+    """The voice of one attempt at a run."""
+    return Narrator(task_id=run_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
 
 
 async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunContext:
@@ -173,5 +173,5 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         repository=repository,
         folder=folder,
         narrator=narrator,
-        ledger=parts.ledger.of_task(task.id, run_id=run_id),
+        ledger=parts.ledger.of_task(task.id, run_id=run_id, attempt=narrator.attempt),
     )
