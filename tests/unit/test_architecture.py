@@ -233,6 +233,7 @@ OWN_LIMITS = {
     "KeyProbe": "the health monitor limits every look",
     "KeyFolder": "computes, and reads small local files",
     "LogProbe": "the health monitor limits every look",
+    "LeaseKeeper": "connects and asks within a third of the lease",
     "Mypy": "runs sandboxed jobs only",
     "PoolProbe": "counts, and waits for nothing",
     "ProjectsRunner": "hands on to the runner inside it only",
