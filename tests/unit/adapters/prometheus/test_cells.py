@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
 
 import pytest
@@ -18,6 +18,31 @@ def _restless_threads() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+class Interrupted(float):
+    """A value that is looked at while it is being added."""
+
+    def __new__(cls, value: float, look: Callable[[], object]) -> Interrupted:
+        made = super().__new__(cls, value)
+        made.look = look
+        return made
+
+    def __radd__(self, other: float) -> float:
+        self.look()
+        return other + float(self)
+
+
+def test_who_reads_in_the_middle_of_a_change_waits_for_its_end():
+    cell, readings = Distribution((1.0,)), list[Future[tuple[float, ...]]]()
+
+    def look() -> None:
+        readings.append(pool.submit(cell.read))
+        assert wait(readings, timeout=0.05).not_done
+
+    with ThreadPoolExecutor(1) as pool:
+        cell.observe(Interrupted(0.25, look))
+    assert [reading.result() for reading in readings] == [(1, 1, 1, 0.25)]
 
 
 def test_a_sum_belongs_to_its_count():
