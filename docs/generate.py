@@ -22,10 +22,17 @@ REFERENCE = Path(__file__).resolve().parent / "reference"
 _METRICS_HEAD = """# Metrics
 
 Every measurement that councilor makes; `src/councilor/domain/metric.py` declares them and this page is generated from
-it (`python docs/generate.py`). Durations are in seconds; StatsD timers are sent in milliseconds. A label value that is
-not declared becomes `other`. An open label takes at most the number of different values given here.
+it (`python docs/generate.py`). Durations are in seconds; for StatsD they are in milliseconds, counters of seconds too.
+How they reach Prometheus or StatsD: [monitoring](../howto/monitoring.md).
 
-All together take at most {used} of {budget} series in one process, even in the worst case.
+A label value that is not declared becomes `other`. An open label takes at most the number of different values given
+here; what is longer than 100 characters or not printable is `other`, too. Of the combinations of labels a metric takes
+the first ones, as many as its series allow; further ones go to its overflow series, all of whose labels are `other`,
+and are counted in `v3_metrics_overflow_total`. A call that no backend can take is dropped and counted in
+`v3_metrics_failures_total`; nothing of this reaches the code that measures.
+
+All together take at most {used} of {budget} series in one process; with overflow series, the process's own six and
+those that Prometheus adds, a scrape stays under {budget} whatever happens.
 """
 
 _CONFIGURATION_HEAD = """# Configuration
