@@ -5,6 +5,8 @@ Rules:
   its profile names; nothing else of the host is there.
 - Of the host's variables it gets the credentials that its profile names. It reaches the profile's model hosts through
   the allow-list proxy, and no other address.
+- While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
+  says nothing but the task's id.
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
@@ -131,6 +133,7 @@ class Outfit:
                 "TMPDIR": str(home / "tmp"),
                 "PATH": f"{workspace.environment.python.parent}:{program.parent}:{SYSTEM_PATH}",
                 "LANG": "C.UTF-8",
+                **({"TRACEPARENT": assignment.traceparent} if assignment.traceparent else {}),
                 **credentials,
             },
             stdin=stdin,
