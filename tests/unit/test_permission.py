@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from councilor.domain.permission import Bounds, Wish, decide, why_not_write
 
 BOUNDS = Bounds(
-    folder="/work/space",
+    folder="/runs/space",
     scope_in=("src", "docs/*.md", ".caws/policy.yaml"),
     scope_out=("src/vendored",),
     scope_free=("notes", "CHANGES"),
@@ -18,7 +18,7 @@ BOUNDS = Bounds(
 
 @pytest.mark.parametrize(
     "path",
-    ["src/a.py", "/work/space/src/a.py", "src/../src/b/c.py", "docs/x.md", "notes/today", "CHANGES", "src/.caws/x",
+    ["src/a.py", "/runs/space/src/a.py", "src/../src/b/c.py", "docs/x.md", "notes/today", "CHANGES", "src/.caws/x",
      ".caws/policy.yaml"],
 )  # fmt: skip
 def test_what_the_gates_let_through_may_be_written(path: str) -> None:
@@ -33,8 +33,8 @@ def test_what_the_gates_let_through_may_be_written(path: str) -> None:
         ("src/vendored/a.py", "SCOPE-2"),
         ("../space2/src/a.py", "not a file of the workspace"),
         ("/etc/passwd", "not a file of the workspace"),
-        ("/work/space", "not a file of the workspace"),
-        ("/work/spaces/src/a.py", "not a file of the workspace"),
+        ("/runs/space", "not a file of the workspace"),
+        ("/runs/spaces/src/a.py", "not a file of the workspace"),
         ("src/../../x", "not a file of the workspace"),
         (".git/config", "PATH-1"),
         ("src/.GIT/hooks/x", "PATH-1"),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.tools import Tools
@@ -26,4 +27,6 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     clock = tools.runtime.clock
     if profile.kind == "repair":
         return RepairWorker(runner=tools.runner, servers=tools.servers, clock=clock, profile=profile)
+    if profile.kind == "acp":
+        return AcpWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
