@@ -24,6 +24,7 @@ from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, lay_out, open_repositories, open_tools, repository_lock
+from councilor.app.workers import make_worker, try_worker
 
 __all__ = [
     "Backup",
@@ -45,6 +46,7 @@ __all__ = [
     "health_monitor",
     "lay_out",
     "look_at_objectives",
+    "make_worker",
     "metrics_server",
     "migrate_database",
     "open_export",
@@ -60,4 +62,5 @@ __all__ = [
     "send_trial",
     "start_logs",
     "try_model_judges",
+    "try_worker",
 ]

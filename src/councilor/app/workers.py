@@ -1,20 +1,24 @@
-"""Which worker a profile gets, with everything it needs."""
+"""Which worker a profile gets, with everything it needs; and whether it works."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
+from councilor.adapters.git.fresh import make_repository
 from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.tools import Tools
 from councilor.domain.worker import WorkerProfile
-from councilor.ports.worker import Worker
+from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
+from councilor.ports.repository import Repository
+from councilor.ports.worker import Progress, Worker
 from councilor.settings import Settings
 
-__all__ = ["make_worker", "make_workers"]
+__all__ = ["make_worker", "make_workers", "try_worker"]
 
 
 def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
@@ -30,3 +34,29 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "acp":
         return AcpWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
+
+
+async def try_worker(
+    profile: WorkerProfile, tools: Tools, *, timeout_s: float, emit: Callable[[Progress], None]
+) -> AsyncGenerator[TrialStep]:
+    """Give a worker a tiny real task in a throw-away repository; each step as it ends."""
+    async with tools.temporary_run() as folder:
+
+        async def make() -> Repository:
+            await make_repository(folder.root / "repository", FILES)
+            return await tools.repositories.open(folder.root / "repository", store=folder.store)
+
+        trial = WorkerTrial(
+            worker=make_worker(profile, tools),
+            sandbox=tools.sandbox,
+            environments=tools.environments,
+            runner=tools.runner,
+            make=make,
+            folder=folder,
+            clock=tools.runtime.clock,
+            timeout_s=timeout_s,
+            emit=emit,
+        )
+        async with aclosing(trial.steps()) as steps:
+            async for step in steps:
+                yield step

@@ -79,7 +79,7 @@ class AcpWorker:
         self._messages = messages
         self._outfit = Outfit(profile=profile, host_env=host_env, home=home)
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Look whether it could be started, as far as that is known without a workspace.
 
         Raises:
