@@ -121,5 +121,5 @@ def test_an_agent_does_a_whole_task_and_the_council_accepts_it(councilor: Comman
     assert shown["verdict"]["decision"] == "accept"
     assert {claim["status"] for claim in shown["claims"]} == {"supported"}
     transcript = next(item for item in shown["artifacts"] if item["kind"] == "transcript")
-    read = councilor("artifacts", "get", transcript["id"]).expect(0).out
+    read = councilor("artifacts", "get", transcript["id"], "--body").expect(0).out
     assert "councilor: permission given: edit" in read

@@ -137,6 +137,7 @@ async def test_a_killed_run_and_its_resumption_are_one_trace(tmp_path, database_
     transcript = await _transcript(cli, task_id)
     assert f"traceparent=00-{trace_id}-{agent.span_id}-01" in transcript
     for lines in (first, logged(told)):
+        assert [line for line in lines if line["level"] in ("warning", "error", "critical")] == []
         about = [line for line in lines if line.get("task_id") == task_id and line["event"] == "phase.started"]
         assert about and {line["trace_id"] for line in about} == {trace_id}
         assert {line["span_id"] for line in about} <= set(known) | {steps["work:1"].span_id}

@@ -49,7 +49,7 @@ def tiered_cache(
 ) -> TieredCache:
     clock = clock or FakeClock()
     return TieredCache(
-        local=local or memory_cache(clock),
+        local=memory_cache(clock) if local is None else local,
         shared=shared,
         ttl_s=TTL_S,
         fresh_s=fresh_s,

@@ -2,7 +2,8 @@
 
 Rules:
 - The order is fallback( metrics( breaker( retry( deadline( adapter ))))): each try has a deadline, tries together have
-  it, too; the breaker counts what is left after the tries; a refusal is measured; the fallback answers last.
+  it, too; the breaker counts what is left after the tries; a refusal is measured; the fallback answers last. Around
+  them all, within a task, is a span.
 - One breaker per backend, whichever ports lead there; its name is the backend's, in metrics, logs and commands.
 - Only methods that are named are repeated, and only where there is a service level are calls slow.
 """
@@ -24,13 +25,19 @@ from councilor.guards.deadline import with_deadline
 from councilor.guards.fallback import with_fallback
 from councilor.guards.measuring import with_measuring
 from councilor.guards.retry import with_retry
+from councilor.guards.spans import with_spans
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.metrics import MetricsBackend
+from councilor.ports.tracing import NO_TRACING, Tracer
 from councilor.settings import Settings
 
 __all__ = ["Guarding", "make_guarding", "open_guarding"]
 
 P = TypeVar("P")
+
+UNTOLD = frozenset({"cache", "chat", "events"})
+"""Ports whose calls have no span here: a cache is asked too often, a worker's heartbeats alone are two events a second,
+and a model's call has a span that says more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +48,8 @@ class Guarding:
     metrics: MetricsBackend
     breakers: Register
     """Those of this process; `states()` is how they stand."""
+    tracer: Tracer = NO_TRACING
+    """Where the spans of calls go."""
 
     def around(
         self,
@@ -79,10 +88,17 @@ class Guarding:
         guarded = with_measuring(guarded, port=port, metrics=self.metrics, clock=self.clock)
         if fallback is not None:
             guarded = with_fallback(guarded, fallback, port=port, backend=backend, metrics=self.metrics)
-        return guarded
+        return guarded if port in UNTOLD else with_spans(guarded, port=port, backend=backend, tracer=self.tracer)
 
 
-def make_guarding(settings: Settings, *, clock: Clock, metrics: MetricsBackend, randomness: Randomness) -> Guarding:
+def make_guarding(
+    settings: Settings,
+    *,
+    clock: Clock,
+    metrics: MetricsBackend,
+    randomness: Randomness,
+    tracer: Tracer = NO_TRACING,
+) -> Guarding:
     """Guards as the settings say, for who obeys no orders and publishes nothing."""
     # Every repetition is counted by the retry guard; stamina's own counter and log lines would tell it twice.
     set_on_retry_hooks(())
@@ -92,14 +108,14 @@ def make_guarding(settings: Settings, *, clock: Clock, metrics: MetricsBackend, 
         randomness=randomness,
         listener=reporting(metrics),
     )
-    return Guarding(clock=clock, metrics=metrics, breakers=register)
+    return Guarding(clock=clock, metrics=metrics, breakers=register, tracer=tracer)
 
 
 @asynccontextmanager
 async def open_guarding(
-    settings: Settings, *, clock: Clock, metrics: MetricsBackend, randomness: Randomness
+    settings: Settings, *, clock: Clock, metrics: MetricsBackend, randomness: Randomness, tracer: Tracer = NO_TRACING
 ) -> AsyncIterator[Guarding]:
     """Guards of a process: their breakers obey an operator, and are seen by other processes."""
-    guarding = make_guarding(settings, clock=clock, metrics=metrics, randomness=randomness)
+    guarding = make_guarding(settings, clock=clock, metrics=metrics, randomness=randomness, tracer=tracer)
     async with obeying(settings, guarding.breakers, clock):
         yield guarding

@@ -10,6 +10,7 @@ from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.app.guarding import Guarding, make_guarding
 from councilor.guards.modelcalls import TracedChat
 from councilor.pipeline.council import ModelJudge
+from councilor.pipeline.council.models import PROPOSING
 from councilor.pipeline.council.trial import ModelTrial, try_models
 from councilor.ports.chat import Chat
 from councilor.ports.clock import Randomness
@@ -61,7 +62,7 @@ def _chat(judge: ModelJudgeSettings, guarding: Guarding, tracer: Tracer) -> Chat
             ),
             port="chat",
             backend=f"openai:{judge.name}",
-            default_s=judge.timeout_s + GRACE_S,
+            default_s=judge.timeout_s * PROPOSING + GRACE_S,  # its questions bring shorter ones of their own
         ),
         tracer=tracer,
         metrics=guarding.metrics,

@@ -83,7 +83,7 @@ class TieredCache:
         self._private = private
         self._clock = clock
         self._metrics = metrics
-        self._tombstones = tombstones or Tombstones()
+        self._tombstones = Tombstones() if tombstones is None else tombstones
         self._readings: set[_Reading] = set()
         self._settling = False
         self._standing = Standing("redis", clock=clock)

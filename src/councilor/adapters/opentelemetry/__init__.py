@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from councilor.adapters.opentelemetry.attributes import Cleaning
 from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
 from councilor.domain.redaction import Redaction
-from councilor.errors import MissingExtraError
+from councilor.errors import InputError, MissingExtraError
 from councilor.ports.clock import Clock
 
 __all__ = ["open_otlp", "trace_with_provider_of_process"]
@@ -41,6 +41,7 @@ async def open_otlp(
 
     Raises:
         MissingExtraError: the extra is not installed.
+        InputError: one of OpenTelemetry's own environment variables cannot be used.
     """
     try:
         from councilor.adapters.opentelemetry.otlp import Delivery
@@ -48,7 +49,14 @@ async def open_otlp(
         if (error.name or "").partition(".")[0] not in {"opentelemetry", "requests", "google"}:
             raise
         raise MissingExtraError(extra="otlp") from error
-    delivery = Delivery(endpoint, version=version)
+    try:
+        delivery = Delivery(endpoint, version=version)
+    except ValueError as error:
+        raise InputError(
+            f"OpenTelemetry cannot be set up: {error}.",
+            field="traces.endpoint",
+            hint="Correct the OTEL_* environment variables, or unset them.",
+        ) from error
     try:
         yield OpenTelemetryTracer(
             delivery.provider,

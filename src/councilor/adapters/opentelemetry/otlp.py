@@ -73,11 +73,13 @@ class Delivery:
     Args:
         endpoint: the collector's http(s) URL.
         version: ours.
+
+    Raises:
+        ValueError: one of OpenTelemetry's own environment variables cannot be used.
     """
 
     def __init__(self, endpoint: str, *, version: str) -> None:
         self.ids = StableIds()
-        self._quiet = _Quiet()
         self._exporter = _WatchedExporter(endpoint)
         self.provider = TracerProvider(
             sampler=ALWAYS_ON,
@@ -94,6 +96,7 @@ class Delivery:
                 max_export_batch_size=BATCH,
             )
         )
+        self._quiet = _Quiet()
 
     async def close(self, clock: Clock) -> None:
         """Send what is waiting, for at most `FLUSH_S` seconds; what is left then is dropped."""

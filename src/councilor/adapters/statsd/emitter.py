@@ -7,7 +7,7 @@ Rules:
   later they would be wrong.
 - Nothing that goes wrong here ends the thread. What is known to be lost is counted, and the log says when trouble
   begins and when it has ended.
-- A server that is not there refuses what was sent *before*: that is what is counted, and this datagram is sent again.
+- A server that is not there refuses what was sent *before*: that is what is counted, and what comes then is sent.
 - `close` waits at most `CLOSE_S` seconds for the last values.
 
 Most losses of UDP are silent and are not known here.
@@ -16,6 +16,7 @@ Most losses of UDP are silent and are not known here.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from threading import Event, Thread
@@ -84,6 +85,7 @@ class Emitter:
         self._outlet: socket.socket | None = None
         self._resolve_at_s = 0.0
         self._sent_before = 0
+        self._awaits_refusal = False
         self._is_reached = True
         self._is_closing = False
         self._thread = Thread(target=self._run, name="statsd", daemon=True)
@@ -119,6 +121,7 @@ class Emitter:
             self._count(self.buffer.drop_samples())
             self._say(error)
             return
+        self._hear(outlet)
         batch = self.buffer.take()
         self._count(batch.dropped)
         ready = list(datagrams(batch.values()))
@@ -128,8 +131,18 @@ class Emitter:
             if isinstance(problem, TimeoutError):
                 self._count(sum(count for _, count in ready[number + 1 :]))
                 break
-        if ready:
+        if problem is not None:
             self._say(problem)
+        self._awaits_refusal = bool(ready) and problem is None
+
+    def _hear(self, outlet: socket.socket) -> None:
+        """Whether the last datagram of the flush before was refused; that it was not is all that UDP can say."""
+        code = outlet.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._count(self._sent_before)
+            self._say(OSError(code, os.strerror(code)))
+        elif self._awaits_refusal:
+            self._say(None)
 
     def _find_outlet(self) -> socket.socket:
         now_s = self._clock.monotonic()

@@ -31,6 +31,7 @@ from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue
 from councilor.surfaces.cli.session import AsJson, Session, execute
 from councilor.surfaces.cli.specfiles import Fault, SpecFile, find_spec_files, read_spec_file
 from councilor.surfaces.cli.summary import Line, show_lines, summarise, worst
@@ -87,12 +88,18 @@ def submit(
         bool, typer.Option("--again", help="Start anew what ended before without being accepted.")
     ] = False,
     no_run: Annotated[bool, typer.Option("--no-run", help="Store the tasks, and run nothing yet.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave the tasks to worker processes.")] = False,
+    priority: Priority = None,
+    at: At = None,
+    after: After = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a worker do many tasks, each with a spec; submitted again, it goes on."""
 
     async def body(session: Session) -> ExitCode:
         settings = session.settings
+        queueing = Queueing(priority=priority, at=at, after=tuple(after or ()))
+        queueing.require_queue(queue)
         wish = _Wish(
             repo=repo,
             worker=worker or settings.run.worker,
@@ -113,6 +120,8 @@ def submit(
                 earlier = await find_earlier(drafts.tasks, service.store.events, again=again, any_base=base is None)
                 standings = await _store(drafts.tasks, earlier, service)
                 _show_standings(standings, drafts, session.output)
+                if queue:
+                    return await _enqueue(session, service, drafts, standings, queueing)
                 lanes = 0 if no_run else parallel or settings.run.parallel
                 return await _run(session, service, drafts, standings, lanes)
 
@@ -193,6 +202,18 @@ async def _store(tasks: Sequence[Task], earlier: Mapping[str, TaskHead], service
         else:
             standings[head.task_id] = KNOWN if head.state in END_STATES else RESUMED
     return standings
+
+
+async def _enqueue(
+    session: Session, service: Service, drafts: _Drafts, standings: Mapping[str, str], wish: Queueing
+) -> ExitCode:
+    """Leave what has not ended to worker processes."""
+    output, events = session.output, service.store.events
+    heads = [head for task_id in standings if (head := await events.head(task_id)) is not None]
+    queued = await enqueue(heads, wish, service.store)
+    _show(await summarise(standings, {}, events), drafts, output)
+    output.note(f"{len(queued)} queued. `councilor queue list` shows them, `councilor worker` executes them.")
+    return worst([ExitCode.BAD_INPUT] if drafts.faults else [])
 
 
 async def _run(

@@ -17,7 +17,7 @@ from councilor.adapters.opentelemetry import open_otlp, otlp
 from councilor.adapters.system import SystemClock
 from councilor.domain.redaction import Redaction
 from councilor.domain.traceid import span_id_of, trace_id_of
-from councilor.errors import MissingExtraError
+from councilor.errors import InputError, MissingExtraError
 from councilor.ports.tracing import SpanKind
 
 TASK = "01936f2e-7c00-7abc-8def-0123456789ab"
@@ -147,6 +147,14 @@ async def test_nothing_is_left_behind():
             assert sdk.level > logging.CRITICAL
         assert sdk.level == level
     await until(lambda: threading.active_count() <= before)
+
+
+async def test_a_variable_of_opentelemetry_that_cannot_be_used_is_told(monkeypatch):
+    monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "squeeze")
+    with pytest.raises(InputError, match="squeeze"):
+        async with opened("http://127.0.0.1:1"):
+            pass
+    assert logging.getLogger("opentelemetry.sdk").level == logging.NOTSET
 
 
 async def test_an_extra_that_is_not_installed_is_named(monkeypatch):

@@ -15,4 +15,4 @@ SELECT (SELECT origin FROM log_identity), (SELECT count(*) FROM log_pending),
        (SELECT artifact_id::text FROM log_pending ORDER BY artifact_id LIMIT 1),
        coalesce((SELECT max(size) FROM log_checkpoints), 0)"""
 
-COUNT_QUEUED: Final[LiteralString] = "SELECT count(*) FROM task_head WHERE state IN ('submitted', 'queued')"
+COUNT_QUEUED: Final[LiteralString] = "SELECT count(*) FROM task_queue WHERE executor_id IS NULL"
