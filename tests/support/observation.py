@@ -40,6 +40,9 @@ def total(prices):
 def count(prices):
     return len(prices)
 """
+ITEMS, NAMESPACE = 50, "acceptance"
+"""What the local tier of the cache takes, and where these tests keep values."""
+RECOVERED = ('v3_breaker_state{breaker="redis"} 0.0', "v3_cache_tombstones 0.0")
 FLUSH_S = 0.2
 SETTLE_S = 1.5
 """Three scrapes."""
@@ -80,6 +83,7 @@ async def observe(stage: Stage) -> Observation:
             seen.ends[name] = await act(stage, service)
             seen.seconds[name] = time.monotonic() - began
         await _errors(stage, service)
+        await _without_redis(stage, service)
         _flood(service)
         await _lose(stage, service)
         await asyncio.sleep(SETTLE_S)
@@ -99,6 +103,8 @@ def settings_of(stage: Stage) -> Settings:
         "prometheus": {"host": "127.0.0.1", "port": stage.prometheus_port},
         "statsd": {"port": stage.statsd.port, "flush_s": FLUSH_S},
         "redis": {"url": stage.redis.url},
+        "cache": {"max_items": ITEMS},
+        "breakers": {"open_s": 0.5},
         "health": {"every_s": 0.5},
         "council": {"judges": [judge]},
         "notify": {"reasons": ["ended"], "command": [sys.executable, "-c", "import sys; sys.stdin.read()"]},
@@ -194,6 +200,25 @@ async def _lose(stage: Stage, service: Service) -> None:
     for _ in range(4):
         service.runtime.metrics.counter("v3.task.submitted", {"risk_tier": "3"})
         await asyncio.sleep(1.5 * FLUSH_S)
+
+
+async def _without_redis(stage: Stage, service: Service) -> None:
+    """More values than the local tier takes; then Redis is killed while it is used, and comes back."""
+    cache = service.runtime.cache
+    for number in range(ITEMS + 10):
+        await cache.set(NAMESPACE, f"key-{number}", b"value")
+    assert await cache.get(NAMESPACE, f"key-{ITEMS}") == b"value"
+    assert await cache.get(NAMESPACE, "nothing") is None
+    await asyncio.to_thread(stage.redis.kill)
+    for number in range(20):
+        await cache.delete(NAMESPACE, f"key-{number}")
+        assert await cache.get(NAMESPACE, f"key-{number}") is None
+    await asyncio.sleep(SETTLE_S)
+    assert await cache.get(NAMESPACE, f"key-{ITEMS}") == b"value", "the local tier still has it"
+    await asyncio.to_thread(stage.redis.start)
+    async with asyncio.timeout(20):
+        while not all(line in _page(service) for line in RECOVERED):
+            await asyncio.sleep(0.1)
 
 
 def _flood(service: Service) -> None:

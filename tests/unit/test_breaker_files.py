@@ -317,7 +317,7 @@ def test_orders_that_make_no_sense_are_refused() -> None:
     for number in range(200):
         orders = orders.force(f"b{number}", ORDER)
     with pytest.raises(InputError, match="200"):
-        orders.force("one more", ORDER)
+        orders.force("one-more", ORDER)
     assert orders.force("b7", ORDER) == orders
     assert orders.reset(EVERY_BREAKER).forced == {}
 

@@ -142,6 +142,7 @@ def _seal(file: Path, randomness: Randomness) -> bytes:
 def _make_seal(file: Path, text: str) -> None:
     # Whole or not at all, and never over another process's.
     own = file.with_name(f"{file.name}.{os.getpid()}")
+    file.parent.mkdir(parents=True, exist_ok=True)  # with a database elsewhere this may be the first thing in it
     try:
         with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as opened:
             opened.write(text)

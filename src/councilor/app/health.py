@@ -17,6 +17,7 @@ from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.ed25519.probe import KeyProbe
 from councilor.adapters.git.probe import GitProbe
 from councilor.adapters.machine import DiskProbe, UdpProbe
+from councilor.adapters.opentelemetry.endpoint import CollectorProbe
 from councilor.adapters.postgres.probes import DatabaseProbe, LogProbe, PoolProbe, QueueProbe
 from councilor.adapters.redis.probe import RedisProbe
 from councilor.app.breakers import published_breakers, read_orders
@@ -104,6 +105,8 @@ def _of_backends(runtime: Runtime) -> Sequence[Probe]:
         found.append(RedisProbe(url=chosen.url.get_secret_value(), wait_s=chosen.timeout_s, clock=runtime.clock))
     if settings.observability.statsd:
         found.append(UdpProbe("statsd", host=settings.statsd.host, port=settings.statsd.port))
+    if settings.traces.endpoint is not None:
+        found.append(CollectorProbe(settings.traces.endpoint, clock=runtime.clock))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 
 from councilor.adapters.git.fresh import make_repository
@@ -13,12 +14,13 @@ from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.tools import Tools
 from councilor.domain.worker import WorkerProfile
+from councilor.errors import CouncilorError
 from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
 from councilor.ports.repository import Repository
 from councilor.ports.worker import Progress, Worker
 from councilor.settings import Settings
 
-__all__ = ["make_worker", "make_workers", "try_worker"]
+__all__ = ["Readiness", "look_at_worker", "make_worker", "make_workers", "try_worker"]
 
 
 def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
@@ -34,6 +36,27 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     if profile.kind == "acp":
         return AcpWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """Whether a worker could be started."""
+
+    credentials: Mapping[str, bool]
+    """Name of a variable that it is given -> whether it is set."""
+    missing: str = ""
+    """What is missing first; empty when nothing is."""
+    hint: str = ""
+
+
+async def look_at_worker(profile: WorkerProfile, tools: Tools) -> Readiness:
+    """Look whether a worker could be started; nothing is."""
+    credentials = {name: bool(os.environ.get(name)) for name in profile.credentials}
+    try:
+        await make_worker(profile, tools).check()
+    except CouncilorError as error:
+        return Readiness(credentials=credentials, missing=error.message, hint=error.hint())
+    return Readiness(credentials=credentials)
 
 
 async def try_worker(

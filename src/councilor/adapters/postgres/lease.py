@@ -73,7 +73,7 @@ class LeaseKeeper:
                         return self._lose("it was taken away, or had expired")
                     renewed_at = time.monotonic()
                 except psycopg.Error as error:
-                    _log.warning("the lease could not be renewed: %s", type(error).__name__)
+                    _log.warning("the lease could not be renewed", extra={"problem": type(error).__name__})
                     if time.monotonic() - renewed_at > self._lease_s:
                         return self._lose("the database did not answer for its whole length")
                 self._over.wait(self._lease_s / SHARE)
@@ -84,5 +84,5 @@ class LeaseKeeper:
 
     def _lose(self, why: str) -> None:
         if not self._over.is_set():
-            _log.error("the lease of this process is lost: %s", why)
+            _log.error("the lease of this process is lost", extra={"problem": why})
             self._lost()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from councilor.errors import InputError
 from councilor.surfaces.cli.moments import parse_time_to_come
 from councilor.surfaces.cli.session import find_task
 
-__all__ = ["After", "At", "Priority", "Queueing", "enqueue"]
+__all__ = ["After", "At", "Priority", "Queueing", "enqueue", "read_queueing"]
 
 Priority = Annotated[
     int | None,
@@ -27,37 +28,45 @@ After = Annotated[list[str] | None, typer.Option(help="With --queue: only when t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Queueing:
-    """What was said about the queue."""
+    """When the tasks of one `submit` are taken."""
 
-    priority: int | None
-    at: str | None
+    priority: int
+    not_before: datetime | None
     after: tuple[str, ...]
 
-    def require_queue(self, queued: bool) -> None:
-        """Refuse what means nothing without --queue.
 
-        Raises:
-            InputError: names the option.
-        """
-        given = {"--priority": self.priority is not None, "--at": self.at is not None, "--after": bool(self.after)}
-        for option, is_given in given.items():
-            if is_given and not queued:
+async def read_queueing(
+    store: Store, *, queue: bool, priority: int | None, at: str | None, after: Sequence[str]
+) -> Queueing | None:
+    """What the options say; None without --queue.
+
+    Raises:
+        InputError: an option makes no sense, or is given without --queue; names it.
+        NotFoundError: a task to wait for is not known.
+    """
+    if not queue:
+        for option, given in (("--priority", priority is not None), ("--at", at is not None), ("--after", after)):
+            if given:
                 raise InputError(f"{option} is about the queue.", field=option, hint="Add --queue, or leave it out.")
+        return None
+    return Queueing(
+        priority=priority or 0,
+        not_before=parse_time_to_come(at, store.runtime.clock.now(), field="--at") if at else None,
+        after=tuple([await find_task(store.events, fragment) for fragment in after]),
+    )
 
 
 async def enqueue(heads: Sequence[TaskHead], wish: Queueing, store: Store) -> Sequence[str]:
     """Put tasks that have not ended into the queue; gives the ids of those that were not there yet."""
-    now = store.runtime.clock.now()
-    after = tuple([await find_task(store.events, fragment) for fragment in wish.after])
     entries = [
         QueueEntry(
             task_id=head.task_id,
             repository=head.repository,
             tier=head.tier,
-            priority=wish.priority or 0,
-            not_before=parse_time_to_come(wish.at, now, field="--at") if wish.at else None,
-            after=after,
-            enqueued_at=now,
+            priority=wish.priority,
+            not_before=wish.not_before,
+            after=wish.after,
+            enqueued_at=store.runtime.clock.now(),
         )
         for head in heads
         if head.state not in END_STATES

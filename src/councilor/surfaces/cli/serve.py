@@ -2,7 +2,8 @@
 
 Rules:
 - One line says where it listens; with --json it is one JSON object, as soon as it answers.
-- SIGTERM and SIGINT end it within two seconds or so, with exit code 0: that is what it was started for.
+- SIGTERM and SIGINT end it within two seconds or so, with exit code 0, however often they come: that is what
+  it was started for.
 - A port that other machines can reach is never a default, and is warned about.
 
 It runs nothing and starts nothing; the whole service comes in a later release. The web server is imported only here:
@@ -60,7 +61,7 @@ def serve(
         from councilor.surfaces.http import Address, is_local, listen, make_app, serving
 
         listener = listen(host or chosen.host, chosen.port if port is None else port)
-        with listener, told_to_stop() as stop:
+        with listener, told_to_stop(second_cancels=False) as stop:
             async with open_runtime(session.settings) as runtime:
                 monitor = health_monitor(runtime)
                 address = Address.of(listener)

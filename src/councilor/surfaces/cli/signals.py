@@ -11,12 +11,16 @@ __all__ = ["told_to_stop"]
 
 
 @contextmanager
-def told_to_stop() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM or SIGINT sets, instead of ending the process; a second one cancels the current task."""
+def told_to_stop(*, second_cancels: bool = True) -> Iterator[asyncio.Event]:
+    """An event that SIGTERM or SIGINT sets, instead of ending the process.
+
+    Args:
+        second_cancels: a second signal cancels the current task; without, stopping goes on as it began.
+    """
     stop, loop, task = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
 
     def tell() -> None:
-        if stop.is_set() and task is not None:
+        if second_cancels and stop.is_set() and task is not None:
             task.cancel()
         stop.set()
 

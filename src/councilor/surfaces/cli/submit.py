@@ -31,7 +31,7 @@ from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
-from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue
+from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue, read_queueing
 from councilor.surfaces.cli.session import AsJson, Session, execute
 from councilor.surfaces.cli.specfiles import Fault, SpecFile, find_spec_files, read_spec_file
 from councilor.surfaces.cli.summary import Line, show_lines, summarise, worst
@@ -98,8 +98,6 @@ def submit(
 
     async def body(session: Session) -> ExitCode:
         settings = session.settings
-        queueing = Queueing(priority=priority, at=at, after=tuple(after or ()))
-        queueing.require_queue(queue)
         wish = _Wish(
             repo=repo,
             worker=worker or settings.run.worker,
@@ -111,6 +109,7 @@ def submit(
         )
         settings.profile(wish.worker)
         async with open_observed_service(settings) as service:
+            queueing = await read_queueing(service.store, queue=queue, priority=priority, at=at, after=after or ())
             drafts = await _gather(paths, wish, service)
             async with service.tools.hold_all((opened.root for _, opened in drafts.specs), wait=wait):
                 await _draft(drafts, wish, service)
@@ -120,7 +119,7 @@ def submit(
                 earlier = await find_earlier(drafts.tasks, service.store.events, again=again, any_base=base is None)
                 standings = await _store(drafts.tasks, earlier, service)
                 _show_standings(standings, drafts, session.output)
-                if queue:
+                if queueing is not None:
                     return await _enqueue(session, service, drafts, standings, queueing)
                 lanes = 0 if no_run else parallel or settings.run.parallel
                 return await _run(session, service, drafts, standings, lanes)

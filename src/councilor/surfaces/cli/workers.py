@@ -8,17 +8,14 @@ Rules:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
-from councilor.app import Tools, make_worker, open_tools, try_worker
+from councilor.app import Tools, look_at_worker, open_tools, try_worker
 from councilor.domain.codec import JsonValue, encode
-from councilor.domain.worker import WorkerProfile
-from councilor.errors import CouncilorError
 from councilor.pipeline.workertrial import TrialStep
 from councilor.ports.worker import Progress
 from councilor.surfaces.cli.exits import ExitCode
@@ -50,11 +47,7 @@ def list_workers(context: typer.Context, as_json: AsJson = False) -> None:
 
 async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue, Sequence[str]]:
     profile = session.settings.profile(name)
-    missing = hint = ""
-    try:
-        await make_worker(profile, tools).check()
-    except CouncilorError as error:
-        missing, hint = error.message, error.hint()
+    ready = await look_at_worker(profile, tools)
     default = name == session.settings.run.worker
     given = [*profile.credentials, *profile.folders]
     data: JsonValue = {
@@ -65,12 +58,12 @@ async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue
         "command": list(profile.command),
         "model": profile.model,
         "model_hosts": list(profile.model_hosts),
-        "credentials": {key: bool(os.environ.get(key)) for key in profile.credentials},
+        "credentials": dict(ready.credentials),
         "folders": list(profile.folders),
         "timeout_s": profile.timeout_s,
-        "ready": not missing,
-        "missing": missing,
-        "hint": hint,
+        "ready": not ready.missing,
+        "missing": ready.missing,
+        "hint": ready.hint,
     }
     row = (
         f"{name} (default)" if default else name,
@@ -78,7 +71,7 @@ async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue
         profile.command[0] if profile.command else "built in",
         ", ".join(profile.model_hosts) or "no network",
         ", ".join(given) or "nothing",
-        f"{missing} {hint}" if missing else "ready",
+        f"{ready.missing} {ready.hint}" if ready.missing else "ready",
     )
     return data, row
 
@@ -104,7 +97,7 @@ def test(
         passed = all(step.passed for step in steps)
         session.output.result({"worker": name, "passed": passed, "steps": [encode(step) for step in steps]})
         session.output.line(f"{name} works." if passed else f"{name} does not work.", style="bold")
-        return _code(steps[-1], profile)
+        return _code(steps[-1])
 
     execute(context, as_json, body)
 
@@ -121,7 +114,7 @@ def _show(session: Session, step: TrialStep) -> None:
         session.output.line(f"  hint: {one_line(step.hint)}")
 
 
-def _code(last: TrialStep, profile: WorkerProfile) -> ExitCode:
+def _code(last: TrialStep) -> ExitCode:
     if last.passed:
         return ExitCode.ACCEPTED
     if last.name in AFTER_START:
