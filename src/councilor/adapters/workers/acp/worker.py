@@ -86,7 +86,7 @@ class AcpWorker:
             InputError: what is missing.
             MissingExtraError: the SDK is not installed.
         """
-        _require_sdk()
+        await asyncio.to_thread(_require_sdk)
         self._outfit.check()
 
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Callable[[Progress], None]) -> WorkerReport:
@@ -96,7 +96,7 @@ class AcpWorker:
             InputError: the profile cannot be started; names what is missing.
             MissingExtraError: the SDK is not installed.
         """
-        _require_sdk()
+        await asyncio.to_thread(_require_sdk)  # loading it takes a moment
         from councilor.adapters.workers.acp.client import WorkspaceClient
         from councilor.adapters.workers.acp.conversation import Ending, Patience, converse
 
@@ -158,6 +158,7 @@ class AcpWorker:
 def _bounds(assignment: Assignment, workspace: Workspace) -> Bounds:
     return Bounds(
         folder=str(workspace.folder),
+        real_folder=str(workspace.folder.resolve()),
         scope_in=assignment.scope_in,
         scope_out=assignment.scope_out,
         scope_free=assignment.scope_free,
