@@ -74,6 +74,7 @@ class Bench:
             home=self.workspace.scratch,
             clock=SystemClock(),
             initialize_s=initialize_s,
+            cancel_s=1.0 if mode[0] in SDK else 0.2,
             linger_s=0.2,
             messages=10_000,
         )
@@ -277,7 +278,7 @@ async def test_out_of_time_it_is_told_first(bench: Bench) -> None:
 
 
 async def test_one_that_hears_nothing_is_killed_with_its_children(bench: Bench) -> None:
-    report = await bench.run("stubborn", timeout_s=4.0)
+    report = await bench.run("stubborn", timeout_s=2.0)
     assert report.outcome is WorkerOutcome.TIMED_OUT
     await _nothing_beats(bench)
 
