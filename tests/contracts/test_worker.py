@@ -1,4 +1,4 @@
-"""What every worker must do, whoever it is: `command` and `repair` in the real sandbox on a real repository."""
+"""What every worker must do, whoever it is: `acp`, `command` and `repair` in the real sandbox on a real repository."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemRandomness
+from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.change import Candidate
@@ -41,6 +42,7 @@ def test_ten():
     assert rate(10) == 5
 """
 GOOD = ("sh", "-c", "sed -i 's/count > 10/count >= 10/' shop.py && echo 'All 2 tests pass.'")
+AGENT = Path(__file__).parents[1] / "support" / "acpraw.py"
 TIMEOUT_S = 60.0
 
 
@@ -57,6 +59,19 @@ class Bench:
 
     def worker(self, *command: str, timeout_s: float = TIMEOUT_S) -> Worker:
         profile = WorkerProfile(name=f"my-{self.kind}", kind=self.kind, command=command or GOOD, timeout_s=timeout_s)
+        if self.kind == "acp":
+            speaking = (sys.executable, "-I", "-S", str(AGENT), "shell")
+            return AcpWorker(
+                profile=replace(
+                    profile,
+                    command=command if command == ("sleep", "60") else (*speaking, *(command or GOOD)[2:]),
+                    folders=(str(AGENT.parent),),
+                ),
+                sandbox=self.sandbox,
+                host_env=os.environ,
+                home=self.workspace.scratch,
+                clock=SystemClock(),
+            )
         if self.kind == "command":
             return CommandWorker(
                 profile=profile,
@@ -94,7 +109,7 @@ class Bench:
         return await self.repository.candidate(self.base, await self.repository.take(self.workspace.folder))
 
 
-@pytest.fixture(params=["command", "repair"])
+@pytest.fixture(params=["acp", "command", "repair"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
     root = tmp_path / "repository"
     root.mkdir()
@@ -146,6 +161,12 @@ async def test_it_changes_the_workspace_only_and_reports(bench: Bench) -> None:
     assert (bench.repository.root / "shop.py").read_text() == SOURCE
     assert await bench.repository.dirty() == []
     assert (await bench.repository.resolve("HEAD")).hash == bench.base.hash
+
+
+async def test_looking_whether_it_could_be_started_starts_nothing(bench: Bench) -> None:
+    await bench.worker().check()
+    assert bench.progress == []
+    assert (await bench.candidate()).empty
 
 
 async def test_a_failure_is_a_report(bench: Bench) -> None:

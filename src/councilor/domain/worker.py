@@ -26,7 +26,7 @@ class WorkerProfile:
 
     name: str
     kind: str
-    """`command` or `repair`."""
+    """`acp`, `command` or `repair`."""
     command: tuple[str, ...] = ()
     prompt_by: PromptBy = PromptBy.STDIN
     credentials: tuple[str, ...] = ()
@@ -54,6 +54,8 @@ class Assignment:
     scope_in: tuple[str, ...]
     """The working spec's `scope.in`."""
     scope_out: tuple[str, ...]
+    scope_free: tuple[str, ...] = ()
+    """What the policy lets through besides: its zones and names that are not governed."""
     acceptance_nodeids: tuple[str, ...]
     """Tests that must pass when the work is done."""
     base_tree: str

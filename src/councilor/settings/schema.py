@@ -30,6 +30,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from councilor.domain.preset import PRESETS
 from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
@@ -51,6 +52,8 @@ from councilor.settings.retention import RetentionSettings
 __all__ = ["Settings", "default_data_dir"]
 
 
+COMMANDED = frozenset({"acp", "command"})
+"""Kinds of workers that are programs of one's own."""
 _NOT_IN_THIS_RELEASE = {
     "coreml": "Core ML",
 }
@@ -195,8 +198,16 @@ class RunSettings(Block):
 class WorkerSettings(Block):
     """One worker's profile: what it is and may have."""
 
-    kind: Literal["command", "repair"] = Field(description="`command`: any program; `repair`: built in, offline.")
-    command: tuple[str, ...] = Field(default=(), description="The program and its arguments; for `command` only.")
+    kind: Literal["acp", "command", "repair"] = Field(
+        description="`command`: any program; `acp`: an agent that speaks the Agent Client Protocol; `repair`: built "
+        "in, offline. A preset gives it."
+    )
+    preset: str | None = Field(
+        default=None, description=f"A well-known agent, whose keys are filled in: {', '.join(PRESETS)}."
+    )
+    command: tuple[str, ...] = Field(
+        default=(), description="The program and its arguments; for `command` and `acp` only."
+    )
     prompt_by: PromptBy = Field(
         default=PromptBy.STDIN,
         description="How it gets its prompt: `stdin`, `file` (`{prompt_file}`) or `argument` (`{prompt}`).",
@@ -213,10 +224,22 @@ class WorkerSettings(Block):
         default=None, description="The model that it works with; judges of the same family are recused."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("preset") is None:
+            return data
+        preset = PRESETS.get(str(data["preset"]))
+        if preset is None:
+            raise ValueError(f"there is no preset {data['preset']!r}; there are {', '.join(PRESETS)}")
+        if data.get("kind", preset.kind) != preset.kind:
+            raise ValueError(f"the preset {data['preset']!r} is of kind `{preset.kind}`")
+        return preset.settings() | data
+
     @model_validator(mode="after")
     def _has_a_command(self) -> WorkerSettings:
-        if (self.kind == "command") != bool(self.command):
-            raise ValueError("`command` belongs to a worker of kind `command`, which cannot do without it")
+        if (self.kind in COMMANDED) != bool(self.command):
+            raise ValueError("`command` belongs to a worker of kind `command` or `acp`, which cannot do without it")
         return self
 
 
@@ -354,7 +377,7 @@ class Settings(BaseSettings):
                 hint="Add it under `workers` in a file and pass that with --config.",
                 field="run.worker",
             )
-        return WorkerProfile(name=name, **dict(worker))
+        return WorkerProfile(name=name, **{key: value for key, value in worker if key != "preset"})
 
     @property
     def origins(self) -> dict[str, str]:
