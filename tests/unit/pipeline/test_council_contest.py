@@ -61,6 +61,10 @@ async def test_strong_tests_prove_a_change_and_what_is_not_measured_proves_nothi
             "tests notice 0% of small edits of the lines around them",
         ),
         ({"complete": False, "why": "the suite was lost"}, "could not be measured whole"),
+        (
+            {"out_of_time": True, "mutants": (mutant(),), "neighbours": (), "rivals_tried": 2},
+            "time was over when 3 small edits had been tried",
+        ),
     ],
 )
 async def test_a_contested_change_is_neither_accepted_nor_rejected(weak: dict[str, Any], said: str) -> None:
@@ -70,6 +74,10 @@ async def test_a_contested_change_is_neither_accepted_nor_rejected(weak: dict[st
     verdict = await judged(case)
     assert verdict.decision is Decision.NEEDS_EVIDENCE
     assert any(said in each for each in verdict.missing_evidence)
+
+
+def test_a_measurement_that_tried_enough_before_its_time_was_over_counts() -> None:
+    assert is_proven(case_of(replace(STRONG, out_of_time=True)))
 
 
 def test_a_refactoring_needs_no_test_that_fails_without_it() -> None:

@@ -7,7 +7,7 @@ Rules, for fixes and features whose tests' strength was measured:
 - Tests notice too few small edits of the changed lines, or of the lines around them in the same functions: where they
   do not look, the rest of the bug may be. What only the worker's own new tests notice does not count: wrong changes
   come with tests of their own, too.
-- A measurement that is not complete.
+- A measurement that is not complete, or whose time was over before `LEAST_TRIED` edits were tried: it says nothing.
 
 A contested change may well be right. Other modes are not looked at: a refactoring needs no test to fail without it.
 The bounds are set on AcceptBench's cases of `parse` and `boltons` (docs/adr/0007-judgement.md). What was tried and does
@@ -26,6 +26,8 @@ from councilor.pipeline.council.case import Case
 __all__ = ["alike_of", "contest_of", "is_proven"]
 
 MODES = frozenset({Mode.FIX, Mode.FEATURE})
+LEAST_TRIED = 8
+"""Edits that must have been tried when there was no time for all of them."""
 ALIKE_INPUTS = 20
 """Inputs on which a rival must do the same before it counts as the same."""
 LEAST_SCORE, LEAST_AROUND = 0.3, 0.6
@@ -55,6 +57,9 @@ def is_proven(case: Case) -> bool:
 def _reasons(strength: Strength, alike: Sequence[str]) -> Iterator[str]:
     if not strength.complete:
         yield "how strong the tests are could not be measured whole"
+    tried = len(strength.mutants) + len(strength.neighbours) + strength.rivals_tried
+    if strength.out_of_time and tried < LEAST_TRIED:
+        yield f"time was over when {tried} small edits had been tried"
     if strength.unneeded:
         yield f"{len(strength.unneeded)} of {len(strength.pieces)} pieces of the change are needed by no test"
     rivals = [each for number, each in enumerate(strength.rivals, 1) if f"rival{number}" not in alike]
