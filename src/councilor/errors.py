@@ -25,6 +25,7 @@ __all__ = [
     "RunCancelledError",
     "SandboxError",
     "ShortageError",
+    "TooLongError",
     "UnavailableError",
     "UnusableAnswerError",
 ]
@@ -141,6 +142,12 @@ class UnusableAnswerError(UnavailableError):
     """A backend answered, but not what it was asked for."""
 
     default_hint = "Look at what it answers; for a model, see docs/howto/model-judges.md."
+
+
+class TooLongError(UnavailableError):
+    """What a model was sent does not fit into its context."""
+
+    default_hint = "Send less, or use a model with a larger context."
 
 
 class SandboxError(UnavailableError):

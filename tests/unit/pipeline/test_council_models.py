@@ -21,7 +21,7 @@ from councilor.pipeline.council import Case, Matter, VerdictInputs, convene, dec
 from councilor.pipeline.council.briefing import PATCH_LIMIT
 from councilor.pipeline.council.deliberation import inputs_of
 from councilor.pipeline.council.models import ModelJuror
-from councilor.pipeline.council.quoting import Quoter, clean
+from councilor.domain.quoting import Quoter, clean
 from councilor.pipeline.council.stopping import is_settled
 from councilor.pipeline.council.trial import try_models
 from councilor.pipeline.council.weights import PRIOR_1

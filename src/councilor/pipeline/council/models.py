@@ -32,7 +32,7 @@ from councilor.pipeline.council.briefing import (
     system_prompt,
 )
 from councilor.pipeline.council.case import Case
-from councilor.pipeline.council.quoting import Quoter, clean
+from councilor.domain.quoting import Quoter, clean
 from councilor.pipeline.council.weights import Weights
 from councilor.ports.chat import Answer, Chat, Question
 from councilor.ports.clock import Randomness
