@@ -116,9 +116,13 @@ class _Calling:
 
     async def attempt(self, session: aiohttp.ClientSession, tried: int) -> Turn:
         """One try."""
-        left_out, answer = frozenset(self._wire.left_out), Assembly()
+        left_out, answer = frozenset(self._wire.left_out), Assembly(hide=self._wire.without_key)
         try:
-            async with self._wire.post(session, self._body(left_out), accept="text/event-stream") as response:
+            silence_s = self._request.idle_timeout_s
+            body = self._body(left_out)
+            async with self._wire.post(
+                session, body, accept="text/event-stream", silence_s=silence_s
+            ) as response:
                 if response.status != 200:
                     raise self._refusal(response, await self._rest(response), left_out)
                 await self._listen(response, answer, tried)
@@ -142,17 +146,22 @@ class _Calling:
         whole = bytearray() if "json" in response.headers.get("Content-Type", "") else None
         while not answer.done and (piece := await self._piece(response)):
             if whole is None:
-                answer.feed(self._wire.without_key(piece))
+                answer.feed(piece)
                 self._hear(self._heard(answer, tried))
             elif len(whole := whole + piece) > LARGEST_BODY_BYTES:
                 raise OversizeError(f"it has more than {LARGEST_BODY_BYTES} bytes")
         if whole is None:
             answer.end()
         else:
-            answer.take_whole(self._wire.without_key(bytes(whole)))
+            answer.take_whole(bytes(whole))
 
     async def _piece(self, response: aiohttp.ClientResponse) -> bytes:
-        return await self._patiently(response.content.readany)
+        """What comes next, or a try given up after too long a silence."""
+        try:
+            async with asyncio.timeout(self._request.idle_timeout_s):
+                return await response.content.readany()
+        except TimeoutError as error:
+            raise TryAgainError(f"nothing came for {self._request.idle_timeout_s:g} s") from error
 
     async def _rest(self, response: aiohttp.ClientResponse) -> bytes:
         """The beginning of a refusal's body."""
@@ -207,14 +216,6 @@ class _Calling:
         characters = self._lost_prompt + self._lost_answer + len(self._prompt) + len(self._tools) + answer.characters
         line = " ".join("".join(char if char.isprintable() else " " for char in answer.last).split())
         return Heard(line=line[-LINE_CHARACTERS:], tokens=characters // CHARACTERS_PER_TOKEN, tries=tried)
-
-    async def _patiently(self, read: Callable[[], Any]) -> bytes:
-        """What is read, or a try given up after too long a silence."""
-        try:
-            async with asyncio.timeout(self._request.idle_timeout_s):
-                return bytes(await read())
-        except TimeoutError as error:
-            raise TryAgainError(f"nothing came for {self._request.idle_timeout_s:g} s") from error
 
 
 def _message(message: Message) -> dict[str, Any]:

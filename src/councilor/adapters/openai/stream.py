@@ -15,7 +15,7 @@ reference, "Streaming chat completions" (`choices[].delta`, `finish_reason`, `us
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,8 @@ class _Growing:
 class Assembly:
     """Takes pieces of the body and keeps what they say."""
 
+    hide: Callable[[bytes], bytes] = bytes
+    """Takes out of a line what must not be repeated."""
     model: str = ""
     refusal: str = ""
     finish_reason: str = ""
@@ -81,7 +83,7 @@ class Assembly:
         if len(self._rest) > LINE_BYTES:
             raise OversizeError(f"a line of it has more than {LINE_BYTES} bytes")
         for line in lines:
-            self._line(line.rstrip(b"\r"))
+            self._line(self.hide(line.rstrip(b"\r")))
 
     def end(self) -> None:
         """Take the end of the stream.
@@ -90,7 +92,7 @@ class Assembly:
             BrokenStreamError: it ended too early.
         """
         rest, self._rest = self._rest, b""
-        self._line(rest.rstrip(b"\r"))
+        self._line(self.hide(rest.rstrip(b"\r")))
         self._dispatch()
         if not self.done and not self.finish_reason:
             raise BrokenStreamError("it broke off in the middle of its answer")
@@ -102,7 +104,7 @@ class Assembly:
             BrokenStreamError, OversizeError: it is none.
         """
         self._measure(body)
-        chunk = _object(body)
+        chunk = _object(self.hide(body))
         choices = chunk.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
             chunk = chunk | {"choices": [choices[0] | {"delta": choices[0].get("message")}, *choices[1:]]}
@@ -112,7 +114,7 @@ class Assembly:
     @property
     def text(self) -> str:
         """What the model said."""
-        return _clean("".join(self._text))
+        return self._clean("".join(self._text))
 
     def calls(self, turn: int | str) -> tuple[ToolCall, ...]:
         """The calls that the model asks for, each with an id of its own.
@@ -122,11 +124,15 @@ class Assembly:
         """
         found, seen = [], set()
         for number, call in enumerate(self._calls.values()):
-            identity = _clean(call.id) or f"call_{turn}_{number}"
+            identity = self._clean(call.id) or f"call_{turn}_{number}"
             identity = identity if identity not in seen else f"{identity}_{number}"
             seen.add(identity)
-            found.append(ToolCall(id=identity, name=_clean(call.name), arguments=_clean("".join(call.arguments))))
+            found.append(ToolCall(id=identity, name=self._clean(call.name), arguments=self._clean("".join(call.arguments))))
         return tuple(found)
+
+    def _clean(self, text: str) -> str:
+        """Text that can be encoded, for JSON may hold halves of surrogate pairs, and kept."""
+        return self.hide(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def _measure(self, piece: bytes) -> None:
         self._bytes += len(piece)
@@ -236,11 +242,6 @@ def _told(error: object) -> str:
 
 def _text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _clean(text: str) -> str:
-    """Text that can be encoded: JSON may hold halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _count(value: object) -> int:

@@ -157,15 +157,29 @@ class Wire:
 
     @asynccontextmanager
     async def post(
-        self, session: aiohttp.ClientSession, body: bytes, *, accept: str = "application/json"
+        self,
+        session: aiohttp.ClientSession,
+        body: bytes,
+        *,
+        accept: str = "application/json",
+        silence_s: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to one request; whatever breaks while it is read is a reason to try again."""
+        """The answer to one request; whatever breaks while it is read is a reason to try again.
+
+        Args:
+            silence_s: longest wait for the first of it.
+        """
         headers = self._headers(accept)
         try:
-            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            try:
+                async with asyncio.timeout(silence_s):
+                    response = await session.post(self._url, data=body, headers=headers, allow_redirects=False)
+            except TimeoutError as error:
+                raise TryAgainError(f"nothing came for {silence_s:g} s") from error
+            async with response:
                 yield response
         except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
-            raise TryAgainError(shown(error) or type(error).__name__) from error
+            raise TryAgainError(shown(self.without_key(str(error).encode())) or type(error).__name__) from error
 
     def refuse(
         self, response: aiohttp.ClientResponse, body: bytes, *, left_out: frozenset[str], parts: Sequence[str], last: str
