@@ -1,8 +1,9 @@
 """A real HTTP server that speaks OpenAI's chat completions with tools, streamed, as well or as badly as it is told.
 
-It checks what hosted servers check: method, path, key, `model`, the form of `tools`, that each message has what its role
-needs, that every call is answered by the message after it and nothing else is, and that arguments in the history are
-JSON objects. A client that speaks the protocol wrongly gets its 400 here too. What it says is a function of the request.
+It checks what hosted servers check: method, path, key, `model`, the form of `tools`, that each message has what its
+role needs, that every call is answered by the message after it and nothing else is, and that arguments in the history
+are JSON objects. A client that speaks the protocol wrongly gets its 400 here too. What it says is a function of the
+request.
 """
 
 from __future__ import annotations

@@ -78,9 +78,7 @@ class OpenAIChat:
             raise wire.refuse(response, told, left_out=left_out, parts=PARTS, last="response_format")
         if content is None:
             problem = f"it has more than {LARGEST_BODY_BYTES} bytes"
-            raise UnusableAnswerError(
-                f"The answer of {wire.backend} cannot be used: {problem}.", backend=wire.backend
-            )
+            raise UnusableAnswerError(f"The answer of {wire.backend} cannot be used: {problem}.", backend=wire.backend)
         return read_answer(wire.without_key(content), backend=wire.backend, tries=tried)
 
     def _body(self, question: Question, left_out: frozenset[str]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Rules:
 - A try that is silent for longer than the request's `idle_timeout_s`, breaks off, or streams something else is given up
   and begun anew, at most `MOST_TRIES` times in all. No tool is called for a try that was given up.
-- What a server may not know (`stream_options`, `temperature`, `max_tokens` by that name) is left out once it refuses it;
-  one that does not stream is read whole.
+- What a server may not know (`stream_options`, `temperature`, `max_tokens` by that name) is left out once it refuses
+  it; one that does not stream is read whole.
 - A refusal that says the context is too small is a `TooLongError`: the caller can send less.
 - What a try took counts also where it was given up, as an estimate: somebody may have to pay for it.
 
@@ -120,9 +120,7 @@ class _Calling:
         try:
             silence_s = self._request.idle_timeout_s
             body = self._body(left_out)
-            async with self._wire.post(
-                session, body, accept="text/event-stream", silence_s=silence_s
-            ) as response:
+            async with self._wire.post(session, body, accept="text/event-stream", silence_s=silence_s) as response:
                 if response.status != 200:
                     raise self._refusal(response, await self._rest(response), left_out)
                 await self._listen(response, answer, tried)
@@ -181,7 +179,9 @@ class _Calling:
         return TryAgainError(str(error))
 
     def _too_long(self, told: str) -> TooLongError:
-        return TooLongError(f"The conversation is too long for {self._wire.backend}: {told}.", backend=self._wire.backend)
+        return TooLongError(
+            f"The conversation is too long for {self._wire.backend}: {told}.", backend=self._wire.backend
+        )
 
     def _unusable(self, problem: str) -> UnusableAnswerError:
         return UnusableAnswerError(

@@ -91,8 +91,11 @@ class Assembly:
         Raises:
             BrokenStreamError: it ended too early.
         """
-        rest, self._rest = self._rest, b""
-        self._line(self.hide(rest.rstrip(b"\r")))
+        rest, self._rest = self._rest.rstrip(b"\r"), b""
+        if rest and not b"data:".startswith(rest):
+            self._line(self.hide(rest))
+        if not _is_json(b"\n".join(self._data)):
+            self._data = []  # half an event
         self._dispatch()
         if not self.done and not self.finish_reason:
             raise BrokenStreamError("it broke off in the middle of its answer")
@@ -127,7 +130,9 @@ class Assembly:
             identity = self._clean(call.id) or f"call_{turn}_{number}"
             identity = identity if identity not in seen else f"{identity}_{number}"
             seen.add(identity)
-            found.append(ToolCall(id=identity, name=self._clean(call.name), arguments=self._clean("".join(call.arguments))))
+            found.append(
+                ToolCall(id=identity, name=self._clean(call.name), arguments=self._clean("".join(call.arguments)))
+            )
         return tuple(found)
 
     def _clean(self, text: str) -> str:
@@ -224,6 +229,14 @@ def read_spent(usage: Mapping[str, Any] | None, *, prompt: int, answer: int) -> 
         completion_tokens=_count(told.get("completion_tokens")) or -(-answer // CHARACTERS_PER_TOKEN),
         cached_tokens=min(cached, prompt_tokens),
     )
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return data.strip() == b"[DONE]"
+    return True
 
 
 def _object(data: bytes) -> dict[str, Any]:

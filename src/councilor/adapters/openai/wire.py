@@ -182,7 +182,13 @@ class Wire:
             raise TryAgainError(shown(self.without_key(str(error).encode())) or type(error).__name__) from error
 
     def refuse(
-        self, response: aiohttp.ClientResponse, body: bytes, *, left_out: frozenset[str], parts: Sequence[str], last: str
+        self,
+        response: aiohttp.ClientResponse,
+        body: bytes,
+        *,
+        left_out: frozenset[str],
+        parts: Sequence[str],
+        last: str,
     ) -> CouncilorError:
         """What an answer other than 200 comes to.
 

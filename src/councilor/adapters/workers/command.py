@@ -29,7 +29,7 @@ from councilor.ports.clock import Clock
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 from councilor.ports.worker import Progress, Workspace
 
-__all__ = ["CommandWorker"]
+__all__ = ["SYSTEM_PATH", "CommandWorker", "make_home", "named_folders"]
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 SYSTEM_FOLDERS = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
@@ -101,7 +101,7 @@ class CommandWorker:
 
     def _job(self, assignment: Assignment, workspace: Workspace, secrets: Secrets) -> Job:
         home = workspace.scratch / f"home-{assignment.iteration}"
-        folders = self._folders()
+        folders = named_folders(self._profile, self._home)
         path = f"{workspace.environment.python.parent}:{self._host_env.get('PATH', '')}:{SYSTEM_PATH}"
         program = self._program(workspace, path)
         mounts = (
@@ -110,7 +110,7 @@ class CommandWorker:
             Mount(path=workspace.folder, writable=True),
             Mount(path=home, writable=True),
         )
-        _make_home(home, self._home, folders)
+        make_home(home, self._home, folders)
         stdin, arguments = self._prompt(assignment.prompt, home)
         return Job(
             argv=(str(program), *arguments),
@@ -132,20 +132,6 @@ class CommandWorker:
             stdin=stdin,
             proxy_hosts=self._profile.model_hosts,
         )
-
-    def _folders(self) -> tuple[Path, ...]:
-        found = []
-        for name in self._profile.folders:
-            below_home = name == "~" or name.startswith("~/")
-            folder = self._home / name[2:] if below_home else Path(name)
-            if not folder.is_absolute() or not folder.exists():
-                raise InputError(
-                    f"worker {self.name!r} wants to read {name}, which does not exist",
-                    field="folders",
-                    hint="Correct the folders of the worker's profile; they are absolute or begin with `~/`.",
-                )
-            found.append(folder)
-        return tuple(found)
 
     def _program(self, workspace: Workspace, path: str) -> Path:
         if not self._profile.command:
@@ -195,7 +181,31 @@ class _Heartbeat:
             self.emit(self.reader.progress())
 
 
-def _make_home(home: Path, real_home: Path, folders: tuple[Path, ...]) -> None:
+def named_folders(profile: WorkerProfile, home: Path) -> tuple[Path, ...]:
+    """The host's folders that a profile names.
+
+    Args:
+        home: what `~` stands for.
+
+    Raises:
+        InputError: one does not exist.
+    """
+    found = []
+    for name in profile.folders:
+        below_home = name == "~" or name.startswith("~/")
+        folder = home / name[2:] if below_home else Path(name)
+        if not folder.is_absolute() or not folder.exists():
+            raise InputError(
+                f"worker {profile.name!r} wants to read {name}, which does not exist",
+                field="folders",
+                hint="Correct the folders of the worker's profile; they are absolute or begin with `~/`.",
+            )
+        found.append(folder)
+    return tuple(found)
+
+
+def make_home(home: Path, real_home: Path, folders: tuple[Path, ...]) -> None:
+    """Make a worker's own home anew, the folders that it may read linked into it."""
     # Made anew: a program of an interrupted attempt may have left links there that lead to the host.
     remove_folder(home)
     (home / "tmp").mkdir(parents=True)

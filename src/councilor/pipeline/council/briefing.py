@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from councilor.domain.challenge import Challenge
+from councilor.domain.quoting import Quoter
 from councilor.domain.verdict import Choice, Judge, Vote
 from councilor.pipeline.council.case import Case
-from councilor.domain.quoting import Quoter
 
 __all__ = ["OPINION", "PROPOSAL", "Matter", "opinion_prompt", "proposal_prompt", "system_prompt"]
 

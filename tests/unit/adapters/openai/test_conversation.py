@@ -160,9 +160,8 @@ async def test_an_endpoint_that_hangs_ends_by_the_time_of_the_turn() -> None:
 
 
 async def test_an_endpoint_that_drips_ends_by_the_time_of_the_turn() -> None:
-    with serving_tools(then(Say("z" * 500, piece_bytes=1, pause_s=0.05))) as server:
-        with pytest.raises(DeadlineError):
-            await once(server, timeout_s=0.4)
+    with serving_tools(then(Say("z" * 500, piece_bytes=1, pause_s=0.05))) as server, pytest.raises(DeadlineError):
+        await once(server, timeout_s=0.4)
 
 
 async def test_retry_after_is_kept_and_pauses_are_spread() -> None:
@@ -205,9 +204,9 @@ async def test_a_context_that_is_too_small_is_told_apart(said: Say) -> None:
 
 
 async def test_a_refusal_is_told_with_its_status() -> None:
-    with serving_tools(then(Say(status=403, body=b"not for you"))) as server:
-        with pytest.raises(UnavailableError, match="with 403: not for you"):
-            await once(server)
+    said = Say(status=403, body=b"not for you")
+    with serving_tools(then(said)) as server, pytest.raises(UnavailableError, match="with 403: not for you"):
+        await once(server)
 
 
 async def test_nobody_listens() -> None:
