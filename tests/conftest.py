@@ -8,7 +8,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from commandline import CommandLine
 from psycopg.sql import SQL, Identifier
+from servers import RedisServer, ServerMissing, redis_server
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.migrate import migrate
@@ -114,6 +115,40 @@ def emptied_database_url(_shared_database_url: str) -> Iterator[str]:
             admin.execute(SQL("TRUNCATE {}").format(SQL(", ").join(tables)))
         else:  # five times quicker where there is little
             admin.execute(SQL("; ").join(SQL("DELETE FROM {}").format(table) for table in tables))
+
+
+@pytest.fixture(scope="session")
+def _session_redis(service_missing: Callable[[str], None]) -> Iterator[RedisServer]:
+    with _starting_redis(service_missing) as start:
+        yield start()
+
+
+@pytest.fixture
+def redis(_session_redis: RedisServer) -> RedisServer:
+    """An empty redis-server that is shared with other tests: nothing may be done to it but what clients do."""
+    _session_redis.command("FLUSHALL")
+    return _session_redis
+
+
+@pytest.fixture
+def start_redis(service_missing: Callable[[str], None]) -> Iterator[Callable[..., RedisServer]]:
+    """Start redis-servers that a test may stop, kill and fill; they end with it."""
+    with _starting_redis(service_missing) as start:
+        yield start
+
+
+@contextmanager
+def _starting_redis(service_missing: Callable[[str], None]) -> Iterator[Callable[..., RedisServer]]:
+    with ExitStack() as stack:
+
+        def start(**options: str) -> RedisServer:
+            try:
+                return stack.enter_context(redis_server(**options))
+            except ServerMissing as missing:
+                service_missing(str(missing))
+                raise
+
+        yield start
 
 
 @pytest.fixture(scope="session")

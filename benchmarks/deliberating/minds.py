@@ -13,9 +13,11 @@ from typing import Any
 
 from chatserver import Reply, serving
 
+from councilor.app.guarding import make_guarding
 from councilor.app.judges import model_judges
 from councilor.pipeline.council import ModelJudge
 from councilor.ports.clock import Clock, Randomness
+from councilor.ports.metrics import NoMetrics
 from councilor.settings import Settings
 
 __all__ = ["LATENCY_S", "NAMES", "configured", "open_minds"]
@@ -40,7 +42,8 @@ def configured(endpoints: Sequence[str]) -> Mapping[str, Any]:
 
 def judges(settings: Settings, *, clock: Clock, randomness: Randomness) -> Sequence[ModelJudge]:
     """The models as a run has them."""
-    return model_judges(settings, clock=clock, randomness=randomness)
+    guarding = make_guarding(settings, clock=clock, metrics=NoMetrics(), randomness=randomness)
+    return model_judges(settings, guarding=guarding, randomness=randomness)
 
 
 def _mind(name: str) -> Any:

@@ -12,9 +12,11 @@ from __future__ import annotations
 __all__ = [
     "BreakerOpenError",
     "BrokenChainError",
+    "BudgetSpentError",
     "BusyError",
     "CouncilorError",
     "DeadlineError",
+    "DeclinedError",
     "ErasedError",
     "HashMismatchError",
     "InputError",
@@ -122,6 +124,12 @@ class DeadlineError(UnavailableError):
         self.deadline_s = deadline_s
 
 
+class BudgetSpentError(DeadlineError):
+    """The time for all of the work was over before a backend had answered; the backend need not be at fault."""
+
+    default_hint = "Give the task more time, or see what took it: `councilor show`."
+
+
 class BreakerOpenError(UnavailableError):
     """A backend failed so often that it is left alone for a while.
 
@@ -136,6 +144,12 @@ class BreakerOpenError(UnavailableError):
     ) -> None:
         super().__init__(message, backend=backend, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class DeclinedError(UnavailableError):
+    """A backend works, but did not take this call; nothing was changed by it."""
+
+    default_hint = "It has as much to do, or to hold, as it can: see its memory, and the connections it may be given."
 
 
 class UnusableAnswerError(UnavailableError):

@@ -122,7 +122,7 @@ async def test_only_named_credentials_are_handed_on_and_never_kept(bench: Bench)
     assert (bench.workspace.folder / "key").read_text() == "sk-secret-1"
     kept = report.text + report.transcript.decode() + "".join(item.line for item in bench.progress)
     assert "[API_KEY]" in kept
-    for hidden in ("sk-secret-1", "sk-other", "do not show"):
+    for hidden in ("sk-secret-1", "sk-other", "do not show", "TRACEPARENT"):
         assert hidden not in kept
 
 

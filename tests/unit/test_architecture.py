@@ -210,42 +210,54 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
     assert found == []
 
 
-# Adapters that app/ wires without the deadline guard, and what ends their calls instead.
+# Adapters that app/ wires without guards, and what ends their calls instead.
 OWN_LIMITS = {
     "ArchiveReader": "reads one local file",
     "ArchiveWriter": "writes one local file",
     "Bandit": "runs sandboxed jobs only",
+    "BreakerFolder": "reads and writes small local files",
     "Bubblewrap": "every job has `Limits.wall_s`",
-    "CommandNotifier": "its timeout_s",
     "CommandWorker": "its profile's timeout_s is the job's limit",
+    "Dialect": "a value",
     "DetectSecrets": "runs sandboxed jobs only",
+    "DatabaseProbe": "the health monitor limits every look",
     "DbosEngine": "every step has timeout_s",
+    "DiskProbe": "the health monitor limits every look",
     "Ed25519Signer": "computes, and reads one small local file",
     "EmbeddedPostgres": "timeout_s of its own for up and down",
     "Griffe": "runs sandboxed jobs only",
+    "GitProbe": "the health monitor limits every look",
     "GitRepositories": "every git command has a timeout",
     "Imports": "runs sandboxed jobs only",
+    "KeyProbe": "the health monitor limits every look",
     "KeyFolder": "computes, and reads small local files",
+    "LogProbe": "the health monitor limits every look",
     "Mypy": "runs sandboxed jobs only",
+    "PoolProbe": "counts, and waits for nothing",
     "ProjectsRunner": "hands on to the runner inside it only",
     "Placing": "a value",
+    "PrometheusMetrics": "computes",
+    "Publication": "writes one small local file",
     "PytestRunner": "runs sandboxed jobs only",
-    "OpenAIChat": "each question's timeout_s, for all tries together",
+    "LoggedTracer": "never waits",
     "ExportFolder": "reads files of one folder",
     "PresentedKeys": "computes",
     "PytestServers": "runs sandboxed jobs only, and limits every trial",
+    "QueueProbe": "the health monitor limits every look",
     "ReportingRunner": "hands on to the runner inside it, and reads files of at most 10 MiB",
     "SandboxedTester": "runs sandboxed jobs only",
     "RepairWorker": "runs tests only, within the assignment's timeout_s",
     "RepositoryLock": "waits only when asked to, and can be cancelled",
+    "RedisProbe": "the health monitor limits every look",
     "Ruff": "runs sandboxed jobs only",
     "Snapshot": "pg_dump and every statement have limits",
+    "StatsdMetrics": "UDP, from a thread of its own",
     "SystemClock": "asks the machine",
     "SystemIds": "computes",
     "SystemRandomness": "asks the machine",
     "Tamper": "a value",
+    "UdpProbe": "the health monitor limits every look",
     "VirtualEnvironments": "runs sandboxed jobs only",
-    "WebhookNotifier": "its timeout_s, for all tries together",
     "Pool": "connect and statement timeouts; its ports are guarded",
 }
 
@@ -258,13 +270,14 @@ def test_every_outside_port_has_a_deadline():
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("councilor.adapters")
         for alias in node.names
-        if alias.name[0].isupper()
+        if alias.name[0].isupper() and not alias.name.isupper()  # a class, no constant
     }
     guarded_names = {
         name.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_guarded"
-        for name in ast.walk(node.args[1])
+        if isinstance(node, ast.Call)
+        for guarded in _guarded_by(node)
+        for name in ast.walk(guarded)
         if isinstance(name, ast.Name)
     }
     built = {  # what a guarded name was made by, such as `storage = DatabaseArtifactStorage(pool)`
@@ -276,4 +289,26 @@ def test_every_outside_port_has_a_deadline():
         if isinstance(name, ast.Name)
     }
     assert guarded_names, "nothing is guarded"
-    assert imported - built - set(OWN_LIMITS) == set(), "wrap it with _guarded, or say here what ends its calls"
+    assert imported - built - guarded_names - set(OWN_LIMITS) == set(), (
+        "wrap it with Guarding.around, or say here what ends its calls"
+    )
+
+
+def _guarded_by(call: ast.Call) -> Iterator[ast.AST]:
+    """What a call puts guards around: the first argument of `.around`, and the second one of `_guarded`."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "around":
+        yield call.args[0]
+    elif isinstance(call.func, ast.Name) and call.func.id == "_guarded":
+        yield call.args[1]
+
+
+def test_guards_are_put_together_in_one_place(modules):
+    guards = {"with_deadline", "with_retry", "with_breaker", "with_measuring", "with_fallback"}
+    users = {
+        m.name
+        for m in modules
+        if not m.name.startswith("guards/")
+        for node in m.nodes(ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and guards & {alias.name for alias in node.names}
+    }
+    assert users == {"app/guarding.py"}

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "councilor"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 UsageError = typer.BadParameter.__mro__[1]  # typer carries a click of its own and exports only this of its errors
-BROUGHT_ALONG = {"sqlalchemy": "dbos"}
+BROUGHT_ALONG = {"sqlalchemy": "dbos", "requests": "opentelemetry-exporter-otlp-proto-http"}
 """Imported packages that another declared one requires, because both sides must agree on its version."""
 
 ids = {"ids": lambda path: str(path.relative_to(ROOT)) if isinstance(path, Path) else None}

@@ -11,8 +11,14 @@ from datetime import datetime
 
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
 
-from councilor.adapters.logs import configure_logs
+from councilor.adapters.logs import LoggedTracer, configure_logs
+from councilor.adapters.opentelemetry.attributes import Cleaning
+from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
+from councilor.domain.redaction import Redaction
+from councilor.domain.traceid import span_id_of, trace_id_of
+from councilor.ports.tracing import NO_TRACING
 
 
 class Terminal(io.StringIO):
@@ -170,3 +176,51 @@ def test_values_that_are_no_json_and_nesting_without_end_are_written(stream):
     (line,) = lines(stream)
     assert line["when"] == "2026-01-01 00:00:00"
     assert line["some"] == [1]
+
+
+TASK = "01936f2e-7c00-7abc-8def-0123456789ab"
+
+
+async def test_every_line_of_a_task_carries_the_ids_of_task_trace_and_span_also_when_nothing_is_traced(stream):
+    configure_logs(stream=stream)
+    log, tracer = structlog.get_logger("councilor"), LoggedTracer(NO_TRACING)
+    assert tracer.content is False
+    with tracer.trace(TASK):
+        log.info("root")
+        with tracer.span("work", once="work:1"):
+            with tracer.span("gate lint"):
+                logging.getLogger("library").warning("theirs")
+            await asyncio.to_thread(logging.getLogger("councilor.adapters").warning, "in a thread")
+        log.info("root again")
+    log.info("outside")
+    trace_id = trace_id_of(TASK)
+    root, work = span_id_of(trace_id), span_id_of(trace_id, "work:1")
+    *within, outside = lines(stream)
+    assert {(line["task_id"], line["trace_id"]) for line in within} == {(TASK, trace_id)}
+    assert [line["span_id"] for line in within] == [root, work, work, root]
+    assert not {"task_id", "trace_id", "span_id"} & outside.keys()
+
+
+def test_lines_carry_the_ids_of_the_spans_that_are_told(stream):
+    configure_logs(stream=stream)
+    provider = TracerProvider(shutdown_on_exit=False)
+    inner = OpenTelemetryTracer(provider, cleaning=Cleaning(redaction=Redaction()), version="1", content=True)
+    tracer, log = LoggedTracer(inner), structlog.get_logger("councilor")
+    assert tracer.content is True
+    with tracer.trace(TASK), tracer.span("work") as span:
+        log.info("within")
+    with tracer.span("alone") as nothing:
+        log.info("alone")
+    within, alone = lines(stream)
+    assert (within["trace_id"], within["span_id"]) == (trace_id_of(TASK), span.span_id)
+    assert nothing.span_id == ""
+    assert "span_id" not in alone
+
+
+def test_an_error_leaves_no_ids_behind(stream):
+    configure_logs(stream=stream)
+    tracer = LoggedTracer(NO_TRACING)
+    with pytest.raises(ValueError, match="x"), tracer.trace(TASK), tracer.span("work", once="work:1"):
+        raise ValueError("x")
+    structlog.get_logger("councilor").info("after")
+    assert not {"task_id", "trace_id", "span_id"} & lines(stream)[0].keys()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from councilor.domain.redaction import is_secret_name, mask_secrets, plain_text
+from councilor.domain.redaction import MASK, Redaction, is_secret_name, mask_secrets, plain_text
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from councilor.domain.redaction import is_secret_name, mask_secrets, plain_text
         ("host=h password=hunter2 user=u", "host=h password=*** user=u"),
         ("password='hunter 2 x' user=u", "password=*** user=u"),
         ('{"api_key": "hunter2", "n": 1}', '{"api_key": ***, "n": 1}'),
+        ('{"text": "{\\"api_key\\": \\"hunter2 x\\"}"}', '{"text": "{\\"api_key\\": ***}"}'),
+        ('"password=\\\\\\"hunter2\\\\\\" x"', '"password=*** x"'),
         ("AWS_SECRET_ACCESS_KEY=hunter2", "AWS_SECRET_ACCESS_KEY=***"),
         ("https://h/x?token=hunter2&a=1", "https://h/x?token=***&a=1"),
         ("Authorization: Bearer hunter2hunter2", "Authorization: Bearer ***"),
@@ -105,3 +107,29 @@ def test_hostile_text_takes_linear_time(unit):
     mask_secrets(plain_text(text))
     mask_secrets(text)
     assert time.process_time() - started_s < 10
+
+
+def test_data_of_every_kind_is_made_fit_to_be_shown():
+    redaction = Redaction(["correct", "correct-horse"])
+    shown = redaction.value(
+        "event",
+        {
+            "password": {"deep": "hunter2"},
+            "list": [{"token": 5}, "api_key=hunter2", ("correct-horse", True, None, 1.5)],
+            "bytes": b"secret=hunter2",
+            "error": ValueError("pass\x1b[0mword=hunter2"),
+            "set": {"a"},
+            "correct-horse": 1,
+        },
+    )
+    assert "hunter2" not in str(shown)
+    assert "correct" not in str(shown)
+    assert shown["password"] == MASK
+    assert shown["list"] == [{"token": MASK}, "api_key=***", ["***", True, None, 1.5]]
+    assert shown["set"] == ["a"]
+
+
+def test_nesting_without_end_becomes_text():
+    endless: dict[str, object] = {}
+    endless["self"] = endless
+    assert "{...}" in str(Redaction().value("x", endless))

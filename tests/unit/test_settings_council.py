@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from councilor.adapters.memory.clock import FakeClock, SeededRandomness
+from councilor.app.guarding import make_guarding
 from councilor.app.judges import model_judges
 from councilor.domain.verdict import Judge
 from councilor.errors import InputError
-from councilor.settings import explain, load_settings
+from councilor.pipeline.council import ModelJudge
+from councilor.ports.metrics import NoMetrics
+from councilor.settings import Settings, explain, load_settings
 
 GOOD = {"name": "house", "endpoint": "https://models.example/v1", "model": "some-model"}
 
@@ -23,7 +27,13 @@ def with_judges(*judges: dict[str, Any]) -> Any:
 def test_none_by_default() -> None:
     settings = load_settings()
     assert settings.council.judges == ()
-    assert model_judges(settings, clock=FakeClock(), randomness=SeededRandomness()) == ()
+    assert configured(settings) == ()
+
+
+def configured(settings: Settings) -> Sequence[ModelJudge]:
+    randomness = SeededRandomness()
+    guarding = make_guarding(settings, clock=FakeClock(), metrics=NoMetrics(), randomness=randomness)
+    return model_judges(settings, guarding=guarding, randomness=randomness)
 
 
 def test_a_judge_needs_a_name_an_endpoint_and_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +47,7 @@ def test_a_judge_needs_a_name_an_endpoint_and_a_model(monkeypatch: pytest.Monkey
         None,
     )
     assert second.seat is Judge.TECHNICAL_AUDITOR
-    made = model_judges(settings, clock=FakeClock(), randomness=SeededRandomness())
+    made = configured(settings)
     assert [(judge.name, judge.chat.model) for judge in made] == [("house", "some-model"), ("own", "some-model")]
     shown = next(item.value for item in explain(settings) if item.key == "council.judges")
     assert json.loads(json.dumps(shown))[0]["endpoint"] == GOOD["endpoint"]

@@ -43,13 +43,14 @@ class FolderCheckpointShelf:
 
     async def newest(self, origin: str) -> Sequence[SignedCheckpoint]:
         """The newest checkpoint of a log in each folder that has one."""
-        return await asyncio.to_thread(self._newest, origin)
+        return await asyncio.to_thread(self.read_newest, origin)
 
     async def keep(self, checkpoint: SignedCheckpoint) -> None:
         """Keep a checkpoint in every folder."""
         await asyncio.to_thread(self._keep, checkpoint)
 
-    def _newest(self, origin: str) -> Sequence[SignedCheckpoint]:
+    def read_newest(self, origin: str) -> Sequence[SignedCheckpoint]:
+        """`newest`, for a caller with a thread of its own."""
         with _told_as_unavailable():
             found = [_read(folder / _name(origin), origin) for folder in (self._folder, *self._existing())]
         return [item for item in found if item is not None]

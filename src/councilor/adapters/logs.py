@@ -2,7 +2,8 @@
 
 Rules:
 - One line of JSON per event, or a readable line on a terminal; UTC times with `Z`.
-- Fields bound with `structlog.contextvars` (`task_id`, `trace_id`) are on every line within their context.
+- Fields bound with `structlog.contextvars` (`task_id`, `trace_id`, `span_id`) are on every line within their context,
+  whichever library wrote it.
 - Secrets are masked and terminal escapes removed in every string, nested ones and tracebacks included, before anything
   is rendered; the value behind a secret's name is masked whatever it is.
 - A foreign library's records pass the same way and are shown from `warning` on.
@@ -14,51 +15,78 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from councilor.domain.redaction import MASK, is_secret_name, mask_secrets, plain_text
+from councilor.domain.redaction import Redaction
+from councilor.domain.traceid import span_id_of, trace_id_of
+from councilor.ports.tracing import Attributes, Span, SpanKind, Tracer
 
-__all__ = ["configure_logs"]
+__all__ = ["LoggedTracer", "configure_logs"]
 
 _PACKAGE = "councilor"
 _TRACEBACK = "exception"
-_DEPTH_LIMIT = 8
 
 
-class _Redaction:
-    """A processor that makes an event fit to be shown.
+class _Redacting:
+    """A processor that makes an event fit to be shown."""
 
-    Args:
-        known: secrets that have no form of their own, masked wherever they occur.
-    """
-
-    def __init__(self, known: Iterable[str]) -> None:
-        # The longest first, lest a part of one is masked and its rest left standing.
-        self._known = tuple(sorted({secret for secret in known if secret}, key=len, reverse=True))
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {str(key): self._shown(str(key), value, 0) for key, value in event.items()}
+        return {
+            str(key): self._redaction.value(str(key), value, lines=key == _TRACEBACK) for key, value in event.items()
+        }
 
-    def _shown(self, name: str, value: object, depth: int) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
-        if is_secret_name(name):
-            return MASK
-        if isinstance(value, int | float):
-            return value
-        if isinstance(value, Mapping) and depth < _DEPTH_LIMIT:
-            return {self._text(str(key)): self._shown(str(key), item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_LIMIT:
-            return [self._shown(name, item, depth + 1) for item in value]
-        return self._text(str(value), lines=name == _TRACEBACK)
 
-    def _text(self, text: str, *, lines: bool = False) -> str:
-        # Escapes first: one inside a secret would hide it from the patterns.
-        return mask_secrets(plain_text(text, lines=lines), known=self._known)
+class LoggedTracer:
+    """A tracer that also puts the ids of task, trace and span on every line within; also when spans go nowhere.
+
+    Args:
+        inner: what becomes of the spans.
+    """
+
+    def __init__(self, inner: Tracer) -> None:
+        self._inner = inner
+
+    @property
+    def content(self) -> bool:
+        """Whether what models are told and say may be among the attributes."""
+        return self._inner.content
+
+    @contextmanager
+    def trace(self, task_id: str) -> Iterator[Span]:
+        """The whole of a task."""
+        trace_id = trace_id_of(task_id)
+        ids = {"task_id": task_id, "trace_id": trace_id, "span_id": span_id_of(trace_id)}
+        with bound_contextvars(**ids), self._inner.trace(task_id) as span:
+            yield span
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        attributes: Attributes | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        once: str | None = None,
+    ) -> Iterator[Span]:
+        """A part of what goes on now; one that nobody gives an id has none, unless it is told `once`."""
+        with self._inner.span(name, attributes=attributes, kind=kind, once=once) as span:
+            span_id, trace_id = span.span_id, get_contextvars().get("trace_id")
+            if not span_id and once is not None and trace_id is not None:
+                span_id = span_id_of(trace_id, once)
+            if not span_id:
+                yield span
+                return
+            with bound_contextvars(span_id=span_id):
+                yield span
 
 
 class _StreamHandler(logging.StreamHandler[TextIO]):
@@ -93,7 +121,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                _Redaction(known_secrets),
+                _Redacting(Redaction(known_secrets)),
                 _console(target) if console else structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )

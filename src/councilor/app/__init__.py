@@ -14,14 +14,16 @@ from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.health import health_monitor, release_id
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
-from councilor.app.notices import notifiers, send_trial, start_logs
+from councilor.app.notices import channels, send_trial, start_logs
+from councilor.app.objectives import look_at_objectives, metrics_server
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
-from councilor.app.tools import Tools, find_usable_git, lay_out, open_repositories, open_tools, repository_lock
+from councilor.app.tools import Tools, lay_out, open_repositories, open_tools, repository_lock
 
 __all__ = [
     "Backup",
@@ -34,15 +36,17 @@ __all__ = [
     "answer",
     "audit_export",
     "back_up",
+    "channels",
     "check_database",
     "database_state",
     "database_url",
     "drill",
     "embedded_server",
-    "find_usable_git",
+    "health_monitor",
     "lay_out",
+    "look_at_objectives",
+    "metrics_server",
     "migrate_database",
-    "notifiers",
     "open_export",
     "open_keys",
     "open_repositories",
@@ -50,6 +54,7 @@ __all__ = [
     "open_service",
     "open_store",
     "open_tools",
+    "release_id",
     "repository_lock",
     "restore",
     "send_trial",

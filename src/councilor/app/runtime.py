@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
-from councilor.app.guarding import Guarding
+from councilor.app.guarding import Guarding, open_guarding
+from councilor.app.metrics import open_metrics
+from councilor.app.tracing import open_tracer
 from councilor.ports.clock import Clock, Ids, Randomness
-from councilor.ports.metrics import MetricsBackend, NoMetrics
+from councilor.ports.metrics import Exposition, MetricsBackend
+from councilor.ports.tracing import Tracer
 from councilor.settings import Settings
 
 __all__ = ["Runtime", "open_runtime", "sharing"]
@@ -24,21 +27,30 @@ class Runtime:
     ids: Ids
     randomness: Randomness
     metrics: MetricsBackend
+    tracer: Tracer
     guarding: Guarding
+    exposition: Exposition | None
+    """Everything measured so far, for a scraper; None while nothing exports it."""
 
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
-    clock, metrics = SystemClock(), NoMetrics()
-    yield Runtime(
-        settings=settings,
-        clock=clock,
-        ids=SystemIds(clock=clock),
-        randomness=SystemRandomness(),
-        metrics=metrics,
-        guarding=Guarding(clock=clock, metrics=metrics),
-    )
+    clock, randomness = SystemClock(), SystemRandomness()
+    async with AsyncExitStack() as opened:
+        measuring = opened.enter_context(open_metrics(settings, clock=clock))
+        tracer = await opened.enter_async_context(open_tracer(settings, clock=clock))
+        guarding = open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness, tracer=tracer)
+        yield Runtime(
+            settings=settings,
+            clock=clock,
+            ids=SystemIds(clock=clock),
+            randomness=randomness,
+            metrics=measuring.metrics,
+            exposition=measuring.exposition,
+            tracer=tracer,
+            guarding=await opened.enter_async_context(guarding),
+        )
 
 
 @asynccontextmanager

@@ -72,13 +72,14 @@ async def open_service(
             clock=shared.clock,
             ids=shared.ids,
             metrics=shared.metrics,
+            tracer=shared.tracer,
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             sla_s=settings.council.sla_s,
-            models=model_judges(settings, clock=shared.clock, randomness=shared.randomness),
+            models=model_judges(settings, guarding=shared.guarding, randomness=shared.randomness, tracer=shared.tracer),
             debate_rounds=settings.council.debate_rounds,
             author_models={name: worker.model for name, worker in settings.workers.items() if worker.model},
-            notifiers=notifiers(settings),
+            notifiers=notifiers(settings, shared.guarding),
             notify_on=settings.notify.reasons,
         )
         executor = Executor(parts=adapt(parts), engine=engine)

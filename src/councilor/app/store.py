@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +35,25 @@ DEADLINES_S = {"artifacts": 60.0, "checkpoints": 30.0, "events": 30.0, "log": 60
 """Seconds for one call of a port. Git commands, sandboxed jobs and the engine's steps carry limits of their own."""
 PUT_DEADLINE_S = 3600.0
 """Seconds for storing one artifact, which may be a file of any size."""
+SLOW_S = 5.0
+"""Seconds beyond which a call is slow."""
+ANY_LENGTH = {"artifacts": ("put", "read", "fetch", "condemn", "erase"), "log": ("sequence", "leaves")}
+"""Methods whose time goes with the size of what they are given or give: never slow."""
+IDEMPOTENT = {
+    # not append: events have no identity before they are numbered, so a repetition would store them twice
+    "events": ("read", "head", "heads", "find"),
+    # put: storing the same artifact again changes nothing, and its hash is checked each time. The other writers tell
+    # whether something changed, which a repetition would answer wrongly.
+    "artifacts": (
+        "put", "get", "read", "fetch", "latest_for_task", "about_tree", "of_task", "last_seq", "list", "find",
+        "lineage", "versions", "aliases", "holds", "released", "condemned", "stats",
+    ),
+    # not sequence: its caller signs what it is given
+    "log": ("origin", "state", "covering", "checkpoints", "entries", "waiting", "leaves", "lost", "read"),
+    # keep: an older or equal checkpoint changes nothing
+    "checkpoints": ("newest", "keep"),
+}  # fmt: skip
+"""Methods that may be repeated, even when they were done and only the answer was lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +66,8 @@ class Store:
     shelf: CheckpointShelf
     keys: KeyFolder
     runtime: Runtime
+    connections: Callable[[], Mapping[str, int]]
+    """Connections of the pool, and callers that wait for one, by state."""
     url: str
     """The database's URL; secret."""
 
@@ -131,6 +153,7 @@ async def open_store_at(
             shelf=_guarded(runtime, shelf, "checkpoints"),
             keys=KeyFolder(keys_dir),
             runtime=runtime,
+            connections=pool.usage,
             url=url,
         )
 
@@ -142,4 +165,7 @@ def _guarded(runtime: Runtime, adapter: P, port: str, **methods_s: float) -> P:
         backend="checkpoints" if port == "checkpoints" else "postgres",
         default_s=DEADLINES_S[port],
         methods_s=methods_s,
+        slow_s=SLOW_S,
+        methods_slow_s=dict.fromkeys(ANY_LENGTH.get(port, ()), inf),
+        idempotent=IDEMPOTENT[port],
     )

@@ -16,7 +16,6 @@ from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.analyzers.reports import ReportingRunner
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, RepositoryLock
-from councilor.adapters.git.command import check_version, find_git
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.app.analyzers import choose_analyzers
@@ -24,6 +23,7 @@ from councilor.app.runtime import Runtime, sharing
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
+from councilor.guards.jobs import TracedSandbox
 from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
@@ -36,7 +36,6 @@ from councilor.settings import Settings
 
 __all__ = [
     "Tools",
-    "find_usable_git",
     "lay_out",
     "open_repositories",
     "open_tools",
@@ -141,7 +140,7 @@ async def open_tools(settings: Settings, runtime: Runtime | None = None) -> Asyn
 
 async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
     settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
-    sandbox = await choose_sandbox(
+    chosen = await choose_sandbox(
         settings.sandbox.kind,
         scratch=settings.data_dir / "sandbox",
         metrics=metrics,
@@ -149,6 +148,7 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         private=(settings.keys_dir, settings.database_dir),
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
+    sandbox = TracedSandbox(chosen, tracer=runtime.tracer)
     return Tools(
         runtime=runtime,
         repositories=repositories,
@@ -183,17 +183,6 @@ async def lay_out(settings: Settings, repository: Repository, tree: str) -> Asyn
         folder = Path(root) / "tree"
         await repository.export(tree, folder)
         yield folder
-
-
-async def find_usable_git() -> str:
-    """The path of the host's git.
-
-    Raises:
-        UnavailableError: there is none, or it is too old.
-    """
-    executable = find_git()
-    await check_version(executable)
-    return executable
 
 
 def repository_lock(settings: Settings) -> RepositoryLock:

@@ -5,6 +5,7 @@ Rules:
   of well-known form are replaced by `***`. Masking too much is right where one cannot know.
 - Terminal escape sequences are removed; other control characters and those that reorder text are spelled out.
 - Each pattern is linear in hostile text: repetitions are bounded, or stop where the pattern could begin again.
+- `Redaction` does all that to nested data of every kind: what stands behind a secret's name is masked whatever it is.
 
 It cannot recognise a secret without form: pass known ones to `mask_secrets`, and log names rather than contents.
 
@@ -14,9 +15,11 @@ Source: ECMA-48 (escape sequences); Boucher & Anderson 2021, "Trojan Source" (re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-__all__ = ["MASK", "is_secret_name", "mask_secrets", "plain_text"]
+from councilor.domain.codec import JsonValue
+
+__all__ = ["MASK", "Redaction", "is_secret_name", "mask_secrets", "plain_text"]
 
 MASK = "***"
 
@@ -25,6 +28,7 @@ _NAMES = (
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
 _SHORTEST_SECRET = 4
+_DEPTH_LIMIT = 8
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
@@ -35,7 +39,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (
         re.compile(
-            rf"((?:{_NAMES})[\"']?\s*[=:]\s*)(?!(?:Bearer|Basic)\b)(?:\"[^\"]*\"|'[^']*'|[^\s\"'&,;}}]+)", re.IGNORECASE
+            # A backslash before a quote: JSON inside of JSON.
+            rf"((?:{_NAMES})\\*[\"']?\s*[=:]\s*)(?!(?:Bearer|Basic)\b)"
+            r"(?:\\*\"[^\"]*\"|\\*'[^']*'|[^\s\"'&,;}]+)",
+            re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
@@ -79,3 +86,42 @@ def plain_text(text: str, *, lines: bool = False) -> str:
 
 def _spelled(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+class Redaction:
+    """Makes values fit to be shown.
+
+    Args:
+        known: secrets that have no form of their own, masked wherever they occur.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        # The longest first, lest a part of one is masked and its rest left standing.
+        self._known = tuple(sorted({secret for secret in known if secret}, key=len, reverse=True))
+
+    def value(self, name: str, value: object, *, lines: bool = False, depth: int = 0) -> JsonValue:
+        """What may be shown of a value of this name, as JSON data.
+
+        Args:
+            lines: keep newlines and tabs of a text.
+            depth: how deep it lies in other data; what lies too deep becomes text.
+        """
+        if value is None or isinstance(value, bool):
+            return value
+        if is_secret_name(name):
+            return MASK
+        if isinstance(value, int | float):
+            return value
+        if isinstance(value, Mapping) and depth < _DEPTH_LIMIT:
+            return {
+                self.text(str(key)): self.value(str(key), item, lines=lines, depth=depth + 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_LIMIT:
+            return [self.value(name, item, lines=lines, depth=depth + 1) for item in value]
+        return self.text(str(value), lines=lines)
+
+    def text(self, text: str, *, lines: bool = False) -> str:
+        """What may be shown of a text."""
+        # Escapes first: one inside a secret would hide it from the patterns.
+        return mask_secrets(plain_text(text, lines=lines), known=self._known)

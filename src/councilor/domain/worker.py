@@ -90,6 +90,8 @@ class Assignment:
     refinement: RefinementRequest | None
     timeout_s: float
     """Seconds this iteration may take."""
+    traceparent: str = ""
+    """The span that it is part of, as W3C Trace Context has it; empty when nothing is traced."""
 
 
 class WorkerOutcome(StrEnum):

@@ -4,7 +4,7 @@ Rules:
 - The disk is full or read-only, a limit on memory, processes or open files is reached, our own database does not
   answer, or the signing key may not sign any more: the run is interrupted, nothing of the step is remembered, and it
   can be resumed once that is put right.
-- Every other error is the task's own outcome.
+- Every other error is the task's own outcome, a budget that was spent while the database was asked among them.
 - The fault may lie behind other errors: causes, contexts and groups are searched.
 
 It repairs nothing. Source: errno(3).
@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from councilor.errors import ShortageError, UnavailableError
+from councilor.errors import BudgetSpentError, ShortageError, UnavailableError
 
 __all__ = ["find_host_fault"]
 
@@ -38,6 +38,8 @@ SHORTAGES = {
 def find_host_fault(error: BaseException) -> UnavailableError | None:
     """The fault of the host that `error` is or comes from, or None."""
     for found in _behind(error):
+        if isinstance(found, BudgetSpentError):
+            continue
         if isinstance(found, ShortageError) or (isinstance(found, UnavailableError) and found.backend in STORES):
             return found
         if isinstance(found, OSError) and found.errno in SHORTAGES:

@@ -3,7 +3,7 @@ fails.
 
 Rules:
 - The step runs in its caller's task, so that cancelling the caller cancels the step, and its clean-up comes first.
-- A passed deadline is a `DeadlineError`, a failure of the step like any other.
+- A passed deadline is a `DeadlineError`, a failure of the step like any other. It caps every guarded call below.
 - `cancel` ends preemptible steps at once and lets the others finish; `stop` ends every step. Both raise
   `Interrupted`, which is no `Exception`: a workflow cannot take it for a failure of its own and carry on.
 - A fault of the host (`hostfault`) interrupts as well, in a step or between two: it is no outcome of the run.
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from councilor.errors import DeadlineError, UnavailableError
+from councilor.guards.budget import budget
 from councilor.guards.hostfault import find_host_fault
 
 __all__ = ["Interrupted", "Interruption", "interruptible"]
@@ -92,7 +93,8 @@ class Interruption:
         try:
             async with timer:
                 self._preemptible[timer] = preemptible
-                return await fn()
+                with budget(timeout_s):
+                    return await fn()
         except Exception as error:
             if timer in self._ended:
                 raise Interrupted(name) from error

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from councilor.domain.analysis import AnalysisPair, AnalysisRun
 from councilor.domain.change import Candidate
 from councilor.domain.evidence import Evidence, EvidenceKind
+from councilor.domain.genai import SpanRole, role
 from councilor.errors import SandboxError, UnavailableError
 from councilor.pipeline.measurement import Meter, Trees
 from councilor.ports.analyzer import AnalysisRequest, Analyzer
@@ -111,7 +112,9 @@ async def _one(meter: Meter, wanted: _Wanted, base_tree: str, folders: Mapping[s
             timeout_s=min(meter.limits.timeout_s, MOST_S),
         )
         try:
-            pair = await wanted.analyzer.analyze(request)
+            about = role(SpanRole.TOOL) | {"councilor.analyzer": wanted.analyzer.name}
+            with meter.tracer.span("analyze", attributes=about):
+                pair = await wanted.analyzer.analyze(request)
         except SandboxError:
             raise
         except UnavailableError as error:

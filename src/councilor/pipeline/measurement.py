@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
+from councilor.domain.genai import SpanRole, role
 from councilor.domain.report import ReportOrder
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
@@ -26,6 +27,7 @@ from councilor.ports.differential import DifferentialTester
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.repository import Repository
+from councilor.ports.tracing import NO_TRACING, Tracer
 
 __all__ = ["EvidenceLimits", "KeepLog", "Meter", "Trees"]
 
@@ -114,6 +116,7 @@ class Meter:
     """What keeps suites loaded; None: the tests' strength is not measured."""
     tester: DifferentialTester | None = None
     """What finds inputs on which versions differ; None: nothing is asked."""
+    tracer: Tracer = NO_TRACING
 
     @property
     def request(self) -> TestRequest:
@@ -165,11 +168,15 @@ class Meter:
     ) -> tuple[TestRun, Evidence]:
         """Do something in an export of a tree, and record it."""
         started, began = self.clock.now(), self.clock.monotonic()
-        async with self.laid_out(trees.run_tree) as folder:
-            measured = await run(folder)
-            if await self.repository.drift(trees.run_tree, folder):
-                measured = replace(measured, breaches=(*measured.breaches, Breach.TREE_CHANGED))
-                self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
+        about = role(SpanRole.EVALUATOR) | {"councilor.evidence": kind.value, "councilor.tree": trees.run_tree}
+        with self.tracer.span("measure", attributes=about) as span:
+            async with self.laid_out(trees.run_tree) as folder:
+                measured = await run(folder)
+                if await self.repository.drift(trees.run_tree, folder):
+                    measured = replace(measured, breaches=(*measured.breaches, Breach.TREE_CHANGED))
+                    self.metrics.counter("v3.evidence.breaches", {"breach": Breach.TREE_CHANGED.value})
+            void = [breach.value for breach in measured.breaches]
+            span.set({"councilor.tests": len(measured.records), "councilor.void": void or None})
         duration_s = self.clock.monotonic() - began
         self.metrics.histogram("v3.evidence.seconds", {"kind": kind.value}, duration_s)
         evidence = Evidence(

@@ -51,6 +51,8 @@ class Answer:
     spent: Spent
     tries: int
     """Counted from 1."""
+    finish_reason: str = ""
+    """Why it stopped, as the server tells it: `stop`; empty when it does not."""
 
 
 class Chat(Protocol):

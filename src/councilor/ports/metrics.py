@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-__all__ = ["Labels", "MetricsBackend", "NoMetrics"]
+__all__ = ["Exposition", "Labels", "MetricsBackend", "NoMetrics"]
 
 Labels = Mapping[str, str]
 
@@ -27,6 +27,14 @@ class MetricsBackend(Protocol):
 
     def bind(self, labels: Labels) -> MetricsBackend:
         """The same sink with these labels added to every call, for hot loops."""
+        ...
+
+
+class Exposition(Protocol):
+    """Everything measured so far, as text that a scraper reads."""
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """The content type and the text, in the form that an `Accept` header asks for."""
         ...
 
 

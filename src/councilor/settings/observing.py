@@ -121,13 +121,21 @@ class HealthSettings(Block):
 
     every_s: Seconds = Field(description="Seconds between two probes of a component.")
     timeout_s: Seconds = Field(description="Seconds that one probe may take.")
+    disk_warn_bytes: PositiveInt = Field(description="With less free on the data folder's disk it is a warning.")
+    disk_fail_bytes: PositiveInt = Field(description="With less free there, this process is not ready for work.")
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> HealthSettings:
+        if self.disk_fail_bytes > self.disk_warn_bytes:
+            raise ValueError("`disk_fail_bytes` is more than `disk_warn_bytes`")
+        return self
 
 
 def _http_url(url: str | None) -> str | None:
     if url is None:
         return None
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # asking for the port checks it
         raise ValueError("Input should be a URL that starts with http:// or https://")
     if parts.username or parts.password:
         raise ValueError("Input should hold no user name and no password")

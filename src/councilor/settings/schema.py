@@ -379,6 +379,11 @@ class Settings(BaseSettings):
         return self.data_dir / "checkpoints"
 
     @property
+    def breakers_dir(self) -> Path:
+        """What processes publish about their breakers, and what is ordered of them."""
+        return self.data_dir / "breakers"
+
+    @property
     def environments_dir(self) -> Path:
         """Built dependency environments."""
         return self.data_dir / "environments"

@@ -53,7 +53,7 @@ class DbosEngine:
         database_url: a libpq URL; DBOS keeps its tables in the schema `dbos`.
         ids: gives this process's executor id.
         clock: waits and measures.
-        metrics: receives `v3.engine.step`.
+        metrics: receives `v3.engine.step` and `v3.engine.running`.
         poll_s: seconds between two looks at a run that is waited for or might be cancelled.
         application_version: names the workflow's steps and their order; a run goes on only under the version that
             began it.
@@ -211,6 +211,7 @@ class DbosEngine:
     async def _executing(self, run_id: str) -> AsyncIterator[None]:
         """Around an execution: `step` finds it, `cancel` and `stop` reach it, and its end says why it ended."""
         execution = self._executions[run_id] = _Execution(run_id)
+        self._metrics.gauge("v3.engine.running", {}, len(self._executions))
         token = self._current.set(execution)
         watcher = asyncio.create_task(self._watch(execution))
         try:
@@ -228,6 +229,7 @@ class DbosEngine:
             await asyncio.wait([watcher])
             self._current.reset(token)
             del self._executions[run_id]
+            self._metrics.gauge("v3.engine.running", {}, len(self._executions))
             execution.ended.set()
 
     async def _watch(self, execution: _Execution) -> None:

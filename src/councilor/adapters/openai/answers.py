@@ -50,7 +50,11 @@ def read_answer(body: bytes, *, backend: str, tries: int) -> Answer:
         raise _unusable(backend, f"its text holds no JSON object: {shown(content)}")
     model = data.get("model")
     return Answer(
-        data=found, model=model if isinstance(model, str) else "", spent=_spent(data.get("usage")), tries=tries
+        data=found,
+        model=model if isinstance(model, str) else "",
+        spent=_spent(data.get("usage")),
+        tries=tries,
+        finish_reason=shown(ended) if isinstance(ended, str) else "",
     )
 
 

@@ -134,6 +134,11 @@ class EmbeddedPostgres:
             log=self._log.path,
         )
 
+    def process_id(self) -> int | None:
+        """Its process; None when there is none. Says nothing about whether it answers, and waits for nothing."""
+        postmaster = self._owner()
+        return postmaster.pid if postmaster else None
+
     def url(self, database: str = DATABASE) -> str:
         """The URL of one of its databases; says nothing about whether the server runs."""
         return f"postgresql://postgres@/{quote(database)}?host={quote(str(self._socket_folder()), safe='')}&port={PORT}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -124,6 +124,13 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def usage(self) -> Mapping[str, int]:
+        """Connections that are `idle` and `used`, and callers that are `waiting` for one."""
+        told = self._pool.get_stats()
+        idle = told.get("pool_available", 0)
+        used = max(0, told.get("pool_size", 0) - idle)
+        return {"idle": idle, "used": used, "waiting": told.get("requests_waiting", 0)}
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

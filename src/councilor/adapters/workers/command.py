@@ -5,6 +5,8 @@ Rules:
   environment and the folders that its profile names; nothing else of the host is there.
 - Of the host's variables it gets the credentials that its profile names. It reaches the profile's model hosts through
   the allow-list proxy, and no other address.
+- While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
+  says nothing but the task's id.
 - What is missing (program, credential, folder, placeholder) is an `InputError` before anything is started.
 - Its exit code decides between finished and failed, an agent's own report of an error included; signals and limits
   that ended it are told. Its text is its final
@@ -127,6 +129,7 @@ class CommandWorker:
                 "TMPDIR": str(home / "tmp"),
                 "PATH": f"{workspace.environment.python.parent}:{program.parent}:{SYSTEM_PATH}",
                 "LANG": "C.UTF-8",
+                **({"TRACEPARENT": assignment.traceparent} if assignment.traceparent else {}),
                 **secrets.values,
             },
             stdin=stdin,

@@ -80,7 +80,8 @@ async def _send(parts: Parts, narrator: Narrator, notifier: Notifier, message: N
     if problem is None:
         narrator.note(EventType.NOTIFICATION_SENT, channel=notifier.channel, duration_s=duration_s)
     else:
-        _log.warning(problem, extra={"task_id": message.task_id, "channel": notifier.channel})
+        told_of = {"task_id": message.task_id, "channel": notifier.channel, "problem": problem}
+        _log.warning("a notification was not sent", extra=told_of)
         narrator.note(EventType.NOTIFICATION_FAILED, channel=notifier.channel, duration_s=duration_s, error=problem)
 
 

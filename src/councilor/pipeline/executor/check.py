@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind
+from councilor.domain.genai import SpanRole, role
 from councilor.domain.task import TaskState
 from councilor.pipeline.claims.measuring import measure_claims
 from councilor.pipeline.evidence import Baseline, EvidenceCollector
@@ -63,12 +64,14 @@ async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | N
 async def inspect(context: RunContext, made: Work, iteration: int) -> bool:
     """Run the gates that need no evidence; gives whether none of them refuses the candidate."""
     async with context.narrator.phase(TaskState.CHECKING, brief=True, iteration=iteration):
-        results = run_gates(
-            await gate_input(context, made, None),
-            stage=Stage.STATIC,
-            metrics=context.parts.metrics,
-            clock=context.parts.clock,
-        )
+        with context.parts.tracer.span("inspect", attributes=role(SpanRole.GUARDRAIL)):
+            results = run_gates(
+                await gate_input(context, made, None),
+                stage=Stage.STATIC,
+                metrics=context.parts.metrics,
+                clock=context.parts.clock,
+                tracer=context.parts.tracer,
+            )
     return not any(result.blocks for result in results)
 
 
@@ -144,6 +147,7 @@ async def collector_of(
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,
+        tracer=parts.tracer,
         keep_log=keep_log,
         reports=context.spec.reports,
         on_record=_Counter(context=context, phase="testing"),

@@ -30,6 +30,7 @@ from councilor.ports.metrics import MetricsBackend
 from councilor.ports.notifier import Notifier
 from councilor.ports.repository import Commit, Repositories, Repository
 from councilor.ports.sandbox import Sandbox
+from councilor.ports.tracing import NO_TRACING, Tracer
 from councilor.ports.worker import Worker
 
 __all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context", "open_narrator"]
@@ -71,6 +72,8 @@ class Parts:
     """Who is told of a task's end; each has a time limit of its own."""
     notify_on: Collection[str] = ("ended",)
     """Reasons for which they are told."""
+    tracer: Tracer = NO_TRACING
+    """Where spans go."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
@@ -20,6 +21,7 @@ from councilor.domain.difference import BASE
 from councilor.domain.event import EventType
 from councilor.domain.evidence import EvidenceBundle, spent_s
 from councilor.domain.gate import GateResult, RefinementRequest
+from councilor.domain.genai import SpanRole, role
 from councilor.domain.provenance import digest
 from councilor.domain.question import Question
 from councilor.domain.task import TaskState
@@ -122,9 +124,11 @@ async def load_refinement(context: RunContext, previous: Deliberated | None) -> 
 
 async def _run_gates(context: RunContext, given: GateInput) -> tuple[GateResult, ...]:
     parts = context.parts
-    results = run_gates(given, stage=Stage.STATIC, metrics=parts.metrics, clock=parts.clock)
-    if given.bundle is not None:
-        measured = run_gates(given, stage=Stage.EVIDENCE, metrics=parts.metrics, clock=parts.clock)
+    with parts.tracer.span("gates", attributes=role(SpanRole.GUARDRAIL)):
+        run = partial(run_gates, given, metrics=parts.metrics, clock=parts.clock, tracer=parts.tracer)
+        results = run(stage=Stage.STATIC)
+        measured = run(stage=Stage.EVIDENCE) if given.bundle is not None else ()
+    if measured:
         results = latest(results, measured)
     for result in results:
         context.narrator.note(
@@ -141,7 +145,9 @@ async def _check_claims(
     context: RunContext, made: Work, given: GateInput, gates: tuple[GateResult, ...]
 ) -> tuple[CheckedClaim, ...]:
     report = (await context.read(made.report)).decode("utf-8", "replace")
-    claims = check_claims(report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics)
+    with context.parts.tracer.span("claims", attributes=role(SpanRole.EVALUATOR)) as span:
+        claims = check_claims(report, ClaimContext(given=given, gates=gates), metrics=context.parts.metrics)
+        span.set({"councilor.claims": len(claims)})
     statuses = [claim.status.value for claim in claims]
     context.narrator.note(
         EventType.CLAIMS_CHECKED, counts={status: statuses.count(status) for status in sorted(set(statuses))}
@@ -262,15 +268,17 @@ async def _verdict(
 ) -> Reached:
     parts = context.parts
     context.narrator.note(EventType.COUNCIL_OPENED, iteration=case.iteration, sla_s=parts.sla_s)
-    sitting = await council.convene(
-        case,
-        clock=parts.clock,
-        ids=parts.ids,
-        metrics=parts.metrics,
-        models=models,
-        runner=runner,
-        rounds=parts.debate_rounds,
-    )
+    with parts.tracer.span("council", attributes=role(SpanRole.EVALUATOR)) as span:
+        sitting = await council.convene(
+            case,
+            clock=parts.clock,
+            ids=parts.ids,
+            metrics=parts.metrics,
+            models=models,
+            runner=runner,
+            rounds=parts.debate_rounds,
+        )
+        span.set({"councilor.decision": sitting.verdict.decision.value, "councilor.votes": len(sitting.verdict.votes)})
     for number, (before, obsolete) in enumerate(sitting.earlier, start=1):
         kept = await _keep_case(context, before, case_artifact, case, f"obsolete-case/{name}/{number}")
         await _keep_verdict(context, obsolete, kept, f"obsolete-verdict/{name}/{number}")

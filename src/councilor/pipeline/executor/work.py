@@ -9,19 +9,22 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType
 from councilor.domain.gate import RefinementRequest
+from councilor.domain.genai import agent
 from councilor.domain.task import TaskState
+from councilor.domain.traceid import traceparent
 from councilor.domain.worker import Assignment, WorkerReport
 from councilor.errors import HashMismatchError, InputError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.refinement import write_prompt
+from councilor.ports.tracing import Span
 from councilor.ports.worker import Workspace
 
 __all__ = ["Work", "adopt", "restore_candidate", "work"]
@@ -93,14 +96,32 @@ async def work(
     context.narrator.note(EventType.WORKER_ASSIGNED, worker=worker.name, iteration=iteration)
     async with context.narrator.phase(state, iteration=iteration):
         began = parts.clock.monotonic()
-        async with context.narrator.heartbeats():
-            report = await worker.run(assignment, workspace, context.narrator.beat)
+        about = agent(name=worker.name, model=parts.author_models.get(worker.name))
+        with parts.tracer.span("invoke_agent", attributes=about) as span:
+            assignment = replace(assignment, traceparent=traceparent(span.trace_id, span.span_id))
+            async with context.narrator.heartbeats():
+                report = await worker.run(assignment, workspace, context.narrator.beat)
+            _tell(span, report)
         parts.metrics.histogram(
             "v3.worker.iteration",
             {"worker": worker.name, "outcome": report.outcome.value},
             parts.clock.monotonic() - began,
         )
         return await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+
+
+def _tell(span: Span, report: WorkerReport) -> None:
+    """What a worker says of its iteration; nothing of it is believed."""
+    usage = report.usage
+    span.set(
+        {
+            "councilor.worker.outcome": report.outcome.value,
+            "councilor.worker.turns": usage.turns,
+            "councilor.worker.tokens": usage.tokens,
+            "councilor.worker.cost_usd": usage.cost_usd,
+            "process.exit.code": report.exit_code,
+        }
+    )
 
 
 async def adopt(context: RunContext, *, tree: str, parent: ExecutionArtifact) -> Work:

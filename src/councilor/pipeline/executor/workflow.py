@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import EventType, NewEvent
+from councilor.domain.genai import SpanRole, role
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
@@ -37,6 +39,7 @@ from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
 from councilor.ports.engine import Engine, RunState
+from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
@@ -118,14 +121,21 @@ class Executor:
             await self._engine.cancel(task_id)  # one that was stored and never begun is not known to it
             head = await events.head(task_id)
         if head is not None and head.state not in END_STATES:
-            await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
-            _measure_end(self._parts, TaskState.CANCELLED, tier=head.tier, submitted_at=head.submitted_at)
-            await announce(self._parts, task_id)
+            with self._parts.tracer.trace(task_id) as whole:
+                await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
+                whole.set(role(SpanRole.CHAIN) | {"councilor.task.state": TaskState.CANCELLED.value})
+                _measure_end(self._parts, TaskState.CANCELLED, tier=head.tier, submitted_at=head.submitted_at)
+                await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
+        with self._parts.tracer.trace(run_id) as whole:
+            return await self._go(run_id, whole)
+
+    async def _go(self, run_id: str, whole: Span) -> JsonValue:
         narrator = open_narrator(self._parts, run_id)
         try:
             context = await open_context(self._parts, run_id, narrator)
+            whole.set(_about(context.task))
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
             if find_host_fault(error) is not None:
@@ -135,10 +145,24 @@ class Executor:
             if head is not None and head.state not in END_STATES:
                 await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
                 _measure_end(self._parts, TaskState.FAILED, tier=head.tier, submitted_at=head.submitted_at)
+            whole.set({"councilor.task.state": TaskState.FAILED.value})
             await announce(self._parts, run_id)
             raise
+        whole.set({"councilor.task.state": outcome.state.value, "councilor.task.iterations": outcome.iterations})
         await announce(self._parts, run_id)
         return encode(outcome)
+
+
+def _about(task: Task) -> dict[str, object]:
+    """What the span of the whole task says of it."""
+    return role(SpanRole.CHAIN) | {
+        "councilor.task.id": task.id,
+        "councilor.task.tier": task.tier,
+        "councilor.task.mode": task.mode.value,
+        "councilor.task.worker": task.worker,
+        "councilor.task.follows": task.follows,
+        "councilor.spec.id": task.spec_id,
+    }
 
 
 def _measure_end(parts: Parts, state: TaskState, *, tier: int, submitted_at: datetime) -> None:
@@ -296,12 +320,22 @@ class _Journey:
                 hint="Give it more time with --deadline.",
             )
 
-        async def attempt() -> JsonValue:
-            result = await fn()
-            await self._context.narrator.flush()
-            return result
+        # Entered where the step really runs, and left when the engine has remembered it: one that ran before has none.
+        with ExitStack() as running:
 
-        return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
+            async def attempt() -> JsonValue:
+                running.enter_context(self._span(name))
+                result = await fn()
+                await self._context.narrator.flush()
+                return result
+
+            return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
+
+    def _span(self, step: str) -> AbstractContextManager[Span]:
+        kind, _, number = step.partition(":")
+        about = role(SpanRole.EVALUATOR if kind == "deliberate" else SpanRole.CHAIN)
+        about |= {"councilor.step": step, "councilor.iteration": int(number.partition(":")[0]) if number else None}
+        return self._context.parts.tracer.span(kind, attributes=about, once=step)
 
     def _remaining_s(self) -> float:
         return self._deadline - self._context.parts.clock.monotonic()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from councilor.domain.gate import GateMode, GateResult, GateStatus, Severity
+from councilor.domain.genai import SpanRole, role
 from councilor.pipeline.gates.boundary import budget_limit, scope_boundary
 from councilor.pipeline.gates.dependencies import dependency_diff
 from councilor.pipeline.gates.forbidden import forbidden_paths
@@ -35,6 +36,7 @@ from councilor.pipeline.gates.weakening import test_weakening
 from councilor.pipeline.gates.whole import not_empty, patch_applies, spec_completeness
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
+from councilor.ports.tracing import NO_TRACING, Tracer
 
 __all__ = ["GATES", "Gate", "Stage", "latest", "run_gates"]
 
@@ -89,19 +91,31 @@ GATES: tuple[Gate, ...] = (
 
 
 def run_gates(
-    given: GateInput, *, metrics: MetricsBackend, clock: Clock, stage: Stage, gates: Sequence[Gate] = GATES
+    given: GateInput,
+    *,
+    metrics: MetricsBackend,
+    clock: Clock,
+    stage: Stage,
+    gates: Sequence[Gate] = GATES,
+    tracer: Tracer = NO_TRACING,
 ) -> tuple[GateResult, ...]:
     """The results of every gate of one stage, in order; one failure does not keep the others from running."""
     results: list[GateResult] = []
     for gate in gates:
         if stage in gate.stages:
             begun = clock.monotonic()
-            result = _one(gate, given)
+            with tracer.span(f"gate {gate.name}", attributes=role(SpanRole.GUARDRAIL)) as span:
+                result = _one(gate, given)
+                span.set({"councilor.gate.status": result.status.value, "councilor.gate.rules": _rules(result)})
             result = replace(result, duration_s=clock.monotonic() - begun)
             metrics.counter("v3.gate.results", {"gate": gate.name, "status": result.status.value})
             metrics.counter("v3.gate.seconds", {"gate": gate.name}, result.duration_s)
             results.append(result)
     return tuple(results)
+
+
+def _rules(result: GateResult) -> list[str] | None:
+    return sorted({violation.rule for violation in result.violations}) or None
 
 
 def _one(gate: Gate, given: GateInput) -> GateResult:

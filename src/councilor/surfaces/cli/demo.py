@@ -18,7 +18,7 @@ from pathlib import Path
 import typer
 
 import councilor
-from councilor.app import Service, open_service
+from councilor.app import Service
 from councilor.domain.task import RunMode, Task
 from councilor.domain.verdict import Decision
 from councilor.errors import InputError, NotFoundError
@@ -26,6 +26,7 @@ from councilor.pipeline.rules import read_spec_text
 from councilor.pipeline.submission import Order, draft_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import Session, execute
 from councilor.surfaces.cli.watching import execute_watched
@@ -43,7 +44,7 @@ def demo(context: typer.Context) -> None:
     """Repair a real bug offline, and refuse a wrong patch, a tampered test and a forged report."""
 
     async def body(session: Session) -> ExitCode:
-        async with open_service(session.settings) as service:
+        async with open_observed_service(session.settings) as service:
             began = service.runtime.clock.monotonic()
             folder = session.settings.data_dir / "demo" / service.runtime.ids.new()
             await asyncio.to_thread(_make_repository, _examples() / "pricing", folder)

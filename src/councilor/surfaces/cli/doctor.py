@@ -1,21 +1,31 @@
-"""`doctor`: is everything here that councilor needs, and how strong is the sandbox?"""
+"""`doctor`: is everything here that councilor needs, and how strong is the sandbox?
+
+Rules:
+- What a service tells of its health is told here by the same probes, with the places that are not for everybody.
+- What only a person at the machine needs to know is added: Python, folders, limits, models, what is switched off.
+"""
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import typer
 
-from councilor.app import database_state, open_tools, try_model_judges
+from councilor.app import Runtime, Tools, health_monitor, open_runtime, open_tools, try_model_judges
+from councilor.domain.health import Check
 from councilor.errors import CouncilorError
 from councilor.settings import Settings
 from councilor.surfaces.cli.exits import ExitCode
-from councilor.surfaces.cli.machine import findings_of_machine
+from councilor.surfaces.cli.machine import Finding, findings_of_machine
+from councilor.surfaces.cli.observed import PORTS
 from councilor.surfaces.cli.session import AsJson, Session, execute
 
 __all__ = ["doctor"]
+
+FLAGS = ("prometheus", "statsd", "redis")
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
@@ -31,40 +41,78 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     execute(context, as_json, body)
 
 
-async def _findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     """Name, `pass`, `warn` or `fail`, and what was found."""
     yield "python", "pass", f"{platform.python_version()} at {sys.executable}"
-    async for finding in findings_of_machine(settings.data_dir):
+    for finding in findings_of_machine(settings.data_dir):
         yield finding
-    async for finding in _sandbox_findings(settings):
+    async for finding in _findings_of_health(settings):
         yield finding
-    try:
-        state = await database_state(settings)
-    except CouncilorError as error:
-        yield "database", "fail", f"{error.message} {error.hint()}"
-    except OSError as error:
-        yield "database", "fail", str(error)
-    else:
-        answers = bool(state["answers"])
-        text = f"{state['kind']}, version {state['version']}" if answers else "not running; started when first needed"
-        yield "database", "pass" if answers else "warn", text
+    for finding in _findings_of_flags(settings):
+        yield finding
     for trial in await try_model_judges(settings):  # none is needed, so none of them can fail this machine
         told = f"{trial.problem} {trial.hint}".rstrip() if trial.problem else f"answers in {trial.seconds:.1f} s"
         yield f"model judge: {trial.name}", "warn" if trial.problem else "pass", told
 
 
-async def _sandbox_findings(settings: Settings) -> AsyncIterator[tuple[str, str, str]]:
-    try:
-        async with open_tools(settings) as tools:
+async def _findings_of_health(settings: Settings) -> AsyncIterator[Finding]:
+    async with AsyncExitStack() as stack:
+        try:
+            runtime = await stack.enter_async_context(open_runtime(settings))
+        except CouncilorError as error:
+            yield "telemetry", "fail", f"{error.message} {error.hint()}"
+            runtime = await stack.enter_async_context(open_runtime(_without_flags(settings)))
+        tools = await _try_tools(stack, settings, runtime)
+        for observation in (await health_monitor(runtime, tools=tools).look()).observations:
+            check = observation.check
+            yield check.component, str(check.standing), _told(check)
+        if tools is not None:
             probe = await tools.sandbox.probe()
+            for name, withstood in sorted(probe.checks.items()):
+                told = "withstood" if withstood else "NOT withstood"
+                yield f"sandbox: {name}", "pass" if withstood else "warn", told
+
+
+async def _try_tools(stack: AsyncExitStack, settings: Settings, runtime: Runtime) -> Tools | None:
+    """What runs things; None where it cannot be opened, which the sandbox's probe then tells."""
+    try:
+        return await stack.enter_async_context(open_tools(settings, runtime))
+    except (CouncilorError, OSError):
+        return None
+
+
+def _told(check: Check) -> str:
+    """What was found, with its places and with what was measured."""
+    seconds = f", {check.observed:.3f} s" if check.measurement == "latency" and check.observed is not None else ""
+    counted = f"{check.observed:g}" if check.observed is not None and not check.output else ""
+    text = check.detail or check.output or (f"{check.measurement}: {counted}" if counted else "")
+    instead = f" ({check.fallback})" if check.fallback is not None and check.standing is not check.status else ""
+    return f"{text}{seconds}{instead}"
+
+
+def _findings_of_flags(settings: Settings) -> Iterator[Finding]:
+    """What is switched off, and where a process that executes runs is served."""
+    flags = settings.observability
+    for name in FLAGS:
+        if not getattr(flags, name):
+            yield name, "pass", f"switched off (observability.{name})"
+    if flags.prometheus:
+        yield _finding_of_port(settings)
+
+
+def _finding_of_port(settings: Settings) -> Finding:
+    from councilor.surfaces.http import Address, listen
+
+    chosen = settings.prometheus
+    try:
+        with listen(chosen.host, chosen.port, ports=PORTS) as listener:
+            address = Address.of(listener)
     except CouncilorError as error:
-        yield "sandbox", "fail", f"{error.message} {error.hint()}"
-        return
-    except OSError as error:
-        yield "sandbox", "fail", f"it has no place to work in: {error}"
-        return
-    level = probe.level
-    whole = level.filesystem and level.network and level.processes and level.resources
-    yield "sandbox", "pass" if whole else "warn", f"{level.name}: {probe.detail}" if probe.detail else level.name
-    for name, withstood in sorted(probe.checks.items()):
-        yield f"sandbox: {name}", "pass" if withstood else "warn", "withstood" if withstood else "NOT withstood"
+        return "prometheus", "warn", f"{error.message} Runs go on, and are not served."
+    taken = "" if address.port == chosen.port else f"port {chosen.port} is taken; "
+    return "prometheus", "pass", f"{taken}the next run is served on {address.url}"
+
+
+def _without_flags(settings: Settings) -> Settings:
+    off = settings.observability.model_copy(update=dict.fromkeys(FLAGS, False))
+    return settings.model_copy(update={"observability": off})

@@ -1,4 +1,4 @@
-"""What `doctor` finds out about the machine itself: git, the data folder and its disk, temporary files, limits.
+"""What `doctor` alone finds out about the machine itself: the data folder, temporary files, limits.
 
 Rules:
 - Each finding is a name, `pass`, `warn` or `fail`, and what was found, with the way out where something is wrong.
@@ -14,30 +14,20 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-from councilor.app import find_usable_git
-from councilor.errors import CouncilorError
 
 __all__ = ["Finding", "findings_of_machine"]
 
 Finding = tuple[str, str, str]
 
-LEAST_FREE_BYTES = 2 * 2**30
 LEAST_TEMPORARY_BYTES = 16 * 2**20
 LEAST_FILES = 256
 
 
-async def findings_of_machine(data_dir: Path) -> AsyncIterator[Finding]:
+def findings_of_machine(data_dir: Path) -> Iterator[Finding]:
     """What this machine gives to councilor with this data folder."""
-    try:
-        yield "git", "pass", await find_usable_git()
-    except CouncilorError as error:
-        yield "git", "fail", f"{error.message} {error.hint()}"
-    existing = _nearest(data_dir)
-    for finding in (*_data_folder(data_dir, existing), *_disk(existing), *_temporary(), *_open_files()):
-        yield finding
+    yield from (*_data_folder(data_dir, _nearest(data_dir)), *_temporary(), *_open_files())
 
 
 def _nearest(folder: Path) -> Path:
@@ -64,15 +54,6 @@ def _data_folder(folder: Path, existing: Path) -> Iterator[Finding]:
         yield "data folder", "fail", f"{folder} belongs to the user {owner}. {way_out}"
     else:
         yield "data folder", "pass", str(folder)
-
-
-def _disk(existing: Path) -> Iterator[Finding]:
-    try:
-        free = shutil.disk_usage(existing).free
-    except OSError as error:
-        yield "disk", "fail", f"{existing}: {error.strerror}"
-    else:
-        yield "disk", "pass" if free > LEAST_FREE_BYTES else "warn", f"{free / 2**30:.1f} GiB free below {existing}"
 
 
 def _temporary() -> Iterator[Finding]:

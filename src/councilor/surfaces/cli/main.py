@@ -22,10 +22,12 @@ from councilor.surfaces.cli.environments import env_app
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.gates import gates_app
 from councilor.surfaces.cli.notify import notify
+from councilor.surfaces.cli.objectives import slo
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.questions import answer, questions
+from councilor.surfaces.cli.serve import serve
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
 from councilor.surfaces.cli.streams import finish_streams, prepare_streams
@@ -91,7 +93,9 @@ app.command()(questions)
 app.command()(answer)
 app.command()(tasks.clean)
 app.command()(report)
+app.command()(slo)
 app.command()(notify)
+app.command()(serve)
 app.command()(doctor)
 app.command()(demo)
 app.add_typer(gates_app, name="gates")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import notifiers, send_trial
+from councilor.app import channels as channels_of
+from councilor.app import send_trial
 from councilor.domain.codec import encode
 from councilor.errors import InputError
 from councilor.surfaces.cli.exits import ExitCode
@@ -25,7 +26,7 @@ def notify(
     """Show who is told of a run's end; with --test, try it."""
 
     async def body(session: Session) -> ExitCode:
-        output, channels = session.output, [notifier.channel for notifier in notifiers(session.settings)]
+        output, channels = session.output, channels_of(session.settings)
         reasons = session.settings.notify.reasons
         if test and not channels:
             raise InputError("Nobody is to be notified.", field="notify", hint=HINT)

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import open_service, open_store
+from councilor.app import open_store
 from councilor.app.answering import record_answer
 from councilor.domain.codec import encode
 from councilor.domain.question import Question, parse_answer, quoted
 from councilor.pipeline.questions import stored_questions
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
+from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -75,7 +76,7 @@ def answer(
 
     async def body(session: Session) -> ExitCode:
         said = parse_answer(expect, by=by or getpass.getuser())
-        async with open_service(session.settings) as service:
+        async with open_observed_service(session.settings) as service:
             task_id = await find_task(service.store.events, task)
             head = await service.store.events.head(task_id)
             assert head is not None, "find_task only finds tasks that have a head"

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import Service, open_service
+from councilor.app import Service
 from councilor.domain.codec import encode
 from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Commit, Repository
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
+from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 from councilor.surfaces.cli.watching import execute_watched
@@ -50,7 +51,7 @@ def run(
 
     async def body(session: Session) -> ExitCode:
         settings = session.settings
-        async with open_service(settings) as service:
+        async with open_observed_service(settings) as service:
             if resume is not None:
                 if what is not None:
                     raise InputError("Give a task or --resume, not both.", field="task")
@@ -110,7 +111,7 @@ def judge(
     """Judge an existing change as if a worker had just made it; nothing is published."""
 
     async def body(session: Session) -> ExitCode:
-        async with open_service(session.settings) as service:
+        async with open_observed_service(session.settings) as service:
             repository = await service.tools.repositories.open(repo)
             task = await _change(
                 service,

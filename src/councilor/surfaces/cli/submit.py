@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from councilor.app import Service, open_service
+from councilor.app import Service
 from councilor.domain.codec import encode
 from councilor.domain.task import END_STATES, RunMode, Task, TaskHead, TaskState
 from councilor.errors import CouncilorError, InputError
@@ -29,6 +29,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.session import AsJson, Session, execute
 from councilor.surfaces.cli.specfiles import Fault, SpecFile, find_spec_files, read_spec_file
@@ -102,7 +103,7 @@ def submit(
             allow_dirty=allow_dirty,
         )
         settings.profile(wish.worker)
-        async with open_service(settings) as service:
+        async with open_observed_service(settings) as service:
             drafts = await _gather(paths, wish, service)
             async with service.tools.hold_all((opened.root for _, opened in drafts.specs), wait=wait):
                 await _draft(drafts, wish, service)

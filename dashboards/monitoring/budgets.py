@@ -1,0 +1,167 @@
+"""Recording rules and alerts of the objectives, in the naming of sloth, so that its dashboards work with them too.
+
+Rules:
+- `slo:sli_error:ratio_rate<window>` for every window that an alert looks at, and for the objective's own.
+- The ratio of the objective's window comes from its events, not from averages of ratios: a quiet night has no weight.
+- The rules of one objective are one group, so that each sees what the ones before it have just recorded.
+- An alert needs both windows of a pair, and enough events in the long one. Two pairs make a page, two a ticket.
+
+Source: https://sloth.dev (generated rules of version 0.11); The Site Reliability Workbook, chapter 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from councilor.domain.metric import CATALOGUE, MetricKind
+from councilor.domain.promql import duration, error_ratio, events, indicator_ratio, series
+from councilor.domain.slo import BURNS, HOUR_S, INDICATORS, SERVICE, SLOS, WINDOWS_S, Burn, Severity, Slo
+from monitoring.alert import Alert, Case
+from monitoring.naming import JOB
+
+__all__ = ["BUDGET_ALERTS", "indicator_rules", "recording_rules", "sloth_labels"]
+
+_PACE = {Severity.PAGE: "far faster than it lasts", Severity.TICKET: "faster than it lasts"}
+
+
+def sloth_labels(slo: Slo) -> Mapping[str, str]:
+    """The labels by which its series are found."""
+    return {"sloth_id": f"{SERVICE}-{slo.name}", "sloth_service": SERVICE, "sloth_slo": slo.name}
+
+
+def recording_rules(slo: Slo) -> Sequence[Mapping[str, object]]:
+    """An objective's ratios, then what is made of them."""
+    ratios = [
+        _rule(f"slo:sli_error:ratio_rate{duration(window_s)}", error_ratio(slo, window_s), slo, window_s)
+        for window_s in (*WINDOWS_S, slo.window_s)
+    ]
+    return [*ratios, *_figures(slo)]
+
+
+def _figures(slo: Slo) -> Sequence[Mapping[str, object]]:
+    chosen = ",".join(f'{name}="{value}"' for name, value in sloth_labels(slo).items())
+    shortest, whole = duration(WINDOWS_S[0]), duration(slo.window_s)
+    budget = f"on(sloth_id, sloth_slo, sloth_service) group_left slo:error_budget:ratio{{{chosen}}}"
+    return [
+        _rule("slo:objective:ratio", f"vector({slo.objective})", slo),
+        _rule("slo:error_budget:ratio", f"vector({slo.budget})", slo),
+        _rule("slo:time_period:days", f"vector({slo.window_days})", slo),
+        _rule("slo:current_burn_rate:ratio", f"slo:sli_error:ratio_rate{shortest}{{{chosen}}} / {budget}", slo),
+        _rule("slo:period_burn_rate:ratio", f"slo:sli_error:ratio_rate{whole}{{{chosen}}} / {budget}", slo),
+        _rule("slo:period_error_budget_remaining:ratio", f"1 - slo:period_burn_rate:ratio{{{chosen}}}", slo),
+        _rule("sloth_slo_info", "vector(1)", slo, extra={"sloth_objective": f"{slo.objective * 100:g}"}),
+    ]
+
+
+def _rule(
+    record: str, expr: str, slo: Slo, window_s: float | None = None, *, extra: Mapping[str, str] | None = None
+) -> Mapping[str, object]:
+    window = {} if window_s is None else {"sloth_window": duration(window_s)}
+    return {"record": record, "expr": expr, "labels": {**sloth_labels(slo), **window, **(extra or {})}}
+
+
+def indicator_rules() -> Sequence[Mapping[str, object]]:
+    """Shares without an objective."""
+    return [
+        {
+            "record": "councilor:indicator:ratio_rate5m",
+            "expr": indicator_ratio(indicator, "5m"),
+            "labels": {"indicator": indicator.name},
+        }
+        for indicator in INDICATORS
+    ]
+
+
+def _alert(slo: Slo, severity: Severity) -> Alert:
+    burns = [burn for burn in BURNS if burn.severity is severity]
+    high = 1.3 * burns[0].factor
+    return Alert(
+        name=f"Councilor{slo.name.title().replace('-', '')}{'Burn' if severity is Severity.PAGE else 'Wear'}",
+        severity=severity,
+        expr=" or ".join(_condition(slo, burn) for burn in burns),
+        for_="0m",
+        summary=f"{slo.name}: the error budget is used up {_PACE[severity]}.",
+        description=f"{slo.title} Objective: {slo.objective * 100:g} % in {slo.window_days} days.",
+        labels={**sloth_labels(slo), "sloth_severity": severity.value},
+        fires=_case(slo, burns[0], factor=high),
+        fires_too=[_sudden_case(slo, burns[0])] if slo.bad is not None and severity is Severity.PAGE else [],
+        quiet=(
+            _case(slo, burns[0], factor=0.9 * burns[-1].factor),
+            _case(slo, burns[0], factor=high, crowd=0.2),
+            # A ticket's short windows are hours: as long a case costs seconds and shows the same.
+            *([_case(slo, burns[0], factor=high, over=True)] if severity is Severity.PAGE else []),
+        ),
+    )
+
+
+def _condition(slo: Slo, burn: Burn) -> str:
+    chosen = ", ".join(f'{name}="{value}"' for name, value in sloth_labels(slo).items())
+    limit = f"({burn.factor:g} * {slo.budget:g})"
+    pair = " and ".join(
+        f"max(slo:sli_error:ratio_rate{duration(window)}{{{chosen}}} > {limit}) without (sloth_window)"
+        for window in (burn.short_s, burn.long_s)
+    )
+    return f"({pair} and on() {events(slo, burn.long_s)} >= {slo.least})"
+
+
+def _case(slo: Slo, burn: Burn, *, factor: float, crowd: float = 20.0, over: bool = False) -> Case:
+    """Events with a share of bad ones that burns the budget at `factor`, for as long as a long window needs.
+
+    Args:
+        crowd: events in the long window, of `least`.
+        over: whether there were only good ones in the end, for longer than any short window.
+    """
+    minutes = int(min(burn.long_s, 2.5 * HOUR_S) / 60)  # a longer window than the series are gives the same ratio
+    healthy = int(max(each.short_s for each in BURNS if each.severity is burn.severity) / 60) + 10 if over else 0
+    each = slo.least * crowd / minutes
+    bad = each * factor * slo.budget
+    second = bad if slo.bad else each - bad
+    after = (0.0 if slo.bad else each) * healthy
+    return Case(
+        series={
+            _series(slo, whole=True): f"0+{each:g}x{minutes + healthy}",
+            _series(slo, whole=False): _rising(second, minutes) + (_rising_on(second * minutes, after, healthy)),
+        },
+        at=f"{minutes + healthy}m",
+    )
+
+
+def _sudden_case(slo: Slo, burn: Burn) -> Case:
+    """As many bad events in the last minutes, of a kind that there was none of before."""
+    minutes = int(burn.long_s / 60)
+    each = slo.least * 20.0 / minutes
+    bad = each * minutes * 1.3 * burn.factor * slo.budget
+    series = {
+        _series(slo, whole=True): _rising(each, minutes),
+        _series(slo, whole=False): f"_x{minutes - 2} {bad:g}x2",
+    }
+    return Case(series=series, at=f"{minutes}m")
+
+
+def _rising(step: float, minutes: int) -> str:
+    return f"0+{step:g}x{minutes}"
+
+
+def _rising_on(start: float, by: float, minutes: int) -> str:
+    return f" {start:g}+{by / minutes:g}x{minutes}" if minutes else ""
+
+
+def _series(slo: Slo, *, whole: bool) -> str:
+    """One series that its total, or its good or bad events, consist of."""
+    chosen = slo.total if whole else slo.bad or slo.good
+    assert chosen is not None
+    metric = CATALOGUE[chosen.metric]
+    labels = {label: values[0] for label, values in chosen.where.items()}
+    if whole and slo.bad is not None and slo.bad.metric == chosen.metric:
+        ((odd, _),) = slo.bad.where.items()  # the same metric: the total's other events have another label
+        labels[odd] = "completed" if odd == "state" else "finished"
+    pairs = [f'{label}="{value}"' for label, value in labels.items()]
+    plain = series(chosen).partition("{")[0]
+    edge = [f'le="{chosen.within}"'] if chosen.within is not None else []
+    assert metric.kind is not MetricKind.GAUGE
+    matchers = ",".join([f'job="{JOB}"', *pairs, *edge])
+    return f"{plain}{{{matchers}}}"
+
+
+BUDGET_ALERTS = {name: tuple(_alert(slo, severity) for severity in Severity) for name, slo in SLOS.items()}
+"""A page and a ticket for each objective."""

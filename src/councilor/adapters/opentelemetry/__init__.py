@@ -1,0 +1,69 @@
+"""OpenTelemetry: the spans of tasks, by the API of whoever listens, or sent by ourselves over OTLP.
+
+The API is a dependency of the core. The SDK and the exporter are the extra `otlp`, imported when they are opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from councilor.adapters.opentelemetry.attributes import Cleaning
+from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
+from councilor.domain.redaction import Redaction
+from councilor.errors import InputError, MissingExtraError
+from councilor.ports.clock import Clock
+
+__all__ = ["open_otlp", "trace_with_provider_of_process"]
+
+
+def trace_with_provider_of_process(*, redaction: Redaction, version: str, content: bool = False) -> OpenTelemetryTracer:
+    """A tracer for whoever set up OpenTelemetry in this process; where nobody did, its spans go nowhere."""
+    from opentelemetry.trace import get_tracer_provider
+
+    return OpenTelemetryTracer(
+        get_tracer_provider(), cleaning=Cleaning(redaction=redaction), version=version, content=content
+    )
+
+
+@asynccontextmanager
+async def open_otlp(
+    endpoint: str, *, redaction: Redaction, version: str, clock: Clock, content: bool = False
+) -> AsyncIterator[OpenTelemetryTracer]:
+    """A tracer that sends its spans to a collector, in the background.
+
+    Args:
+        endpoint: the collector's http(s) URL; without a path, `/v1/traces` is put behind it.
+        redaction: what every attribute goes through.
+        version: ours.
+        clock: waits at the end.
+        content: whether what models are told and say is sent as well.
+
+    Raises:
+        MissingExtraError: the extra is not installed.
+        InputError: one of OpenTelemetry's own environment variables cannot be used.
+    """
+    try:
+        from councilor.adapters.opentelemetry.otlp import Delivery
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"opentelemetry", "requests", "google"}:
+            raise
+        raise MissingExtraError(extra="otlp") from error
+    try:
+        delivery = Delivery(endpoint, version=version)
+    except ValueError as error:
+        raise InputError(
+            f"OpenTelemetry cannot be set up: {error}.",
+            field="traces.endpoint",
+            hint="Correct the OTEL_* environment variables, or unset them.",
+        ) from error
+    try:
+        yield OpenTelemetryTracer(
+            delivery.provider,
+            cleaning=Cleaning(redaction=redaction),
+            version=version,
+            content=content,
+            ids=delivery.ids,
+        )
+    finally:
+        await delivery.close(clock)

@@ -1,0 +1,156 @@
+"""A service that executes real tasks while a real Prometheus scrapes it, and what can be asked about that afterwards.
+
+Everything outside is real and local: PostgreSQL, Redis, StatsD's UDP, a model's HTTP API. Faults are done, not feigned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from chatserver import ChatServer
+from journey import BUG, FIX, git, make_repository, make_spec
+from servers import PrometheusServer, RedisServer, free_port
+from statsdserver import StatsdServer
+
+from councilor.app import Service
+from councilor.domain.task import RunMode, TaskState
+from councilor.errors import InputError, NotFoundError
+from councilor.pipeline.submission import Order, draft_task
+from councilor.settings import Settings, load_settings
+from councilor.surfaces.cli.observed import open_observed_service
+
+__all__ = ["Observation", "Stage", "observe"]
+
+REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; echo 'Only `shop.py` was changed. All tests pass.'"
+SETTLE_S = 1.5
+"""Three scrapes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What is outside of the service."""
+
+    folder: Path
+    database_url: str
+    prometheus_port: int
+    prometheus: PrometheusServer
+    statsd: StatsdServer
+    redis: RedisServer
+    chat: ChatServer
+
+
+@dataclass
+class Observation:
+    """What was seen."""
+
+    at: float = 0.0
+    """The moment, as Prometheus counts time, at which everything had happened and the service was still there."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    ends: dict[str, TaskState] = field(default_factory=dict)
+    page: str = ""
+    """The exposition in the end."""
+
+
+async def observe(stage: Stage) -> Observation:
+    """Let tasks travel, and let things go wrong."""
+    seen = Observation()
+    async with open_observed_service(settings_of(stage)) as service:
+        for name, act in (("accepted", _accepted), ("breached", _breached), ("broken", _broken)):
+            began = time.monotonic()
+            seen.ends[name] = await act(stage, service)
+            seen.seconds[name] = time.monotonic() - began
+        await _errors(service)
+        _flood(service)
+        await asyncio.sleep(SETTLE_S)
+        seen.at = time.time()
+        assert service.runtime.exposition is not None
+        seen.page = service.runtime.exposition.render("text/plain")[1].decode()
+    return seen
+
+
+def settings_of(stage: Stage) -> Settings:
+    """Everything on."""
+    worker = {"kind": "command", "command": ["sh", "-c", REPAIR], "timeout_s": 60.0}
+    judge = {"name": "outsider", "endpoint": stage.chat.endpoint, "model": "house"}
+    document = {
+        "data_dir": str(stage.folder / "data"),
+        "storage": {"database": {"url": stage.database_url}},
+        "observability": {"prometheus": True, "statsd": True, "redis": True},
+        "prometheus": {"host": "127.0.0.1", "port": stage.prometheus_port},
+        "statsd": {"port": stage.statsd.port, "flush_s": 0.2},
+        "redis": {"url": stage.redis.url},
+        "health": {"every_s": 0.5},
+        "council": {"judges": [judge]},
+        "notify": {"reasons": ["ended"], "command": [sys.executable, "-c", "import sys; sys.stdin.read()"]},
+        "run": {"worker": "hand"},
+        "workers": {"hand": worker},
+        "evidence": {"strength_s": {"tier_3": 0.0}, "differential_s": {"tier_3": 0.0}},
+    }
+    path = stage.folder / "councilor.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return load_settings(config=path)
+
+
+async def _accepted(stage: Stage, service: Service) -> TaskState:
+    """A worker repairs the shop."""
+    return await _travel(service, make_repository(stage.folder / "shop"), worker="hand")
+
+
+async def _breached(stage: Stage, service: Service) -> TaskState:
+    """A change whose tests end their own process."""
+    folder = make_repository(stage.folder / "breached")
+    git(folder, "checkout", "-q", "-b", "bad")
+    (folder / "shop.py").write_text("import os\n\n\ndef total(prices):\n    os._exit(0)\n\n\ndef count(prices):\n    os._exit(0)\n")
+    git(folder, "commit", "-q", "-am", "Worse")
+    return await _travel(service, folder, base="main", head="bad")
+
+
+async def _broken(stage: Stage, service: Service) -> TaskState:
+    """A repository that is gone once its task is asked for."""
+    folder = make_repository(stage.folder / "gone")
+    return await _travel(service, folder, worker="hand", gone=True)
+
+
+async def _travel(
+    service: Service, folder: Path, *, worker: str | None = None, base: str = "HEAD", head: str | None = None, gone: bool = False
+) -> TaskState:
+    repository = await service.tools.repositories.open(folder)
+    candidate = None if head is None else await repository.resolve(head)
+    order = Order(
+        spec_text=make_spec(),
+        base=await repository.resolve(base),
+        worker=worker,
+        mode=RunMode.AUTO if worker else RunMode.DRY_RUN,
+        max_iterations=1,
+        deadline_s=120.0,
+        candidate_tree=candidate and candidate.tree,
+        claims_text="Only `shop.py` was changed." if head else "",
+    )
+    task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
+    if gone:
+        folder.rename(folder.with_name("elsewhere"))
+    await service.executor.submit(task)
+    with suppress(InputError):  # how a run ends whose repository is gone
+        await service.executor.run(task.id)
+    reached = await service.store.events.head(task.id)
+    assert reached is not None
+    return reached.state
+
+
+async def _errors(service: Service) -> None:
+    try:
+        await service.store.artifacts.read("no-such-artifact")
+    except NotFoundError:
+        return
+    raise AssertionError("an artifact that is not there was found")
+
+
+def _flood(service: Service) -> None:
+    for number in range(10_000):
+        service.runtime.metrics.counter("v3.gate.results", {"gate": f"flood-{number}", "status": "passed"})

@@ -1,0 +1,56 @@
+"""Blocking work aside: it holds up nobody, and there is never more than one of a kind."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from councilor.guards.aside import Aside
+
+
+async def test_it_gives_what_the_work_gives():
+    aside: Aside[int] = Aside("work")
+    assert await aside.run(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await aside.run(lambda: 1 // 0)
+    assert await aside.run(lambda: 8) == 8
+
+
+async def test_who_asks_meanwhile_waits_for_the_same_work():
+    aside: Aside[int] = Aside("work")
+    release, begun = threading.Event(), []
+
+    def work() -> int:
+        begun.append(threading.current_thread().daemon)
+        release.wait(10)
+        return len(begun)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await aside.run(work)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await aside.run(work)
+    assert begun == [True], "one thread, a daemon"
+    release.set()
+    assert await aside.run(work) == 1
+
+
+def test_a_process_does_not_wait_for_it():
+    program = (
+        "import asyncio, time\n"
+        "from councilor.guards.aside import Aside\n"
+        "async def main():\n"
+        "    try:\n"
+        "        await asyncio.wait_for(Aside('work').run(lambda: time.sleep(60)), 0.05)\n"
+        "    except TimeoutError:\n"
+        "        print('gone')\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "gone\n", "")

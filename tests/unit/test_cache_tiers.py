@@ -1,0 +1,378 @@
+"""The two tiers: what is read where, what is told later, and that no failure reaches a caller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+import pytest
+from caches import TTL_S, Fault, FlakyCache, memory_cache, tiered_cache
+
+from councilor.adapters.memory.clock import FakeClock
+from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.guards.tiers import TieredCache
+
+NAMES = "names"
+FRESH_S = 5.0
+
+
+class Process:
+    """One process's cache over a shared tier."""
+
+    def __init__(self, shared: FlakyCache, clock: FakeClock, *, most: int = 4096) -> None:
+        self.metrics = RecordingMetrics()
+        self.clock = clock
+        self.local = memory_cache(clock)
+        self.cache: TieredCache = tiered_cache(
+            shared, clock=clock, metrics=self.metrics, fresh_s=FRESH_S, most=most, local=self.local
+        )
+
+    async def read_shared(self, key: str) -> bytes | None:
+        """What it reads once it remembers nothing itself."""
+        await self.local.delete(NAMES, key)
+        await self.cache.settle()
+        return await self.cache.get(NAMES, key)
+
+    @property
+    def owed(self) -> float:
+        return self.metrics.value("v3.cache.tombstones")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def shared(clock) -> FlakyCache:
+    return FlakyCache(clock)
+
+
+@pytest.fixture
+def process(shared, clock) -> Process:
+    return Process(shared, clock)
+
+
+# --- reading
+
+
+async def test_a_value_of_another_process_is_found_and_kept_here(process, shared, clock):
+    await Process(shared, clock).cache.set(NAMES, "a", b"1")
+    assert [await process.cache.get(NAMES, "a") for _ in range(3)] == [b"1"] * 3
+    assert process.metrics.value("v3.cache.requests", namespace=NAMES, outcome="shared") == 1
+    assert process.metrics.value("v3.cache.requests", namespace=NAMES, outcome="local") == 2
+
+
+async def test_what_another_process_changed_is_seen_when_the_value_here_is_not_fresh(process, shared, clock):
+    other = Process(shared, clock)
+    await process.cache.set(NAMES, "a", b"1")
+    await process.cache.set(NAMES, "b", b"1")
+    await other.cache.set(NAMES, "a", b"2")
+    await other.cache.delete(NAMES, "b")
+    assert await process.cache.get_many(NAMES, ["a", "b"]) == {"a": b"1", "b": b"1"}
+    await clock.advance(FRESH_S)
+    assert await process.cache.get_many(NAMES, ["a", "b"]) == {"a": b"2"}
+
+
+async def test_a_value_from_another_process_lives_here_no_longer_than_it_was_to(process, shared, clock):
+    await Process(shared, clock).cache.set(NAMES, "a", b"1", ttl_s=100.0)
+    await clock.advance(90.0)
+    assert await process.cache.get(NAMES, "a") == b"1"
+    shared.fault = Fault.REFUSED
+    await clock.advance(9.0)
+    assert await process.cache.get(NAMES, "a") == b"1"
+    await clock.advance(2.0)
+    assert await process.cache.get(NAMES, "a") is None
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"", b"short", b"\x7f\xf0" + b"\0" * 14 + b"inf", b"\xff" * 24, b"\0" * 16 + b"old"]
+)
+async def test_a_shared_value_without_a_sensible_time_is_a_miss(process, shared, foreign):
+    await shared.set(NAMES, "a", foreign)
+    assert await process.cache.get(NAMES, "a") is None
+
+
+async def test_a_private_namespace_never_leaves_the_process(process, shared):
+    await process.cache.set("private", "a", b"1")
+    assert await process.cache.get("private", "a") == b"1"
+    assert await process.cache.get("private", "b") is None
+    await process.cache.delete("private", "a")
+    await process.cache.clear("private")
+    assert shared.calls == 0
+
+
+# --- failing
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_no_failure_reaches_the_caller_and_the_local_tier_goes_on(process, shared, clock, fault):
+    await process.cache.set(NAMES, "a", b"1")
+    shared.fault = fault
+    await clock.advance(FRESH_S)
+    assert await process.cache.get(NAMES, "a") == b"1"
+    await process.cache.set(NAMES, "b", b"2")
+    await process.cache.delete(NAMES, "a")
+    await clock.advance(FRESH_S)
+    assert await process.cache.get_many(NAMES, ["a", "b"]) == {"b": b"2"}
+
+
+REASONS = {Fault.REFUSED: "breaker_open", Fault.DECLINED: "unavailable", Fault.LOST: "unavailable"}
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_fallback_is_counted_by_its_reason_and_logged_once_for_each_change(
+    process, shared, clock, caplog, fault
+):
+    caplog.set_level(logging.INFO)
+    shared.fault = fault
+    for number in range(10):
+        await process.cache.get(NAMES, f"key {number}")
+        await process.cache.delete(NAMES, f"key {number}")
+    reason = REASONS.get(fault, "deadline")
+    assert process.metrics.value("v3.fallback.used", port="cache", reason=reason) >= 11
+    shared.fault = None
+    await clock.advance(6.0)
+    for _ in range(10):
+        await process.cache.settle()
+        await process.cache.get(NAMES, "a")
+        await process.cache.delete(NAMES, "a")
+        await clock.advance(1.0)
+    messages = [record.message for record in caplog.records if record.name == "councilor.guards.standing"]
+    assert messages == ["a backend fails, another answers", "the backend answers again"]
+
+
+async def test_an_unexpected_error_is_a_fallback_too_and_its_text_is_not_repeated(process, shared, caplog, monkeypatch):
+    async def broken(namespace: str, keys: Iterable[str]) -> Mapping[str, bytes]:
+        raise RuntimeError("redis://:secret@host")
+
+    monkeypatch.setattr(shared, "get_many", broken)
+    assert await process.cache.get(NAMES, "a") is None
+    assert process.metrics.value("v3.fallback.used", port="cache", reason="unexpected") == 1
+    assert "secret" not in str([vars(record) for record in caplog.records])
+
+
+# --- recovering
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("write", ["set", "delete"])
+async def test_what_was_changed_during_an_outage_does_not_come_back(process, shared, clock, fault, write):
+    await process.cache.set(NAMES, "a", b"old")
+    shared.fault = fault
+    if write == "set":
+        await process.cache.set(NAMES, "a", b"new")
+    else:
+        await process.cache.delete(NAMES, "a")
+    shared.fault = None
+    assert await process.read_shared("a") != b"old"
+    assert process.owed == 0
+    assert await Process(shared, clock).cache.get(NAMES, "a") != b"old"
+
+
+async def test_a_tombstone_is_told_before_the_shared_tier_is_read(process, shared):
+    await process.cache.set(NAMES, "a", b"old")
+    shared.fault = Fault.REFUSED
+    await process.cache.delete(NAMES, "a")
+    assert process.owed == 1
+    shared.fault = None
+    assert await process.cache.get(NAMES, "other") is None  # any key of the namespace leads to it
+    assert process.owed == 0
+    assert await shared.get(NAMES, "a") is None
+
+
+async def test_a_new_value_lifts_the_tombstone_of_its_key(process, shared):
+    shared.fault = Fault.REFUSED
+    await process.cache.delete(NAMES, "a")
+    shared.fault = None
+    await process.cache.set(NAMES, "a", b"new")
+    assert process.owed == 0
+    assert await process.read_shared("a") == b"new"
+
+
+@pytest.mark.parametrize("then", ["set", "delete"])
+async def test_a_write_that_arrives_late_brings_nothing_back(process, shared, clock, then):
+    shared.fault = Fault.DELAYED
+    await process.cache.set(NAMES, "a", b"old")
+    shared.fault = None
+    await process.cache.settle()
+    if then == "set":
+        await process.cache.set(NAMES, "a", b"new")
+    else:
+        await process.cache.delete(NAMES, "a")
+    await process.cache.settle()
+    await shared.arrive()
+    assert await process.read_shared("a") != b"old"
+    assert await Process(shared, clock).cache.get(NAMES, "a") != b"old"
+
+
+async def test_the_same_value_again_costs_the_namespace_nothing(process, shared):
+    await process.cache.set(NAMES, "other", b"kept")
+    shared.fault = Fault.DELAYED
+    await process.cache.set(NAMES, "a", b"same")
+    shared.fault = None
+    await process.cache.settle()
+    await process.cache.set(NAMES, "a", b"same")
+    await shared.arrive()
+    assert await process.read_shared("a") == b"same"
+    assert await process.read_shared("other") == b"kept"
+
+
+async def test_more_changes_than_tombstones_void_the_whole_namespace(shared, clock):
+    process = Process(shared, clock, most=3)
+    for key in "abcdef":
+        await process.cache.set(NAMES, key, b"old")
+    await process.cache.set("other", "a", b"kept")
+    shared.fault = Fault.REFUSED
+    for key in "abcdef":
+        await process.cache.delete(NAMES, key)
+        assert process.owed <= 3
+    shared.fault = None
+    assert [await process.read_shared(key) for key in "abcdef"] == [None] * 6
+    assert await process.cache.get("other", "a") == b"kept"
+    assert process.owed == 0
+
+
+async def test_a_namespace_that_could_not_be_cleared_is_cleared_later(process, shared):
+    await process.cache.set(NAMES, "a", b"old")
+    shared.fault = Fault.LOST
+    await process.cache.clear(NAMES)
+    assert await process.cache.get(NAMES, "a") is None
+    shared.fault = None
+    assert await process.read_shared("a") is None
+    assert process.owed == 0
+
+
+async def test_a_recovery_that_fails_is_tried_again(process, shared):
+    await process.cache.set(NAMES, "a", b"old")
+    shared.fault = Fault.LOST
+    await process.cache.delete(NAMES, "a")
+    assert not await process.cache.settle()
+    assert process.owed == 1
+    shared.fault = None
+    assert await process.cache.settle()
+    assert await process.read_shared("a") is None
+
+
+# --- at the same time
+
+
+class SlowCache(FlakyCache):
+    """Calls end when they are let go, in any order."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.gates: list[asyncio.Event] = []
+        self.slow = False
+
+    async def _wait(self) -> None:
+        if self.slow:
+            gate = asyncio.Event()
+            self.gates.append(gate)
+            await gate.wait()
+
+    async def get_many(self, namespace: str, keys: Iterable[str]) -> Mapping[str, bytes]:
+        found = await super().get_many(namespace, keys)
+        await self._wait()
+        return found
+
+    async def set(self, namespace: str, key: str, value: bytes, *, ttl_s: float | None = None) -> None:
+        await self._wait()
+        await super().set(namespace, key, value, ttl_s=ttl_s)
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_that_was_overtaken_by_a_write_is_not_kept(clock):
+    shared = SlowCache(clock)
+    process = Process(shared, clock)
+    await Process(shared, clock).cache.set(NAMES, "a", b"old")
+    shared.slow = True
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(process.cache.get(NAMES, "a"))
+        await settled()
+        shared.slow = False
+        await process.cache.set(NAMES, "a", b"new")
+        shared.gates[0].set()
+    assert reading.result() == b"new"
+    assert await process.cache.get(NAMES, "a") == b"new"
+
+
+async def test_a_key_that_is_being_written_is_not_read_from_the_shared_tier(clock):
+    shared = SlowCache(clock)
+    process = Process(shared, clock)
+    await process.cache.set(NAMES, "a", b"old")
+    shared.slow = True
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(process.cache.set(NAMES, "a", b"new"))
+        await settled()
+        await process.local.delete(NAMES, "a")
+        assert await process.cache.get(NAMES, "a") is None
+        shared.gates[0].set()
+    shared.slow = False
+    assert await process.read_shared("a") == b"new"
+
+
+async def test_two_writes_at_a_time_leave_no_older_value(clock):
+    shared = SlowCache(clock)
+    process = Process(shared, clock)
+    shared.slow = True
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(process.cache.set(NAMES, "a", b"old"))
+        await settled()
+        tasks.create_task(process.cache.set(NAMES, "a", b"new"))
+        await settled()
+        shared.gates[1].set()
+        await settled()
+        shared.gates[0].set()  # the older one arrives last
+    shared.slow = False
+    assert await process.cache.get(NAMES, "a") == b"new"
+    assert await process.read_shared("a") != b"old"
+
+
+async def test_a_write_that_is_cancelled_leaves_no_older_value(clock):
+    shared = SlowCache(clock)
+    process = Process(shared, clock)
+    await process.cache.set(NAMES, "a", b"old")
+    shared.slow = True
+    writing = asyncio.create_task(process.cache.set(NAMES, "a", b"new"))
+    await settled()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    shared.slow = False
+    assert process.owed == 1
+    assert await process.read_shared("a") != b"old"
+
+
+async def test_nobody_waits_while_another_caller_tells_the_shared_tier(process, shared, monkeypatch):
+    shared.fault = Fault.REFUSED
+    await process.cache.delete(NAMES, "a")
+    shared.fault = None
+    gate = asyncio.Event()
+    telling = shared.delete
+
+    async def slow(namespace: str, *keys: str) -> None:
+        await gate.wait()
+        await telling(namespace, *keys)
+
+    monkeypatch.setattr(shared, "delete", slow)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(process.cache.get(NAMES, "a"))
+        await settled()
+        async with asyncio.timeout(1):
+            assert await process.cache.get(NAMES, "b") is None
+        gate.set()
+
+
+async def test_a_value_is_forgotten_after_the_cache_s_own_time(process, shared, clock):
+    await process.cache.set(NAMES, "a", b"1")
+    await clock.advance(TTL_S - 1)
+    assert await process.cache.get(NAMES, "a") == b"1"
+    await clock.advance(2)
+    assert await process.cache.get(NAMES, "a") is None
+    assert await shared.get(NAMES, "a") is None
