@@ -82,6 +82,12 @@ class PlaceTakenError(InputError):
     default_hint = "Ask for the last place again, sign for the one after it, and store once more."
 
 
+class TooLongError(InputError):
+    """What a model was sent does not fit into its context."""
+
+    default_hint = "Send less, or use a model with a larger context."
+
+
 class NotFoundError(CouncilorError):
     """Nothing with that name is known."""
 
@@ -156,12 +162,6 @@ class UnusableAnswerError(UnavailableError):
     """A backend answered, but not what it was asked for."""
 
     default_hint = "Look at what it answers; for a model, see docs/howto/model-judges.md."
-
-
-class TooLongError(UnavailableError):
-    """What a model was sent does not fit into its context."""
-
-    default_hint = "Send less, or use a model with a larger context."
 
 
 class SandboxError(UnavailableError):

@@ -98,6 +98,8 @@ class Turn:
     """Of all tries; what a server does not tell is estimated."""
     tries: int
     """Counted from 1."""
+    finish_reason: str = ""
+    """Why it stopped, as the server tells it: `tool_calls`; empty when it does not."""
 
 
 class Conversation(Protocol):

@@ -179,9 +179,7 @@ class _Calling:
         return TryAgainError(str(error))
 
     def _too_long(self, told: str) -> TooLongError:
-        return TooLongError(
-            f"The conversation is too long for {self._wire.backend}: {told}.", backend=self._wire.backend
-        )
+        return TooLongError(f"The conversation is too long for {self._wire.backend}: {told}.")
 
     def _unusable(self, problem: str) -> UnusableAnswerError:
         return UnusableAnswerError(
@@ -198,6 +196,7 @@ class _Calling:
             text=answer.text,
             calls=answer.calls(len(self._request.messages)),
             cut=answer.finish_reason == "length",
+            finish_reason=shown(answer.finish_reason),
             model=answer.model,
             spent=replace(
                 spent,

@@ -1,11 +1,12 @@
 """The conversation so far, kept within what the model may be sent at once.
 
 Rules:
-- The system prompt and the order are always sent as they are.
+- The system prompt and the order are always sent.
 - When the rest no longer fits, it is shortened to `FILLED` of the room, in this order and only as far as is needed:
   results of tools, the oldest first; then what old calls were made with; then old words of the model; then the newest
-  results. The same conversation is always shortened in the same way, and not again at each turn, so that a server can
-  go on using what it has read.
+  results; then the oldest turns go as a whole, and the order says so.
+- The same conversation is always shortened in the same way, and not again at each turn, so that a server can go on
+  using what it has read.
 - Tokens are estimated by characters, corrected by what the server counted at the turn before.
 """
 
@@ -25,6 +26,7 @@ NEWEST = 4
 """So many results are left whole for as long as possible."""
 KEPT_CHARACTERS = 200
 KEPT_OF_NEWEST = 2000
+DROPPED = "\n\n[The oldest turns are left out here: what they changed is in the workspace.]"
 OVERHEAD = 30
 """Characters around a message or call."""
 
@@ -74,6 +76,8 @@ class History:
             self._messages[place] = shorter(self._messages[place])
             if self.tokens <= self._limit * FILLED:
                 return True
+        while self.tokens > self._limit and self._drop_turn():
+            pass
         return self.tokens <= self._limit
 
     def _ways(self) -> Iterator[tuple[int, Callable[[Message], Message]]]:
@@ -88,6 +92,17 @@ class History:
             yield place, lambda message: _shortened(message, KEPT_CHARACTERS)
         for place in results[-NEWEST:]:
             yield place, lambda message: _shortened(message, KEPT_OF_NEWEST)
+
+    def _drop_turn(self) -> bool:
+        """Leave the oldest turn out, its results with it; whether there was one besides the newest."""
+        turns = [place for place, item in enumerate(self._messages) if item.role is Role.ASSISTANT]
+        if len(turns) < 2:
+            return False
+        del self._messages[turns[0] : turns[1]]
+        order = self._messages[1]
+        if not order.text.endswith(DROPPED):
+            self._messages[1] = replace(order, text=order.text + DROPPED)
+        return True
 
     def _characters(self) -> int:
         return self._tools_characters + sum(
