@@ -212,6 +212,7 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
 
 # Adapters that app/ wires without guards, and what ends their calls instead.
 OWN_LIMITS = {
+    "AcpWorker": "its profile's timeout_s is the job's limit",
     "ArchiveReader": "reads one local file",
     "ArchiveWriter": "writes one local file",
     "Bandit": "runs sandboxed jobs only",

@@ -268,7 +268,7 @@ def test_every_package_that_the_source_imports_is_declared():
     names |= {"opentelemetry"}  # the namespace of its api, sdk and exporters
     names |= {"councilor", "yaml", "_pytest", "psycopg_pool", *BROUGHT_ALONG}
     names |= {"backports", "compression"}  # one module under its two names
-    names |= {"griffe"}  # the module of griffelib
+    names |= {"griffe", "acp"}  # the modules of griffelib and agent-client-protocol
     foreign = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

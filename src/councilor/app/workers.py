@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.runtime import Runtime
@@ -35,6 +36,8 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
         return _model_worker(profile, tools)
     if profile.kind == "repair":
         return RepairWorker(runner=tools.runner, servers=tools.servers, clock=clock, profile=profile)
+    if profile.kind == "acp":
+        return AcpWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
 
 

@@ -54,7 +54,7 @@ class WorkerProfile:
 
     name: str
     kind: str
-    """`command`, `llm` or `repair`."""
+    """`acp`, `command`, `llm` or `repair`."""
     command: tuple[str, ...] = ()
     prompt_by: PromptBy = PromptBy.STDIN
     credentials: tuple[str, ...] = ()
@@ -84,6 +84,8 @@ class Assignment:
     scope_in: tuple[str, ...]
     """The working spec's `scope.in`."""
     scope_out: tuple[str, ...]
+    scope_free: tuple[str, ...] = ()
+    """What the policy lets through besides: its zones and names that are not governed."""
     acceptance_nodeids: tuple[str, ...]
     """Tests that must pass when the work is done."""
     base_tree: str

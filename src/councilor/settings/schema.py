@@ -30,6 +30,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from councilor.domain.preset import PRESETS
 from councilor.domain.worker import ModelUse, PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
@@ -52,6 +53,8 @@ from councilor.settings.retention import RetentionSettings
 __all__ = ["Settings", "default_data_dir"]
 
 
+COMMANDED = frozenset({"acp", "command"})
+"""Kinds of workers that are programs of one's own."""
 _NOT_IN_THIS_RELEASE = {
     "coreml": "Core ML",
 }
@@ -196,10 +199,16 @@ class RunSettings(Block):
 class WorkerSettings(ModelWorkerSettings):
     """One worker's profile: what it is and may have."""
 
-    kind: Literal["command", "llm", "repair"] = Field(
-        description="`command`: any program; `llm`: a model with our tools; `repair`: built in, offline."
+    kind: Literal["acp", "command", "llm", "repair"] = Field(
+        description="`command`: any program; `acp`: an agent that speaks the Agent Client Protocol; `llm`: a model "
+        "with our own tools; `repair`: built in, offline. A preset gives it."
     )
-    command: tuple[str, ...] = Field(default=(), description="The program and its arguments; for `command` only.")
+    preset: str | None = Field(
+        default=None, description=f"A well-known agent, whose keys are filled in: {', '.join(PRESETS)}."
+    )
+    command: tuple[str, ...] = Field(
+        default=(), description="The program and its arguments; for `command` and `acp` only."
+    )
     prompt_by: PromptBy = Field(
         default=PromptBy.STDIN,
         description="How it gets its prompt: `stdin`, `file` (`{prompt_file}`) or `argument` (`{prompt}`).",
@@ -216,10 +225,22 @@ class WorkerSettings(ModelWorkerSettings):
         default=None, description="The model that it works with; judges of the same family are recused."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("preset") is None:
+            return data
+        preset = PRESETS.get(str(data["preset"]))
+        if preset is None:
+            raise ValueError(f"there is no preset {data['preset']!r}; there are {', '.join(PRESETS)}")
+        if data.get("kind", preset.kind) != preset.kind:
+            raise ValueError(f"the preset {data['preset']!r} is of kind `{preset.kind}`")
+        return preset.settings() | data
+
     @model_validator(mode="after")
     def _has_a_command(self) -> WorkerSettings:
-        if (self.kind == "command") != bool(self.command):
-            raise ValueError("`command` belongs to a worker of kind `command`, which cannot do without it")
+        if (self.kind in COMMANDED) != bool(self.command):
+            raise ValueError("`command` belongs to a worker of kind `command` or `acp`, which cannot do without it")
         return self
 
     @model_validator(mode="after")
@@ -237,7 +258,7 @@ class WorkerSettings(ModelWorkerSettings):
 
     def profile(self, name: str) -> WorkerProfile:
         """The same as the domain has it."""
-        rest = dict(self)
+        rest = {key: value for key, value in self if key != "preset"}
         use = {key: rest.pop(key) for key in ModelWorkerSettings.model_fields}
         endpoint = use.pop("endpoint")
         model_use = ModelUse(endpoint=endpoint, **use) if endpoint is not None else None

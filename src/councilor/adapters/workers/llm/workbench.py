@@ -18,20 +18,22 @@ import json
 import posixpath
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from councilor.adapters.workers.command import SYSTEM_PATH, make_home
+from councilor.adapters.workers.outfit import SYSTEM_PATH, Outfit
 from councilor.adapters.workers.output import plain
 from councilor.domain.scope import admits
 from councilor.domain.worker import Assignment
+from councilor.guards.removal import remove_folder
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 from councilor.ports.worker import Workspace
 
 __all__ = ["ToolResult", "Workbench"]
 
 PROGRAM = Path(__file__).parent / "sandboxed" / "files.py"
+SHELL = Path("/bin/sh")
 LOOK_S = 30.0
 """Seconds for one use of a file tool; a search by a hostile expression ends then."""
 LOOK_MEMORY_BYTES = 2**30
@@ -56,41 +58,33 @@ class Workbench:
     """The tools on one workspace.
 
     Args:
-        folders: further folders of the host that commands may read.
-        home: the person's home folder, at whose places they stand in the worker's own.
-        memory_bytes, processes, output_bytes: limits of a command.
+        outfit: makes the jobs of commands, as of any worker's program.
     """
 
-    def __init__(
-        self,
-        *,
-        workspace: Workspace,
-        assignment: Assignment,
-        sandbox: Sandbox,
-        folders: tuple[Path, ...],
-        home: Path,
-        memory_bytes: int,
-        processes: int,
-        output_bytes: int,
-    ) -> None:
+    def __init__(self, *, workspace: Workspace, assignment: Assignment, sandbox: Sandbox, outfit: Outfit) -> None:
         self._workspace = workspace
         self._assignment = assignment
         self._sandbox = sandbox
-        self._folders = folders
-        self._real_home = home
+        self._outfit = outfit
         self._python = workspace.environment.python
-        self._home = workspace.scratch / f"home-{assignment.iteration}"
-        self._limits = {"memory_bytes": memory_bytes, "processes": processes, "output_bytes": output_bytes}
+        self._home = workspace.scratch  # until it is prepared
+        self._programs = workspace.scratch / f"programs-{assignment.iteration}"
 
     async def prepare(self) -> None:
-        """Make the home folder, with a `pytest` for repositories that bring none."""
-        await asyncio.to_thread(self._prepare)
+        """Make the home folder, with a `pytest` for repositories that bring none.
 
-    def _prepare(self) -> None:
-        make_home(self._home, self._real_home, self._folders)
-        program = self._home / "bin" / "pytest"
-        program.parent.mkdir()
+        Raises:
+            InputError: a folder of the profile is missing.
+        """
+        self._home = await asyncio.to_thread(self._outfit.make_home, self._assignment, self._workspace)
+        await asyncio.to_thread(self._put_pytest)
+
+    def _put_pytest(self) -> None:
+        # Not in the home: a folder of the person's own may be linked there.
+        remove_folder(self._programs)
+        self._programs.mkdir()
         script = PYTEST.format(tools=str(self._workspace.environment.tools))
+        program = self._programs / "pytest"
         program.write_text(f'#!/bin/sh\nexec {shlex.join([str(self._python), "-c", script])} "$@"\n')
         program.chmod(0o755)
 
@@ -122,22 +116,19 @@ class Workbench:
         Args:
             hear: told the last line that it printed.
         """
-        job = Job(
-            argv=("sh", "-c", command),
-            cwd=self._workspace.folder,
-            mounts=(
-                *self._workspace.environment.mounts,
-                *(Mount(path=folder) for folder in self._folders),
-                Mount(path=self._workspace.folder, writable=True),
-                Mount(path=self._home, writable=True),
-            ),
-            limits=Limits(wall_s=timeout_s, **self._limits),
-            env={
-                "HOME": str(self._home),
-                "TMPDIR": str(self._home / "tmp"),
-                "PATH": f"{self._python.parent}:{self._home / 'bin'}:{SYSTEM_PATH}",
-                "LANG": "C.UTF-8",
-            },
+        job = self._outfit.job(
+            self._assignment,
+            self._workspace,
+            program=SHELL,
+            home=self._home,
+            credentials={},
+            arguments=("-c", command),
+        )
+        job = replace(
+            job,
+            mounts=(*job.mounts, Mount(path=self._programs)),
+            limits=replace(job.limits, wall_s=timeout_s),
+            env={**job.env, "PATH": f"{self._python.parent}:{self._programs}:{SYSTEM_PATH}"},
         )
         result = await self._sandbox.run(job, on_output=None if hear is None else _listener(hear))
         return _ran(result), result.timed_out

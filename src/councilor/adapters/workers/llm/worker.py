@@ -19,7 +19,6 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from councilor.adapters.workers.command import named_folders
 from councilor.adapters.workers.llm.budget import Budget
 from councilor.adapters.workers.llm.history import History
 from councilor.adapters.workers.llm.loop import Ending, Loop, timed_out
@@ -27,6 +26,7 @@ from councilor.adapters.workers.llm.prompt import system_prompt
 from councilor.adapters.workers.llm.tools import FORMS
 from councilor.adapters.workers.llm.transcript import Transcript
 from councilor.adapters.workers.llm.workbench import Workbench
+from councilor.adapters.workers.outfit import Outfit
 from councilor.adapters.workers.output import Secrets, plain
 from councilor.domain.codec import encode
 from councilor.domain.quoting import Quoter
@@ -72,10 +72,25 @@ class LlmWorker:
         self._conversation = conversation
         self._sandbox = sandbox
         self._host_env = host_env
-        self._home = home
         self._clock = clock
         self._randomness = randomness
-        self._limits = {"memory_bytes": memory_bytes, "processes": processes, "output_bytes": output_bytes}
+        self._outfit = Outfit(
+            profile=profile,
+            host_env=host_env,
+            home=home,
+            memory_bytes=memory_bytes,
+            processes=processes,
+            output_bytes=output_bytes,
+        )
+
+    async def check(self) -> None:
+        """Look whether the key and the folders are there; the model is not asked.
+
+        Raises:
+            InputError: what is missing.
+        """
+        self._key(self._use())
+        await asyncio.to_thread(self._outfit.folders)
 
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Callable[[Progress], None]) -> WorkerReport:
         """Let the model work to its end; see the port.
@@ -85,16 +100,8 @@ class LlmWorker:
         """
         use = self._use()
         secrets = Secrets(values=self._key(use))
-        folders = await asyncio.to_thread(named_folders, self._profile, self._home)
         began_s = self._clock.monotonic()
-        workbench = Workbench(
-            workspace=workspace,
-            assignment=assignment,
-            sandbox=self._sandbox,
-            folders=folders,
-            home=self._home,
-            **self._limits,
-        )
+        workbench = Workbench(workspace=workspace, assignment=assignment, sandbox=self._sandbox, outfit=self._outfit)
         await workbench.prepare()
         file = workspace.scratch / f"transcript-{assignment.iteration}.jsonl"
         transcript = Transcript(file=file, secrets=secrets, clock=self._clock)
