@@ -104,13 +104,19 @@ class Bench:
         return self.server.results()[-1]
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, service_missing: Callable[[str], None]) -> Sandbox:
+    """Chosen once: its attempts to break out take a while."""
+    scratch = tmp_path_factory.mktemp("sandbox")
     try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=RecordingMetrics(), clock=SystemClock())
+        return asyncio.run(choose_sandbox(scratch=scratch, metrics=RecordingMetrics(), clock=SystemClock()))
     except SandboxError as error:
         service_missing(error.message)
         raise
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     prefixes = dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix)])
     environment = Environment(
         env_hash="0",
