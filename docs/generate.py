@@ -9,11 +9,13 @@ from pathlib import Path
 import typer
 
 from councilor.domain.metric import CATALOGUE, SERIES_BUDGET, Label, Metric, MetricKind, prometheus_name, statsd_name
+from councilor.domain.promql import duration, error_ratio
+from councilor.domain.slo import BURNS, INDICATORS, SLOS
 from councilor.settings import default_file, explain, load_settings, setting_fields, variable_name
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.main import app
 
-__all__ = ["PAGES", "cli_page", "configuration_page", "metrics_page"]
+__all__ = ["PAGES", "cli_page", "configuration_page", "metrics_page", "objectives_page"]
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -57,6 +59,30 @@ beginning or end. `councilor --install-completion` sets up completion for the sh
 
 | code | name | meaning |
 |---|---|---|
+"""
+
+_SLO_HEAD = """# Objectives
+
+What councilor promises of itself; `src/councilor/domain/slo.py` declares it, and this page is generated from it
+(`python docs/generate.py`). `councilor slo` says how it is kept; [watch councilor](../howto/monitoring.md) how to be told.
+Alerts need at least so many events in their long window.
+
+| name | promise | objective | window | least events |
+|---|---|---|---|---|
+"""
+
+_SLO_BURNS = """
+The alerts: the budget burns more than so many times as fast as allowed, in both windows.
+
+| alert | burn rate | long window | short window |
+|---|---|---|---|"""
+
+_SLO_SHARES = """
+Indicators, which promise nothing:
+"""
+
+_SLO_RATIOS = """
+The share of bad events of each window, in PromQL:
 """
 
 _HELP_WIDTH = 120
@@ -147,7 +173,26 @@ def _helps(command: typer.core.TyperCommand | typer.core.TyperGroup, context: ty
         yield ""
 
 
-PAGES = {"metrics.md": metrics_page, "configuration.md": configuration_page, "cli.md": cli_page}
+def objectives_page() -> str:
+    """docs/reference/slo.md."""
+    rows = [
+        f"| `{slo.name}` | {slo.title} | {slo.objective * 100:g} % | {slo.window_days} d | {slo.least} |"
+        for slo in SLOS.values()
+    ]
+    burns = [
+        f"| {burn.severity} | {burn.factor:g} | {duration(burn.long_s)} | {duration(burn.short_s)} |" for burn in BURNS
+    ]
+    shares = [f"- `{indicator.name}`: {indicator.title}" for indicator in INDICATORS]
+    ratios = [f"`{slo.name}`:\n\n```text\n{error_ratio(slo, slo.window_s)}\n```\n" for slo in SLOS.values()]
+    return _SLO_HEAD + "\n".join([*rows, _SLO_BURNS, *burns, _SLO_SHARES, *shares, _SLO_RATIOS, *ratios])
+
+
+PAGES = {
+    "slo.md": objectives_page,
+    "metrics.md": metrics_page,
+    "configuration.md": configuration_page,
+    "cli.md": cli_page,
+}
 
 
 def main() -> None:

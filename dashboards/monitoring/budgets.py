@@ -6,7 +6,7 @@ Rules:
 - The rules of one objective are one group, so that each sees what the ones before it have just recorded.
 - An alert needs both windows of a pair, and enough events in the long one. Two pairs make a page, two a ticket.
 
-Source: https://sloth.dev (generated rules of version 0.11); The Site Reliability Workbook, chapter 5.
+Source: https://sloth.dev (the rules that it generates for its first example); The Site Reliability Workbook, chapter 5.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from monitoring.naming import JOB
 
 __all__ = ["BUDGET_ALERTS", "indicator_rules", "recording_rules", "sloth_labels"]
 
+_ORIGIN = {"sloth_mode": SERVICE, "sloth_spec": f"{SERVICE}/v1"}
+"""Where sloth would say how it was called: these rules are not its own."""
 _PACE = {Severity.PAGE: "far faster than it lasts", Severity.TICKET: "faster than it lasts"}
 
 
@@ -49,7 +51,7 @@ def _figures(slo: Slo) -> Sequence[Mapping[str, object]]:
         _rule("slo:current_burn_rate:ratio", f"slo:sli_error:ratio_rate{shortest}{{{chosen}}} / {budget}", slo),
         _rule("slo:period_burn_rate:ratio", f"slo:sli_error:ratio_rate{whole}{{{chosen}}} / {budget}", slo),
         _rule("slo:period_error_budget_remaining:ratio", f"1 - slo:period_burn_rate:ratio{{{chosen}}}", slo),
-        _rule("sloth_slo_info", "vector(1)", slo, extra={"sloth_objective": f"{slo.objective * 100:g}"}),
+        _rule("sloth_slo_info", "vector(1)", slo, extra=_ORIGIN | {"sloth_objective": f"{slo.objective * 100:g}"}),
     ]
 
 

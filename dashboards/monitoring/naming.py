@@ -19,8 +19,8 @@ def name(metric: str, part: str = "") -> str:
 
 
 def born(series: str, window: str) -> str:
-    """Series that exist only since less than `window`, with their value: `increase` does not see a first value."""
-    return f"({series} > 0 unless {series} offset {window})"
+    """Series that are younger than `window`, with their last value: `increase` does not see a first value."""
+    return f"(last_over_time({series}[{window}]) > 0 unless {series} offset {window})"
 
 
 def rose(series: str, window: str, *by: str) -> str:

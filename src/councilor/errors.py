@@ -18,6 +18,7 @@ __all__ = [
     "DeadlineError",
     "DeclinedError",
     "ErasedError",
+    "FencedError",
     "HashMismatchError",
     "InputError",
     "IntegrityError",
@@ -98,6 +99,12 @@ class ErasedError(NotFoundError):
     """The bytes were removed by retention; their record and statement are still there."""
 
     default_hint = "A backup from before the erasure has them: `councilor db restore FILE --drill` checks it."
+
+
+class FencedError(CouncilorError):
+    """Another process has taken this run over, so this one may not write any more."""
+
+    default_hint = "Nothing is lost: the other process goes on. `councilor show` tells where the task stands."
 
 
 class RunCancelledError(CouncilorError):

@@ -38,7 +38,7 @@ async def engine(request):
         clock = SystemClock()
         made = DbosEngine(
             database_url=request.getfixturevalue("engine_database_url"),
-            ids=SystemIds(clock=clock),
+            executor_id=SystemIds(clock=clock).new(),
             clock=clock,
             metrics=RecordingMetrics(),
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +125,27 @@ def test_many_threads_lose_nothing(meter):
     reading = meter.read()
     assert sum(reading.value("v3.task.submitted", risk_tier=tier) for tier in tiers) == 8_000
     assert (reading.count(CONSENSUS.id), reading.sum(CONSENSUS.id)) == (4_000, 1_000)
+
+
+def test_a_signal_in_the_middle_of_a_change_does_not_wait_for_ever(exporting):
+    """Its handler runs in the thread that it interrupts, between any two steps of it."""
+
+    def handle(_number: int, _frame: object) -> None:
+        exporting.metrics.counter("v3.gate.seconds", {"gate": "lint"}, 1)
+        exporting.metrics.histogram("v3.council.consensus", {}, 0.25)
+
+    before = signal.signal(signal.SIGPROF, handle)
+    signal.setitimer(signal.ITIMER_PROF, 0.001, 0.001)
+    try:
+        until = time.monotonic() + 0.15
+        while time.monotonic() < until:
+            for _ in range(20):
+                exporting.metrics.counter("v3.gate.seconds", {"gate": "lint"}, 1)
+                exporting.metrics.histogram("v3.council.consensus", {}, 0.25)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    assert exporting.read().count("v3.council.consensus") > 20
 
 
 class Unruly:

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -90,7 +91,7 @@ def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply verify override "
         "questions answer clean report notify serve slo doctor demo gates spec env "
-        "artifacts provenance db config verdict"
+        "artifacts provenance db breakers config verdict worker queue"
     )
     names = {command[0] for command in commands() if command}
     assert " ".join(sorted(names)) == " ".join(sorted(promised.split(" ")))
@@ -426,9 +427,77 @@ def test_doctor(councilor: CommandLine) -> None:
     assert {checks["python"], checks["git"], checks["database"]} == {"pass"}
     assert checks["sandbox"] in {"pass", "warn"}
     assert "sandbox" in councilor("doctor").expect(0).out
+    assert {"log", "queue", "disk", "key", "breakers", "prometheus", "statsd", "redis", "data folder"} <= set(checks)
     nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
     sick = councilor("doctor", "--json", env=nowhere).expect(4).data
     assert {item["check"]: item["status"] for item in sick}["database"] == "fail"
+
+
+def test_breakers(tmp_path: Path) -> None:
+    own = CommandLine(tmp_path / "data")
+    assert own("breakers", "list", "--json").expect(0).data == {"processes": [], "forced": {}}
+    assert "No process" in own("breakers", "list").expect(0).err
+    assert not (tmp_path / "data/breakers").exists(), "asking makes nothing"
+    forced = own("breakers", "force", "postgres", "open", "--reason", "moving it", "--json").expect(0).data["forced"]
+    assert (forced["postgres"]["forcing"], forced["postgres"]["reason"]) == ("open", "moving it")
+    assert "No running process" in own("breakers", "force", "redis", "closed").expect(0).err
+    assert "postgres is forced open since" in own("breakers", "list").expect(0).out
+    assert own("breakers", "reset", "postgres", "--json").expect(0).data["forced"].keys() == {"redis"}
+    assert "Every breaker is reset." in own("breakers", "reset", "--all").expect(0).out
+    for wrong in (("reset",), ("reset", "x", "--all"), ("force", "a/b", "open"), ("force", "x", "half-open")):
+        assert own("breakers", *wrong).expect(2).err
+    (tmp_path / "data/breakers/orders.json").write_text("{")
+    assert "reset --all" in own("breakers", "list").expect(2).err
+    own("breakers", "reset", "--all").expect(0)
+    own("breakers", "list").expect(0)
+
+
+def test_an_order_is_obeyed_by_later_commands(councilor: CommandLine) -> None:
+    councilor("breakers", "force", "postgres", "open", "--reason", "moving it").expect(0)
+    try:
+        told = councilor("list", "--json").expect(4).data["error"]
+        assert "moving it" in told["message"] and "breakers reset postgres" in told["hint"]
+    finally:
+        councilor("breakers", "reset", "postgres").expect(0)
+    councilor("list").expect(0)
+
+
+def test_doctor_on_what_is_switched_on(councilor: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        flags = {f"V3_OBSERVABILITY__{name}": "true" for name in ("PROMETHEUS", "STATSD", "REDIS")}
+        places = {"V3_PROMETHEUS__PORT": str(port), "V3_REDIS__URL": "redis://:secret-word@127.0.0.1:9/0"}
+        printed = councilor("doctor", "--json", env=flags | places).expect(0)
+    found = {item["check"]: item for item in printed.data}
+    assert {name: found[name]["status"] for name in ("prometheus", "statsd", "redis")} == {
+        "prometheus": "pass", "statsd": "pass", "redis": "warn",
+    }  # fmt: skip
+    assert f"port {port} is taken" in found["prometheus"]["detail"]
+    assert "memory serves instead" in found["redis"]["detail"] and "secret-word" not in printed.out
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    missing = councilor("doctor", "--json", env=flags).expect(4)
+    found = {item["check"]: item for item in missing.data}
+    assert "pip install 'councilor[redis]'" in found["switched on"]["detail"]
+    assert found["database"]["status"] == "pass"
+
+
+def test_slo(councilor: CommandLine) -> None:
+    told = councilor("slo", "--json").expect(0).data
+    assert told["source"] == "record"
+    kept = {item["name"]: item for item in told["objectives"]}
+    assert (kept["consensus-latency"]["objective"], kept["consensus-latency"]["window_days"]) == (0.95, 30)
+    assert kept["task-completion"]["events"] is not None and kept["database-errors"]["events"] is None
+    assert "v3_council_consensus_seconds_count" in kept["consensus-latency"]["expression"]
+    table = councilor("slo").expect(0)
+    assert "95 %" in table.out and "not in the record" in table.out and "prometheus.server" in table.err
+    nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+    defined = councilor("slo", "--json", env=nowhere).expect(0)
+    assert (defined.data["source"], "Nothing was counted" in defined.err) == (None, True)
+    assert {item["name"] for item in defined.data["objectives"]} == set(kept)
+    assert "hint: " in councilor("slo", "--server", "http://127.0.0.1:9").expect(4).err
+    configured = ("--set", "prometheus.server=http://127.0.0.1:9", "slo")
+    assert "127.0.0.1:9 does not answer" in councilor(*configured).expect(4).err
+    assert "--server" in councilor("slo", "--server", "nonsense").expect(2).err
 
 
 def test_config_show(councilor: CommandLine) -> None:

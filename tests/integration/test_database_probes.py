@@ -136,18 +136,41 @@ async def test_a_log_that_is_shorter_than_what_was_published_is_an_alarm(databas
 # --- queue and pool
 
 
-async def test_runs_that_wait_are_counted(database_url: str):
+async def test_tasks_that_wait_are_counted_and_missed_workers_told(database_url: str, empty_database_url: str):
     metrics = RecordingMetrics()
-    assert (await QueueProbe(lambda: database_url, metrics=metrics).check()).observed == 0
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for number, state in enumerate(("submitted", "queued", "working", "completed")):
-            connection.execute(
-                """INSERT INTO task_head VALUES (%s, 1, %s, '/r', 'S-1', 't', 3, NULL, NULL, NULL, now(), now())""",
-                [UUID(int=number + 1), state],
-            )
-    check = await QueueProbe(lambda: database_url, metrics=metrics).check()
-    assert (check.status, check.observed, metrics.value("v3.engine.queued")) == (PASS, 2, 2)
-    assert (await QueueProbe(lambda: None, metrics=metrics).check()).observed == 0
+    probe = QueueProbe(lambda: database_url, metrics=metrics)
+    assert (await probe.check()).observed == 0
+    for number, column, value in (
+        (1, "paused", "false"), (2, "paused", "true"), (3, "not_before", "now() + interval '1 hour'"),
+        (4, "not_before", "now() - interval '1 hour'"),
+    ):  # fmt: skip
+        enqueue(database_url, number, column, value)
+    alone = await probe.check()
+    assert (alone.status, alone.observed, metrics.value("v3.engine.queued")) == (WARN, 2, 2)
+    assert "councilor worker" in alone.output
+    execute(
+        database_url,
+        f"""INSERT INTO executor_lease (executor_id, host, pid, version, lease, expires_at)
+            VALUES ('{UUID(int=9)}', 'here', 1, '1', '1 s', now() + interval '1 hour')""",
+    )
+    assert (await probe.check()).status is PASS
+    execute(database_url, f"UPDATE task_queue SET executor_id = '{UUID(int=9)}' WHERE task_id = '{UUID(int=1)}'")
+    assert (await probe.check()).observed == 1
+    execute(database_url, "UPDATE executor_lease SET expires_at = now() - interval '1 s'")
+    assert (await probe.check()).status is WARN
+    for nothing in (None, empty_database_url):
+        assert (await QueueProbe(lambda url=nothing: url, metrics=metrics).check()).observed == 0
+
+
+def enqueue(url: str, number: int, column: str, value: str) -> None:
+    task_id = UUID(int=number)
+    execute(
+        url,
+        f"""INSERT INTO task_head
+            VALUES ('{task_id}', 1, 'queued', '/r', 'S-1', 't', 3, NULL, NULL, NULL, now(), now());
+            INSERT INTO task_queue (task_id, repository, tier, priority, after, enqueued_at, {column})
+            VALUES ('{task_id}', '/r', 3, 0, '{{}}', now(), {value})""",
+    )
 
 
 async def test_callers_that_wait_for_a_connection_are_seen(database_url: str):

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from councilor.adapters.dbos import DbosEngine
-from councilor.adapters.system import SystemClock, SystemIds
+from councilor.adapters.system import SystemClock
 from councilor.errors import BusyError, InputError, RunCancelledError
 from councilor.ports.engine import RunState
 from councilor.ports.metrics import NoMetrics
@@ -21,8 +21,9 @@ from councilor.ports.metrics import NoMetrics
 PROCESS = """
 import asyncio, pathlib, sys
 from councilor.adapters.dbos import DbosEngine
-from councilor.adapters.system import SystemClock, SystemIds
+from councilor.adapters.system import SystemClock
 from councilor.ports.metrics import NoMetrics
+from uuid import uuid4
 
 database_url, log, run_id, hang = sys.argv[1:]
 
@@ -34,7 +35,7 @@ def note(line):
 
 async def main():
     clock = SystemClock()
-    engine = DbosEngine(database_url=database_url, ids=SystemIds(clock=clock), clock=clock, metrics=NoMetrics())
+    engine = DbosEngine(database_url=database_url, executor_id=str(uuid4()), clock=clock, metrics=NoMetrics())
 
     async def body(name):
         note(f"{name} begun")
@@ -123,7 +124,11 @@ async def begin(engine_database_url, tmp_path):
 def make_engine(database_url, **settings):
     clock = SystemClock()
     return DbosEngine(
-        database_url=database_url, ids=SystemIds(clock=clock), clock=clock, metrics=NoMetrics(), **settings
+        database_url=database_url,
+        executor_id=str(uuid4()),
+        clock=clock,
+        metrics=NoMetrics(),
+        **settings,
     )
 
 
@@ -284,6 +289,6 @@ async def end_sessions(database_url, application_name):
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as session:
         await session.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = %s AND datname = current_database()",
+            " WHERE application_name LIKE %s || ' %%' AND datname = current_database()",
             (application_name,),
         )

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from councilor.adapters.dbos import DbosEngine
 from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.adapters.system import SystemClock, SystemIds
+from councilor.adapters.system import SystemClock
 from councilor.errors import DeadlineError, InputError, NotFoundError, UnavailableError
 from councilor.ports.engine import RunState
 
@@ -106,7 +106,10 @@ async def cuttable(engine_database_url, proxy):
 def make_engine(database_url, metrics=None):
     clock = SystemClock()
     return DbosEngine(
-        database_url=database_url, ids=SystemIds(clock=clock), clock=clock, metrics=metrics or RecordingMetrics()
+        database_url=database_url,
+        executor_id=str(uuid4()),
+        clock=clock,
+        metrics=metrics or RecordingMetrics(),
     )
 
 

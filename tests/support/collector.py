@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +18,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 HANG = "hang"
 """An answer that never comes."""
+DRIP = "drip"
+"""An answer that comes byte by byte, and never to its end."""
+SLOW = "slow"
+"""A good answer after a while."""
 REDIRECT = 302
 
 
@@ -41,7 +45,7 @@ class Received:
 
 @dataclass
 class Collector:
-    """What came, and what is answered: one status or `HANG`."""
+    """What came, and what is answered: one status, `HANG`, `DRIP` or `SLOW`."""
 
     answer: int | str = 200
     url: str = ""
@@ -113,7 +117,13 @@ def collecting(answer: int | str = 200) -> Iterator[Collector]:
             collector.headers.append({name.lower(): value for name, value in self.headers.items()})
             self.close_connection = True
             answer = collector.answer
+            if answer == SLOW:
+                collector.over.wait(0.1)
+                answer = 200
             if isinstance(answer, str):
+                while answer == DRIP and not collector.over.wait(0.05):
+                    with suppress(OSError):
+                        self.wfile.write(b"H")
                 collector.over.wait(30)
                 return
             if answer == 200:

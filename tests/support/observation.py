@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import yaml
 from chatserver import ChatServer
 from journey import BUG, FIX, git, make_repository, make_spec
-from servers import PrometheusServer, RedisServer, free_port
+from servers import PrometheusServer, RedisServer
 from statsdserver import StatsdServer
 
 from councilor.app import Service
@@ -28,6 +29,21 @@ from councilor.surfaces.cli.observed import open_observed_service
 __all__ = ["Observation", "Stage", "observe"]
 
 REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; echo 'Only `shop.py` was changed. All tests pass.'"
+REWRITES = """import pathlib
+
+
+def total(prices):
+    pathlib.Path(__file__).with_name("data.txt").write_text("rewritten")
+    return sum(prices)
+
+
+def count(prices):
+    return len(prices)
+"""
+ITEMS, NAMESPACE = 50, "acceptance"
+"""What the local tier of the cache takes, and where these tests keep values."""
+RECOVERED = ('v3_breaker_state{breaker="redis"} 0.0', "v3_cache_tombstones 0.0")
+FLUSH_S = 0.2
 SETTLE_S = 1.5
 """Three scrapes."""
 
@@ -61,16 +77,18 @@ async def observe(stage: Stage) -> Observation:
     """Let tasks travel, and let things go wrong."""
     seen = Observation()
     async with open_observed_service(settings_of(stage)) as service:
+        await asyncio.to_thread(stage.prometheus.wait_for, "up == 1")
         for name, act in (("accepted", _accepted), ("breached", _breached), ("broken", _broken)):
             began = time.monotonic()
             seen.ends[name] = await act(stage, service)
             seen.seconds[name] = time.monotonic() - began
-        await _errors(service)
+        await _errors(stage, service)
+        await _without_redis(stage, service)
         _flood(service)
+        await _lose(stage, service)
         await asyncio.sleep(SETTLE_S)
         seen.at = time.time()
-        assert service.runtime.exposition is not None
-        seen.page = service.runtime.exposition.render("text/plain")[1].decode()
+        seen.page = _page(service)
     return seen
 
 
@@ -83,8 +101,10 @@ def settings_of(stage: Stage) -> Settings:
         "storage": {"database": {"url": stage.database_url}},
         "observability": {"prometheus": True, "statsd": True, "redis": True},
         "prometheus": {"host": "127.0.0.1", "port": stage.prometheus_port},
-        "statsd": {"port": stage.statsd.port, "flush_s": 0.2},
+        "statsd": {"port": stage.statsd.port, "flush_s": FLUSH_S},
         "redis": {"url": stage.redis.url},
+        "cache": {"max_items": ITEMS},
+        "breakers": {"open_s": 0.5},
         "health": {"every_s": 0.5},
         "council": {"judges": [judge]},
         "notify": {"reasons": ["ended"], "command": [sys.executable, "-c", "import sys; sys.stdin.read()"]},
@@ -103,10 +123,10 @@ async def _accepted(stage: Stage, service: Service) -> TaskState:
 
 
 async def _breached(stage: Stage, service: Service) -> TaskState:
-    """A change whose tests end their own process."""
-    folder = make_repository(stage.folder / "breached")
+    """A change that rewrites a file of the tree while it is tested."""
+    folder = make_repository(stage.folder / "breached", {"data.txt": "kept\n"})
     git(folder, "checkout", "-q", "-b", "bad")
-    (folder / "shop.py").write_text("import os\n\n\ndef total(prices):\n    os._exit(0)\n\n\ndef count(prices):\n    os._exit(0)\n")
+    (folder / "shop.py").write_text(REWRITES)
     git(folder, "commit", "-q", "-am", "Worse")
     return await _travel(service, folder, base="main", head="bad")
 
@@ -118,7 +138,13 @@ async def _broken(stage: Stage, service: Service) -> TaskState:
 
 
 async def _travel(
-    service: Service, folder: Path, *, worker: str | None = None, base: str = "HEAD", head: str | None = None, gone: bool = False
+    service: Service,
+    folder: Path,
+    *,
+    worker: str | None = None,
+    base: str = "HEAD",
+    head: str | None = None,
+    gone: bool = False,
 ) -> TaskState:
     repository = await service.tools.repositories.open(folder)
     candidate = None if head is None else await repository.resolve(head)
@@ -143,12 +169,56 @@ async def _travel(
     return reached.state
 
 
-async def _errors(service: Service) -> None:
-    try:
+async def _errors(stage: Stage, service: Service) -> None:
+    """What is not there is asked for; and the database ends connections that are in use."""
+    with suppress(NotFoundError):
         await service.store.artifacts.read("no-such-artifact")
-    except NotFoundError:
-        return
-    raise AssertionError("an artifact that is not there was found")
+    for _ in range(50):
+        asked = [service.store.events.heads() for _ in range(8)]
+        await asyncio.gather(asyncio.to_thread(_end_connections, stage.database_url), *asked, return_exceptions=True)
+        if "v3_retry_repeated_total{" in _page(service):
+            return
+
+
+def _page(service: Service) -> str:
+    assert service.runtime.exposition is not None
+    return service.runtime.exposition.render("text/plain")[1].decode()
+
+
+def _end_connections(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+
+
+async def _lose(stage: Stage, service: Service) -> None:
+    """Nobody listens to StatsD any more: a datagram is refused, and the next one finds that out."""
+    await asyncio.sleep(3 * FLUSH_S)
+    await asyncio.to_thread(stage.statsd.close)
+    for _ in range(4):
+        service.runtime.metrics.counter("v3.task.submitted", {"risk_tier": "3"})
+        await asyncio.sleep(1.5 * FLUSH_S)
+
+
+async def _without_redis(stage: Stage, service: Service) -> None:
+    """More values than the local tier takes; then Redis is killed while it is used, and comes back."""
+    cache = service.runtime.cache
+    for number in range(ITEMS + 10):
+        await cache.set(NAMESPACE, f"key-{number}", b"value")
+    assert await cache.get(NAMESPACE, f"key-{ITEMS}") == b"value"
+    assert await cache.get(NAMESPACE, "nothing") is None
+    await asyncio.to_thread(stage.redis.kill)
+    for number in range(20):
+        await cache.delete(NAMESPACE, f"key-{number}")
+        assert await cache.get(NAMESPACE, f"key-{number}") is None
+    await asyncio.sleep(SETTLE_S)
+    assert await cache.get(NAMESPACE, f"key-{ITEMS}") == b"value", "the local tier still has it"
+    await asyncio.to_thread(stage.redis.start)
+    async with asyncio.timeout(20):
+        while not all(line in _page(service) for line in RECOVERED):
+            await asyncio.sleep(0.1)
 
 
 def _flood(service: Service) -> None:

@@ -187,10 +187,10 @@ class PrometheusServer:
         with urlopen(f"{self.url}/api/v1/{path}", data=body, timeout=10) as response:
             return json.load(response)["data"]
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression gives now."""
-        data = self.ask("query", query=expression)
-        return data["result"] if data["resultType"] == "vector" else [data]
+    def query(self, expression: str, *, at: float | None = None) -> list[dict[str, Any]]:
+        """The series that an expression gives, now or at a moment; a number is one without labels."""
+        data = self.ask("query", query=expression, **({} if at is None else {"time": f"{at:.3f}"}))
+        return data["result"] if data["resultType"] == "vector" else [{"metric": {}, "value": data["result"]}]
 
     def wait_for(self, expression: str, limit_s: float = 20.0) -> list[dict[str, Any]]:
         """The series that an expression gives, once there are any."""

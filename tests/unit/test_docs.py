@@ -183,7 +183,7 @@ def test_the_readmes_settings_give_the_worker_that_it_speaks_of(tmp_path: Path):
     assert load_settings(config=file).profile("claude").credentials == ("ANTHROPIC_API_KEY",)
 
 
-@pytest.mark.parametrize("name", ["cli.md", "configuration.md", "metrics.md"])
+@pytest.mark.parametrize("name", ["cli.md", "configuration.md", "metrics.md", "slo.md"])
 def test_a_generated_page_is_what_the_code_generates(name: str, monkeypatch: pytest.MonkeyPatch):
     for variable in [variable for variable in os.environ if variable.startswith("V3_")]:
         monkeypatch.delenv(variable)

@@ -6,8 +6,10 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import structlog
@@ -224,3 +226,28 @@ def test_an_error_leaves_no_ids_behind(stream):
         raise ValueError("x")
     structlog.get_logger("councilor").info("after")
     assert not {"task_id", "trace_id", "span_id"} & lines(stream)[0].keys()
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "logs.md"
+
+
+def test_the_documented_layout_is_that_of_real_lines(stream):
+    text = PAGE.read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in text.splitlines() if row.startswith("| `")]
+    documented = {name.strip("`"): (kind, always) for name, kind, always in rows}
+    configure_logs(stream=stream)
+    with LoggedTracer(NO_TRACING).trace(TASK):
+        try:
+            raise ValueError("x")
+        except ValueError:
+            log = logging.getLogger("councilor.x")
+            log.exception("it broke", extra={"problem": "p", "hint": "h", "data": {"a": 1}})
+    (line,) = lines(stream)
+    assert line.keys() == documented.keys()
+    (shown,) = re.findall(r"```json\n(.*?)\n```", text, re.DOTALL)
+    example = json.loads(shown)
+    for found in (line, example):
+        assert {name for name, (_, always) in documented.items() if always != "no"} - found.keys() <= {"data"}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", found["timestamp"])
+        assert trace_id_of(found["task_id"]) == found["trace_id"]
+        assert len(found["span_id"]) == 16

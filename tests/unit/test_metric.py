@@ -141,6 +141,7 @@ def test_bound_labels_are_added_to_every_call():
         (lambda m: m.counter("v3.task.submitted", {"risk_tier": "4"}), "not a declared value"),
         (lambda m: m.counter("v3.task.submitted", {"risk_tier": "1"}, -1), "cannot fall"),
         (lambda m: m.histogram("v3.council.consensus", {}, float("nan")), "not a measurement"),
+        (lambda m: m.histogram("v3.council.consensus", {}, -0.1), "below zero"),
         (lambda m: m.bind({"user": "me"}).histogram("v3.council.consensus", {}, 1), "has the labels"),
     ],
 )

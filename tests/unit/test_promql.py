@@ -46,8 +46,9 @@ def test_a_selector_is_a_series(selector, text):
 def test_a_ratio_of_bad_events_is_zero_without_bad_ones_and_nothing_without_events():
     slo = SLOS["task-completion"]
     name, failed = "v3_task_finished_total", 'v3_task_finished_total{state="failed"}'
-    assert events(slo, 300) == f"sum(({name} unless {name} offset 5m) or increase({name}[5m]))"
-    bad = f"(sum(({failed} unless {failed} offset 5m) or increase({failed}[5m])) or vector(0))"
+    last, grown = f"last_over_time({name}[5m])", f"increase({name}[5m])"
+    assert events(slo, 300) == f"sum(({last} unless {name} offset 5m unless {last} < {grown}) or {grown})"
+    bad = f"({events(slo, 300).replace(name, failed)} or vector(0))"
     assert bad_events(slo, 300) == bad
     assert error_ratio(slo, 300) == f"{bad} / ({events(slo, 300)} > 0)"
 

@@ -229,11 +229,14 @@ def _read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise InputError(f"{path} cannot be used: {error.strerror}.", field=path.name, hint=ANEW) from error
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), 0}:
             raise InputError(f"{path} cannot be used: it is not a plain file of this user.", field=path.name, hint=ANEW)
-        content = stream.read(LARGEST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST_BYTES:
         raise InputError(f"{path} cannot be used: more than {LARGEST_BYTES} bytes.", field=path.name, hint=ANEW)
     return content

@@ -117,7 +117,7 @@ def configure_logs(
     handler = _StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_formatted],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -133,6 +133,11 @@ def configure_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _without_formatted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what another handler's formatter has put on a record: it says everything twice."""
+    return {key: value for key, value in event.items() if key not in ("message", "asctime")}
 
 
 def _install(handler: logging.Handler, level: int) -> None:

@@ -14,6 +14,7 @@ from councilor.app.audit import audit_export, open_export
 from councilor.app.backup import Backup, Progress, back_up
 from councilor.app.canary import check_database
 from councilor.app.database import database_state, database_url, embedded_server, migrate_database
+from councilor.app.dispatching import make_dispatcher
 from councilor.app.health import health_monitor, release_id
 from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
@@ -45,6 +46,7 @@ __all__ = [
     "health_monitor",
     "lay_out",
     "look_at_objectives",
+    "make_dispatcher",
     "metrics_server",
     "migrate_database",
     "open_export",

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from councilor.adapters.breakers import BreakerFolder, Publication
+from councilor.adapters.system import SystemClock
 from councilor.domain.breaker import BreakerSnapshot
 from councilor.domain.order import EVERY_BREAKER, Forcing, Order, Orders, Published
 from councilor.errors import InputError, UnavailableError
@@ -111,14 +112,16 @@ def read_orders(settings: Settings) -> Orders:
     return BreakerFolder(settings.breakers_dir).orders()
 
 
-def force_breaker(settings: Settings, name: str, forcing: Forcing, *, reason: str, clock: Clock) -> Orders:
+def force_breaker(
+    settings: Settings, name: str, forcing: Forcing, *, reason: str, clock: Clock | None = None
+) -> Orders:
     """Order every process to keep a backend's calls back, or to let all of them through uncounted.
 
     Raises:
         InputError: no breaker can have that name, the reason is too long, or the present orders cannot be used.
         UnavailableError: the folder cannot be written.
     """
-    order = Order(forcing=forcing, reason=reason, at=clock.now())
+    order = Order(forcing=forcing, reason=reason, at=(clock or SystemClock()).now())
     return BreakerFolder(settings.breakers_dir).change(lambda orders: orders.force(name, order))
 
 

@@ -35,8 +35,9 @@ __all__ = ["Guarding", "make_guarding", "open_guarding"]
 
 P = TypeVar("P")
 
-UNTOLD = frozenset({"cache", "chat"})
-"""Ports whose calls have no span of this kind: a cache is asked too often, and a model's call has one that says more."""
+UNTOLD = frozenset({"cache", "chat", "events"})
+"""Ports whose calls have no span here: a cache is asked too often, a worker's heartbeats alone are two events a second,
+and a model's call has a span that says more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from councilor import __version__
-from councilor.adapters.build import UNKNOWN, installed_commit
+from councilor.adapters import build
 from councilor.adapters.checkpoints import FolderCheckpointShelf
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.ed25519.probe import KeyProbe
 from councilor.adapters.git.probe import GitProbe
 from councilor.adapters.machine import DiskProbe, UdpProbe
+from councilor.adapters.opentelemetry.endpoint import CollectorProbe
 from councilor.adapters.postgres.probes import DatabaseProbe, LogProbe, PoolProbe, QueueProbe
 from councilor.adapters.redis.probe import RedisProbe
+from councilor.app.breakers import published_breakers, read_orders
 from councilor.app.database import embedded_server, external_url
 from councilor.app.runtime import Runtime
 from councilor.app.service import Service
 from councilor.app.tools import Tools, open_tools
 from councilor.pipeline.health import HealthMonitor
-from councilor.pipeline.probes import SandboxProbe
+from councilor.pipeline.probes import BreakersProbe, SandboxProbe
 from councilor.ports.probe import Probe
 from councilor.ports.sandbox import SandboxProbe as Achieved
 from councilor.settings import Settings
@@ -34,8 +36,8 @@ __all__ = ["health_monitor", "release_id"]
 
 def release_id() -> str:
     """The commit that runs here, or the version where that is not known."""
-    commit = installed_commit()
-    return __version__ if commit == UNKNOWN else commit
+    commit = build.installed_commit()
+    return __version__ if commit == build.UNKNOWN else commit
 
 
 def health_monitor(runtime: Runtime, *, service: Service | None = None, tools: Tools | None = None) -> HealthMonitor:
@@ -89,12 +91,22 @@ def _of_machine(runtime: Runtime, tools: Tools | None) -> Sequence[Probe]:
 
 
 def _of_backends(runtime: Runtime) -> Sequence[Probe]:
-    settings, found = runtime.settings, list[Probe]()
+    settings = runtime.settings
+    found: list[Probe] = [
+        BreakersProbe(
+            own=runtime.guarding.breakers.states,
+            orders=lambda: read_orders(settings),
+            published=lambda: published_breakers(settings),
+            needed={"postgres"},
+        )
+    ]
     if settings.observability.redis:
         chosen = settings.redis
         found.append(RedisProbe(url=chosen.url.get_secret_value(), wait_s=chosen.timeout_s, clock=runtime.clock))
     if settings.observability.statsd:
         found.append(UdpProbe("statsd", host=settings.statsd.host, port=settings.statsd.port))
+    if settings.traces.endpoint is not None:
+        found.append(CollectorProbe(settings.traces.endpoint, clock=runtime.clock))
     return found
 
 

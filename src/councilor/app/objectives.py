@@ -36,7 +36,9 @@ def metrics_server(settings: Settings, given: str | None) -> str | None:
         return Prometheus.model_validate(settings.prometheus.model_dump() | {"server": given}).server
     except ValidationError as error:
         raise InputError(
-            f"--server {given!r}: {error.errors()[0]['msg']}.", field="server", hint="Such as http://127.0.0.1:9090."
+            f"--server {given!r}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.",
+            field="server",
+            hint="Such as http://127.0.0.1:9090.",
         ) from error
 
 

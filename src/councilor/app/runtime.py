@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.app.caching import open_cache
 from councilor.app.guarding import Guarding, open_guarding
 from councilor.app.metrics import open_metrics
 from councilor.app.tracing import open_tracer
+from councilor.guards.loading import LoadingCache
 from councilor.ports.clock import Clock, Ids, Randomness
 from councilor.ports.metrics import Exposition, MetricsBackend
 from councilor.ports.tracing import Tracer
@@ -23,12 +25,16 @@ class Runtime:
     """What a process has once."""
 
     settings: Settings
+    executor_id: str
+    """This process among those that execute tasks."""
     clock: Clock
     ids: Ids
     randomness: Randomness
     metrics: MetricsBackend
     tracer: Tracer
     guarding: Guarding
+    cache: LoadingCache
+    """What can be made again; nothing is decided by it."""
     exposition: Exposition | None
     """Everything measured so far, for a scraper; None while nothing exports it."""
 
@@ -37,19 +43,27 @@ class Runtime:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open what a process has once, as the settings say."""
     clock, randomness = SystemClock(), SystemRandomness()
+    ids = SystemIds(clock=clock)
     async with AsyncExitStack() as opened:
         measuring = opened.enter_context(open_metrics(settings, clock=clock))
         tracer = await opened.enter_async_context(open_tracer(settings, clock=clock))
-        guarding = open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness, tracer=tracer)
+        guarding = await opened.enter_async_context(
+            open_guarding(settings, clock=clock, metrics=measuring.metrics, randomness=randomness, tracer=tracer)
+        )
+        cache = await opened.enter_async_context(
+            open_cache(settings, guarding=guarding, clock=clock, metrics=measuring.metrics, randomness=randomness)
+        )
         yield Runtime(
             settings=settings,
+            executor_id=ids.new(),
             clock=clock,
-            ids=SystemIds(clock=clock),
+            ids=ids,
             randomness=randomness,
             metrics=measuring.metrics,
             exposition=measuring.exposition,
             tracer=tracer,
-            guarding=await opened.enter_async_context(guarding),
+            guarding=guarding,
+            cache=cache,
         )
 
 

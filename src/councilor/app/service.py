@@ -51,7 +51,7 @@ async def open_service(
         ledger = store.ledger()
         engine = DbosEngine(
             database_url=store.url,
-            ids=shared.ids,
+            executor_id=shared.executor_id,
             clock=shared.clock,
             metrics=shared.metrics,
             poll_s=settings.engine.poll_s,
@@ -64,6 +64,7 @@ async def open_service(
             runner=tools.runner,
             servers=tools.servers,
             tester=tools.tester,
+            foresight=tools.foresight,
             asked=frozenset(name for name, worker in settings.workers.items() if worker.kind != "repair"),
             analyzers=tools.analyzers,
             workers=make_workers(settings, tools),

@@ -18,20 +18,23 @@ from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
+from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.app.database import database_url
 from councilor.app.runtime import Runtime, sharing
+from councilor.domain.queue import session_name
 from councilor.guards.metering import with_metering
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
 from councilor.ports.log import CheckpointShelf, TransparencyLog
+from councilor.ports.queue import TaskQueue
 from councilor.settings import Settings
 
 __all__ = ["Store", "open_store", "open_store_at"]
 
 P = TypeVar("P")
 
-DEADLINES_S = {"artifacts": 60.0, "checkpoints": 30.0, "events": 30.0, "log": 60.0}
+DEADLINES_S = {"artifacts": 60.0, "checkpoints": 30.0, "events": 30.0, "log": 60.0, "queue": 30.0}
 """Seconds for one call of a port. Git commands, sandboxed jobs and the engine's steps carry limits of their own."""
 PUT_DEADLINE_S = 3600.0
 """Seconds for storing one artifact, which may be a file of any size."""
@@ -52,6 +55,8 @@ IDEMPOTENT = {
     "log": ("origin", "state", "covering", "checkpoints", "entries", "waiting", "leaves", "lost", "read"),
     # keep: an older or equal checkpoint changes nothing
     "checkpoints": ("newest", "keep"),
+    # not claim, nor what tells whether it was still possible
+    "queue": ("doomed", "find", "entries", "leases", "reap"),
 }  # fmt: skip
 """Methods that may be repeated, even when they were done and only the answer was lost."""
 
@@ -66,6 +71,7 @@ class Store:
     shelf: CheckpointShelf
     keys: KeyFolder
     runtime: Runtime
+    queue: TaskQueue
     connections: Callable[[], Mapping[str, int]]
     """Connections of the pool, and callers that wait for one, by state."""
     url: str
@@ -126,6 +132,7 @@ async def open_store_at(
         max_connections=chosen.pool_size,
         connect_timeout_s=chosen.connect_timeout_s,
         statement_timeout_s=chosen.statement_timeout_s,
+        application_name=session_name(runtime.executor_id, "pool"),
     )
     async with pool, DatabaseEventStream(pool) as stream:
         quota_bytes = settings.storage.quota_bytes
@@ -153,6 +160,7 @@ async def open_store_at(
             shelf=_guarded(runtime, shelf, "checkpoints"),
             keys=KeyFolder(keys_dir),
             runtime=runtime,
+            queue=_guarded(runtime, DatabaseTaskQueue(pool), "queue"),
             connections=pool.usage,
             url=url,
         )

@@ -28,6 +28,7 @@ from councilor.guards.leftovers import tidy_folder
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
+from councilor.pipeline.reach import Foresight
 from councilor.ports.analyzer import Analyzer, TestRunner
 from councilor.ports.environment import Environments
 from councilor.ports.repository import Repositories, Repository
@@ -56,6 +57,7 @@ class Tools:
     runner: TestRunner
     servers: PytestServers
     tester: SandboxedTester
+    foresight: Foresight
     analyzers: tuple[Analyzer, ...]
     lock: RepositoryLock
 
@@ -104,6 +106,7 @@ class Tools:
                 reports=spec.reports,
                 servers=self.servers,
                 tester=self.tester,
+                foresight=self.foresight,
             )
 
         return Inspector(
@@ -164,6 +167,7 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         ),
         servers=PytestServers(sandbox=sandbox, clock=clock),
         tester=SandboxedTester(sandbox=sandbox, clock=clock),
+        foresight=Foresight(runtime.cache),
         analyzers=choose_analyzers(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),
         lock=repository_lock(settings),
     )

@@ -57,8 +57,8 @@ class NewEvent:
     type: EventType
     ts: datetime
     """UTC."""
-    attempt: int = 1
-    """The fencing number of the process that wrote it."""
+    attempt: int = 0
+    """The fencing number of the execution that wrote it; 0: written outside of any, such as a cancellation."""
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -50,10 +50,11 @@ def increase(selector: Selector, window_s: float) -> str:
     """How often it happened in a window, over all instances.
 
     `increase` does not see the value that a series begins with, and the first fault is such a value. So a series that
-    was not there when the window began counts with all it has.
+    was not there when the window began counts with its last value, unless it was reset so often that it grew by more.
     """
     each, window = series(selector), duration(window_s)
-    return f"sum(({each} unless {each} offset {window}) or increase({each}[{window}]))"
+    last, grown = f"last_over_time({each}[{window}])", f"increase({each}[{window}])"
+    return f"sum(({last} unless {each} offset {window} unless {last} < {grown}) or {grown})"
 
 
 def events(slo: Slo, window_s: float) -> str:

@@ -18,7 +18,7 @@ from councilor.domain.event import AFTER_END, Event, EventType, NewEvent, fold
 from councilor.domain.keeping import LegalHold
 from councilor.domain.metadata import canonical_metadata
 from councilor.domain.task import END_STATES, TaskHead
-from councilor.errors import HashMismatchError, InputError
+from councilor.errors import FencedError, HashMismatchError, InputError
 
 __all__ = [
     "LARGEST_BODY_BYTES",
@@ -163,6 +163,7 @@ def number_events(head: TaskHead | None, events: Sequence[NewEvent]) -> tuple[Ta
     Raises:
         InputError: the first event of a task is not `task.submitted`, the task is at its end, or an event's data is
             not what its type asks for.
+        FencedError: an event is of an older attempt than the newest that has begun.
     """
     numbered = []
     for new in events:
@@ -199,3 +200,5 @@ def _require_event(head: TaskHead | None, event: Event) -> None:
         raise InputError("An event's time is not in UTC.", field="ts")
     if not 0 <= event.attempt < 2**31:
         raise InputError(f"The attempt {event.attempt} is out of range.", field="attempt")
+    if head is not None and 0 < event.attempt < head.attempt:
+        raise FencedError(f"Attempt {event.attempt} at task {event.task_id} was taken over by attempt {head.attempt}.")

@@ -107,3 +107,5 @@ class TaskHead:
     """The published commit."""
     submitted_at: datetime
     updated_at: datetime
+    attempt: int = 0
+    """The newest execution that has begun; older ones may not write any more."""

@@ -3,7 +3,8 @@
 Rules:
 - A backend that is unavailable or late, and every exception that is none of ours, is the backend's fault.
 - Input that is refused, what is not found, and damaged data are answers: the backend works.
-- A refusal by a breaker, a spent budget, a shortage on this machine or a missing extra say nothing about it.
+- A refusal by a breaker, a call declined for want of room, a spent budget, a shortage on this machine or a missing
+  extra say nothing about it.
 - Neither does a cancellation, or whatever else is no `Exception`.
 """
 
@@ -13,6 +14,7 @@ from councilor.errors import (
     BreakerOpenError,
     BudgetSpentError,
     CouncilorError,
+    DeclinedError,
     MissingExtraError,
     ShortageError,
     UnavailableError,
@@ -20,7 +22,7 @@ from councilor.errors import (
 
 __all__ = ["blames_backend"]
 
-_OTHERS = (BreakerOpenError, BudgetSpentError, MissingExtraError, ShortageError)
+_OTHERS = (BreakerOpenError, BudgetSpentError, DeclinedError, MissingExtraError, ShortageError)
 
 
 def blames_backend(error: BaseException) -> bool:

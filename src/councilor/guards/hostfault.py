@@ -15,9 +15,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from councilor.errors import BudgetSpentError, ShortageError, UnavailableError
+from councilor.errors import BudgetSpentError, FencedError, ShortageError, UnavailableError
 
-__all__ = ["find_host_fault"]
+__all__ = ["find_host_fault", "is_fenced"]
 
 STORES = frozenset({"postgres", "dbos", "ed25519"})
 """Backends without which no run can be told, remembered or signed for."""
@@ -47,6 +47,11 @@ def find_host_fault(error: BaseException) -> UnavailableError | None:
             place = f": {found.filename}" if isinstance(found.filename, str) else ""
             return ShortageError(f"{what}{place}.", backend="host", hint=hint)
     return None
+
+
+def is_fenced(error: BaseException) -> bool:
+    """Whether `error` is, or comes from, the refusal of an execution that another process has taken over."""
+    return any(isinstance(found, FencedError) for found in _behind(error))
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,8 @@ Rules:
 - A passed deadline is a `DeadlineError`, a failure of the step like any other. It caps every guarded call below.
 - `cancel` ends preemptible steps at once and lets the others finish; `stop` ends every step. Both raise
   `Interrupted`, which is no `Exception`: a workflow cannot take it for a failure of its own and carry on.
-- A fault of the host (`hostfault`) interrupts as well, in a step or between two: it is no outcome of the run.
+- A fault of the host (`hostfault`) interrupts as well, in a step or between two: it is no outcome of the run. So
+  does the refusal of a write, because another process has taken the run over.
 - Once interrupted, no further step begins.
 
 It remembers nothing and knows no database: engines do.
@@ -18,9 +19,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from councilor.errors import DeadlineError, UnavailableError
+from councilor.errors import CouncilorError, DeadlineError, FencedError
 from councilor.guards.budget import budget
-from councilor.guards.hostfault import find_host_fault
+from councilor.guards.hostfault import find_host_fault, is_fenced
 
 __all__ = ["Interrupted", "Interruption", "interruptible"]
 
@@ -30,8 +31,8 @@ T = TypeVar("T")
 class Interrupted(BaseException):
     """A step was ended from outside; nothing of it is remembered."""
 
-    fault: UnavailableError | None = None
-    """The host's, when that is why."""
+    fault: CouncilorError | None = None
+    """The host's, or that another process has taken the run over, when that is why."""
 
 
 def interruptible(workflow: Callable[[str], Awaitable[T]]) -> Callable[[str], Awaitable[T]]:
@@ -48,7 +49,8 @@ def interruptible(workflow: Callable[[str], Awaitable[T]]) -> Callable[[str], Aw
 
 
 def _interrupt_on_fault(name: str, error: Exception) -> None:
-    if (fault := find_host_fault(error)) is not None:
+    fault = find_host_fault(error) or (FencedError(str(error)) if is_fenced(error) else None)
+    if fault is not None:
         interrupted = Interrupted(name)
         interrupted.fault = fault
         raise interrupted from error

@@ -12,7 +12,6 @@ It does not judge: gates read what it measured.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from councilor.domain.spec import Acceptance
 from councilor.pipeline.analysis import analyze
 from councilor.pipeline.commands import is_test_module, run_commands, with_reported
 from councilor.pipeline.measurement import EvidenceLimits, KeepLog, Meter, Trees
-from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.steadiness import confirmed, flips, settled
 from councilor.pipeline.suite import fits, gap_between, in_order, joined
 from councilor.ports.analyzer import TestRequest
@@ -152,7 +150,7 @@ class EvidenceCollector(Meter):
     async def foresee(self, folder: Path, changed: Collection[str]) -> Callable[[str], bool]:
         """Whether a file of a laid out tree may execute one of the changed ones, as far as imports tell."""
         paths = [path for path in changed if not self.runner.owns(path)]
-        return await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
+        return await self.foresight.reaching(folder, paths)
 
     async def _new_tests(
         self, candidate: Candidate, items: list[Evidence], *, confirm: bool

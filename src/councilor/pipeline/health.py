@@ -127,15 +127,18 @@ class HealthMonitor:
         before = self._found.get(probe.component)
         now = Observation(check=check, time=self._clock.now(), age_s=0.0)
         self._found[probe.component] = (now, self._clock.monotonic())
-        self._metrics.gauge("v3.health.status", {"component": probe.component}, check.standing.level)
+        self._show(probe, check.standing)
         told = {"component": probe.component, "status": str(check.standing), "output": check.told}
         _log.debug("health looked at", extra=told | {"observed": check.observed})
         was = before[0].check.standing if before else None
         well = was is None and check.standing is HealthStatus.PASS
         if not (once or well or was is check.standing):
-            level = logging.INFO if check.standing is HealthStatus.PASS else logging.WARNING
+            level = (logging.INFO, logging.WARNING, logging.ERROR)[check.standing.rank]
             more = {"before": str(was or "unknown"), "detail": check.detail}
             _log.log(level, "health changed", extra=told | more)
+
+    def _show(self, probe: Probe, standing: HealthStatus) -> None:
+        self._metrics.gauge("v3.health.status", {"component": probe.component}, standing.level)
 
     def _observed(self, probe: Probe, now_s: float) -> Observation:
         found = self._found.get(probe.component)
@@ -147,6 +150,7 @@ class HealthMonitor:
         check = last.check
         if age_s > STALE_TURNS * (self._pause_s(probe) + self._limit_s(probe)):
             check = _blank(probe).failed(f"unknown: nothing was heard for {age_s:.0f} s; before that: {check.status}")
+            self._show(probe, check.standing)  # nobody else will, while its turn is stuck
         return Observation(check=check, time=last.time, age_s=age_s)
 
     def _pause_s(self, probe: Probe) -> float:

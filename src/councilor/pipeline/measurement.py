@@ -21,6 +21,7 @@ from councilor.domain.evidence import Breach, Evidence, EvidenceKind, TestRun
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.report import ReportOrder
 from councilor.guards.removal import remove_folder
+from councilor.pipeline.reach import Foresight
 from councilor.ports.analyzer import Analyzer, TestRequest, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.differential import DifferentialTester
@@ -117,6 +118,8 @@ class Meter:
     tester: DifferentialTester | None = None
     """What finds inputs on which versions differ; None: nothing is asked."""
     tracer: Tracer = NO_TRACING
+    foresight: Foresight = field(default_factory=Foresight)
+    """What predicts which tests a change may concern."""
 
     @property
     def request(self) -> TestRequest:

@@ -6,6 +6,8 @@ Rules:
 - What starts or imports code by means that cannot be read off (`import_module`, `subprocess`, ...), what does not
   parse, and whatever is no Python may reach everything; a change of what is no Python is reached by everything.
 - Files are read without following links, and nothing is executed.
+- What a folder's files import is a function of their bytes alone, and is kept by these. It never leaves the process
+  (docs/adr/0010-cache.md): nobody else can have written it.
 
 It is a prediction, used to run first what matters and to say what was left out. It accepts nothing.
 """
@@ -13,16 +15,23 @@ It is a prediction, used to run first what matters and to say what was left out.
 from __future__ import annotations
 
 import ast
+import asyncio
+import json
 import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from councilor.domain.syntax import parse_module
 from councilor.guards.walking import walk
+from councilor.ports.cache import Cache
 
-__all__ = ["reaching", "read_sources"]
+__all__ = ["NAMESPACE", "Foresight", "reaching", "read_sources"]
+
+NAMESPACE = "imports"
+"""Of what is kept."""
 
 SOURCE_BYTES = 1_000_000
 MOST_FILES = 20_000
@@ -68,15 +77,74 @@ def _read(path: Path) -> bytes:
         return file.read() if plain else b"("
 
 
-def reaching(sources: Mapping[str, bytes] | None, changed: Collection[str]) -> Callable[[str], bool]:
+class Foresight:
+    """Predicts reach, and remembers what the files of a folder import.
+
+    Args:
+        cache: whose namespace `NAMESPACE` never leaves the process; None: nothing is remembered.
+    """
+
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._cache = cache
+
+    async def reaching(self, folder: Path, changed: Collection[str]) -> Callable[[str], bool]:
+        """Whether a file of a laid out tree may execute one of the changed ones."""
+        if any(not path.endswith(".py") for path in changed):
+            return lambda path: True
+        sources = await asyncio.to_thread(read_sources, folder)
+        if sources is None:
+            return lambda path: True
+        names = await self._names(sources)
+        return await asyncio.to_thread(reaching, sources, changed, names)
+
+    async def _names(self, sources: Mapping[str, bytes]) -> Mapping[str, Collection[str]]:
+        """File -> what it imports; folders whose files have not changed are not parsed again."""
+        folders = await asyncio.to_thread(_by_folder, sources)
+        cache = self._cache
+        kept = {} if cache is None else await cache.get_many(NAMESPACE, folders)
+        names: dict[str, Collection[str]] = {}
+        for key, value in kept.items():
+            names |= _read_names(value, folders[key])
+        names |= await asyncio.to_thread(_names_of, {path: sources[path] for path in sources.keys() - names.keys()})
+        if cache is not None:
+            for key in folders.keys() - kept.keys():
+                await cache.set(NAMESPACE, key, json.dumps([names[path] for path in folders[key]]).encode())
+        return names
+
+
+def _by_folder(sources: Mapping[str, bytes]) -> Mapping[str, list[str]]:
+    """Address of a folder's contents -> its files, in order."""
+    folders: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted(sources):
+        folders[path.rpartition("/")[0]].append(path)
+    return {
+        sha256(json.dumps([(path, sha256(sources[path]).hexdigest()) for path in paths]).encode()).hexdigest(): paths
+        for paths in folders.values()
+    }
+
+
+def _names_of(sources: Mapping[str, bytes]) -> dict[str, Collection[str]]:
+    return {path: sorted(_names(path, source)) for path, source in sources.items()}
+
+
+def _read_names(kept: bytes, paths: Collection[str]) -> dict[str, Collection[str]]:
+    return dict(zip(paths, json.loads(kept), strict=True))
+
+
+def reaching(
+    sources: Mapping[str, bytes] | None,
+    changed: Collection[str],
+    names: Mapping[str, Collection[str]] | None = None,
+) -> Callable[[str], bool]:
     """Whether a file of the tree may execute one of the changed ones.
 
     Args:
         sources: as `read_sources` gives them; None: every file may.
+        names: what each file imports, where that is known already.
     """
     if sources is None or any(not path.endswith(".py") for path in changed):
         return lambda path: True
-    users = _users(sources, changed)
+    users = _users(sources, changed, _names_of(sources) if names is None else names)
     reached = set(changed) | {EVERYTHING}
     waiting = list(reached)
     while waiting:
@@ -87,7 +155,9 @@ def reaching(sources: Mapping[str, bytes] | None, changed: Collection[str]) -> C
     return lambda path: path in reached or path not in sources
 
 
-def _users(sources: Mapping[str, bytes], changed: Collection[str]) -> Mapping[str, set[str]]:
+def _users(
+    sources: Mapping[str, bytes], changed: Collection[str], names: Mapping[str, Collection[str]]
+) -> Mapping[str, set[str]]:
     """File -> the files that use it directly."""
     endings: defaultdict[str, set[str]] = defaultdict(set)
     for path in {*sources, *changed}:
@@ -95,8 +165,8 @@ def _users(sources: Mapping[str, bytes], changed: Collection[str]) -> Mapping[st
         for start in range(len(parts)):
             endings[".".join(parts[start:])].add(path)
     users: defaultdict[str, set[str]] = defaultdict(set)
-    for path, source in sources.items():
-        for name in _names(path, source):
+    for path in sources:
+        for name in names[path]:
             for used in {EVERYTHING} if name == EVERYTHING else endings.get(name, ()):
                 users[used].add(path)
         for above in _conftests(path):

@@ -23,6 +23,16 @@ class EventStream(Protocol):
         Raises:
             InputError: the first event of a task is not `task.submitted`, or one that is no notification
                 comes after a task's end.
+            FencedError: one is of an older attempt than the newest that has begun.
+        """
+        ...
+
+    async def begin(self, task_id: str) -> int:
+        """Begin another attempt at a task, 1 for the first: from now on nothing of an older one is stored any more,
+        neither events nor artifacts in the same database.
+
+        Raises:
+            NotFoundError: no such task.
         """
         ...
 

@@ -22,7 +22,7 @@ class MetricsBackend(Protocol):
         ...
 
     def histogram(self, name: str, labels: Labels, v: float) -> None:
-        """Observe v in the metric's declared unit (seconds for durations)."""
+        """Observe v >= 0 in the metric's declared unit (seconds for durations)."""
         ...
 
     def bind(self, labels: Labels) -> MetricsBackend:

@@ -56,6 +56,9 @@ class CacheSettings(Block):
     max_items: PositiveInt = Field(description="Most values kept in this process.")
     max_bytes: PositiveInt = Field(description="Most bytes of values kept in this process.")
     ttl_s: Seconds = Field(description="Seconds after which a value is forgotten, unless its writer says otherwise.")
+    fresh_s: Seconds = Field(
+        description="Seconds for which a value kept here is not compared with the one in Redis, where that is on."
+    )
 
 
 class Prometheus(Block):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -274,10 +274,32 @@ class LogSettings(Block):
     )
 
 
+class TierCounts(Block):
+    """Most queued tasks at the same time, by risk tier and over all processes; null: no limit."""
+
+    tier_1: PositiveInt | None = Field(description="Most of tier 1; in one repository it is always one at a time.")
+    tier_2: PositiveInt | None = Field(description="Most of tier 2.")
+    tier_3: PositiveInt | None = Field(description="Most of tier 3.")
+
+    @property
+    def by_tier(self) -> dict[int, int]:
+        """The limits that there are."""
+        counts = {1: self.tier_1, 2: self.tier_2, 3: self.tier_3}
+        return {tier: most for tier, most in counts.items() if most is not None}
+
+
 class EngineSettings(Block):
-    """The durable engine."""
+    """The durable engine, and the queue that worker processes take tasks from."""
 
     poll_s: Seconds = Field(description="Seconds between looks at the queue; 0.01 costs 27 % of an idle core.")
+    lease_s: Annotated[float, Field(ge=2, le=3600, allow_inf_nan=False)] = Field(
+        description="Seconds after which others take over what a process that gives no sign had begun."
+    )
+    drain_s: NonNegativeFloat = Field(
+        allow_inf_nan=False, description="Seconds that a worker process told to stop lets its tasks go on."
+    )
+    per_repository: PositiveInt = Field(description="Most queued tasks of one repository at the same time.")
+    per_tier: TierCounts
 
 
 class Settings(BaseSettings):

@@ -212,6 +212,7 @@ async def test_what_nobody_has_heard_of_for_long_is_unknown():
     health = watch.monitor.health()
     assert (health.status, health.observations[0].age_s > STALE_TURNS * EVERY_S) == (FAIL, True)
     assert "unknown" in health.observations[0].check.output
+    assert watch.metrics.value("v3.health.status", component="database") == 0, "the gauge says so, too"
 
 
 async def test_a_change_is_one_event_and_a_look_is_a_detail(caplog):

@@ -17,6 +17,7 @@ import pytest
 
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind, Outcome, TestRecord
 from councilor.domain.strength import Fate, Strength
+from councilor.pipeline.reach import Foresight
 from councilor.pipeline.strength import measure_strength
 from councilor.pipeline.strength.change import changed_sources
 from councilor.pipeline.strength.trying import _mutants
@@ -168,7 +169,7 @@ def measure(make: SimpleNamespace, tmp_path: Path) -> Callable[..., Any]:
 
         ids = iter(range(100))
         meter: Any = SimpleNamespace(
-            runner=SimpleNamespace(owns=lambda path: path.startswith("tests/")), servers=servers,
+            runner=SimpleNamespace(owns=lambda path: path.startswith("tests/")), servers=servers, foresight=Foresight(),
             clock=clock or Clock(),
             limits=SimpleNamespace(strength_s=20.0), repository=SimpleNamespace(composed=composed), laid_out=laid_out,
             environment=SimpleNamespace(env_hash="e"), ids=SimpleNamespace(new=lambda: f"S{next(ids)}"), sandbox="none",

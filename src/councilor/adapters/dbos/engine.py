@@ -27,7 +27,7 @@ from councilor.adapters.dbos.holds import Holds
 from councilor.domain.codec import JsonValue
 from councilor.errors import BusyError, DeadlineError, InputError, NotFoundError, RunCancelledError, UnavailableError
 from councilor.guards.interruption import Interrupted, Interruption, interruptible
-from councilor.ports.clock import Clock, Ids
+from councilor.ports.clock import Clock
 from councilor.ports.engine import RunState, RunStatus, Workflow
 from councilor.ports.metrics import MetricsBackend
 
@@ -51,7 +51,7 @@ class DbosEngine:
 
     Args:
         database_url: a libpq URL; DBOS keeps its tables in the schema `dbos`.
-        ids: gives this process's executor id.
+        executor_id: this process among those that execute runs.
         clock: waits and measures.
         metrics: receives `v3.engine.step` and `v3.engine.running`.
         poll_s: seconds between two looks at a run that is waited for or might be cancelled.
@@ -63,20 +63,20 @@ class DbosEngine:
         self,
         *,
         database_url: str,
-        ids: Ids,
+        executor_id: str,
         clock: Clock,
         metrics: MetricsBackend,
         poll_s: float = 0.1,
         application_version: str = "1",
     ) -> None:
         self._database_url = database_url
-        self.executor_id = ids.new()
+        self.executor_id = executor_id
         self._clock = clock
         self._metrics = metrics
         self._poll_s = poll_s
         self._application_version = application_version
         self._system: DbosSystem | None = None
-        self._holds = Holds(database_url=database_url)
+        self._holds = Holds(database_url=database_url, executor_id=executor_id)
         self._executions: dict[str, _Execution] = {}
         self._current: ContextVar[_Execution | None] = ContextVar("councilor_dbos_execution", default=None)
 

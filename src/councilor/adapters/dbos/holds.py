@@ -7,7 +7,8 @@ Rules:
 - A session that broke is replaced, and the holds that nobody took meanwhile are taken again.
 
 It does not fence: a process that lost its session and does not know yet is kept from writing by DBOS's owner tokens.
-It needs a session of its own, so not a transaction pooler between. Leases for many machines build on this seam.
+It needs a session of its own, so not a transaction pooler between. A frozen process keeps its holds until its lease has
+expired and its session is ended (ports/queue.py, `reap`).
 
 Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -20,6 +21,7 @@ from hashlib import sha256
 
 import psycopg
 
+from councilor.domain.queue import session_name
 from councilor.errors import UnavailableError
 
 __all__ = ["Holds"]
@@ -30,10 +32,12 @@ class Holds:
 
     Args:
         database_url: of the engine's database.
+        executor_id: of this process; names its session, so that others can end it when this process is frozen.
     """
 
-    def __init__(self, *, database_url: str) -> None:
+    def __init__(self, *, database_url: str, executor_id: str) -> None:
         self._database_url = database_url
+        self._session_name = session_name(executor_id, "holds")
         self._session: psycopg.AsyncConnection[tuple[bool]] | None = None
         self._connecting = asyncio.Lock()
         self._claimed: set[str] = set()
@@ -82,7 +86,7 @@ class Holds:
         async with self._connecting:
             if self._session is None or self._session.closed:
                 self._session = await psycopg.AsyncConnection.connect(
-                    self._database_url, autocommit=True, connect_timeout=5, application_name="councilor holds"
+                    self._database_url, autocommit=True, connect_timeout=5, application_name=self._session_name
                 )
                 for run_id in list(self._held):
                     await self._lock(self._session, run_id)

@@ -47,6 +47,7 @@ from dbos._sys_db import WorkflowStatusInternal
 
 from councilor.adapters.dbos.serializer import DatabaseLost, JsonSerializer
 from councilor.domain.codec import JsonValue
+from councilor.domain.queue import session_name
 from councilor.errors import IntegrityError, RunCancelledError, UnavailableError
 from councilor.ports.engine import RunState, RunStatus, Workflow
 
@@ -78,7 +79,7 @@ class DbosSystem:
     def __init__(self, database_url: str, executor_id: str, application_version: str, workflow: Workflow) -> None:
         self._executor_id = executor_id
         self._application_version = application_version
-        self._database = _database(database_url)
+        self._database = _database(database_url, session_name(executor_id, "engine"))
         if not logging.getLogger("dbos").handlers:  # DBOS adds a console handler where there is none
             logging.getLogger("dbos").addHandler(logging.NullHandler())
         self._dbos = DBOS(config=_config(self._database, executor_id, application_version))
@@ -241,9 +242,9 @@ def _config(database: sa.Engine, executor_id: str, application_version: str) -> 
     }
 
 
-def _database(database_url: str) -> sa.Engine:
+def _database(database_url: str, application_name: str) -> sa.Engine:
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
-    connection = {"connect_timeout": 5, "application_name": "councilor engine"}
+    connection = {"connect_timeout": 5, "application_name": application_name}
     # Pinged before use, so that a restarted server costs one reconnection and no error.
     return sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=connection)
 

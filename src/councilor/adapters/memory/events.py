@@ -13,7 +13,7 @@ from councilor.domain.codec import json_text
 from councilor.domain.event import Event, NewEvent
 from councilor.domain.stored import is_fragment, is_id, number_events
 from councilor.domain.task import END_STATES, TaskHead
-from councilor.errors import InputError
+from councilor.errors import InputError, NotFoundError
 
 __all__ = ["MemoryEventStream"]
 
@@ -42,6 +42,14 @@ class MemoryEventStream:
         async with self._grown:
             self._grown.notify_all()
         return numbered
+
+    async def begin(self, task_id: str) -> int:
+        """Begin another attempt."""
+        head = self._heads.get(task_id)
+        if head is None:
+            raise NotFoundError(f"There is no task {task_id}.")
+        self._heads[task_id] = replace(head, attempt=head.attempt + 1)
+        return head.attempt + 1
 
     async def read(self, task_id: str, *, after: int = 0, limit: int = PAGE) -> Sequence[Event]:
         """At most `limit` events after a number."""

@@ -2,7 +2,8 @@
 
 Rules:
 - Stricter than any exporter: a name that is not in the catalogue, the wrong kind, a missing or undeclared label, an
-  undeclared value of a closed label, and a counter that falls are errors in our code and raise `ValueError`.
+  undeclared value of a closed label, a counter that falls and an observation below zero are errors in our code and
+  raise `ValueError`.
 - Safe to use from several threads.
 
 It exports nothing and has no buckets: every observation is kept, so it is not for a long-lived service.
@@ -59,12 +60,14 @@ class RecordingMetrics:
             self._values[series] = v
 
     def histogram(self, name: str, labels: Labels, v: float) -> None:
-        """Observe v in the declared unit.
+        """Observe v >= 0 in the declared unit.
 
         Raises:
-            ValueError: not declared so.
+            ValueError: not declared so, or v is negative.
         """
         series = self._declared(name, labels, MetricKind.HISTOGRAM, v)
+        if v < 0:
+            raise ValueError(f"{name}: {v} is below zero")
         with self._lock:
             self._observed[series].append(v)
 

@@ -10,8 +10,7 @@ Rules:
   OTEL_EXPORTER_OTLP_HEADERS, which the exporter reads itself.
 - It is nobody's global provider: what other libraries in this process would tell goes nowhere.
 
-Source: OpenTelemetry specification 1.49, "Batching processor"; OTLP specification 1.7, "OTLP/HTTP Request" (the path
-`/v1/traces`).
+Source: OpenTelemetry specification 1.49, "Batching processor"; OTLP specification 1.7, "OTLP/HTTP Request".
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -31,10 +30,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from councilor.adapters.opentelemetry.attributes import MOST
+from councilor.adapters.opentelemetry.endpoint import traces_url
 from councilor.adapters.opentelemetry.tracer import Plan
 from councilor.ports.clock import Clock
 
-__all__ = ["Delivery", "traces_url"]
+__all__ = ["Delivery"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,6 @@ DELAY_S = 1.0
 """Seconds that a span waits for others: as much is lost of a process that is killed."""
 EXPORT_S = 5.0
 FLUSH_S = 2.0
-PATH = "/v1/traces"
 _NOISY = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.attributes", "urllib3")
 
 
@@ -101,7 +100,7 @@ class Delivery:
     async def close(self, clock: Clock) -> None:
         """Send what is waiting, for at most `FLUSH_S` seconds; what is left then is dropped."""
         # A thread of our own: the SDK waits up to 30 s, and at the end of a process nobody may.
-        sending = threading.Thread(target=self.provider.shutdown, name="councilor-traces-close", daemon=True)
+        sending = threading.Thread(target=self._finish, name="councilor-traces-close", daemon=True)
         sending.start()
         until_s = clock.monotonic() + FLUSH_S
         try:
@@ -110,7 +109,10 @@ class Delivery:
         finally:
             if sending.is_alive():
                 self._exporter.give_up()
-            self._quiet.end()
+
+    def _finish(self) -> None:
+        self.provider.shutdown()
+        self._quiet.end()
 
 
 class _WatchedExporter(SpanExporter):
@@ -122,9 +124,12 @@ class _WatchedExporter(SpanExporter):
         self._exporter = OTLPSpanExporter(endpoint=traces_url(endpoint), timeout=EXPORT_S, session=self._session)
         self._dropped = 0
         self._failing = False
+        self._closed = threading.Event()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send spans; gives whether they arrived."""
+        if self._closed.is_set():
+            return SpanExportResult.FAILURE
         self._session.problem = ""
         result = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
@@ -147,11 +152,13 @@ class _WatchedExporter(SpanExporter):
         if not self._failing:
             self._failing = True
             _log.warning("the last spans were not delivered in time", extra={"collector": self._place})
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it has no annotation
+        self.shutdown()
 
     def shutdown(self) -> None:
         """Close the connection."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it has no annotation
+        if not self._closed.is_set():
+            self._closed.set()
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # it has no annotation
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here."""
@@ -183,21 +190,21 @@ class _Session(requests.Session):
         return response
 
 
-class _Quiet:
+class _Quiet(logging.Filter):
     """While it lasts, OpenTelemetry's own remarks on deliveries are not logged: ours say it once."""
 
     def __init__(self) -> None:
-        self._before = {name: logging.getLogger(name).level for name in _NOISY}
-        for name in _NOISY:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        super().__init__()
+        names = [name for name in logging.root.manager.loggerDict if name.startswith(_NOISY)]
+        self._silenced = [logging.getLogger(name) for name in names]
+        for logger in self._silenced:
+            logger.addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let nothing through."""
+        return False
 
     def end(self) -> None:
         """Let them be heard again."""
-        for name, level in self._before.items():
-            logging.getLogger(name).setLevel(level)
-
-
-def traces_url(endpoint: str) -> str:
-    """Where spans are posted: the endpoint itself, or `/v1/traces` where it has no path."""
-    parts = urlsplit(endpoint)
-    return urlunsplit(parts._replace(path=PATH)) if parts.path in {"", "/"} else endpoint
+        for logger in self._silenced:
+            logger.removeFilter(self)

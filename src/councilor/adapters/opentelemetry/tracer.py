@@ -12,8 +12,9 @@ Rules:
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -173,18 +174,18 @@ class OpenTelemetryTracer:
     def _tell_root(
         self, task_id: str, root: SpanContext, caller: SpanContext, attributes: dict[str, Sent], ending: _Ending
     ) -> None:
-        links = [trace.Link(caller)] if caller.is_valid else []
         above = contexts.Context() if self._ids is not None else trace.set_span_in_context(NonRecordingSpan(root))
+        planned = self._ids.plan(root.trace_id, root.span_id) if self._ids is not None else nullcontext()
+        now_ns = time.time_ns()
         try:
-            if self._ids is None:
+            with planned:
                 begun = self._tracer.start_span(
-                    ROOT, above, attributes=attributes, links=links, start_time=began_ns_of(task_id)
+                    ROOT,
+                    above,
+                    attributes=attributes,
+                    links=[trace.Link(caller)] if caller.is_valid else [],
+                    start_time=min(began_ns_of(task_id) or now_ns, now_ns),  # a clock may have been set back
                 )
-            else:
-                with self._ids.plan(root.trace_id, root.span_id):
-                    begun = self._tracer.start_span(
-                        ROOT, above, attributes=attributes, links=links, start_time=began_ns_of(task_id)
-                    )
         except Exception as error:
             _complain(error)
         else:

@@ -25,7 +25,7 @@ from councilor.domain.codec import json_text
 from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.stored import is_fragment, is_id, number_events
 from councilor.domain.task import END_STATES, TaskHead, TaskState
-from councilor.errors import InputError
+from councilor.errors import InputError, NotFoundError
 
 __all__ = ["DatabaseEventStream"]
 
@@ -84,6 +84,15 @@ class DatabaseEventStream:
                 announced = " ".join(names) if len(names) <= MOST_NAMED else EVERY_TASK
                 await connection.execute(queries.ANNOUNCE_EVENTS, [announced])
         return numbered
+
+    async def begin(self, task_id: str) -> int:
+        """Begin another attempt."""
+        if is_id(task_id):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(queries.BEGIN_ATTEMPT, [task_id])
+                if (row := await cursor.fetchone()) is not None:
+                    return int(row[0])
+        raise NotFoundError(f"There is no task {task_id}.")
 
     async def read(self, task_id: str, *, after: int = 0, limit: int = PAGE) -> Sequence[Event]:
         """At most `limit` events after a number."""
@@ -160,11 +169,25 @@ def _head_row(head: TaskHead) -> list[Any]:
 
 
 def _head(row: Sequence[Any]) -> TaskHead:
-    task_id, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at, updated_at = row
+    (
+        task_id,
+        last,
+        state,
+        repository,
+        spec_id,
+        title,
+        tier,
+        worker,
+        decision,
+        commit,
+        submitted_at,
+        updated_at,
+        attempt,
+    ) = row
     return TaskHead(
         task_id=task_id, last_seq=last, state=TaskState(state), repository=repository, spec_id=spec_id, title=title,
         tier=tier, worker=worker, decision=decision, commit=commit, submitted_at=_utc(submitted_at),
-        updated_at=_utc(updated_at),
+        updated_at=_utc(updated_at), attempt=attempt,
     )  # fmt: skip
 
 

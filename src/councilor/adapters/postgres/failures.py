@@ -18,11 +18,13 @@ from psycopg import conninfo, errors
 from psycopg_pool import PoolClosed, PoolTimeout
 
 from councilor.adapters.postgres.programs import BACKEND
-from councilor.errors import CouncilorError, DeadlineError, InputError, IntegrityError, UnavailableError
+from councilor.errors import CouncilorError, DeadlineError, FencedError, InputError, IntegrityError, UnavailableError
 
 __all__ = ["OLDEST_VERSION", "check_server", "translated", "url_parameters"]
 
 OLDEST_VERSION = 15
+FENCED = "CF001"
+"""What the trigger of migration 012 raises."""
 UNREACHABLE = "Start it with `councilor db up`, or correct storage.database.url."
 HINTS: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.DiskFull, "Free some space on the database's disk."),
@@ -48,6 +50,8 @@ def translated(*, deadline_s: float) -> Iterator[None]:
 
 def _meaning(error: psycopg.Error, deadline_s: float) -> CouncilorError:
     text = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+    if error.sqlstate == FENCED:
+        return FencedError(f"{text[:1].upper()}{text[1:]}.")
     match error:
         case errors.QueryCanceled() | errors.ConnectionTimeout() | errors.LockNotAvailable() | PoolTimeout():
             return DeadlineError(

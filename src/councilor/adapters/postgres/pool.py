@@ -5,11 +5,15 @@ Rules:
 - A connection that the server ended, or that was idle for a second, is checked before it is given out: after a restart
   of the server nobody gets a dead one, and who works without a pause does not pay for it.
 - Outside `transaction` each statement commits by itself.
+- A statement whose caller is cancelled is cancelled in the server. One that goes on, as a server hangs, costs its
+  connection after `GRACE_S` seconds: nobody waits longer for it, and psycopg by itself would wait ten.
 - Leaving `connection` or `transaction` with an exception of psycopg raises one of ours.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
 import select
 import time
@@ -19,16 +23,52 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, waiting
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import QueryCanceled
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool
 
 from councilor.adapters.postgres.failures import check_server, translated, url_parameters
 
 __all__ = ["Connection", "Pool", "connection_string"]
 
+_log = logging.getLogger(__name__)
+
 Connection = AsyncConnection[tuple[Any, ...]]
 IDLE_S = 1.0
+GRACE_S = 0.25
+WAKE_S = 0.1
+"""Seconds after which a wait for the server looks around, as psycopg's own."""
+
+
+class _Connection(AsyncConnection[tuple[Any, ...]]):
+    """Does not outlive a server that hangs."""
+
+    async def wait(self, gen: PQGen[RV], interval: float = WAKE_S, timeout: float | None = None) -> RV:
+        """As psycopg's, but for what follows a cancellation."""
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+        except asyncio.CancelledError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await self._end_statement(gen, interval)
+            raise
+
+    async def _end_statement(self, gen: PQGen[RV], interval: float) -> None:
+        ended = False
+        try:
+            async with asyncio.timeout(GRACE_S):
+                await self.cancel_safe(timeout=GRACE_S)
+                await waiting.wait_async(gen, self.pgconn.socket, interval=interval)
+            ended = True
+        except QueryCanceled:
+            ended = True
+        except Exception as error:  # whatever it is, the cancellation is what the caller has to hear of
+            _log.debug("a cancelled statement did not end, and its connection is given up", exc_info=error)
+        finally:
+            if not ended:
+                self.pgconn.finish()
 
 
 def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s: float, application_name: str) -> str:
@@ -79,6 +119,7 @@ class Pool:
         self._used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._connection_string,
+            connection_class=_Connection,
             min_size=1,
             max_size=max_connections,
             open=False,

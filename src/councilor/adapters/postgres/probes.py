@@ -114,7 +114,7 @@ class LogProbe(_DatabaseLook):
 
     async def check(self) -> Check:
         """Read how far the log is, then what was published."""
-        standing = await _read(await self._url(), queries.LOG_STANDING)
+        standing = await _read(await self._url(), queries.LOG_STANDING, of="log_pending")
         if standing is None or standing[0] is None:
             return self._pass("nothing is recorded yet")
         origin, waiting, oldest, size = standing
@@ -138,7 +138,7 @@ class LogProbe(_DatabaseLook):
 
 
 class QueueProbe(_DatabaseLook):
-    """How many runs wait for somebody to execute them."""
+    """How many tasks of the queue wait, and whether there is a process that would take them."""
 
     component = "queue"
     fallback: str | None = SEE_DATABASE
@@ -151,10 +151,13 @@ class QueueProbe(_DatabaseLook):
 
     async def check(self) -> Check:
         """Count them."""
-        counted = await _read(await self._url(), queries.COUNT_QUEUED)
-        queued = int(str(counted[0])) if counted else 0
+        waiting, alive = await _read(await self._url(), queries.QUEUE_STANDING, of="task_queue") or (0, 0)
+        queued = int(str(waiting))
         self._metrics.gauge("v3.engine.queued", {}, queued)
-        return self._pass("", measurement="queued", observed=queued, unit="{run}")
+        found: _Measured = {"measurement": "queued", "observed": queued, "unit": "{run}"}
+        if queued and not alive:
+            return self._warn(f"{queued} tasks wait, and no process takes them; start one: councilor worker", **found)
+        return self._pass(f"{queued} waiting, {alive} processes alive", **found)
 
 
 class PoolProbe:
@@ -191,12 +194,16 @@ class PoolProbe:
         )
 
 
-async def _read(url: str | None, query: LiteralString) -> Sequence[object] | None:
-    """A query's one row; None where there is no database, or no schema of ours in it."""
+async def _read(url: str | None, query: LiteralString, *, of: str) -> Sequence[object] | None:
+    """A query's one row; None where there is no database, or no such table in it yet.
+
+    Args:
+        of: a table that the query reads.
+    """
     if url is None:
         return None
     async with _connected(url) as connection:
-        if not await _first(connection, queries.HAS_RECORDS):
+        if not await _first(connection, queries.HAS_TABLE, of):
             return None
         return await (await connection.execute(query)).fetchone()
 
@@ -209,8 +216,8 @@ async def _missing_migrations(connection: Connection) -> int:
     return len(find_missing(packaged_migrations(), applied))
 
 
-async def _first(connection: Connection, query: LiteralString) -> object:
-    row = await (await connection.execute(query)).fetchone()
+async def _first(connection: Connection, query: LiteralString, *values: str) -> object:
+    row = await (await connection.execute(query, values)).fetchone()
     return row[0] if row else None
 
 

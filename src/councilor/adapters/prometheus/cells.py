@@ -3,6 +3,8 @@
 Rules:
 - A change is whole: a scrape sees an observation in a histogram's bucket, count and sum, or in none of them.
 - A bucket holds what is at most its edge; as text, buckets add up.
+- A signal's handler or a destructor that measures in the middle of another change does not wait for itself for ever:
+  the locks are re-entrant.
 
 prometheus_client's own cells take several times as long for one change (docs/adr/0008-metrics.md) and change a
 histogram in two steps.
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from threading import Lock
+from threading import RLock
 
 __all__ = ["Distribution", "Number"]
 
@@ -23,7 +25,7 @@ class Number:
     __slots__ = ("_lock", "_value")
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._value = 0.0
 
     def add(self, v: float) -> None:
@@ -51,7 +53,7 @@ class Distribution:
 
     def __init__(self, edges: tuple[float, ...]) -> None:
         self._edges = edges
-        self._lock = Lock()
+        self._lock = RLock()
         self._counts = [0] * (len(edges) + 1)
         self._sum = 0.0
 

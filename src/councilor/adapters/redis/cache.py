@@ -142,11 +142,12 @@ class RedisCache:
     async def _join(self, namespace: str) -> bytes:
         """The generation that the server holds, begun if there is none."""
         name = generation_name(namespace)
-        held = await self._client.execute("GET", name)
+        # Not GET, which fails where something else than a text lies there.
+        (held,) = await self._client.execute("MGET", name)
         if held is None:
             own = f"{self._client.run_id or ''}:{self._randomness.token()}"
             await self._client.execute("SET", name, own, "NX")
-            held = await self._client.execute("GET", name)
+            (held,) = await self._client.execute("MGET", name)
         return self._learn(namespace, held) or await self._begin(namespace)
 
     def _learn(self, namespace: str, held: object) -> bytes | None:

@@ -2,7 +2,8 @@
 
 Rules:
 - Each wait is limited: for a free connection, for connecting, for an answer. Nothing is repeated: a cache that has to
-  be asked twice is slower than none. Source: measured with a hung server, redis-py's defaults wait 9 to 58 s.
+  be asked twice is slower than none. Source: measured with a hung server, redis-py's defaults wait 5 s (version 8.1)
+  to 58 s (earlier ones); `make bench-cache`.
 - All connections in use is no fault of the server's: a `DeclinedError`, as when it has no memory for a write.
 - A connection whose call was cut off is closed: the next caller cannot read its answer.
 - Every new connection asks which life of the server it talks to (`run_id`).
@@ -24,8 +25,10 @@ __all__ = ["RedisClient"]
 
 _BACKEND = "redis"
 _RUN_ID = re.compile(rb"^run_id:([0-9a-f]{40})\s*$", re.MULTILINE)
-_REFUSALS = ("OOM", "MISCONF", "READONLY", "NOREPLICAS")
-"""First words of answers with which a working server refuses a write. Source: Redis 7.0, shared error replies."""
+_REFUSALS = ("MISCONF", "NOREPLICAS")
+"""First words of answers with which a working server refuses a write, where redis-py has no class for them.
+
+Source: Redis 7.0, shared error replies."""
 
 
 class RedisClient:
@@ -44,12 +47,14 @@ class RedisClient:
     def __init__(self, *, url: str, timeout_s: float, max_connections: int) -> None:
         try:
             import redis.asyncio as library
+            from redis import exceptions
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
             from redis.maint_notifications import MaintNotificationsConfig
         except ImportError as error:
             raise MissingExtraError(extra=_BACKEND) from error
-        self._library = library
+        self._errors = exceptions
+        self._declined = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.NoPermissionError)
         self._timeout_s = timeout_s
         self._free = asyncio.Semaphore(max_connections)
         self.run_id: str | None = None
@@ -83,7 +88,7 @@ class RedisClient:
         await self._enter()
         try:
             return await self._client.execute_command(*command)
-        except self._library.RedisError as error:
+        except self._errors.RedisError as error:
             raise self._translate(error) from error
         except OSError as error:
             raise UnavailableError("The connection to Redis broke.", backend=_BACKEND) from error
@@ -92,7 +97,7 @@ class RedisClient:
 
     async def close(self) -> None:
         """Close every connection, whatever state the server is in."""
-        with suppress(TimeoutError, self._library.RedisError, OSError):
+        with suppress(TimeoutError, self._errors.RedisError, OSError):
             async with asyncio.timeout(self._timeout_s):
                 await self._client.aclose(close_connection_pool=True)
 
@@ -114,11 +119,11 @@ class RedisClient:
         answer = await connection.read_response()
         found = _RUN_ID.search(answer if isinstance(answer, bytes) else str(answer).encode())
         if found is None:
-            raise self._library.ConnectionError("the server does not tell its run_id")
+            raise self._errors.ConnectionError("the server does not tell its run_id")
         self.run_id = found[1].decode()
 
     def _translate(self, error: Exception) -> UnavailableError:
-        kinds, text = self._library, str(error)
+        kinds, text = self._errors, str(error)
         if isinstance(error, kinds.TimeoutError):
             return DeadlineError(
                 f"Redis did not answer within {self._timeout_s:g} s.", backend=_BACKEND, deadline_s=self._timeout_s
@@ -127,7 +132,7 @@ class RedisClient:
             return UnavailableError(
                 "Redis does not accept the password.", backend=_BACKEND, hint="Correct the password in redis.url."
             )
-        if isinstance(error, kinds.OutOfMemoryError | kinds.ReadOnlyError) or text.startswith(_REFUSALS):
+        if isinstance(error, self._declined) or text.startswith(_REFUSALS):
             return DeclinedError("Redis refused a write.", backend=_BACKEND)
         if isinstance(error, kinds.ConnectionError):
             return UnavailableError(

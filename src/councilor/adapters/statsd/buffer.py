@@ -5,14 +5,15 @@ Rules:
 - At most `MOST_SAMPLES` observations wait; one more is dropped and counted.
 - Whatever waits is bounded: the series are, by the catalogue, and the observations are.
 
-Safe to use from several threads; nothing here waits for anything but the lock.
+Safe to use from several threads, and by a signal's handler in the middle of another change; nothing here waits for
+anything but the lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import RLock
 
 from councilor.adapters.statsd.wire import Line
 
@@ -53,7 +54,7 @@ class Buffer:
 
     def __init__(self, hurry: Callable[[], None]) -> None:
         self._hurry = hurry
-        self._lock = Lock()
+        self._lock = RLock()
         self._batch = Batch()
 
     def add(self, line: Line, v: float) -> None:

@@ -256,8 +256,9 @@ class Breaker:
                 hint=f"`councilor breakers reset {self.name}` lets calls through again.",
             )
         after_s = self._retry_after_s()
+        alone = f"is left alone for {after_s:.1f} s more: {self._why}"
         return BreakerOpenError(
-            f"{self.name} is left alone for {after_s:.1f} s more: {self._why}.",
+            f"{self.name} {alone if self._state is _OPEN else 'is being tried by another call'}.",
             backend=self.name,
             retry_after_s=after_s,
         )

@@ -55,7 +55,7 @@ async def _announce(parts: Parts, task_id: str) -> None:
     if not is_wanted(message.reason, parts.notify_on):
         return
     # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = open_narrator(parts, task_id)
+    narrator = open_narrator(parts, task_id, attempt=0)
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,

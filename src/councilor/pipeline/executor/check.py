@@ -153,6 +153,7 @@ async def collector_of(
         on_record=_Counter(context=context, phase="testing"),
         servers=parts.servers,
         tester=parts.tester,
+        foresight=parts.foresight,
     )
 
 

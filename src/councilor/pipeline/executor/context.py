@@ -20,6 +20,7 @@ from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
+from councilor.pipeline.reach import Foresight
 from councilor.pipeline.rules import Rules, read_rules
 from councilor.ports.analyzer import Analyzer, TestRunner, TestServers
 from councilor.ports.clock import Clock, Ids
@@ -74,6 +75,8 @@ class Parts:
     """Reasons for which they are told."""
     tracer: Tracer = NO_TRACING
     """Where spans go."""
+    foresight: Foresight = field(default_factory=Foresight)
+    """What predicts which tests a change may concern."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,9 +145,9 @@ class RunContext:
         return await self.parts.ledger.storage.read(artifact_id)
 
 
-def open_narrator(parts: Parts, run_id: str) -> Narrator:
-    """The voice of a run."""
-    return Narrator(task_id=run_id, attempt=1, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+def open_narrator(parts: Parts, run_id: str, *, attempt: int) -> Narrator:
+    """The voice of one attempt at a run."""
+    return Narrator(task_id=run_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
 
 
 async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunContext:
@@ -170,5 +173,5 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         repository=repository,
         folder=folder,
         narrator=narrator,
-        ledger=parts.ledger.of_task(task.id, run_id=run_id),
+        ledger=parts.ledger.of_task(task.id, run_id=run_id, attempt=narrator.attempt),
     )

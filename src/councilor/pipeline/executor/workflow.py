@@ -28,7 +28,7 @@ from councilor.domain.genai import SpanRole, role
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
-from councilor.guards.hostfault import find_host_fault
+from councilor.guards.hostfault import find_host_fault, is_fenced
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
@@ -128,18 +128,20 @@ class Executor:
                 await announce(self._parts, task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
+        # Whoever executes holds the run: from here on an execution that was taken over can write nothing more.
+        attempt = await self._parts.events.begin(run_id)
         with self._parts.tracer.trace(run_id) as whole:
-            return await self._go(run_id, whole)
+            return await self._go(run_id, attempt, whole)
 
-    async def _go(self, run_id: str, whole: Span) -> JsonValue:
-        narrator = open_narrator(self._parts, run_id)
+    async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
+        narrator = open_narrator(self._parts, run_id, attempt=attempt)
         try:
             context = await open_context(self._parts, run_id, narrator)
             whole.set(_about(context.task))
             outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
-            if find_host_fault(error) is not None:
-                raise  # the run is only interrupted
+            if find_host_fault(error) is not None or is_fenced(error):
+                raise  # the run is only interrupted, or another process goes on with it
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:

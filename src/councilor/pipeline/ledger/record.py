@@ -54,8 +54,8 @@ class Ledger:
     recorded: asyncio.Event = field(default_factory=asyncio.Event, compare=False, repr=False)
     """Set whenever something was recorded that is not in the log yet."""
 
-    def of_task(self, task_id: str, *, run_id: str, attempt: int = 1) -> TaskLedger:
-        """The same ledger, bound to one run of a task."""
+    def of_task(self, task_id: str, *, run_id: str, attempt: int = 0) -> TaskLedger:
+        """The same ledger, bound to one run of a task; attempt 0: outside of any execution, such as an override."""
         return TaskLedger(ledger=self, task_id=task_id, run_id=run_id, attempt=attempt)
 
     async def sequence(self) -> SignedCheckpoint | None:

@@ -13,7 +13,6 @@ It says where versions differ, never which one is right. What it runs is untrust
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +26,6 @@ from councilor.domain.question import Alternative, Answered, choose_questions
 from councilor.domain.strength import MutantTrial, PieceTrial, alternative_source
 from councilor.errors import InputError
 from councilor.pipeline.measurement import Meter
-from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.strength.change import ChangedSource, changed_sources
 from councilor.ports.differential import DifferentialRequest, Version
 
@@ -99,9 +97,11 @@ class _Comparison:
         assert tester is not None, "without a tester nothing is compared"
         by_id = {each.id: version for each, version in self.versions}
         async with meter.laid_out(tree) as folder:
-            nodeids = self._nodeids() or await asyncio.to_thread(
-                lambda: self._foreseen(reaching(read_sources(folder), [source.path for source in self.sources]))
-            )
+            nodeids = self._nodeids()
+            if not nodeids:
+                nodeids = self._foreseen(
+                    await meter.foresight.reaching(folder, [source.path for source in self.sources])
+                )
             request = DifferentialRequest(
                 folder=folder,
                 environment=meter.environment,

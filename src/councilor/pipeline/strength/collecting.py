@@ -13,7 +13,6 @@ What is measured is run by processes that load the candidate's code. See `domain
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ from councilor.domain.spec import Acceptance
 from councilor.domain.strength import Strength
 from councilor.pipeline.evidence import is_test_module, named_tests
 from councilor.pipeline.measurement import Meter
-from councilor.pipeline.reach import reaching, read_sources
 from councilor.pipeline.strength.change import ChangedSource, changed_sources, new_test_modules
 from councilor.pipeline.strength.covering import covered
 from councilor.pipeline.strength.loaded import Facts, loaded
@@ -103,7 +101,9 @@ class _Measurement:
         targets = self._targets(acceptance)
         async with AsyncExitStack() as stack:
             folder = await stack.enter_async_context(self.meter.laid_out(self.tree))
-            tests = await _reaching(folder, self._steady(self.bundle.candidate), paths)
+            reaches = await self.meter.foresight.reaching(folder, paths)
+            steady = self._steady(self.bundle.candidate)
+            tests = {nodeid: took_s for nodeid, took_s in steady.items() if reaches(file_of(nodeid))}
             base = await self._witnesses(stack, self.tree, tests, paths, targets, folder)
             own = await self._own(stack, paths)
             self.traced_s = self._elapsed_s
@@ -233,9 +233,3 @@ class _Measurement:
                 break
             chosen.append(nodeid)
         return tuple(chosen)
-
-
-async def _reaching(folder: Path, tests: dict[str, float], paths: Sequence[str]) -> dict[str, float]:
-    """Those of the tests that may reach the change."""
-    reaches = await asyncio.to_thread(lambda: reaching(read_sources(folder), paths))
-    return {nodeid: took_s for nodeid, took_s in tests.items() if reaches(file_of(nodeid))}

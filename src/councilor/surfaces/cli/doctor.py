@@ -17,6 +17,7 @@ import typer
 from councilor.app import Runtime, Tools, health_monitor, open_runtime, open_tools, try_model_judges
 from councilor.domain.health import Check
 from councilor.errors import CouncilorError
+from councilor.pipeline.health import HealthMonitor
 from councilor.settings import Settings
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.machine import Finding, findings_of_machine
@@ -58,12 +59,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
 async def _findings_of_health(settings: Settings) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         try:
-            runtime = await stack.enter_async_context(open_runtime(settings))
-        except CouncilorError as error:
-            yield "telemetry", "fail", f"{error.message} {error.hint()}"
-            runtime = await stack.enter_async_context(open_runtime(_without_flags(settings)))
-        tools = await _try_tools(stack, settings, runtime)
-        for observation in (await health_monitor(runtime, tools=tools).look()).observations:
+            monitor, tools = await _open(stack, settings)
+        except CouncilorError as error:  # what is switched on is missing, or set up wrongly
+            yield "switched on", "fail", f"{error.message} {error.hint()}"
+            monitor, tools = await _open(stack, _without_flags(settings))
+        for observation in (await monitor.look()).observations:
             check = observation.check
             yield check.component, str(check.standing), _told(check)
         if tools is not None:
@@ -71,6 +71,12 @@ async def _findings_of_health(settings: Settings) -> AsyncIterator[Finding]:
             for name, withstood in sorted(probe.checks.items()):
                 told = "withstood" if withstood else "NOT withstood"
                 yield f"sandbox: {name}", "pass" if withstood else "warn", told
+
+
+async def _open(stack: AsyncExitStack, settings: Settings) -> tuple[HealthMonitor, Tools | None]:
+    runtime = await stack.enter_async_context(open_runtime(settings))
+    tools = await _try_tools(stack, settings, runtime)
+    return health_monitor(runtime, tools=tools), tools
 
 
 async def _try_tools(stack: AsyncExitStack, settings: Settings, runtime: Runtime) -> Tools | None:

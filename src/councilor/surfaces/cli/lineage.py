@@ -15,8 +15,8 @@ from councilor.app import open_store
 from councilor.domain.codec import JsonValue, encode
 from councilor.domain.lineage import DEEPEST, MOST_NODES, Direction, Lineage
 from councilor.domain.lineage_drawing import draw_mermaid, draw_text
-from councilor.domain.lineage_svg import draw_svg
 from councilor.errors import InputError
+from councilor.pipeline.drawings import draw_shared
 from councilor.pipeline.ledger import Trace, trace
 from councilor.surfaces.cli.addressing import ARTIFACT_HELP, find_artifact
 from councilor.surfaces.cli.artifacts import artifact_json
@@ -62,14 +62,15 @@ def show(
             found = await find_artifact(store, artifact)
             lineage = await store.artifacts.lineage(found.id, direction, max_depth=depth, max_nodes=limit)
             traced = await trace(found, store.artifacts, store.events)
+            svg = await draw_shared(lineage, store.runtime.cache) if form is _Format.SVG else ""
         data = {"lineage": encode(lineage), "trace": _json(traced)}
         if output is not None:
-            drawing = _drawing(lineage, form, data, session)
+            drawing = _drawing(lineage, form, data, session, svg)
             async with aclosing(_once(drawing.encode())) as chunks:
                 await write_file(output, chunks, force=force)
             session.output.line(f"Drew {len(lineage.nodes)} artifacts in {one_line(str(output))}.")
         elif not as_json:
-            session.output.raw(_drawing(lineage, form, data, session).encode())
+            session.output.raw(_drawing(lineage, form, data, session, svg).encode())
         session.output.result(data | {"written": str(output) if output else None})
         if form is _Format.TEXT and output is None:
             for line in _words(traced):
@@ -79,12 +80,12 @@ def show(
     execute(context, as_json, body)
 
 
-def _drawing(lineage: Lineage, form: _Format, data: JsonValue, session: Session) -> str:
+def _drawing(lineage: Lineage, form: _Format, data: JsonValue, session: Session, svg: str) -> str:
     match form:
         case _Format.MERMAID:
             return draw_mermaid(lineage)
         case _Format.SVG:
-            return draw_svg(lineage)
+            return svg
         case _Format.JSON:
             return session.output.document(data)
         case _Format.TEXT:

@@ -12,6 +12,7 @@ from councilor import __version__
 from councilor.errors import InputError, UnavailableError
 from councilor.surfaces.cli import run, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
+from councilor.surfaces.cli.breakers import breakers_app
 from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
@@ -27,6 +28,7 @@ from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.questions import answer, questions
+from councilor.surfaces.cli.queue import queue_app
 from councilor.surfaces.cli.serve import serve
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
@@ -34,6 +36,7 @@ from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
 from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
+from councilor.surfaces.cli.worker import worker
 
 __all__ = ["app", "main"]
 
@@ -82,6 +85,7 @@ def options(
 app.command()(run.run)
 app.command()(run.judge)
 app.command()(submit)
+app.command()(worker)
 app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
@@ -101,8 +105,10 @@ app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
+app.add_typer(queue_app, name="queue")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
+app.add_typer(breakers_app, name="breakers")
 app.add_typer(config_app, name="config")
 app.add_typer(provenance_app, name="provenance")
 app.add_typer(verdict_app, name="verdict")

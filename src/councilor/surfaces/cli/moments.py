@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from councilor.errors import InputError
 
-__all__ = ["parse_moment"]
+__all__ = ["parse_moment", "parse_time_to_come"]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -18,8 +18,28 @@ def parse_moment(text: str, now: datetime, *, field: str) -> datetime:
     Raises:
         InputError: it is neither.
     """
-    if found := re.fullmatch(r"([0-9]{1,5})([mhdw])", text):
-        return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if (ago := _length(text)) is not None:
+        return now - ago
+    return _date(text, field=field)
+
+
+def parse_time_to_come(text: str, now: datetime, *, field: str) -> datetime:
+    """`2h` from now, or `2026-01-31`, or `2026-01-31T12:00:00+01:00`; in UTC.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if (ahead := _length(text)) is not None:
+        return now + ahead
+    return _date(text, field=field)
+
+
+def _length(text: str) -> timedelta | None:
+    found = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+
+
+def _date(text: str, *, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

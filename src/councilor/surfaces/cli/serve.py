@@ -2,7 +2,8 @@
 
 Rules:
 - One line says where it listens; with --json it is one JSON object, as soon as it answers.
-- SIGTERM and SIGINT end it within two seconds or so, with exit code 0: that is what it was started for.
+- SIGTERM and SIGINT end it within two seconds or so, with exit code 0, however often they come: that is what
+  it was started for.
 - A port that other machines can reach is never a default, and is warned about.
 
 It runs nothing and starts nothing; the whole service comes in a later release. The web server is imported only here:
@@ -11,14 +12,10 @@ loading it takes longer than most commands.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +25,7 @@ from councilor.app import health_monitor, open_runtime, release_id
 from councilor.errors import InputError
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute
+from councilor.surfaces.cli.signals import told_to_stop
 
 if TYPE_CHECKING:
     from councilor.surfaces.http import Address
@@ -63,7 +61,7 @@ def serve(
         from councilor.surfaces.http import Address, is_local, listen, make_app, serving
 
         listener = listen(host or chosen.host, chosen.port if port is None else port)
-        with listener, _told_to_stop() as stop:
+        with listener, told_to_stop(second_cancels=False) as stop:
             async with open_runtime(session.settings) as runtime:
                 monitor = health_monitor(runtime)
                 address = Address.of(listener)
@@ -89,17 +87,3 @@ def _say_where(session: Session, address: Address, *, local: bool) -> None:
         sys.stdout.write(json.dumps(told) + "\n")
     session.output.line(f"Serving health on {address.url}: /livez, /readyz, /healthz, /metrics. Stop it with Ctrl-C.")
     sys.stdout.flush()
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[asyncio.Event]:
-    """An event that a signal to stop sets, instead of ending the process."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

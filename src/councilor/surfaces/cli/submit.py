@@ -31,6 +31,7 @@ from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
+from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue, read_queueing
 from councilor.surfaces.cli.session import AsJson, Session, execute
 from councilor.surfaces.cli.specfiles import Fault, SpecFile, find_spec_files, read_spec_file
 from councilor.surfaces.cli.summary import Line, show_lines, summarise, worst
@@ -87,6 +88,10 @@ def submit(
         bool, typer.Option("--again", help="Start anew what ended before without being accepted.")
     ] = False,
     no_run: Annotated[bool, typer.Option("--no-run", help="Store the tasks, and run nothing yet.")] = False,
+    queue: Annotated[bool, typer.Option("--queue", help="Leave the tasks to worker processes.")] = False,
+    priority: Priority = None,
+    at: At = None,
+    after: After = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a worker do many tasks, each with a spec; submitted again, it goes on."""
@@ -104,6 +109,7 @@ def submit(
         )
         settings.profile(wish.worker)
         async with open_observed_service(settings) as service:
+            queueing = await read_queueing(service.store, queue=queue, priority=priority, at=at, after=after or ())
             drafts = await _gather(paths, wish, service)
             async with service.tools.hold_all((opened.root for _, opened in drafts.specs), wait=wait):
                 await _draft(drafts, wish, service)
@@ -113,6 +119,8 @@ def submit(
                 earlier = await find_earlier(drafts.tasks, service.store.events, again=again, any_base=base is None)
                 standings = await _store(drafts.tasks, earlier, service)
                 _show_standings(standings, drafts, session.output)
+                if queueing is not None:
+                    return await _enqueue(session, service, drafts, standings, queueing)
                 lanes = 0 if no_run else parallel or settings.run.parallel
                 return await _run(session, service, drafts, standings, lanes)
 
@@ -193,6 +201,18 @@ async def _store(tasks: Sequence[Task], earlier: Mapping[str, TaskHead], service
         else:
             standings[head.task_id] = KNOWN if head.state in END_STATES else RESUMED
     return standings
+
+
+async def _enqueue(
+    session: Session, service: Service, drafts: _Drafts, standings: Mapping[str, str], wish: Queueing
+) -> ExitCode:
+    """Leave what has not ended to worker processes."""
+    output, events = session.output, service.store.events
+    heads = [head for task_id in standings if (head := await events.head(task_id)) is not None]
+    queued = await enqueue(heads, wish, service.store)
+    _show(await summarise(standings, {}, events), drafts, output)
+    output.note(f"{len(queued)} queued. `councilor queue list` shows them, `councilor worker` executes them.")
+    return worst([ExitCode.BAD_INPUT] if drafts.faults else [])
 
 
 async def _run(

@@ -62,6 +62,7 @@ def make_app(health: Callable[[], Health], *, release_id: str, exposition: Expos
     async def metrics(request: Request) -> Response:
         if exposition is None:
             raise HTTPException(404, METRICS_OFF)
+        health()  # sets the gauges of what nobody has heard of for too long
         return _metrics_answer(exposition, request.headers.get("accept", ""))
 
     endpoints = (livez, readyz, healthz, metrics)

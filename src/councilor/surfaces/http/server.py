@@ -2,7 +2,8 @@
 
 Rules:
 - Whoever connects has `PATIENCE_S` or so for each request, its answer included: who sends a header byte by byte, sends
-  nothing, or does not read, is cut off. Headers have a limit, and so has the number of connections.
+  nothing, or does not read, is cut off. Headers have a limit. A connection over `MOST_CONNECTIONS` is closed at once:
+  a crowd must not take the descriptors of a process that has other work.
 - uvicorn configures no log and handles no signal: both are the process's. Its own name is in no header.
 - Leaving takes no longer than `STOP_S`: answers that are under way get that long. The thread is a daemon.
 
@@ -84,7 +85,6 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=patience_s,  # type: ignore[arg-type]  # any number of seconds will do
                 timeout_graceful_shutdown=int(STOP_S),
                 h11_max_incomplete_event_size=HEADER_BYTES,
@@ -125,6 +125,9 @@ class _Impatient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base has it
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:  # no descriptor of this process is worth one more
+            transport.abort()
+            return
         self._wait_for_more()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
 
 from councilor.adapters.opentelemetry.attributes import LONGEST, LONGEST_NESTED, MOST, MOST_ITEMS, Cleaning
 from councilor.domain.redaction import Redaction
@@ -89,3 +93,25 @@ def test_every_value_becomes_what_can_be_sent():
     assert json.loads(found["nested"]) == {"a": [1, None, {"b": True}]}
     for value in found.values():
         str(value).encode()  # protobuf takes UTF-8 only
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.just(SECRET)
+SECRETS = st.sampled_from(
+    [f"password={SECRET}", f'{{"api_key": "{SECRET}"}}', f"https://u:{SECRET}@h", {"token": SECRET}]
+)
+DATA = st.recursive(
+    SCALARS.filter(lambda value: value != SECRET) | SECRETS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), DATA, max_size=8))
+def test_whatever_a_worker_says_can_be_sent_and_holds_no_secret(attributes):
+    cleaned = CLEANING.clean(attributes)
+    assert SECRET not in str(cleaned)
+    assert sum(len(str(value)) for value in cleaned.values()) <= MOST * LONGEST_NESTED
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("t").start_span("s", attributes=cleaned)
+    span.end()
+    assert len(span.attributes) == len(cleaned)
+    encode_spans([span]).SerializeToString()

@@ -10,7 +10,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from collector import HANG, REDIRECT, collecting
+from collector import DRIP, HANG, REDIRECT, SLOW, collecting
 
 from councilor import __version__
 from councilor.adapters.opentelemetry import open_otlp, otlp
@@ -27,8 +27,12 @@ OURS = "councilor.adapters.opentelemetry.otlp"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(otlp, "DELAY_S", 0.05)
-    monkeypatch.setattr(otlp, "FLUSH_S", 0.5)
+    monkeypatch.setattr(otlp, "FLUSH_S", 5.0)
     monkeypatch.setattr(otlp, "EXPORT_S", 0.3)
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "councilor-traces-close":
+            thread.join(10)
 
 
 @asynccontextmanager
@@ -73,16 +77,11 @@ async def test_spans_arrive_with_all_they_are(monkeypatch):
     assert work.resource["service.version"] == __version__
 
 
-async def test_a_path_of_its_own_is_kept():
-    assert otlp.traces_url("https://h:4318") == "https://h:4318/v1/traces"
-    assert otlp.traces_url("https://h:4318/") == "https://h:4318/v1/traces"
-    assert otlp.traces_url("https://h/otlp/v1/traces?x=1") == "https://h/otlp/v1/traces?x=1"
-
-
-@pytest.mark.parametrize("answer", [500, 503, 429, 400, REDIRECT, HANG, "unreachable", "not http"])
-async def test_a_bad_collector_costs_spans_and_is_told_once(answer, caplog):
+@pytest.mark.parametrize("answer", [500, 503, 429, 400, REDIRECT, HANG, DRIP, "unreachable", "not http"])
+async def test_a_bad_collector_costs_spans_and_is_told_once(answer, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    known = isinstance(answer, int) or answer == HANG
+    monkeypatch.setattr(otlp, "FLUSH_S", 0.5)
+    known = isinstance(answer, int) or answer in (HANG, DRIP)
     with collecting(answer if known else 200) as collector, socket.create_server(("127.0.0.1", 0)) as silent:
         url = {
             "unreachable": f"http://127.0.0.1:{unused_port()}",
@@ -93,14 +92,26 @@ async def test_a_bad_collector_costs_spans_and_is_told_once(answer, caplog):
             for number in range(20):
                 told = time.monotonic()
                 tell(tracer, f"work {number}")
-                assert time.monotonic() - told < 0.05, "whoever tells a span never waits"
+                assert time.monotonic() - told < 0.25, "whoever tells a span never waits"
                 await SystemClock().sleep(0.01)
-        assert time.monotonic() - began < 0.2 + 0.5 + 0.5, "the end waits as long as it may, and no longer"
+        assert time.monotonic() - began < 3, "the end waits as long as it may, and no longer"
         assert collector.spans == []
         assert "/elsewhere" not in collector.paths
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name == "councilor-traces-close"])
     assert [record.name for record in caplog.records if record.levelno >= logging.INFO] == [OURS]
     (said,) = [record for record in caplog.records if record.name == OURS]
     assert said.levelno == logging.WARNING
+
+
+async def test_a_slow_collector_gets_all_and_nobody_waits_for_it(caplog):
+    with collecting(SLOW) as collector:
+        async with opened(collector.url) as tracer:
+            began = time.monotonic()
+            for number in range(50):
+                tell(tracer, f"work {number}")
+            assert time.monotonic() - began < 1
+        assert len(collector.named("task")) == 50
+    assert caplog.records == []
 
 
 async def test_a_collector_that_comes_back_is_told_once_and_gets_what_comes_then(caplog):
@@ -125,6 +136,7 @@ async def test_a_collector_that_comes_back_is_told_once_and_gets_what_comes_then
 
 async def test_a_queue_that_is_full_drops_and_never_waits(monkeypatch, caplog):
     monkeypatch.setattr(otlp, "QUEUE", 64)
+    monkeypatch.setattr(otlp, "FLUSH_S", 0.2)
     monkeypatch.setattr(otlp, "BATCH", 64)
     with collecting(HANG) as collector:
         async with opened(collector.url) as tracer:
@@ -134,18 +146,18 @@ async def test_a_queue_that_is_full_drops_and_never_waits(monkeypatch, caplog):
                     with tracer.span("gate"):
                         pass
                 each_s = (time.monotonic() - began) / 5_000
-    assert each_s < 0.001
+    assert each_s < 0.005
     assert {record.name for record in caplog.records} == {OURS}
 
 
 async def test_nothing_is_left_behind():
-    sdk = logging.getLogger("opentelemetry.sdk")
-    before, level = threading.active_count(), sdk.level
+    noisy = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    before, filters = threading.active_count(), list(noisy.filters)
     with collecting() as collector:
         async with opened(collector.url) as tracer:
             tell(tracer)
-            assert sdk.level > logging.CRITICAL
-        assert sdk.level == level
+            assert noisy.filters != filters
+    await until(lambda: noisy.filters == filters)
     await until(lambda: threading.active_count() <= before)
 
 
@@ -154,7 +166,6 @@ async def test_a_variable_of_opentelemetry_that_cannot_be_used_is_told(monkeypat
     with pytest.raises(InputError, match="squeeze"):
         async with opened("http://127.0.0.1:1"):
             pass
-    assert logging.getLogger("opentelemetry.sdk").level == logging.NOTSET
 
 
 async def test_an_extra_that_is_not_installed_is_named(monkeypatch):

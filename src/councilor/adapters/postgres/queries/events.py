@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 _HEAD: Final[LiteralString] = (
-    "task_id::text, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at, updated_at"
+    "task_id::text, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at, updated_at,"
+    " attempt"
 )
 
 LOCK_HEADS: Final[LiteralString] = f"""
@@ -17,6 +18,9 @@ ADD_HEAD: Final[LiteralString] = """
 INSERT INTO task_head (task_id, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at,
                        updated_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+
+BEGIN_ATTEMPT: Final[LiteralString] = """
+UPDATE task_head SET attempt = attempt + 1 WHERE task_id = %s RETURNING attempt"""
 
 MOVE_HEAD: Final[LiteralString] = """
 UPDATE task_head SET last = %s, state = %s, decision = %s, commit = %s, updated_at = %s WHERE task_id = %s"""

@@ -1,0 +1,234 @@
+"""A process that executes what is in the queue: a few tasks at a time, until it is told to stop.
+
+Rules:
+- It has a lease as long as it works. When that is lost, everything it executes is cancelled at once: others may have
+  taken it over. Whatever it would still write is refused (`EventStream.begin`).
+- Every process looks for dead ones and lets what these had wait again.
+- A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
+  waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
+  what kills its processes.
+- A task whose predecessor ended otherwise than completed fails, and says so.
+- Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
+
+It does not decide the order or the limits: `domain/queue.py` says them, the queue keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from councilor.domain.event import EventType, NewEvent
+from councilor.domain.queue import QueueEntry, QueueLimits
+from councilor.domain.task import END_STATES
+from councilor.errors import CouncilorError, UnavailableError
+from councilor.pipeline.executor import Executor
+from councilor.ports.clock import Clock
+from councilor.ports.events import EventStream
+from councilor.ports.queue import TaskQueue
+
+__all__ = ["Dispatcher", "Identity", "LeaseKeeping"]
+
+_log = logging.getLogger(__name__)
+
+MOST_CLAIMS = 20
+"""How often a task may be begun before it is taken for what kills its processes."""
+REAP_S = 1.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Seconds that an interrupted task waits before it is tried again, doubled each time."""
+
+LeaseKeeping = Callable[[Callable[[], None]], AbstractContextManager[object]]
+"""What renews this process's lease while it is entered, and calls what it is given when the lease is lost."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """Who executes."""
+
+    executor_id: str
+    host: str
+    pid: int
+    version: str
+    """Of the steps: what was begun under another one is left to others."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Dispatcher:
+    """Executes what the queue gives.
+
+    Args:
+        keep_lease: renews the lease from outside this loop.
+        parallel: most tasks at the same time.
+        poll_s: seconds between two looks at the queue.
+        told: called with each task that begins and ends here, for a display.
+    """
+
+    queue: TaskQueue
+    executor: Executor
+    events: EventStream
+    clock: Clock
+    identity: Identity
+    keep_lease: LeaseKeeping
+    limits: QueueLimits
+    parallel: int
+    poll_s: float
+    lease_s: float
+    drain_s: float
+    told: Callable[[str, QueueEntry], None] = lambda what, entry: None
+    _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    async def work(self, stopping: asyncio.Event, *, until_empty: bool = False) -> None:
+        """Execute tasks until `stopping` is set, or until nothing is left that could be executed.
+
+        Raises:
+            UnavailableError: the lease was lost.
+        """
+        me, loop = self.identity, asyncio.get_running_loop()
+        lost = asyncio.Event()
+
+        def lose() -> None:
+            loop.call_soon_threadsafe(lost.set)
+
+        await self.queue.enlist(me.executor_id, host=me.host, pid=me.pid, version=me.version, lease_s=self.lease_s)
+        try:
+            with self.keep_lease(lose):
+                async with asyncio.TaskGroup() as group:
+                    helpers = [
+                        group.create_task(self._reap()),
+                        group.create_task(_relay(stopping, self._wake)),
+                        group.create_task(_relay(lost, self._wake)),
+                    ]
+                    try:
+                        await self._dispatch(group, stopping, lost, until_empty)
+                        await self._drain(lost)
+                    finally:
+                        for task in [*self._running.values(), *helpers]:
+                            task.cancel()
+        finally:
+            if not lost.is_set():
+                await self.queue.leave(me.executor_id)
+        if lost.is_set():
+            raise UnavailableError(
+                "This process lost its lease; others go on with its tasks.",
+                backend="postgres",
+                hint="Look whether this machine or its connection to the database stood still.",
+            )
+
+    async def _dispatch(
+        self, group: asyncio.TaskGroup, stopping: asyncio.Event, lost: asyncio.Event, until_empty: bool
+    ) -> None:
+        while not stopping.is_set() and not lost.is_set():
+            self._wake.clear()
+            entry = await self._claim() if len(self._running) < self.parallel else None
+            if entry is not None:
+                task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
+                self._running[entry.task_id] = task
+                continue
+            if until_empty and not self._running and not await self.queue.entries(limit=1):
+                return
+            await self._pause(self.poll_s)
+
+    async def _claim(self) -> QueueEntry | None:
+        try:
+            return await self.queue.claim(self.identity.executor_id, limits=self.limits)
+        except UnavailableError as error:
+            _log.warning("the queue cannot be read", extra={"problem": error.message})
+            await self._pause(FIRST_PAUSE_S)
+            return None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _drain(self, lost: asyncio.Event) -> None:
+        if lost.is_set() or not self._running:
+            return
+        _log.info("finishing what was begun", extra={"tasks": len(self._running), "seconds": self.drain_s})
+        ended = asyncio.create_task(lost.wait())
+        try:
+            deadline = self.clock.monotonic() + self.drain_s
+            while self._running and not lost.is_set() and (left := deadline - self.clock.monotonic()) > 0:
+                await asyncio.wait([*self._running.values(), ended], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            await asyncio.wait([ended])
+
+    async def _execute(self, entry: QueueEntry) -> None:
+        """One task, to its end or until it is interrupted."""
+        self.told("began", entry)
+        try:
+            if entry.claims > MOST_CLAIMS:
+                await self._fail(entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.")
+            else:
+                await self._run(entry)
+        except asyncio.CancelledError:
+            await self._settle(self._give_back(entry, pause_s=0.0))
+            raise
+        finally:
+            del self._running[entry.task_id]
+            self._wake.set()
+        self.told("ended", entry)
+
+    async def _run(self, entry: QueueEntry) -> None:
+        try:
+            await self.executor.run(entry.task_id)
+        except CouncilorError as error:
+            _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
+        except Exception:  # a defect in one run must not stop the others
+            _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
+        await self._settle(self._leave_queue(entry, pause_s))
+
+    async def _leave_queue(self, entry: QueueEntry, pause_s: float) -> None:
+        """Out of the queue when it has ended, else back into it."""
+        head = await self.events.head(entry.task_id)
+        if head is None or head.state in END_STATES:
+            await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
+        else:
+            await self._give_back(entry, pause_s=pause_s)
+
+    async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
+        later = self.clock.now() + timedelta(seconds=pause_s) if pause_s else None
+        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, not_before=later)
+
+    async def _settle(self, change: Awaitable[None]) -> None:
+        """Tell the queue; where it does not answer, the lease's end tells it."""
+        try:
+            await change
+        except UnavailableError as error:
+            _log.warning("the queue was not told", extra={"problem": error.message})
+
+    async def _reap(self) -> None:
+        while True:
+            try:
+                for task_id in await self.queue.reap():
+                    _log.warning("a task waits again, for its process is gone", extra={"task_id": task_id})
+                    self._wake.set()
+                for entry, because in await self.queue.doomed():
+                    if await self.queue.remove(entry.task_id):
+                        await self._fail(entry.task_id, f"It was to follow task {because}, which was not completed.")
+            except UnavailableError as error:
+                _log.warning("the queue cannot be looked after", extra={"problem": error.message})
+            await self.clock.sleep(REAP_S)
+
+    async def _fail(self, task_id: str, why: str) -> None:
+        head = await self.events.head(task_id)
+        if head is not None and head.state not in END_STATES:
+            data = {"error": why, "hint": "Submit it again once its cause is put right."}
+            await self.events.append(
+                [NewEvent(task_id=task_id, type=EventType.TASK_FAILED, ts=self.clock.now(), data=data)]
+            )
+        await self.queue.finish(task_id, executor_id=self.identity.executor_id)
+
+
+async def _relay(source: asyncio.Event, to: asyncio.Event) -> None:
+    await source.wait()
+    to.set()
