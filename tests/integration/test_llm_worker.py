@@ -454,6 +454,14 @@ async def test_limits_are_checked_before_each_turn(
     assert report.usage.tokens <= 9000
 
 
+async def test_a_model_is_told_when_its_turns_are_nearly_over(bench: Bench) -> None:
+    await bench.say(use("list_files"), use("list_files", pattern="*.py"), DONE, max_turns=5)
+    assert bench.server is not None
+    first, second = bench.server.results()
+    assert "Turns that are left" not in first
+    assert second.endswith("Turns that are left: 3. Finish before they are over.")
+
+
 async def test_its_time_is_over(bench: Bench) -> None:
     began = time.monotonic()
     report = await bench.say(use("run", command="echo begun; sleep 60"), timeout_s=1.5)
@@ -608,7 +616,7 @@ async def test_heartbeats_carry_turns_tokens_cost_and_the_last_line(bench: Bench
     assert "run" in phases
     assert any(item.line == "two" for item in bench.progress)
     last = bench.progress[-1]
-    assert (last.done, last.total) == (2, 60)
+    assert (last.phase, last.done, last.total) == ("ended", 2, 60)
     assert last.tokens >= 120
-    assert last.cost_usd == pytest.approx((100 + 40) / 1e6)
+    assert last.cost_usd == pytest.approx(2 * (100 + 40) / 1e6)
     assert all(len(item.line) <= 200 and "\n" not in item.line for item in bench.progress)

@@ -214,6 +214,7 @@ class _Calling:
     def _heard(self, answer: Assembly, tried: int) -> Heard:
         characters = self._lost_prompt + self._lost_answer + len(self._prompt) + len(self._tools) + answer.characters
         line = " ".join("".join(char if char.isprintable() else " " for char in answer.last).split())
+        line = self._wire.without_key(line.encode()).decode()
         return Heard(line=line[-LINE_CHARACTERS:], tokens=characters // CHARACTERS_PER_TOKEN, tries=tried)
 
 

@@ -97,7 +97,7 @@ class Assembly:
         if not _is_json(b"\n".join(self._data)):
             self._data = []  # half an event
         self._dispatch()
-        if not self.done and not self.finish_reason:
+        if self.finish_reason == "error" or not (self.done or self.finish_reason):
             raise BrokenStreamError("it broke off in the middle of its answer")
 
     def take_whole(self, body: bytes) -> None:

@@ -274,3 +274,17 @@ def test_a_stream_without_its_end_is_broken_and_too_many_calls_are_refused() -> 
     many = [{"index": number, "function": {"name": "x"}} for number in range(65)]
     with pytest.raises(OversizeError):
         Assembly().feed(chunk(tool_calls=many))
+
+
+async def test_a_placeholder_for_a_key_may_stand_in_an_answer() -> None:
+    with serving_tools(then(Say("It is EMPTY.")), key="EMPTY") as server:
+        turn = await talk(server, key="EMPTY").turn(request(), hear=lambda _: None)
+    assert turn.text == "It is EMPTY."
+
+
+async def test_what_is_heard_holds_no_key_either() -> None:
+    heard: list[Heard] = []
+    with serving_tools(then(Say(f"{KEY} and more")), key=KEY) as server:
+        await talk(server, key=KEY).turn(request(), hear=heard.append)
+    assert any("and more" in item.line for item in heard)
+    assert all(KEY not in item.line for item in heard)

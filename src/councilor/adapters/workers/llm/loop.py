@@ -13,12 +13,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from councilor.adapters.workers.llm.budget import Budget
 from councilor.adapters.workers.llm.history import History
-from councilor.adapters.workers.llm.prompt import LEFT_OUT, SAY_LESS, USE_TOOLS
+from councilor.adapters.workers.llm.prompt import FEW_LEFT, LEFT_OUT, SAY_LESS, USE_TOOLS
 from councilor.adapters.workers.llm.repeats import Repeats
 from councilor.adapters.workers.llm.tools import FORMS, BadCallError, check_call, recorded
 from councilor.adapters.workers.llm.transcript import Transcript
@@ -38,6 +38,7 @@ RESULT_CHARACTERS = 32_000
 MOST_CALLS = 16
 """In one turn."""
 MOST_LOWERED = 4
+FEW = 3
 HEARTBEAT_S = 0.25
 SILENCE_S = 5.0
 LINE_CHARACTERS = 200
@@ -77,7 +78,7 @@ class Loop:
     """When its time is over, by the clock."""
     said: str = ""
     """The model's last words."""
-    _repeats: Repeats | None = None
+    repeats: Repeats = field(default_factory=Repeats)
     _lowered: int = 0
     _refused: str = ""
     """What the server said of a conversation that was too long."""
@@ -89,9 +90,9 @@ class Loop:
 
     async def run(self) -> Ending:
         """Go on until something ends it."""
-        self._repeats = Repeats()
         while True:
-            if (ending := await self._round(self._repeats)) is not None:
+            if (ending := await self._round()) is not None:
+                self._say("ended")
                 return ending
 
     async def beat(self) -> None:
@@ -101,7 +102,7 @@ class Loop:
             if self.clock.monotonic() - self._beat_s >= SILENCE_S:
                 self._say(at_once=True)
 
-    async def _round(self, repeats: Repeats) -> Ending | None:
+    async def _round(self) -> Ending | None:
         if self._left_s() <= 0:
             return timed_out(self.limit_s)
         fits = self.history.fit()
@@ -116,7 +117,7 @@ class Loop:
             return None if self._lowered <= MOST_LOWERED else _failed(error.message)
         except UnavailableError as error:
             return timed_out(self.limit_s) if self._left_s() <= 0 else _failed(error.message)
-        return await self._do(turn, repeats)
+        return await self._do(turn)
 
     async def _ask(self) -> Turn:
         tokens = self.history.tokens
@@ -153,7 +154,7 @@ class Loop:
         )
         return turn
 
-    async def _do(self, turn: Turn, repeats: Repeats) -> Ending | None:
+    async def _do(self, turn: Turn) -> Ending | None:
         self.said = turn.text.strip() or self.said
         self.history.add(
             Message(role=Role.ASSISTANT, text=turn.text or ("" if turn.calls else "(nothing)"), calls=_recorded(turn))
@@ -161,18 +162,18 @@ class Loop:
         for number, call in enumerate(turn.calls):
             if number >= MOST_CALLS:
                 self._answer(call, LEFT_OUT.format(most=MOST_CALLS))
-            elif (ending := await self._call(call, repeats, cut=turn.cut)) is not None:
+            elif (ending := await self._call(call, cut=turn.cut)) is not None:
                 return ending
         if not turn.calls:
-            repeats.said_only()
+            self.repeats.said_only()
             self._tell(SAY_LESS.format(tokens=self.use.max_tokens) if turn.cut else USE_TOOLS)
-        return _failed(repeats.over) if repeats.over else None
+        return _failed(self.repeats.over) if self.repeats.over else None
 
-    async def _call(self, call: ToolCall, repeats: Repeats, *, cut: bool) -> Ending | None:
+    async def _call(self, call: ToolCall, *, cut: bool) -> Ending | None:
         try:
             arguments = check_call(call)
         except BadCallError as error:
-            repeats.could_not()
+            self.repeats.could_not()
             more = " " + SAY_LESS.format(tokens=self.use.max_tokens) if cut else ""
             self._answer(call, f"{error}{more}")
             return None
@@ -182,9 +183,9 @@ class Loop:
         result, late = await self._use(call.name, arguments)
         if late and self._left_s() <= 0:
             return timed_out(self.limit_s)
-        note = repeats.did(call, result)
+        notes = [self.repeats.did(call, result), self._warning()]
         quoted = self.quoter.quote(f"result of {call.name}", result.text, limit=RESULT_CHARACTERS)
-        self._answer(call, f"{quoted}\n{note}" if note else quoted, failed=result.failed)
+        self._answer(call, "\n".join([quoted, *filter(None, notes)]), failed=result.failed)
         return None
 
     async def _use(self, tool: str, arguments: dict[str, Any]) -> tuple[ToolResult, bool]:
@@ -197,6 +198,11 @@ class Loop:
             timeout_s=min(asked_s, self.use.command_timeout_s, left_s),
             hear=lambda line: self._say("run", line),
         )
+
+    def _warning(self) -> str:
+        """What the model is told when its turns are nearly over."""
+        left = self.use.max_turns - self.budget.turns
+        return FEW_LEFT.format(left=left) if left <= FEW else ""
 
     def _finished(self, arguments: dict[str, Any]) -> Ending:
         done = arguments.get("done", True)

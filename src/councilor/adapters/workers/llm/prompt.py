@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from councilor.domain.quoting import Quoter
 
-__all__ = ["LEFT_OUT", "SAY_LESS", "USE_TOOLS", "system_prompt"]
+__all__ = ["FEW_LEFT", "LEFT_OUT", "SAY_LESS", "USE_TOOLS", "system_prompt"]
 
 _SYSTEM = """\
 You change code in a git repository, alone: nobody answers questions. The order comes in the next message.
@@ -25,6 +25,7 @@ Do not weaken, skip or delete tests, and do not write code for the tests' specia
 
 USE_TOOLS = "You called no tool, so nothing was done. Go on with a tool, or call `finish` with your report."
 SAY_LESS = "Your answer was cut off at {tokens} tokens. Do less at once: one call, a smaller edit."
+FEW_LEFT = "Turns that are left: {left}. Finish before they are over."
 LEFT_OUT = "This call was not done: at most {most} calls in one turn. Make it again if it is still needed."
 
 
