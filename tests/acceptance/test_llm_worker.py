@@ -65,12 +65,11 @@ def test_a_model_repairs_a_real_library_and_a_wrong_repair_is_refused(
     assert server.refused == []
     print(f"\n{LIBRARY.requirement}: {printed.data['decision']} after {len(server.asked)} turns, {took_s:.0f} s")
     assert "exit code 1" in server.results()[2], "the tests run where the model works, and fail first"
+    assert "exit code 0" in server.results()[4], "the model has every reason to think that it is done"
     if right:
         printed.expect(0)
         assert (printed.data["state"], printed.data["decision"]) == ("completed", "accept")
         assert git(repository, "diff", "--name-only", "main", printed.data["branch"]) == LIBRARY.path
-        assert "exit code 0" in server.results()[4]
     else:
         assert printed.code in {1, 3}, printed.out + printed.err
         assert printed.data["decision"] != "accept"
-        assert "exit code 1" in server.results()[4], "the model saw it, too, and gave up"

@@ -8,12 +8,14 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from toolserver import Call, Say, ToolServer, serving_tools, then
 
 from councilor.adapters.memory.clock import FakeClock, SeededRandomness
 from councilor.adapters.openai import OpenAIConversation
 from councilor.adapters.openai.conversation import MOST_TRIES
-from councilor.adapters.openai.stream import Assembly, BrokenStreamError, OversizeError
+from councilor.adapters.openai.stream import Assembly, BrokenStreamError, OversizeError, read_spent
 from councilor.adapters.system import SystemClock
 from councilor.errors import DeadlineError, TooLongError, UnavailableError, UnusableAnswerError
 from councilor.ports.clock import Clock
@@ -288,3 +290,43 @@ async def test_what_is_heard_holds_no_key_either() -> None:
         await talk(server, key=KEY).turn(request(), hear=heard.append)
     assert any("and more" in item.line for item in heard)
     assert all(KEY not in item.line for item in heard)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                "choices delta content tool_calls index id function name arguments usage error model finish_reason refusal"
+                " prompt_tokens_details message reasoning".split()
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+CALL = st.fixed_dictionaries({}, optional={"index": JSON, "id": JSON, "function": JSON})
+CHUNK = JSON | st.fixed_dictionaries(
+    {"choices": st.lists(st.fixed_dictionaries({"delta": st.fixed_dictionaries({"tool_calls": st.lists(CALL)})}))},
+    optional={"usage": JSON, "model": JSON},
+)
+
+
+@given(chunks=st.lists(CHUNK, max_size=4), raw=st.binary(max_size=30), step=st.integers(1, 50))
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_streamed_is_an_answer_or_broken(chunks: list[Any], raw: bytes, step: int) -> None:
+    body = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in chunks) + raw
+    answer = Assembly()
+    try:
+        for at in range(0, len(body), step):
+            answer.feed(body[at : at + step])
+        answer.end()
+    except (BrokenStreamError, OversizeError):
+        pass
+    answer.text.encode()
+    spent = read_spent(answer.usage, prompt=10, answer=answer.characters)
+    assert 0 <= spent.cached_tokens <= spent.prompt_tokens
+    calls = answer.calls(1)
+    assert len({call.id for call in calls}) == len(calls)

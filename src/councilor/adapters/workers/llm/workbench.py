@@ -149,7 +149,7 @@ def _looked(result: SandboxResult) -> ToolResult:
     try:
         told = json.loads(result.output)
         return ToolResult(text=str(told["text"]), failed=bool(told["failed"]), changed=bool(told["changed"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ToolResult(text=f"the tool failed (exit code {result.exit_code}): {_end(result)}", failed=True)
 
 
