@@ -184,7 +184,7 @@ NAMES = [form.name for form in FORMS]
     arguments=st.text(max_size=50)
     | st.dictionaries(st.sampled_from(["path", "lines", "old", "all"]) | st.text(), JSON),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_call_is_either_understood_or_refused_and_can_be_recorded(name: str, arguments: Any) -> None:
     asked = call(name, arguments)
     try:
