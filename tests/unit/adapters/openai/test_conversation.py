@@ -304,7 +304,7 @@ JSON = st.recursive(
             max_size=5,
         )
     ),
-    max_leaves=25,
+    max_leaves=8,
 )
 CALL = st.fixed_dictionaries({}, optional={"index": JSON, "id": JSON, "function": JSON})
 CHUNK = JSON | st.fixed_dictionaries(
@@ -313,8 +313,8 @@ CHUNK = JSON | st.fixed_dictionaries(
 )
 
 
-@given(chunks=st.lists(CHUNK, max_size=4), raw=st.binary(max_size=30), step=st.integers(1, 50))
-@settings(max_examples=150, deadline=None)
+@given(chunks=st.lists(CHUNK, max_size=2), raw=st.binary(max_size=30), step=st.integers(1, 50))
+@settings(max_examples=80, deadline=None)
 def test_whatever_is_streamed_is_an_answer_or_broken(chunks: list[Any], raw: bytes, step: int) -> None:
     body = b"".join(b"data: " + json.dumps(item).encode() + b"\n\n" for item in chunks) + raw
     answer = Assembly()
