@@ -248,6 +248,14 @@ def test_what_is_wrong_is_counted_and_told_once(exporting, caplog):
     assert max(len(f"{record.__dict__}") for record in told) < 5_000
 
 
+def test_a_value_that_is_refused_makes_no_series(exporting):
+    for kind, name, labels, v in WRONG:
+        getattr(exporting.metrics, kind)(name, labels, v)
+        exporting.metrics.bind({"risk_tier": "3"}).counter("v3.task.submitted", {}, float("nan"))
+    reading = exporting.read()
+    assert {name for name, _ in [*reading.values, *reading.counts]} <= {"v3.metrics.failures"}
+
+
 def test_hostile_labels_stay_one_label(exporting):
     for labels in ODD_LABELS:
         exporting.metrics.counter("v3.gate.seconds", labels, 1)

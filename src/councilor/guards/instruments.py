@@ -4,6 +4,7 @@ Rules:
 - A call never raises, whatever it is given. One that cannot be taken (not in the catalogue, another kind, no finite
   number, a counter or duration below zero, a backend that raises) is dropped, counted in `v3.metrics.failures`, and
   logged once for each metric and reason.
+- A value that is refused makes no series: a gauge that nobody measured would be a zero.
 - A label that is not declared is left out; one that is missing is empty. What else becomes of labels, `Cardinality`
   decides; each value whose labels it folded is counted in `v3.metrics.overflow`.
 - Safe to use from several threads: what is found once is found again in one dictionary, without a lock.
@@ -80,13 +81,13 @@ class Instruments:
     def counter(self, name: str, labels: Labels, v: float = 1) -> None:
         """Add v >= 0."""
         try:
+            if not 0 <= v <= _MOST:
+                raise ValueError(_NO_AMOUNT)
             try:
                 pick, size, known = self._counters[name]
                 write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.COUNTER, name, labels)
             except KeyError:
                 write = self._find(MetricKind.COUNTER, name, labels)
-            if not 0 <= v <= _MOST:
-                raise ValueError(_NO_AMOUNT)
             write(v)
         except Exception as error:
             self.failed(name, error)
@@ -94,13 +95,13 @@ class Instruments:
     def gauge(self, name: str, labels: Labels, v: float) -> None:
         """Set."""
         try:
+            if not -_MOST <= v <= _MOST:
+                raise ValueError(_NO_NUMBER)
             try:
                 pick, size, known = self._gauges[name]
                 write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.GAUGE, name, labels)
             except KeyError:
                 write = self._find(MetricKind.GAUGE, name, labels)
-            if not -_MOST <= v <= _MOST:
-                raise ValueError(_NO_NUMBER)
             write(v)
         except Exception as error:
             self.failed(name, error)
@@ -108,13 +109,13 @@ class Instruments:
     def histogram(self, name: str, labels: Labels, v: float) -> None:
         """Observe v >= 0 in the declared unit."""
         try:
+            if not 0 <= v <= _MOST:
+                raise ValueError(_NO_AMOUNT)
             try:
                 pick, size, known = self._histograms[name]
                 write = known[pick(labels)] if len(labels) == size else self._find(MetricKind.HISTOGRAM, name, labels)
             except KeyError:
                 write = self._find(MetricKind.HISTOGRAM, name, labels)
-            if not 0 <= v <= _MOST:
-                raise ValueError(_NO_AMOUNT)
             write(v)
         except Exception as error:
             self.failed(name, error)
@@ -191,11 +192,11 @@ class _Bound:
         try:
             if labels:
                 return self._whole.counter(name, {**self._labels, **labels}, v)
+            if not 0 <= v <= _MOST:
+                raise ValueError(_NO_AMOUNT)
             write = self._counters.get(name)
             if write is None:
                 write = self._find(MetricKind.COUNTER, name, self._counters)
-            if not 0 <= v <= _MOST:
-                raise ValueError(_NO_AMOUNT)
             write(v)
         except Exception as error:
             self._whole.failed(name, error)
@@ -204,11 +205,11 @@ class _Bound:
         try:
             if labels:
                 return self._whole.gauge(name, {**self._labels, **labels}, v)
+            if not -_MOST <= v <= _MOST:
+                raise ValueError(_NO_NUMBER)
             write = self._gauges.get(name)
             if write is None:
                 write = self._find(MetricKind.GAUGE, name, self._gauges)
-            if not -_MOST <= v <= _MOST:
-                raise ValueError(_NO_NUMBER)
             write(v)
         except Exception as error:
             self._whole.failed(name, error)
@@ -217,11 +218,11 @@ class _Bound:
         try:
             if labels:
                 return self._whole.histogram(name, {**self._labels, **labels}, v)
+            if not 0 <= v <= _MOST:
+                raise ValueError(_NO_AMOUNT)
             write = self._histograms.get(name)
             if write is None:
                 write = self._find(MetricKind.HISTOGRAM, name, self._histograms)
-            if not 0 <= v <= _MOST:
-                raise ValueError(_NO_AMOUNT)
             write(v)
         except Exception as error:
             self._whole.failed(name, error)
