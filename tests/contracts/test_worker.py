@@ -1,4 +1,4 @@
-"""What every worker must do, whoever it is: `command`, `llm` and `repair` in the real sandbox on a real repository."""
+"""What every worker must do, whoever it is: each kind in the real sandbox on a real repository."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.openai import OpenAIConversation
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemRandomness
+from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.llm import LlmWorker
 from councilor.adapters.workers.repair import RepairWorker
@@ -45,6 +46,7 @@ def test_ten():
     assert rate(10) == 5
 """
 GOOD = ("sh", "-c", "sed -i 's/count > 10/count >= 10/' shop.py && echo 'All 2 tests pass.'")
+AGENT = Path(__file__).parents[1] / "support" / "acpraw.py"
 TIMEOUT_S = 60.0
 
 
@@ -63,6 +65,19 @@ class Bench:
 
     def worker(self, *command: str, timeout_s: float = TIMEOUT_S) -> Worker:
         profile = WorkerProfile(name=f"my-{self.kind}", kind=self.kind, command=command or GOOD, timeout_s=timeout_s)
+        if self.kind == "acp":
+            speaking = (sys.executable, "-I", "-S", str(AGENT), "shell")
+            return AcpWorker(
+                profile=replace(
+                    profile,
+                    command=command if command == ("sleep", "60") else (*speaking, *(command or GOOD)[2:]),
+                    folders=(str(AGENT.parent),),
+                ),
+                sandbox=self.sandbox,
+                host_env=os.environ,
+                home=self.workspace.scratch,
+                clock=SystemClock(),
+            )
         if self.kind == "command":
             return CommandWorker(
                 profile=profile,
@@ -131,7 +146,7 @@ class Bench:
         return await self.repository.candidate(self.base, await self.repository.take(self.workspace.folder))
 
 
-@pytest.fixture(params=["command", "llm", "repair"])
+@pytest.fixture(params=["acp", "command", "llm", "repair"])
 async def bench(
     request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]
 ) -> AsyncIterator[Bench]:
@@ -193,6 +208,12 @@ async def test_it_changes_the_workspace_only_and_reports(bench: Bench) -> None:
     assert (bench.repository.root / "shop.py").read_text() == SOURCE
     assert await bench.repository.dirty() == []
     assert (await bench.repository.resolve("HEAD")).hash == bench.base.hash
+
+
+async def test_looking_whether_it_could_be_started_starts_nothing(bench: Bench) -> None:
+    await bench.worker().check()
+    assert bench.progress == []
+    assert (await bench.candidate()).empty
 
 
 async def test_a_failure_is_a_report(bench: Bench) -> None:

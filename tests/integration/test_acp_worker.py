@@ -147,7 +147,7 @@ async def test_what_it_edits_by_itself_is_there(bench: Bench) -> None:
     report = await bench.run("edit")
     assert report.outcome is WorkerOutcome.FINISHED
     assert (bench.workspace.folder / "shop.py").read_text() == "edited = True\n"
-    assert report.text == ""
+    assert report.text == "", "it said nothing"
 
 
 OUTSIDE = {

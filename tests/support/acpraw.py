@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,6 +63,10 @@ def misbehave(mode: str, words: list[str], prompt: int) -> dict[str, Any]:
         case "stop":
             update("So far.")
             return {"stopReason": words[0]}
+        case "shell":
+            done = subprocess.run(["sh", "-c", *words], capture_output=True, text=True, check=False)
+            update(done.stdout)
+            return {"stopReason": "refusal" if done.returncode else "end_turn"}
         case "edit":
             Path("shop.py").write_text("edited = True\n")
         case "lines":

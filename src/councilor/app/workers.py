@@ -1,27 +1,27 @@
-"""Which worker a profile gets, with everything it needs."""
+"""Which worker a profile gets, with everything it needs; and whether it works."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from councilor.adapters.git.fresh import make_repository
 from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
-from councilor.app.runtime import Runtime
+from councilor.app.modelworker import make_model_worker
 from councilor.app.tools import Tools
 from councilor.domain.worker import WorkerProfile
-from councilor.guards.modelcalls import TracedConversation
-from councilor.ports.conversation import Conversation
-from councilor.ports.worker import Worker
+from councilor.errors import CouncilorError
+from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
+from councilor.ports.repository import Repository
+from councilor.ports.worker import Progress, Worker
 from councilor.settings import Settings
 
-__all__ = ["make_worker", "make_workers"]
-
-GRACE_S = 1.0
-"""Seconds that a model's client has to end by itself, and to say more than that it was late."""
+__all__ = ["Readiness", "look_at_worker", "make_worker", "make_workers", "try_worker"]
 
 
 def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
@@ -33,7 +33,7 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     """The worker of one profile."""
     clock = tools.runtime.clock
     if profile.kind == "llm":
-        return _model_worker(profile, tools)
+        return make_model_worker(profile, tools)
     if profile.kind == "repair":
         return RepairWorker(runner=tools.runner, servers=tools.servers, clock=clock, profile=profile)
     if profile.kind == "acp":
@@ -41,46 +41,50 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
 
 
-def _model_worker(profile: WorkerProfile, tools: Tools) -> Worker:
-    """The client of model servers is imported only where there is one."""
-    from councilor.adapters.workers.llm import LlmWorker
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Readiness:
+    """Whether a worker could be started."""
 
-    return LlmWorker(
-        profile=profile,
-        conversation=_conversation(profile, tools.runtime),
-        sandbox=tools.sandbox,
-        host_env=os.environ,
-        home=Path.home(),
-        clock=tools.runtime.clock,
-        randomness=tools.runtime.randomness,
-    )
+    credentials: Mapping[str, bool]
+    """Name of a variable that it is given -> whether it is set."""
+    missing: str = ""
+    """What is missing first; empty when nothing is."""
+    hint: str = ""
 
 
-def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
-    """The model of a profile, behind a breaker of its own; tries are the client's: it knows what a server asks for."""
-    from councilor.adapters.openai import OpenAIConversation
+async def look_at_worker(profile: WorkerProfile, tools: Tools) -> Readiness:
+    """Look whether a worker could be started; nothing is."""
+    key = profile.model_use.api_key_env if profile.model_use is not None else None
+    names = (*profile.credentials, *([key] if key is not None else []))
+    credentials = {name: bool(os.environ.get(name)) for name in names}
+    try:
+        await make_worker(profile, tools).check()
+    except CouncilorError as error:
+        return Readiness(credentials=credentials, missing=error.message, hint=error.hint())
+    return Readiness(credentials=credentials)
 
-    use, guarding = profile.model_use, runtime.guarding
-    assert use is not None, "the settings see to it"
-    assert profile.model is not None, "the settings see to it"
-    place = urlsplit(use.endpoint)
-    return TracedConversation(
-        conversation=guarding.around(
-            OpenAIConversation(
-                endpoint=use.endpoint,
-                model=profile.model,
-                key_variable=use.api_key_env,
-                host_env=os.environ,
-                clock=runtime.clock,
-                randomness=runtime.randomness,
-                temperature=use.temperature,
-            ),
-            port="chat",
-            backend=f"openai:{profile.name}",
-            default_s=use.call_timeout_s + GRACE_S,
-        ),
-        tracer=guarding.tracer,
-        metrics=guarding.metrics,
-        server=place.hostname or "",
-        port=place.port or (443 if place.scheme == "https" else 80),
-    )
+
+async def try_worker(
+    profile: WorkerProfile, tools: Tools, *, timeout_s: float, emit: Callable[[Progress], None]
+) -> AsyncGenerator[TrialStep]:
+    """Give a worker a tiny real task in a throw-away repository; each step as it ends."""
+    async with tools.temporary_run() as folder:
+
+        async def make() -> Repository:
+            await make_repository(folder.root / "repository", FILES)
+            return await tools.repositories.open(folder.root / "repository", store=folder.store)
+
+        trial = WorkerTrial(
+            worker=make_worker(profile, tools),
+            sandbox=tools.sandbox,
+            environments=tools.environments,
+            runner=tools.runner,
+            make=make,
+            folder=folder,
+            clock=tools.runtime.clock,
+            timeout_s=timeout_s,
+            emit=emit,
+        )
+        async with aclosing(trial.steps()) as steps:
+            async for step in steps:
+                yield step

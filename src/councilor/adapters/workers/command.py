@@ -66,7 +66,7 @@ class CommandWorker:
             output_bytes=output_bytes,
         )
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Look whether it could be started, as far as that is known without a workspace.
 
         Raises:

@@ -64,6 +64,10 @@ class Ending:
 class BrokenOffError(Exception):
     """A step that did not come to its answer; its text says why."""
 
+    def __init__(self, trouble: str, *, timed_out: bool = False) -> None:
+        super().__init__(trouble)
+        self.timed_out = timed_out
+
 
 async def converse(
     transport: ChannelTransport, client: WorkspaceClient, *, prompt: str, folder: str, patience: Patience
@@ -77,16 +81,15 @@ async def converse(
     connection = connect_to_agent(cast("Client", client), transport)  # of its methods, those that we offer
     deadline_s = asyncio.get_running_loop().time() + patience.all_s
     try:
-        session = await _open(connection, folder, patience)
+        session = await _open(connection, folder, patience, deadline_s)
         return await _prompt(connection, client, session, prompt, deadline_s)
     except BrokenOffError as error:
-        trouble = transport.trouble or str(error)
-        return Ending(trouble=trouble)
+        return Ending(trouble=transport.trouble or str(error), timed_out=error.timed_out)
     finally:
         await connection.close()
 
 
-async def _open(connection: ClientSideConnection, folder: str, patience: Patience) -> str:
+async def _open(connection: ClientSideConnection, folder: str, patience: Patience, deadline_s: float) -> str:
     hello = connection.initialize(
         protocol_version=PROTOCOL_VERSION,
         client_capabilities=ClientCapabilities(
@@ -94,22 +97,24 @@ async def _open(connection: ClientSideConnection, folder: str, patience: Patienc
         ),
         client_info=Implementation(name="councilor", version=__version__),
     )
-    agent = await _step("initialize", hello, min(patience.initialize_s, patience.all_s))
+    agent = await _step("initialize", hello, patience.initialize_s, deadline_s)
     if agent.protocol_version != PROTOCOL_VERSION:
         raise BrokenOffError(
             f"it speaks version {agent.protocol_version} of the protocol, councilor version {PROTOCOL_VERSION}"
         )
     opening = connection.new_session(cwd=folder, mcp_servers=[])
-    session = await _step("session/new", opening, min(patience.session_s, patience.all_s))
+    session = await _step("session/new", opening, patience.session_s, deadline_s)
     return session.session_id
 
 
-async def _step(name: str, answer: Awaitable[T], seconds: float) -> T:
+async def _step(name: str, answer: Awaitable[T], seconds: float, deadline_s: float) -> T:
+    left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(min(seconds, left_s)):
             return await answer
     except TimeoutError as error:
-        raise BrokenOffError(f"it did not answer `{name}` within {seconds:.3g} s") from error
+        trouble = f"it did not answer `{name}` within {min(seconds, left_s):.3g} s"
+        raise BrokenOffError(trouble, timed_out=left_s <= seconds) from error
     except RequestError as error:
         if error.code == SIGN_IN:
             raise BrokenOffError("it wants to be signed in first: name its key in `credentials`") from error
@@ -129,7 +134,7 @@ async def _prompt(
     try:
         await asyncio.wait({asking, enough}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         if asking.done():
-            return _ending(await _step("session/prompt", asking, CANCEL_S))
+            return _ending(await _step("session/prompt", asking, CANCEL_S, deadline_s + CANCEL_S))
         trouble = client.trouble if enough.done() else ""
         return await _stopped(connection, session, asking, trouble)
     except asyncio.CancelledError:

@@ -36,7 +36,7 @@ __all__ = ["AcpWorker"]
 ENTRY = Path(__file__).with_name("entry.py")
 LINGER_S = 2.0
 STOP_S = 4.0
-"""Of a worker's time, kept for stopping it in order."""
+"""Of a worker's time, kept for stopping it in order; at most half of it."""
 INITIALIZE_S = 60.0
 OUTCOMES = {"end_turn": WorkerOutcome.FINISHED, "refusal": WorkerOutcome.GAVE_UP}
 ENDED = {
@@ -79,7 +79,7 @@ class AcpWorker:
         self._messages = messages
         self._outfit = Outfit(profile=profile, host_env=host_env, home=home)
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Look whether it could be started, as far as that is known without a workspace.
 
         Raises:
@@ -110,7 +110,9 @@ class AcpWorker:
             transcript=transcript,
             beat=heartbeat.beat,
         )
-        patience = Patience(initialize_s=self._initialize_s, all_s=max(1.0, job.limits.wall_s - STOP_S))
+        patience = Patience(
+            initialize_s=self._initialize_s, all_s=max(job.limits.wall_s - STOP_S, job.limits.wall_s / 2)
+        )
         ending = Ending(timed_out=True)
 
         async def talk(channel: Channel) -> None:
@@ -128,7 +130,7 @@ class AcpWorker:
         outcome, ended = _told(ending.stop_reason, ending.trouble, timed_out=ending.timed_out, result=result)
         return WorkerReport(
             outcome=outcome,
-            text=secrets.hide(transcript.message.encode(errors="replace")).decode(errors="replace"),
+            text=secrets.hide((transcript.message or ended).encode(errors="replace")).decode(errors="replace"),
             exit_code=result.exit_code,
             ended=ended,
             transcript=secrets.hide(transcript.kept),
@@ -175,7 +177,8 @@ def _told(
         outcome = OUTCOMES.get(stop_reason, WorkerOutcome.FAILED)
         return outcome, ", ".join(filter(None, [ENDED[stop_reason], *limits]))
     if timed_out or (result.timed_out and not trouble):
-        return WorkerOutcome.TIMED_OUT, ", ".join([f"it did not end within {result.duration_s:.0f} s", *limits])
+        late = trouble or f"it did not end within {result.duration_s:.0f} s"
+        return WorkerOutcome.TIMED_OUT, ", ".join([late, *limits])
     return WorkerOutcome.FAILED, ", ".join([trouble, *_exit(result.exit_code), *limits])
 
 
