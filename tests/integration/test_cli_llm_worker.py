@@ -71,3 +71,20 @@ def test_a_missing_key_is_told(councilor: CommandLine, tmp_path: Path) -> None:
     printed = councilor(*options, "run", "Repair the total", "-C", shop, "--test", TOTAL, "--json")
     assert printed.code != 0
     assert "NO_SUCH_KEY" in printed.out + printed.err
+
+
+def test_a_model_is_listed_and_tried_like_any_worker(
+    councilor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brain = repairing("doubling.py", "number * 3", "number * 2", ["tests/test_doubling.py::test_double"])
+    with serving_tools(brain, key=KEY) as server:
+        options = house(tmp_path, server.endpoint, api_key_env="HOUSE_KEY")[:2]
+        listed = {item["name"]: item for item in councilor(*options, "workers", "list", "--json").expect(0).data}
+        assert "HOUSE_KEY" in json.dumps(listed["house"])
+        assert listed["house"]["missing"]
+        monkeypatch.setenv("HOUSE_KEY", KEY)
+        listed = {item["name"]: item for item in councilor(*options, "workers", "list", "--json").expect(0).data}
+        assert not listed["house"]["missing"]
+        tried = councilor(*options, "workers", "test", "house", "--json").expect(0)
+    assert server.refused == []
+    assert KEY not in tried.out + tried.err

@@ -15,7 +15,7 @@ def repairing(path: str, old: str, new: str, tests: Sequence[str]) -> Brain:
     Args:
         tests: node ids that fail before and pass after.
     """
-    run = Call("run", {"command": f"pytest -q -p no:cacheprovider {shlex.join(tests)}"})
+    run = Call("run", {"command": f"pytest -q {shlex.join(tests)}"})
     first = next(line for line in old.split("\n") if line.strip()).strip()
 
     def brain(request: Mapping[str, Any]) -> Say:
