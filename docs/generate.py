@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 
 from councilor.domain.metric import CATALOGUE, SERIES_BUDGET, Label, Metric, MetricKind, prometheus_name, statsd_name
-from councilor.domain.promql import duration, error_ratio
-from councilor.domain.slo import BURNS, INDICATORS, SLOS
+from councilor.domain.promql import duration, series
+from councilor.domain.slo import BURNS, INDICATORS, SLOS, Slo
 from councilor.settings import default_file, explain, load_settings, setting_fields, variable_name
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.main import app
@@ -71,8 +71,8 @@ beginning or end. `councilor --install-completion` sets up completion for the sh
 _SLO_HEAD = """# Objectives
 
 What councilor promises of itself; `src/councilor/domain/slo.py` declares it, and this page is generated from it
-(`python docs/generate.py`). `councilor slo` says how it is kept; [watch councilor](../howto/monitoring.md) how to be told.
-Alerts need at least so many events in their long window.
+(`python docs/generate.py`). `councilor slo` says how it is kept, [watch councilor](../howto/monitoring.md) how to be
+told. An alert needs the least number of events in its long window.
 
 | name | promise | objective | window | least events |
 |---|---|---|---|---|
@@ -88,8 +88,8 @@ _SLO_SHARES = """
 Indicators, which promise nothing:
 """
 
-_SLO_RATIOS = """
-The share of bad events of each window, in PromQL:
+_SLO_COUNTED = """
+What is counted, as Prometheus names it:
 """
 
 _HELP_WIDTH = 120
@@ -186,12 +186,17 @@ def objectives_page() -> str:
         f"| `{slo.name}` | {slo.title} | {slo.objective * 100:g} % | {slo.window_days} d | {slo.least} |"
         for slo in SLOS.values()
     ]
+    counted = [f"- `{slo.name}`: {_counted(slo)}" for slo in SLOS.values()]
     burns = [
         f"| {burn.severity} | {burn.factor:g} | {duration(burn.long_s)} | {duration(burn.short_s)} |" for burn in BURNS
     ]
     shares = [f"- `{indicator.name}`: {indicator.title}" for indicator in INDICATORS]
-    ratios = [f"`{slo.name}`:\n\n```text\n{error_ratio(slo, slo.window_s)}\n```\n" for slo in SLOS.values()]
-    return _SLO_HEAD + "\n".join([*rows, _SLO_BURNS, *burns, _SLO_SHARES, *shares, _SLO_RATIOS, *ratios])
+    return _SLO_HEAD + "\n".join([*rows, _SLO_COUNTED, *counted, _SLO_BURNS, *burns, _SLO_SHARES, *shares, ""])
+
+
+def _counted(slo: Slo) -> str:
+    part = f"bad: `{series(slo.bad)}`" if slo.bad else f"good: `{series(slo.good)}`" if slo.good else ""
+    return f"of `{series(slo.total)}` {part}"
 
 
 PAGES = {

@@ -73,7 +73,9 @@ async def test_bodies_run_in_order_around_awaits_and_in_children(tracer):
     assert whole.trace_id in ("", trace_id_of(TASK))
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), asyncio.CancelledError(), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), StopIteration(), asyncio.CancelledError(), KeyboardInterrupt(), GeneratorExit()]
+)
 def test_what_a_body_raises_comes_out_as_it_is(tracer, error):
     with pytest.raises(type(error)) as caught, tracer.trace(TASK), tracer.span("work", once="w"), tracer.span("part"):
         raise error

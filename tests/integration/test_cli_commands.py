@@ -90,7 +90,7 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply verify override "
-        "questions answer clean report notify serve slo doctor demo gates spec env "
+        "questions answer clean report notify serve slo doctor demo gates spec env workers "
         "artifacts provenance db breakers config verdict worker queue"
     )
     names = {command[0] for command in commands() if command}
@@ -487,7 +487,8 @@ def test_slo(councilor: CommandLine) -> None:
     kept = {item["name"]: item for item in told["objectives"]}
     assert (kept["consensus-latency"]["objective"], kept["consensus-latency"]["window_days"]) == (0.95, 30)
     assert kept["task-completion"]["events"] is not None and kept["database-errors"]["events"] is None
-    assert "v3_council_consensus_seconds_count" in kept["consensus-latency"]["expression"]
+    counts = {"total": "v3_council_consensus_seconds_count", "good": 'v3_council_consensus_seconds_bucket{le="5.0"}'}
+    assert kept["consensus-latency"]["counts"] == counts
     table = councilor("slo").expect(0)
     assert "95 %" in table.out and "not in the record" in table.out and "prometheus.server" in table.err
     nowhere = {"V3_STORAGE__DATABASE__URL": "postgresql://nobody@127.0.0.1:9/nothing"}

@@ -217,6 +217,19 @@ def test_lines_carry_the_ids_of_the_spans_that_are_told(stream):
     assert (within["trace_id"], within["span_id"]) == (trace_id_of(TASK), span.span_id)
     assert nothing.span_id == ""
     assert "span_id" not in alone
+    with provider.get_tracer("theirs").start_as_current_span("request") as request, tracer.span("job") as job:
+        log.info("in an application's own trace")
+    theirs = lines(stream)[-1]
+    assert (theirs["trace_id"], theirs["span_id"]) == (f"{request.get_span_context().trace_id:032x}", job.span_id)
+    assert "task_id" not in theirs
+
+
+def test_a_line_that_speaks_of_a_task_names_its_trace(stream):
+    configure_logs(stream=stream)
+    logging.getLogger("councilor.x").warning("a task waits again", extra={"task_id": TASK})
+    structlog.get_logger("councilor").info("odd", task_id=5)
+    waits, odd = lines(stream)
+    assert (waits["trace_id"], "span_id" in waits, "trace_id" in odd) == (trace_id_of(TASK), False, False)
 
 
 def test_an_error_leaves_no_ids_behind(stream):

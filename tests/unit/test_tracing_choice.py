@@ -30,6 +30,8 @@ async def main():
 
 asyncio.run(main())
 print([name for name in sys.modules if name.partition(".")[0] in ("opentelemetry", "requests", "google")])
+import opentelemetry.trace
+asyncio.run(main())  # loaded by somebody, and still set up by nobody
 """
 EMBEDDED = """
 import asyncio

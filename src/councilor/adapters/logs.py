@@ -2,6 +2,7 @@
 
 Rules:
 - One line of JSON per event, or a readable line on a terminal; UTC times with `Z`.
+- A line that names a task (`task_id`) has its trace's id.
 - Fields bound with `structlog.contextvars` (`task_id`, `trace_id`, `span_id`) are on every line within their context,
   whichever library wrote it.
 - Secrets are masked and terminal escapes removed in every string, nested ones and tracebacks included, before anything
@@ -79,13 +80,12 @@ class LoggedTracer:
     ) -> Iterator[Span]:
         """A part of what goes on now; one that nobody gives an id has none, unless it is told `once`."""
         with self._inner.span(name, attributes=attributes, kind=kind, once=once) as span:
-            span_id, trace_id = span.span_id, get_contextvars().get("trace_id")
-            if not span_id and once is not None and trace_id is not None:
-                span_id = span_id_of(trace_id, once)
+            trace_id = span.trace_id or get_contextvars().get("trace_id", "")
+            span_id = span.span_id or (span_id_of(trace_id, once) if trace_id and once is not None else "")
             if not span_id:
                 yield span
                 return
-            with bound_contextvars(span_id=span_id):
+            with bound_contextvars(trace_id=trace_id, span_id=span_id):
                 yield span
 
 
@@ -121,6 +121,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _with_trace,
                 _Redacting(Redaction(known_secrets)),
                 _console(target) if console else structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
@@ -133,6 +134,14 @@ def configure_logs(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _with_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A line that names a task names its trace as well, also where the task is only spoken of."""
+    task_id = event.get("task_id")
+    if isinstance(task_id, str) and "trace_id" not in event:
+        event["trace_id"] = trace_id_of(task_id)
+    return event
 
 
 def _without_formatted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -35,11 +35,9 @@ async def open_tracer(settings: Settings, *, clock: Clock) -> AsyncIterator[Trac
             chosen.endpoint, redaction=redaction, version=__version__, clock=clock, content=chosen.content
         ) as tracer:
             yield LoggedTracer(tracer)
-    elif "opentelemetry.trace" in sys.modules:  # importing it would cost every command, and find nobody
-        from councilor.adapters.opentelemetry import trace_with_provider_of_process
+    elif "opentelemetry.trace" in sys.modules:  # else nobody can have set it up, and importing it costs every command
+        from councilor.adapters.opentelemetry import tracer_of_process
 
-        yield LoggedTracer(
-            trace_with_provider_of_process(redaction=redaction, version=__version__, content=chosen.content)
-        )
+        yield LoggedTracer(tracer_of_process(redaction=redaction, version=__version__, content=chosen.content))
     else:
         yield LoggedTracer(NO_TRACING)

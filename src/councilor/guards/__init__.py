@@ -1,1 +1,1 @@
-"""What wraps any port: deadlines now, breakers and fallbacks later."""
+"""What wraps any port: deadlines, repetitions, breakers, measures, fallbacks; `app/guarding.py` puts them together."""

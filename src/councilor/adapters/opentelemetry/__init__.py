@@ -1,6 +1,7 @@
 """OpenTelemetry: the spans of tasks, by the API of whoever listens, or sent by ourselves over OTLP.
 
-The API is a dependency of the core. The SDK and the exporter are the extra `otlp`, imported when they are opened.
+The API is a dependency of the core; the SDK and the exporter are the extra `otlp`. Importing this loads neither: a
+process that wants no spans does not pay for them.
 """
 
 from __future__ import annotations
@@ -8,28 +9,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from councilor.adapters.opentelemetry.attributes import Cleaning
-from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
 from councilor.domain.redaction import Redaction
 from councilor.errors import InputError, MissingExtraError
 from councilor.ports.clock import Clock
+from councilor.ports.tracing import NO_TRACING, Tracer
 
-__all__ = ["open_otlp", "trace_with_provider_of_process"]
+__all__ = ["open_otlp", "tracer_of_process"]
 
 
-def trace_with_provider_of_process(*, redaction: Redaction, version: str, content: bool = False) -> OpenTelemetryTracer:
-    """A tracer for whoever set up OpenTelemetry in this process; where nobody did, its spans go nowhere."""
-    from opentelemetry.trace import get_tracer_provider
+def tracer_of_process(*, redaction: Redaction, version: str, content: bool = False) -> Tracer:
+    """A tracer for whoever has set up OpenTelemetry in this process; none where nobody has."""
+    from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
-    return OpenTelemetryTracer(
-        get_tracer_provider(), cleaning=Cleaning(redaction=redaction), version=version, content=content
-    )
+    from councilor.adapters.opentelemetry.attributes import Cleaning
+    from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
+
+    provider = get_tracer_provider()
+    if isinstance(provider, ProxyTracerProvider):  # stands for one that may come later
+        return NO_TRACING
+    return OpenTelemetryTracer(provider, cleaning=Cleaning(redaction=redaction), version=version, content=content)
 
 
 @asynccontextmanager
 async def open_otlp(
     endpoint: str, *, redaction: Redaction, version: str, clock: Clock, content: bool = False
-) -> AsyncIterator[OpenTelemetryTracer]:
+) -> AsyncIterator[Tracer]:
     """A tracer that sends its spans to a collector, in the background.
 
     Args:
@@ -44,7 +48,9 @@ async def open_otlp(
         InputError: one of OpenTelemetry's own environment variables cannot be used.
     """
     try:
+        from councilor.adapters.opentelemetry.attributes import Cleaning
         from councilor.adapters.opentelemetry.otlp import Delivery
+        from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"opentelemetry", "requests", "google"}:
             raise

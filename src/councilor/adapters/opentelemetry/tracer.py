@@ -26,7 +26,7 @@ from opentelemetry.trace import Span as OtelSpan
 
 from councilor.adapters.opentelemetry.attributes import Cleaning, Sent
 from councilor.domain.traceid import began_ns_of, span_id_of, trace_id_of
-from councilor.guards.hostfault import find_host_fault
+from councilor.guards.hostfault import find_host_fault, is_fenced
 from councilor.ports.tracing import NO_TRACING, Attributes, Span, SpanKind
 
 __all__ = ["OpenTelemetryTracer", "PlannedIds"]
@@ -79,9 +79,11 @@ class _Ending:
 
     @property
     def interrupted(self) -> bool:
-        """Whether it will be done again: cancelled, stopped, or a fault of the host."""
+        """Whether it will be done again: cancelled, stopped, a fault of the host, or taken over by another process."""
         error = self.error
-        return error is not None and (not isinstance(error, Exception) or find_host_fault(error) is not None)
+        if error is None:
+            return False
+        return not isinstance(error, Exception) or find_host_fault(error) is not None or is_fenced(error)
 
 
 class OpenTelemetryTracer:

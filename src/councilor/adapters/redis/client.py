@@ -133,7 +133,7 @@ class RedisClient:
                 "Redis does not accept the password.", backend=_BACKEND, hint="Correct the password in redis.url."
             )
         if isinstance(error, self._declined) or text.startswith(_REFUSALS):
-            return DeclinedError("Redis refused a write.", backend=_BACKEND)
+            return DeclinedError("Redis refused a command.", backend=_BACKEND)
         if isinstance(error, kinds.ConnectionError):
             return UnavailableError(
                 "Redis cannot be reached.", backend=_BACKEND, hint="Start it, or correct redis.url; nothing is lost."

@@ -9,7 +9,7 @@ import typer
 
 from councilor.app import look_at_objectives, metrics_server
 from councilor.domain.codec import JsonValue
-from councilor.domain.promql import duration, error_ratio
+from councilor.domain.promql import duration, series
 from councilor.domain.slo import SLOS, Tally
 from councilor.errors import UnavailableError
 from councilor.pipeline.objectives import BURN_WINDOWS_S, Kept
@@ -98,7 +98,11 @@ def _json(kept: Kept) -> dict[str, JsonValue]:
         "title": slo_.title,
         "objective": slo_.objective,
         "window_days": slo_.window_days,
-        "expression": error_ratio(slo_, slo_.window_s),
+        "counts": {
+            part: series(selector)
+            for part, selector in (("total", slo_.total), ("good", slo_.good), ("bad", slo_.bad))
+            if selector is not None
+        },
         "events": None if tally is None else round(tally.total, 3),
         "bad": None if tally is None else round(tally.bad, 3),
         "ratio": None if tally is None or tally.ratio is None else round(1 - tally.ratio, 6),

@@ -17,7 +17,7 @@ from councilor.adapters.opentelemetry.otlp import StableIds
 from councilor.adapters.opentelemetry.tracer import OpenTelemetryTracer
 from councilor.domain.redaction import Redaction
 from councilor.domain.traceid import began_ns_of, span_id_of, trace_id_of
-from councilor.errors import UnavailableError
+from councilor.errors import FencedError, UnavailableError
 from councilor.ports.tracing import NO_TRACING, NoTracing, SpanKind, Tracer
 
 TASK = "01936f2e-7c00-7abc-8def-0123456789ab"
@@ -93,6 +93,7 @@ def test_an_error_is_told_by_its_class_and_without_its_text(bench):
         KeyboardInterrupt(),
         OSError(errno.ENOSPC, "full"),
         UnavailableError("no", backend="postgres"),
+        FencedError("another process goes on with it"),
     ],
 )
 def test_what_is_interrupted_will_be_done_again_and_is_told_then(bench, fault):
