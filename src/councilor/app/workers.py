@@ -13,6 +13,7 @@ from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.tools import Tools
+from councilor.domain.preset import PRESETS
 from councilor.domain.worker import WorkerProfile
 from councilor.errors import CouncilorError
 from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
@@ -49,13 +50,20 @@ class Readiness:
     hint: str = ""
 
 
-async def look_at_worker(profile: WorkerProfile, tools: Tools) -> Readiness:
-    """Look whether a worker could be started; nothing is."""
+async def look_at_worker(profile: WorkerProfile, tools: Tools, *, preset: str | None = None) -> Readiness:
+    """Look whether a worker could be started and reach its model; nothing is started.
+
+    Args:
+        preset: what filled in its profile.
+    """
     credentials = {name: bool(os.environ.get(name)) for name in profile.credentials}
     try:
         await make_worker(profile, tools).check()
     except CouncilorError as error:
         return Readiness(credentials=credentials, missing=error.message, hint=error.hint())
+    needs = PRESETS[preset].needs if preset else ""
+    if needs and not profile.model_hosts:
+        return Readiness(credentials=credentials, missing="it can reach no model", hint=needs)
     return Readiness(credentials=credentials)
 
 
