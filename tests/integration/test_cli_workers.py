@@ -126,3 +126,15 @@ def test_an_agent_does_a_whole_task_and_the_council_accepts_it(councilor: Comman
     transcript = next(item for item in shown["artifacts"] if item["kind"] == "transcript")
     read = councilor("artifacts", "get", transcript["id"], "--body").expect(0).out
     assert "councilor: permission given: edit" in read
+
+
+def test_without_the_extra_a_run_and_the_list_say_what_to_install(
+    councilor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "acp", None)
+    options = configured(tmp_path, agent=agent("repair"))
+    (found,) = (item for item in councilor(*options, "workers", "list", "--json").data if item["name"] == "agent")
+    assert "councilor[acp]" in found["hint"]
+    folder = make_repository(tmp_path / "shop")
+    run = councilor(*options, "run", "Repair the total", "--worker", "agent", "-C", folder, "--test", TOTAL)
+    assert "councilor[acp]" in run.expect(4).err
