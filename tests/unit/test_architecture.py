@@ -232,6 +232,7 @@ OWN_LIMITS = {
     "GitRepositories": "every git command has a timeout",
     "Imports": "runs sandboxed jobs only",
     "KeyProbe": "the health monitor limits every look",
+    "LlmWorker": "the assignment's timeout_s; its calls and jobs have their own",
     "KeyFolder": "computes, and reads small local files",
     "LogProbe": "the health monitor limits every look",
     "LeaseKeeper": "connects and asks within a third of the lease",

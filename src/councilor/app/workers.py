@@ -12,6 +12,7 @@ from councilor.adapters.git.fresh import make_repository
 from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
+from councilor.app.modelworker import make_model_worker
 from councilor.app.tools import Tools
 from councilor.domain.preset import PRESETS
 from councilor.domain.worker import WorkerProfile
@@ -32,6 +33,8 @@ def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
 def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     """The worker of one profile."""
     clock = tools.runtime.clock
+    if profile.kind == "llm":
+        return make_model_worker(profile, tools)
     if profile.kind == "repair":
         return RepairWorker(runner=tools.runner, servers=tools.servers, clock=clock, profile=profile)
     if profile.kind == "acp":
@@ -56,7 +59,9 @@ async def look_at_worker(profile: WorkerProfile, tools: Tools, *, preset: str | 
     Args:
         preset: what filled in its profile.
     """
-    credentials = {name: bool(os.environ.get(name)) for name in profile.credentials}
+    key = profile.model_use.api_key_env if profile.model_use is not None else None
+    names = (*profile.credentials, *([key] if key is not None else []))
+    credentials = {name: bool(os.environ.get(name)) for name in names}
     try:
         await make_worker(profile, tools).check()
     except CouncilorError as error:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from councilor.domain.gate import RefinementRequest
 
-__all__ = ["Assignment", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
+__all__ = ["Assignment", "ModelUse", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
 
 
 class PromptBy(StrEnum):
@@ -21,12 +21,40 @@ class PromptBy(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModelUse:
+    """How a worker of kind `llm` uses its model; each limit is one iteration's."""
+
+    endpoint: str
+    """Base URL of an OpenAI-compatible API."""
+    api_key_env: str | None = None
+    """Name of the environment variable with the key."""
+    max_turns: int = 60
+    max_tokens: int = 8192
+    """Of one answer."""
+    max_total_tokens: int = 2_000_000
+    """Read and written altogether."""
+    max_cost_usd: float | None = None
+    context_tokens: int = 100_000
+    """What the model may be sent at once."""
+    price_input_usd: float | None = None
+    """For a million tokens, as the others; None: cost is not counted."""
+    price_output_usd: float | None = None
+    price_cached_usd: float | None = None
+    """None: as other tokens that are read."""
+    temperature: float | None = None
+    idle_timeout_s: float = 120.0
+    call_timeout_s: float = 600.0
+    """For one turn, further tries included."""
+    command_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerProfile:
     """What a worker is and may have; everything else of the host is withheld."""
 
     name: str
     kind: str
-    """`acp`, `command` or `repair`."""
+    """`acp`, `command`, `llm` or `repair`."""
     command: tuple[str, ...] = ()
     prompt_by: PromptBy = PromptBy.STDIN
     credentials: tuple[str, ...] = ()
@@ -40,6 +68,8 @@ class WorkerProfile:
     timeout_s: float = 1800.0
     model: str | None = None
     """The model that it works with, where somebody says so; judges of the same family are recused."""
+    model_use: ModelUse | None = None
+    """Of kind `llm` only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

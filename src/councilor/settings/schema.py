@@ -31,10 +31,11 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from councilor.domain.preset import PRESETS
-from councilor.domain.worker import PromptBy, WorkerProfile
+from councilor.domain.worker import ModelUse, PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
 from councilor.settings.council import CouncilSettings
+from councilor.settings.modelworker import ModelWorkerSettings
 from councilor.settings.notifying import NotifySettings
 from councilor.settings.observing import (
     Breakers,
@@ -195,12 +196,12 @@ class RunSettings(Block):
     parallel: PositiveInt = Field(description="Runs of one `submit` at the same time.")
 
 
-class WorkerSettings(Block):
+class WorkerSettings(ModelWorkerSettings):
     """One worker's profile: what it is and may have."""
 
-    kind: Literal["acp", "command", "repair"] = Field(
-        description="`command`: any program; `acp`: an agent that speaks the Agent Client Protocol; `repair`: built "
-        "in, offline. A preset gives it."
+    kind: Literal["acp", "command", "llm", "repair"] = Field(
+        description="`command`: any program; `acp`: an agent that speaks the Agent Client Protocol; `llm`: a model "
+        "with our own tools; `repair`: built in, offline. A preset gives it."
     )
     preset: str | None = Field(
         default=None, description=f"A well-known agent, whose keys are filled in: {', '.join(PRESETS)}."
@@ -246,6 +247,27 @@ class WorkerSettings(Block):
         if (self.kind in COMMANDED) != bool(self.command):
             raise ValueError("`command` belongs to a worker of kind `command` or `acp`, which cannot do without it")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> WorkerSettings:
+        given = self.model_fields_set
+        if self.kind != "llm" and (foreign := sorted(given & ModelWorkerSettings.model_fields.keys())):
+            raise ValueError(f"`{foreign[0]}` belongs to a worker of kind `llm`")
+        if self.kind == "llm" and not (self.endpoint and self.model):
+            raise ValueError("a worker of kind `llm` needs `endpoint` and `model`")
+        if self.kind == "llm" and (useless := sorted(given & {"prompt_by", "credentials", "model_hosts"})):
+            raise ValueError(f"`{useless[0]}` is nothing that a worker of kind `llm` can have")
+        if self.max_cost_usd is not None and (self.price_input_usd is None or self.price_output_usd is None):
+            raise ValueError("`max_cost_usd` needs `price_input_usd` and `price_output_usd`")
+        return self
+
+    def profile(self, name: str) -> WorkerProfile:
+        """The same as the domain has it."""
+        rest = {key: value for key, value in self if key != "preset"}
+        use = {key: rest.pop(key) for key in ModelWorkerSettings.model_fields}
+        endpoint = use.pop("endpoint")
+        model_use = ModelUse(endpoint=endpoint, **use) if endpoint is not None else None
+        return WorkerProfile(name=name, model_use=model_use, **rest)
 
 
 class LogSettings(Block):
@@ -382,7 +404,7 @@ class Settings(BaseSettings):
                 hint="Add it under `workers` in a file and pass that with --config.",
                 field="run.worker",
             )
-        return WorkerProfile(name=name, **{key: value for key, value in worker if key != "preset"})
+        return worker.profile(name)
 
     @property
     def origins(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ from councilor.guards.removal import remove_folder
 from councilor.ports.sandbox import Job, Limits, Mount
 from councilor.ports.worker import Workspace
 
-__all__ = ["Outfit"]
+__all__ = ["SYSTEM_PATH", "Outfit"]
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 SYSTEM_FOLDERS = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
@@ -52,7 +52,7 @@ class Outfit:
             InputError: what is missing.
         """
         self.credentials()
-        self._folders()
+        self.folders()
         name = self._name()
         if "/" not in name or name.startswith("/"):
             self._found(name, path=f"{self.host_env.get('PATH', '')}:{SYSTEM_PATH}")
@@ -79,7 +79,7 @@ class Outfit:
             InputError: a folder is missing.
         """
         home = workspace.scratch / f"home-{assignment.iteration}"
-        _make_home(home, self.home, self._folders())
+        _make_home(home, self.home, self.folders())
         return home
 
     def program(self, workspace: Workspace) -> Path:
@@ -114,7 +114,7 @@ class Outfit:
         """
         mounts = (
             *workspace.environment.mounts,
-            *(Mount(path=folder) for folder in self._folders()),
+            *(Mount(path=folder) for folder in self.folders()),
             Mount(path=workspace.folder, writable=True),
             Mount(path=home, writable=True),
         )
@@ -140,7 +140,12 @@ class Outfit:
             proxy_hosts=self.profile.model_hosts,
         )
 
-    def _folders(self) -> tuple[Path, ...]:
+    def folders(self) -> tuple[Path, ...]:
+        """The host's folders that the profile names.
+
+        Raises:
+            InputError: one is missing.
+        """
         found = []
         for name in self.profile.folders:
             below_home = name == "~" or name.startswith("~/")
