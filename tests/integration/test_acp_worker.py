@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Bench:
             home=self.workspace.scratch,
             clock=SystemClock(),
             initialize_s=initialize_s,
+            cancel_s=1.0 if mode[0] in SDK else 0.2,
             linger_s=0.2,
             messages=10_000,
         )
@@ -93,13 +95,19 @@ class Bench:
         return await worker.run(assignment, self.workspace, self.progress.append)
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, service_missing: Callable[[str], None]) -> Sandbox:
+    """Chosen once: its attempts to break out take a while."""
+    scratch = tmp_path_factory.mktemp("sandbox")
     try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=RecordingMetrics(), clock=SystemClock())
+        return asyncio.run(choose_sandbox(scratch=scratch, metrics=RecordingMetrics(), clock=SystemClock()))
     except SandboxError as error:
         service_missing(error.message)
         raise
+
+
+@pytest.fixture
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench(tmp_path, sandbox)
 
 
@@ -188,6 +196,28 @@ async def test_nothing_but_its_own_is_allowed_and_served(bench: Bench) -> None:
     )
 
 
+async def test_only_model_hosts_can_be_reached(bench: Bench) -> None:
+    async with model_server() as allowed, model_server() as other:
+        report = await bench.run("fetch", f"http://{allowed}/", f"http://{other}/", model_hosts=(allowed,))
+    assert report.outcome is WorkerOutcome.FINISHED, report.ended
+    assert report.text == "hello\nHTTPError"
+
+
+@asynccontextmanager
+async def model_server() -> AsyncIterator[str]:
+    """A host that answers every request; gives its `host:port`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def test_lines_of_a_file(bench: Bench) -> None:
     assert (await bench.run("lines")).text == "return max(prices)"
 
@@ -209,8 +239,8 @@ async def test_every_reason_to_stop_is_told(bench: Bench, reason: str, outcome: 
 @pytest.mark.parametrize(
     ("mode", "ended"),
     [
-        (("silent",), "it did not answer `initialize` within 1.5 s"),
-        (("mute",), "it did not answer `initialize` within 1.5 s"),
+        (("silent",), "it did not answer `initialize` within 0.5 s"),
+        (("mute",), "it did not answer `initialize` within 0.5 s"),
         (("version",), "it speaks version 7 of the protocol, councilor version 1"),
         (("sign_in",), "it wants to be signed in first"),
         (("again",), "it asked for the same permission more than 25 times: edit edit it [shop.py]"),
@@ -225,7 +255,7 @@ async def test_every_reason_to_stop_is_told(bench: Bench, reason: str, outcome: 
 )
 async def test_a_broken_agent_comes_to_a_clear_end(bench: Bench, mode: tuple[str, ...], ended: str) -> None:
     started = time.monotonic()
-    report = await bench.run(*mode, initialize_s=1.5 if mode[0] in {"silent", "mute"} else 30.0)
+    report = await bench.run(*mode, initialize_s=0.5 if mode[0] in {"silent", "mute"} else 30.0)
     assert report.outcome is WorkerOutcome.FAILED
     assert ended in report.ended
     assert time.monotonic() - started < 20
@@ -240,7 +270,7 @@ async def test_lines_that_are_no_messages_do_no_harm(bench: Bench) -> None:
 
 
 async def test_out_of_time_it_is_told_first(bench: Bench) -> None:
-    report = await bench.run("polite", timeout_s=6.0)
+    report = await bench.run("polite", timeout_s=4.0)
     assert report.outcome is WorkerOutcome.TIMED_OUT
     assert "did not end within" in report.ended
     assert "told" in bench.files
@@ -248,7 +278,7 @@ async def test_out_of_time_it_is_told_first(bench: Bench) -> None:
 
 
 async def test_one_that_hears_nothing_is_killed_with_its_children(bench: Bench) -> None:
-    report = await bench.run("stubborn", timeout_s=6.0)
+    report = await bench.run("stubborn", timeout_s=2.0)
     assert report.outcome is WorkerOutcome.TIMED_OUT
     await _nothing_beats(bench)
 

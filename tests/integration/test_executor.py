@@ -280,6 +280,7 @@ async def test_a_cancelled_task_is_counted_as_one(tmp_path, shared_environment):
         task = await journey.task(repository)
         await executor.submit(task)
         await executor.cancel(task.id)
+        await executor.fail(task.id, error="late", hint="none")  # it has ended
     assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="cancelled") == 1
     assert len(metrics.observations("v3.task.seconds", risk_tier=str(task.tier))) == 1
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ def misbehave(mode: str, words: list[str], prompt: int) -> dict[str, Any]:
             done = subprocess.run(["sh", "-c", *words], capture_output=True, text=True, check=False)
             update(done.stdout)
             return {"stopReason": "refusal" if done.returncode else "end_turn"}
+        case "fetch":
+            for url in words:
+                try:
+                    update(urllib.request.urlopen(url, timeout=5).read().decode() + "\n")
+                except OSError as error:
+                    update(f"{type(error).__name__}\n")
         case "edit":
             Path("shop.py").write_text("edited = True\n")
         case "lines":

@@ -54,6 +54,12 @@ def test_what_a_gate_would_refuse_may_not_be_written(path: str, reason: str) -> 
     assert reason in refusal
 
 
+def test_the_workspace_may_be_called_by_its_real_path() -> None:
+    bounds = Bounds(folder="/runs/space", real_folder="/disk/runs/space", scope_in=("src",), scope_out=())
+    assert bounds.locate("/disk/runs/space/src/a.py") == bounds.locate("/runs/space/src/a.py") == "src/a.py"
+    assert bounds.locate("/disk/runs/other") is None
+
+
 def test_compiled_files_may_be_deleted() -> None:
     assert decide(Wish(kind="delete", paths=("src/x.pyc",)), BOUNDS).allowed
     assert not decide(Wish(kind="edit", paths=("src/x.pyc",)), BOUNDS).allowed

@@ -33,6 +33,8 @@ class Bounds:
 
     folder: str
     """The workspace, an absolute path."""
+    real_folder: str = ""
+    """The same one by its real path, where that is another: a program may call it so."""
     scope_in: tuple[str, ...]
     scope_out: tuple[str, ...]
     scope_free: tuple[str, ...] = ()
@@ -44,10 +46,12 @@ class Bounds:
         It compares text: where a symbolic link leads is for whoever opens the file.
         """
         whole = posixpath.normpath(posixpath.join(self.folder, path))
-        top = posixpath.normpath(self.folder)
-        if whole == top:
-            return "."
-        return whole.removeprefix(top + "/") if whole.startswith(top + "/") else None
+        for top in (posixpath.normpath(folder) for folder in (self.folder, self.real_folder) if folder):
+            if whole == top:
+                return "."
+            if whole.startswith(top + "/"):
+                return whole.removeprefix(top + "/")
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,6 +22,13 @@ def test_the_report_is_the_last_message() -> None:
     assert transcript.kept.decode() == "I look at it.\ntool: edit Edit [a.py] pending\nFixed it.\n"
 
 
+def test_progress_shows_the_line_and_not_the_piece() -> None:
+    transcript = Transcript(limit_bytes=10_000)
+    for piece in ("First.\nThe key is sk-12", "34", "56"):
+        transcript.say(piece)
+    assert transcript.last_line == "The key is sk-123456"
+
+
 def test_thoughts_and_notes_are_told_apart_from_messages() -> None:
     transcript = Transcript(limit_bytes=10_000)
     transcript.think("hm\x1b[31m")

@@ -3,7 +3,7 @@
 Rules:
 - Version 1 of the protocol or none. A step that is not answered in its time ends the conversation, and so does an
   answer that is none.
-- When time is over, or the client has had enough, the agent is told (`session/cancel`) and has `CANCEL_S` seconds to
+- When time is over, or the client has had enough, the agent is told (`session/cancel`) and has `cancel_s` seconds to
   answer, `TOLD_S` when the run is cancelled.
 - However it ends, it is an `Ending`, never an exception, cancellation excepted.
 
@@ -31,7 +31,6 @@ __all__ = ["Ending", "Patience", "converse"]
 
 T = TypeVar("T")
 
-CANCEL_S = 2.0
 TOLD_S = 0.2
 """To end in order when the run is cancelled; the sandbox ends it 0.7 s later, and all is over within a second."""
 SIGN_IN = -32000
@@ -45,6 +44,8 @@ class Patience:
 
     initialize_s: float = 60.0
     session_s: float = 120.0
+    cancel_s: float
+    """To answer once it was told to stop."""
     all_s: float
     """For the whole conversation."""
 
@@ -82,7 +83,7 @@ async def converse(
     deadline_s = asyncio.get_running_loop().time() + patience.all_s
     try:
         session = await _open(connection, folder, patience, deadline_s)
-        return await _prompt(connection, client, session, prompt, deadline_s)
+        return await _prompt(connection, client, session, prompt, deadline_s, patience.cancel_s)
     except BrokenOffError as error:
         return Ending(trouble=transport.trouble or str(error), timed_out=error.timed_out)
     finally:
@@ -126,7 +127,12 @@ async def _step(name: str, answer: Awaitable[T], seconds: float, deadline_s: flo
 
 
 async def _prompt(
-    connection: ClientSideConnection, client: WorkspaceClient, session: str, prompt: str, deadline_s: float
+    connection: ClientSideConnection,
+    client: WorkspaceClient,
+    session: str,
+    prompt: str,
+    deadline_s: float,
+    cancel_s: float,
 ) -> Ending:
     left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
     asking = asyncio.create_task(connection.prompt(session_id=session, prompt=[text_block(prompt)]))
@@ -134,9 +140,9 @@ async def _prompt(
     try:
         await asyncio.wait({asking, enough}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         if asking.done():
-            return _ending(await _step("session/prompt", asking, CANCEL_S, deadline_s + CANCEL_S))
+            return _ending(await _step("session/prompt", asking, cancel_s, deadline_s + cancel_s))
         trouble = client.trouble if enough.done() else ""
-        return await _stopped(connection, session, asking, trouble)
+        return await _stopped(connection, session, asking, trouble, cancel_s)
     except asyncio.CancelledError:
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(TOLD_S):
@@ -150,12 +156,16 @@ async def _prompt(
 
 
 async def _stopped(
-    connection: ClientSideConnection, session: str, asking: asyncio.Task[PromptResponse], trouble: str
+    connection: ClientSideConnection,
+    session: str,
+    asking: asyncio.Task[PromptResponse],
+    trouble: str,
+    cancel_s: float,
 ) -> Ending:
     """Tell the agent to stop, and hear what it answers."""
     tokens = 0
     with contextlib.suppress(TimeoutError, ConnectionError, RequestError, ValidationError):
-        async with asyncio.timeout(CANCEL_S):
+        async with asyncio.timeout(cancel_s):
             await connection.cancel(session_id=session)
             tokens = _ending(await asking).tokens
     return Ending(trouble=trouble, timed_out=not trouble, tokens=tokens)

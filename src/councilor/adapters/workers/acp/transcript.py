@@ -38,6 +38,8 @@ class Transcript:
     _message_characters: int = 0
     _speaking: str = ""
     """`message` or `thought` while one goes on."""
+    _end: str = ""
+    """The end of the message, to be shown as a whole: a piece may be half a word, or half a secret."""
     _calls: OrderedDict[str, Wish] = field(default_factory=OrderedDict)
 
     @property
@@ -73,13 +75,14 @@ class Transcript:
         """A piece of the agent's message."""
         if self._speaking != "message":
             self._pause()
-            self._message, self._message_characters = [], 0
+            self._message, self._message_characters, self._end = [], 0, ""
             self._speaking = "message"
         self._keep(plain(text).encode(errors="replace"))
         if (room := REPORT_CHARACTERS - self._message_characters) > 0:
             self._message.append(text[:room])
             self._message_characters += len(text[:room])
-        self._show(text)
+        self._end = (self._end + text)[-4 * LINE_CHARACTERS :]
+        self._show(self._end)
 
     def think(self, text: str) -> None:
         """A piece of the agent's thoughts."""

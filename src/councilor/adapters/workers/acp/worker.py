@@ -35,6 +35,7 @@ __all__ = ["AcpWorker"]
 
 ENTRY = Path(__file__).with_name("entry.py")
 LINGER_S = 2.0
+CANCEL_S = 2.0
 STOP_S = 4.0
 """Of a worker's time, kept for stopping it in order; at most half of it."""
 INITIALIZE_S = 60.0
@@ -55,6 +56,7 @@ class AcpWorker:
         host_env: the host's variables; only the profile's credentials and PATH are read from it.
         home: the person's home folder, for `~` in the profile's folders.
         initialize_s: seconds until it must have answered the first message.
+        cancel_s: seconds that it has to answer when it was told to stop.
         linger_s: seconds that it may go on when its turn is over.
         messages: how many it may send.
     """
@@ -68,6 +70,7 @@ class AcpWorker:
         home: Path,
         clock: Clock,
         initialize_s: float = INITIALIZE_S,
+        cancel_s: float = CANCEL_S,
         linger_s: float = LINGER_S,
         messages: int = MESSAGES,
     ) -> None:
@@ -75,6 +78,7 @@ class AcpWorker:
         self._sandbox = sandbox
         self._clock = clock
         self._initialize_s = initialize_s
+        self._cancel_s = cancel_s
         self._linger_s = linger_s
         self._messages = messages
         self._outfit = Outfit(profile=profile, host_env=host_env, home=home)
@@ -86,7 +90,7 @@ class AcpWorker:
             InputError: what is missing.
             MissingExtraError: the SDK is not installed.
         """
-        _require_sdk()
+        await asyncio.to_thread(_require_sdk)
         self._outfit.check()
 
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Callable[[Progress], None]) -> WorkerReport:
@@ -96,7 +100,7 @@ class AcpWorker:
             InputError: the profile cannot be started; names what is missing.
             MissingExtraError: the SDK is not installed.
         """
-        _require_sdk()
+        await asyncio.to_thread(_require_sdk)  # loading it takes a moment
         from councilor.adapters.workers.acp.client import WorkspaceClient
         from councilor.adapters.workers.acp.conversation import Ending, Patience, converse
 
@@ -111,7 +115,9 @@ class AcpWorker:
             beat=heartbeat.beat,
         )
         patience = Patience(
-            initialize_s=self._initialize_s, all_s=max(job.limits.wall_s - STOP_S, job.limits.wall_s / 2)
+            initialize_s=self._initialize_s,
+            cancel_s=self._cancel_s,
+            all_s=max(job.limits.wall_s - STOP_S, job.limits.wall_s / 2),
         )
         ending = Ending(timed_out=True)
 
@@ -158,6 +164,7 @@ class AcpWorker:
 def _bounds(assignment: Assignment, workspace: Workspace) -> Bounds:
     return Bounds(
         folder=str(workspace.folder),
+        real_folder=str(workspace.folder.resolve()),
         scope_in=assignment.scope_in,
         scope_out=assignment.scope_out,
         scope_free=assignment.scope_free,
