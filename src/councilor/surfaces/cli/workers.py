@@ -47,13 +47,14 @@ def list_workers(context: typer.Context, as_json: AsJson = False) -> None:
 
 async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue, Sequence[str]]:
     profile = session.settings.profile(name)
-    ready = await look_at_worker(profile, tools)
+    preset = session.settings.workers[name].preset
+    ready = await look_at_worker(profile, tools, preset=preset)
     default = name == session.settings.run.worker
     given = [*profile.credentials, *profile.folders]
     data: JsonValue = {
         "name": name,
         "kind": profile.kind,
-        "preset": session.settings.workers[name].preset,
+        "preset": preset,
         "default": default,
         "command": list(profile.command),
         "model": profile.model,
