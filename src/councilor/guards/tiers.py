@@ -59,6 +59,7 @@ class TieredCache:
         ttl_s: seconds to keep a value for whose writer does not say.
         fresh_s: seconds for which a local value is not compared with the shared one.
         private: namespaces that never leave this process.
+        backend: the shared tier's name, for the log.
         clock: both its times.
         metrics: requests, fallbacks and tombstones.
         tombstones: what the shared tier has not been told.
@@ -74,6 +75,7 @@ class TieredCache:
         metrics: MetricsBackend,
         fresh_s: float = 5.0,
         private: frozenset[str] = frozenset(),
+        backend: str = "redis",
         tombstones: Tombstones | None = None,
     ) -> None:
         self._local = local
@@ -86,7 +88,9 @@ class TieredCache:
         self._tombstones = Tombstones() if tombstones is None else tombstones
         self._readings: set[_Reading] = set()
         self._settling = False
-        self._standing = Standing("redis", clock=clock)
+        self._standing = Standing(backend, clock=clock)
+        if shared is not None:
+            self._gauge()
 
     # --- the port
 
