@@ -242,7 +242,7 @@ async def test_every_reason_to_stop_is_told(bench: Bench, reason: str, outcome: 
         (("silent",), "it did not answer `initialize` within 0.5 s"),
         (("mute",), "it did not answer `initialize` within 0.5 s"),
         (("version",), "it speaks version 7 of the protocol, councilor version 1"),
-        (("sign_in",), "it wants to be signed in first"),
+        (("sign_in",), "it wants to be signed in first, and offers 'browser', 'key'"),
         (("again",), "it asked for the same permission more than 25 times: edit edit it [shop.py]"),
         (("exit",), "it ended before its turn was over, exit code 3"),
         (("odd",), "its answer to `session/prompt` is none"),
@@ -261,6 +261,17 @@ async def test_a_broken_agent_comes_to_a_clear_end(bench: Bench, mode: tuple[str
     assert time.monotonic() - started < 20
     assert len(report.transcript) <= 16 * 2**20
     assert len(bench.progress) < 100
+
+
+async def test_it_is_signed_in_where_it_asks_for_that(bench: Bench) -> None:
+    secret = {"credentials": ("API_KEY",), "env": {"API_KEY": "sk-secret-1"}}
+    report = await bench.run("sign_in", sign_in="key", **secret)
+    assert report.outcome is WorkerOutcome.FINISHED, report.ended
+    report = await bench.run("sign_in", sign_in="browser", **secret)
+    assert (report.outcome, report.ended) == (
+        WorkerOutcome.FAILED,
+        "it answered `authenticate` with the error 1: no key",
+    )
 
 
 async def test_lines_that_are_no_messages_do_no_harm(bench: Bench) -> None:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from commandline import CommandLine, hand
 from journey import BUG, FIX, TOTAL, git, make_repository
+from scripted import repairing
+from toolserver import serving_tools
 
 SUPPORT = Path(__file__).parents[1] / "support"
 WRONG, RIGHT = "number * 3", "number * 2"
@@ -37,11 +39,13 @@ def test_workers_list(councilor: CommandLine, tmp_path: Path, monkeypatch: pytes
         agent=agent("repair"),
         claude={"preset": "claude"},
         mine={"kind": "command", "command": ["sh"], "credentials": ["GIVEN"], "model_hosts": ["localhost:1"]},
+        house={"kind": "llm", "endpoint": "http://127.0.0.1:9/v1", "model": "m", "api_key_env": "GIVEN"},
+        unplugged={"preset": "goose", "command": ["sh"]},
         gone={"kind": "command", "command": ["no-such-program-anywhere"]},
     )
     found = {item["name"]: item for item in councilor(*options, "workers", "list", "--json").expect(0).data}
-    assert set(found) == {"agent", "claude", "gone", "mine", "repair"}
-    assert {name for name, item in found.items() if item["ready"]} == {"agent", "mine", "repair"}
+    assert set(found) == {"agent", "claude", "gone", "house", "mine", "repair", "unplugged"}
+    assert {name for name, item in found.items() if item["ready"]} == {"agent", "house", "mine", "repair"}
     assert found["repair"]["default"]
     assert (found["claude"]["preset"], found["claude"]["kind"]) == ("claude", "command")
     assert found["claude"]["credentials"] == {"ANTHROPIC_API_KEY": False}
@@ -49,6 +53,9 @@ def test_workers_list(councilor: CommandLine, tmp_path: Path, monkeypatch: pytes
     assert (found["mine"]["credentials"], found["mine"]["model_hosts"]) == ({"GIVEN": True}, ["localhost:1"])
     assert "no-such-program-anywhere" in found["gone"]["missing"]
     assert found["gone"]["hint"]
+    assert (found["house"]["endpoint"], found["house"]["credentials"]) == ("http://127.0.0.1:9/v1", {"GIVEN": True})
+    assert "no model" in found["unplugged"]["missing"]
+    assert "model_hosts" in found["unplugged"]["hint"]
     shown = councilor(*options, "workers", "list").expect(0).out
     for word in ("repair (default)", "no network", "localhost:1", "GIVEN", "not found", "ready"):
         assert word in shown
@@ -73,6 +80,15 @@ def test_workers_test_of_one_that_works(councilor: CommandLine, tmp_path: Path, 
     assert [step["name"] for step in data["steps"]] == STEPS
     assert all(step["passed"] and step["seconds"] >= 0 and not step["hint"] for step in data["steps"])
     assert councilor.runs == runs, "nothing is kept"
+
+
+def test_workers_test_of_a_model(councilor: CommandLine, tmp_path: Path) -> None:
+    script = repairing("doubling.py", WRONG, RIGHT, ("tests/test_doubling.py::test_double",))
+    with serving_tools(script) as server:
+        house = {"kind": "llm", "endpoint": server.endpoint, "model": "m"}
+        data = councilor(*configured(tmp_path, house=house), "workers", "test", "house", "--json").expect(0).data
+    assert [step["name"] for step in data["steps"]] == STEPS
+    assert data["passed"]
 
 
 @pytest.mark.parametrize(
@@ -123,3 +139,15 @@ def test_an_agent_does_a_whole_task_and_the_council_accepts_it(councilor: Comman
     transcript = next(item for item in shown["artifacts"] if item["kind"] == "transcript")
     read = councilor("artifacts", "get", transcript["id"], "--body").expect(0).out
     assert "councilor: permission given: edit" in read
+
+
+def test_without_the_extra_a_run_and_the_list_say_what_to_install(
+    councilor: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "acp", None)
+    options = configured(tmp_path, agent=agent("repair"))
+    (found,) = (item for item in councilor(*options, "workers", "list", "--json").data if item["name"] == "agent")
+    assert "councilor[acp]" in found["hint"]
+    folder = make_repository(tmp_path / "shop")
+    run = councilor(*options, "run", "Repair the total", "--worker", "agent", "-C", folder, "--test", TOTAL)
+    assert "councilor[acp]" in run.expect(4).err

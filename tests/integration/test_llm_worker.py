@@ -246,6 +246,17 @@ async def test_what_must_not_be_read_is_not(bench: Bench) -> None:
     assert "up -> " in told[-2]
 
 
+async def test_what_is_listed_and_found_is_bounded(bench: Bench) -> None:
+    for number in range(600):
+        (bench.folder / "src" / f"{number:03}{'n' * 200}.py").write_text("y" * 3000)
+    listed = await bench.result("list_files")
+    assert "more characters; narrow it down" in listed
+    assert len(listed) < 33_000
+    found = await bench.result("search", text="yy", pattern="src/*")
+    assert len(found) < 33_000
+    assert "narrow" in found
+
+
 EDITS: list[tuple[dict[str, Any], str]] = [
     ({"action": "replace", "path": "src/inner", "old": "1", "new": "2"}, "a symbolic link"),
     ({"action": "create", "path": "src/out/new.py", "new": "x"}, "a symbolic link"),

@@ -122,14 +122,20 @@ def main(mode: str, *words: str) -> None:
     """Answer until there is nothing more to answer."""
     if mode == "mute":
         time.sleep(600)
+    signed_in = False
+    ways = [{"id": way, "name": way} for way in ("browser", "key")]
     while True:
         message = receive()
         match message.get("method"):
             case "initialize":
                 if mode != "silent":
-                    send(id=message["id"], result={"protocolVersion": 7 if mode == "version" else 1})
-            case "session/new" if mode == "sign_in":
+                    version = 7 if mode == "version" else 1
+                    send(id=message["id"], result={"protocolVersion": version, "authMethods": ways})
+            case "session/new" if mode == "sign_in" and not signed_in:
                 send(id=message["id"], error={"code": -32000, "message": "sign in"})
+            case "authenticate":
+                signed_in = message["params"]["methodId"] == "key" and bool(os.environ.get("API_KEY"))
+                send(id=message["id"], **({"result": {}} if signed_in else {"error": {"code": 1, "message": "no key"}}))
             case "session/new":
                 send(id=message["id"], result={"sessionId": "s"})
             case "session/prompt":

@@ -189,6 +189,7 @@ def test_unknown_flag_is_refused():
         ("workers: {repair: {command: [x]}}", "workers.repair"),
         ("workers: {agent: {kind: command}}", "workers.agent"),
         ("workers: {agent: {kind: acp}}", "workers.agent"),
+        ("workers: {agent: {kind: command, command: [x], sign_in: y}}", "workers.agent"),
         ("workers: {agent: {preset: claud}}", "workers.agent"),
         ("workers: {agent: {preset: claude, kind: repair}}", "workers.agent"),
         ("workers: {agent: {preset: claude, command: []}}", "workers.agent"),

@@ -14,6 +14,7 @@ from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.modelworker import make_model_worker
 from councilor.app.tools import Tools
+from councilor.domain.preset import PRESETS
 from councilor.domain.worker import WorkerProfile
 from councilor.errors import CouncilorError
 from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
@@ -52,8 +53,12 @@ class Readiness:
     hint: str = ""
 
 
-async def look_at_worker(profile: WorkerProfile, tools: Tools) -> Readiness:
-    """Look whether a worker could be started; nothing is."""
+async def look_at_worker(profile: WorkerProfile, tools: Tools, *, preset: str | None = None) -> Readiness:
+    """Look whether a worker could be started and reach its model; nothing is started.
+
+    Args:
+        preset: what filled in its profile.
+    """
     key = profile.model_use.api_key_env if profile.model_use is not None else None
     names = (*profile.credentials, *([key] if key is not None else []))
     credentials = {name: bool(os.environ.get(name)) for name in names}
@@ -61,6 +66,9 @@ async def look_at_worker(profile: WorkerProfile, tools: Tools) -> Readiness:
         await make_worker(profile, tools).check()
     except CouncilorError as error:
         return Readiness(credentials=credentials, missing=error.message, hint=error.hint())
+    needs = PRESETS[preset].needs if preset else ""
+    if needs and not profile.model_hosts:
+        return Readiness(credentials=credentials, missing="it can reach no model", hint=needs)
     return Readiness(credentials=credentials)
 
 

@@ -32,6 +32,7 @@ class Preset:
     prompt_by: PromptBy = PromptBy.STDIN
     credentials: tuple[str, ...] = ()
     model_hosts: tuple[str, ...] = ()
+    sign_in: str | None = None
     needs: str = ""
     """What the profile has to add, as a sentence."""
     documented: str
@@ -45,6 +46,7 @@ class Preset:
             "prompt_by": self.prompt_by,
             "credentials": self.credentials,
             "model_hosts": self.model_hosts,
+            **({"sign_in": self.sign_in} if self.sign_in else {}),
         }
 
 
@@ -113,6 +115,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             command=("gemini", "--acp"),
             credentials=("GEMINI_API_KEY",),
             model_hosts=("generativelanguage.googleapis.com:443",),
+            sign_in="gemini-api-key",
             documented="geminicli.com/docs/cli/acp-mode",
         ),
         "goose-acp": Preset(

@@ -63,6 +63,8 @@ class WorkerProfile:
     """Host folders it may read, `~` allowed."""
     model_hosts: tuple[str, ...] = ()
     """`host:port` it may reach through the allow-list proxy; none means no network at all."""
+    sign_in: str | None = None
+    """Of an agent of the Agent Client Protocol that asks to be signed in: the id of the way."""
     timeout_s: float = 1800.0
     model: str | None = None
     """The model that it works with, where somebody says so; judges of the same family are recused."""

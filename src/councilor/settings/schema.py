@@ -220,6 +220,9 @@ class WorkerSettings(ModelWorkerSettings):
     model_hosts: tuple[HostPort, ...] = Field(
         default=(), description="`host:port` that it may reach; none: no network at all."
     )
+    sign_in: str | None = Field(
+        default=None, description="For `acp` only: the id of the way to be signed in, where the agent asks for that."
+    )
     timeout_s: Seconds = Field(default=1800.0, description="Seconds for one iteration.")
     model: str | None = Field(
         default=None, description="The model that it works with; judges of the same family are recused."
@@ -239,6 +242,8 @@ class WorkerSettings(ModelWorkerSettings):
 
     @model_validator(mode="after")
     def _has_a_command(self) -> WorkerSettings:
+        if self.sign_in is not None and self.kind != "acp":
+            raise ValueError("`sign_in` belongs to a worker of kind `acp`")
         if (self.kind in COMMANDED) != bool(self.command):
             raise ValueError("`command` belongs to a worker of kind `command` or `acp`, which cannot do without it")
         return self

@@ -47,16 +47,19 @@ def list_workers(context: typer.Context, as_json: AsJson = False) -> None:
 
 async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue, Sequence[str]]:
     profile = session.settings.profile(name)
-    ready = await look_at_worker(profile, tools)
+    preset = session.settings.workers[name].preset
+    ready = await look_at_worker(profile, tools, preset=preset)
     default = name == session.settings.run.worker
-    given = [*profile.credentials, *profile.folders]
+    endpoint = profile.model_use.endpoint if profile.model_use is not None else None
+    reach = [endpoint] if endpoint is not None else profile.model_hosts
     data: JsonValue = {
         "name": name,
         "kind": profile.kind,
-        "preset": session.settings.workers[name].preset,
+        "preset": preset,
         "default": default,
         "command": list(profile.command),
         "model": profile.model,
+        "endpoint": endpoint,
         "model_hosts": list(profile.model_hosts),
         "credentials": dict(ready.credentials),
         "folders": list(profile.folders),
@@ -69,8 +72,8 @@ async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue
         f"{name} (default)" if default else name,
         profile.kind,
         profile.command[0] if profile.command else "built in",
-        ", ".join(profile.model_hosts) or "no network",
-        ", ".join(given) or "nothing",
+        ", ".join(reach) or "no network",
+        ", ".join((*ready.credentials, *profile.folders)) or "nothing",
         f"{ready.missing} {ready.hint}" if ready.missing else "ready",
     )
     return data, row

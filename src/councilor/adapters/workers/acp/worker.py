@@ -102,7 +102,7 @@ class AcpWorker:
         """
         await asyncio.to_thread(_require_sdk)  # loading it takes a moment
         from councilor.adapters.workers.acp.client import WorkspaceClient
-        from councilor.adapters.workers.acp.conversation import Ending, Patience, converse
+        from councilor.adapters.workers.acp.conversation import Conversation, Ending, Patience
 
         secrets = Secrets(values=self._outfit.credentials())
         job = await asyncio.to_thread(self._job, assignment, workspace, secrets)
@@ -126,9 +126,15 @@ class AcpWorker:
             transport = ChannelTransport(
                 channel, on_update=client.update, on_nonsense=client.nonsense, messages=self._messages
             )
-            ending = await converse(
-                transport, client, prompt=assignment.prompt, folder=str(workspace.folder), patience=patience
+            conversation = Conversation(
+                transport=transport,
+                client=client,
+                prompt=assignment.prompt,
+                folder=str(workspace.folder),
+                sign_in=self._outfit.profile.sign_in,
+                patience=patience,
             )
+            ending = await conversation.hold()
 
         emit(Progress(phase="running", line=f"started {self._outfit.profile.command[0]}"[:200]))
         result = await self._sandbox.run(job, talk=talk, on_output=transcript.hear, linger_s=self._linger_s)
