@@ -13,7 +13,7 @@ from councilor.domain.breaker import BreakerPolicy
     [
         (bench.Backend(failing=1.0, slow=0.0), 5),
         (bench.Backend(failing=0.0, slow=0.0), None),
-        (bench.Backend(failing=0.0, slow=1.0), 500),
+        (bench.Backend(failing=0.0, slow=0.05), 500),
     ],
 )
 def test_a_run_ends_when_the_breaker_opens(backend: bench.Backend, at: int | None) -> None:
