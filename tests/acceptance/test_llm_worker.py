@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from commandline import CommandLine
-from journey import git
+from journey import BUG, FIX, TOTAL, branches, git
+from journey import make_repository as make_shop
 from libraries import LIBRARIES, make_repository
 from library import IndexUnreachableError
 from scripted import repairing
-from toolserver import serving_tools
+from toolserver import Say, serving_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LIBRARY = next(library for library in LIBRARIES if library.name == "humanize")
@@ -73,3 +76,29 @@ def test_a_model_repairs_a_real_library_and_a_wrong_repair_is_refused(
     else:
         assert printed.code in {1, 3}, printed.out + printed.err
         assert printed.data["decision"] != "accept"
+
+
+def test_a_process_that_is_killed_in_a_turn_goes_on_when_it_is_resumed(workplace: tuple[CommandLine, Path]) -> None:
+    councilor, folder = workplace
+    shop = make_shop(folder / "shop")
+    model, asked, dead = repairing("shop.py", BUG, FIX, [TOTAL]), threading.Event(), threading.Event()
+
+    def brain(request: Mapping[str, Any]) -> Say:
+        if len(request["messages"]) > 6 and not dead.is_set():
+            asked.set()
+            return Say("I am think", hang_after=500)
+        return model(request)
+
+    with serving_tools(brain) as server:
+        config = options(folder, server.endpoint)
+        with councilor.start(*config, "run", "Repair the total", "-C", shop, "--test", TOTAL, "--json") as process:
+            assert asked.wait(120)
+            process.kill()
+            process.communicate(timeout=60)
+        dead.set()
+        resumed = councilor.finish(*config, "run", "--resume", "last", "--json", timeout_s=200).expect(0)
+    assert server.refused == []
+    assert resumed.data["decision"] == "accept"
+    assert branches(shop) == [resumed.data["branch"], "main"]
+    begun = [request for request in server.asked if len(request["messages"]) == 2]
+    assert len(begun) == 2, "the iteration that was killed is begun anew, and only once"

@@ -30,7 +30,9 @@ def test_a_model_repairs_the_shop_and_the_council_accepts(
     shop = make_repository(tmp_path / "shop")
     monkeypatch.setenv("HOUSE_KEY", KEY)
     prices = {"price_input_usd": 1.0, "price_output_usd": 5.0}
-    with serving_tools(repairing("shop.py", BUG, FIX, [TOTAL]), key=KEY) as server:
+    faults = {1: Say(status=429, headers={"Retry-After": "0"}), 4: Say("half an answer", cut_after=700)}
+    model, count = repairing("shop.py", BUG, FIX, [TOTAL]), iter(range(100))
+    with serving_tools(lambda request: faults.get(next(count)) or model(request), key=KEY) as server:
         options = house(tmp_path, server.endpoint, api_key_env="HOUSE_KEY", **prices)
         printed = councilor(*options, "run", "Repair the total", "-C", shop, "--test", TOTAL, "--json").expect(0)
     assert server.refused == []
@@ -46,7 +48,8 @@ def test_a_model_repairs_the_shop_and_the_council_accepts(
     transcript = councilor("artifacts", "get", by_name["transcript/1"], "--body").expect(0).out
     lines = [json.loads(line) for line in transcript.splitlines()]
     assert lines[-1]["kind"] == "end"
-    assert lines[-1]["usage"]["cost_usd"] == pytest.approx(6 * (100 * 1 + 20 * 5) / 1e6)
+    assert [line["tries"] for line in lines if line["kind"] == "answer"] == [1, 2, 1, 2, 1, 1]
+    assert lines[-1]["usage"]["cost_usd"] > 6 * (100 * 1 + 20 * 5) / 1e6, "what broke off is counted, too"
     assert KEY not in transcript
     report = councilor("artifacts", "get", by_name["report/1"], "--body").expect(0).out
     assert "Changed `shop.py`" in report

@@ -263,6 +263,13 @@ def walked(root: Path, arguments: dict[str, Any]) -> Iterator[tuple[str, Path]]:
                 yield path.replace("\n", "\\n"), folder / file
 
 
+def told(text: str) -> str:
+    """An answer as it is given: bounded, and what cannot be text, such as the bytes of some names, spelled out."""
+    if len(text) > ANSWER_CHARACTERS + LINE_CHARACTERS:
+        text = f"{text[:ANSWER_CHARACTERS]}\n... and {len(text) - ANSWER_CHARACTERS} more characters; narrow it down"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 TOOLS = {"read_file": read_file, "list_files": list_files, "search": search, "edit_file": edit_file}
 
 if __name__ == "__main__":
@@ -275,5 +282,4 @@ if __name__ == "__main__":
         text = str(refused)
     except OSError as error:
         text = f"{given['arguments'].get('path', '.')}: {error.strerror}"
-    # Names may be any bytes; what cannot be text is spelled out.
-    print(json.dumps({"text": text.encode("utf-8", "backslashreplace").decode(), **answer}))
+    print(json.dumps({"text": told(text), **answer}))
