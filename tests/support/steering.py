@@ -1,4 +1,4 @@
-"""What tests of interventions share: a worker that shows that it lives, and what can be seen of its task from outside."""
+"""What tests of interventions share: a worker that shows that it lives, and what is seen of its task from outside."""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ from councilor.errors import InputError
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 TASK = Task(
-    id="01900001-0000-7000-8000-000000000001", repository="/r", base_commit="c", base_tree="t", spec_text="", spec_id="X-1",
-    title="t", tier=2, worker="w", mode=RunMode.STRICT, max_iterations=1, deadline_s=60.0, submitted_at=START,
+    id="01900001-0000-7000-8000-000000000001", repository="/r", base_commit="c", base_tree="t", spec_text="",
+    spec_id="X-1", title="t", tier=2, worker="w", mode=RunMode.STRICT, max_iterations=1, deadline_s=60.0,
+    submitted_at=START,
 )  # fmt: skip
 PHASES = [TaskState.PREPARING, TaskState.WORKING, TaskState.CHECKING, TaskState.DELIBERATING, TaskState.PUBLISHING]
 

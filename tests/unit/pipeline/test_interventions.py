@@ -38,7 +38,8 @@ class Desk:
         keys = KeyFolder(folder / "keys")
         self.ledger = Ledger(
             storage=self.storage, log=MemoryTransparencyLog(self.storage), shelf=MemoryCheckpointShelf(),
-            signer=keys.signer(), clock=self.clock, ids=SequentialIds(), metrics=self.metrics, version="1", verifier=keys,
+            signer=keys.signer(), clock=self.clock, ids=SequentialIds(), metrics=self.metrics, version="1",
+            verifier=keys,
         )  # fmt: skip
         self.do = Interventions(
             events=self.events, queue=self.queue, ledger=self.ledger, clock=self.clock, metrics=self.metrics

@@ -5,7 +5,8 @@ Rules:
   reach every process of the job. The rest is the same for all.
 - At the limits of time and disk, on cancellation and when the conversation fails: SIGTERM to the job, SIGKILL to all
   of it `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
-- Time limit and conversation: a conversation that outlives its job has until the time limit to notice.
+- Time limit and conversation: a conversation that outlives its job has until the time limit to notice. A job that
+  outlives its conversation by more than `linger_s` seconds is killed, and that is how it should end.
 - A job of a run that stands still (`guards/standstill.py`) is stopped with it, and its time limit with the job.
 - Standard input is a sealed memory file, so that nobody has to feed it and the job cannot change it.
 
@@ -23,6 +24,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -41,6 +43,8 @@ GRACE_S = 0.7
 
 Talk = Callable[[Channel], Awaitable[None]]
 Listener = Callable[[bytes], None]
+Converse = Callable[[asyncio.Event], Coroutine[None, None, None]]
+"""A conversation with the job; the event says that the job has ended."""
 T = TypeVar("T")
 
 
@@ -54,6 +58,10 @@ class Launch:
     cwd: Path = Path("/")
     fds: tuple[int, ...] = ()
     """Inherited besides the standard three and the channel."""
+
+
+class OverstayedError(Exception):
+    """The job went on after its conversation; nobody waits for it."""
 
 
 class Grip(Protocol):
@@ -99,7 +107,7 @@ class Grip(Protocol):
 
 
 async def supervise(
-    job: Job, grip: Grip, *, talk: Talk | None, on_output: Listener | None, clock: Clock
+    job: Job, grip: Grip, *, talk: Talk | None, on_output: Listener | None, linger_s: float | None, clock: Clock
 ) -> SandboxResult:
     """Run a job to its end; see the port for the promises."""
     async with AsyncExitStack() as stack:
@@ -118,7 +126,10 @@ async def supervise(
                 theirs.close()
         killed, timed_out, full = True, False, False
         try:
-            timed_out = await _hold(process, grip, output, talk(channel) if talk and channel else None, job)
+            converse = partial(_converse, talk, channel, linger_s) if talk and channel else None
+            timed_out = await _hold(process, grip, output, converse, job)
+            killed = process.returncode is None
+        except OverstayedError:
             killed = process.returncode is None
         except DiskFullError:
             full = True
@@ -223,14 +234,14 @@ async def _hold(
     process: asyncio.subprocess.Process,
     grip: Grip,
     output: Output,
-    conversation: Awaitable[None] | None,
+    converse: Converse | None,
     job: Job,
 ) -> bool:
     """Wait for the end of the job; True when its time ran out first."""
     try:
         async with asyncio.timeout(job.limits.wall_s) as timer:
             with patient(timer):
-                await _until_end(process, grip, output, conversation, job)
+                await _until_end(process, grip, output, converse, job)
     except TimeoutError:
         if process.returncode is None:
             return True
@@ -240,20 +251,17 @@ async def _hold(
 
 
 async def _until_end(
-    process: asyncio.subprocess.Process,
-    grip: Grip,
-    output: Output,
-    conversation: Awaitable[None] | None,
-    job: Job,
+    process: asyncio.subprocess.Process, grip: Grip, output: Output, converse: Converse | None, job: Job
 ) -> None:
-    run = standstill()
+    run, ended = standstill(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        if conversation is not None:
-            group.create_task(_await(conversation))
+        if converse is not None:
+            group.create_task(converse(ended))
         watching = [group.create_task(output.failure()), group.create_task(DiskWatch(job).watch())]
         if run is not None:
             watching.append(group.create_task(_obey(run, grip)))
         await process.wait()
+        ended.set()
         for watch in watching:
             watch.cancel()
 
@@ -267,8 +275,17 @@ async def _obey(run: Standstill, grip: Grip) -> None:
         await asyncio.to_thread(grip.thaw)
 
 
-async def _await(conversation: Awaitable[None]) -> None:
-    await conversation
+async def _converse(talk: Talk, channel: SocketChannel, linger_s: float | None, ended: asyncio.Event) -> None:
+    await talk(channel)
+    if linger_s is None:
+        return
+    channel.finish()
+    try:
+        async with asyncio.timeout(linger_s) as timer:
+            with patient(timer):
+                await ended.wait()
+    except TimeoutError:
+        raise OverstayedError from None
 
 
 async def _end(process: asyncio.subprocess.Process, grip: Grip) -> int:
