@@ -7,10 +7,20 @@ from math import inf
 
 import pytest
 
+from councilor.adapters.memory.clock import FakeClock
 from councilor.errors import DeadlineError
 from councilor.guards.budget import budget, left_s
 from councilor.guards.interruption import Interrupted, Interruption
-from councilor.guards.standstill import Standstill, passage, patient, standing_still, standstill
+from councilor.guards.standstill import (
+    Allowance,
+    StandingClock,
+    Standstill,
+    passage,
+    patient,
+    standing_still,
+    standstill,
+    stood_s,
+)
 
 
 async def test_a_timer_goes_on_with_what_was_left() -> None:
@@ -89,3 +99,22 @@ async def test_nothing_new_begins_in_a_standstill() -> None:
     assert not waiting.done()
     run.go()
     await waiting
+
+
+async def test_an_allowance_is_a_timer_that_stands_still_and_a_standing_clock_leaves_the_standstill_out() -> None:
+    run, fake = Standstill(), FakeClock()
+    clock = StandingClock(fake)
+    with standing_still(run):
+        before_s = clock.monotonic()
+        async with Allowance(0.05) as allowance:
+            run.stop()
+            await asyncio.sleep(0.1)
+            run.go()
+        assert not allowance.expired()
+        await fake.advance(10)
+        assert clock.monotonic() - before_s == pytest.approx(10 - run.stood_s(), abs=0.001)
+        assert stood_s() == run.stood_s() > 0.09
+        with pytest.raises(TimeoutError):
+            async with Allowance(0.01):
+                await asyncio.Event().wait()
+    assert (clock.monotonic(), stood_s(), clock.now()) == (10.0, 0.0, fake.now())
