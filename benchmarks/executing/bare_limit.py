@@ -16,7 +16,9 @@ from speech import answer_all
 
 STEPS = 10
 PARALLEL = 16
-TABLE = "CREATE TABLE IF NOT EXISTS bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, done boolean DEFAULT false)"
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS bare (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, done boolean DEFAULT false)"
+)
 ADD = "INSERT INTO bare DEFAULT VALUES RETURNING id, pg_notify('bare', '')"
 TAKE = "SELECT id FROM bare WHERE NOT done ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
 DONE = "UPDATE bare SET done = true WHERE id = %s"

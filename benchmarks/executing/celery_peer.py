@@ -104,7 +104,18 @@ class Peer:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        command = [sys.executable, "-m", "celery", "-A", "celery_peer", "worker", "--pool", "solo", "--loglevel", "ERROR"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "celery_peer",
+            "worker",
+            "--pool",
+            "solo",
+            "--loglevel",
+            "ERROR",
+        ]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with subprocess.Popen(command, cwd=Path(__file__).parent, **quiet) as self._worker:  # type: ignore[call-overload]
             try:

@@ -90,9 +90,7 @@ class Worker:
         )  # fmt: skip
         event = NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})
         await self._events.append([event])
-        await self._queue.add(
-            QueueEntry(task_id=task.id, repository=task.repository, tier=task.tier, enqueued_at=now)
-        )
+        await self._queue.add(QueueEntry(task_id=task.id, repository=task.repository, tier=task.tier, enqueued_at=now))
         return task.id
 
     @asynccontextmanager
@@ -160,10 +158,11 @@ async def open_worker(url: str) -> AsyncIterator[Worker]:
     """A worker process on a migrated database."""
     clock = SystemClock()
     executor_id = SystemIds(clock=clock).new()
-    async with Pool(url, application_name=session_name(executor_id, "pool")) as pool, DatabaseEventStream(pool) as events:
-        engine = DbosEngine(
-            database_url=url, executor_id=executor_id, clock=clock, metrics=NoMetrics(), poll_s=POLL_S
-        )
+    async with (
+        Pool(url, application_name=session_name(executor_id, "pool")) as pool,
+        DatabaseEventStream(pool) as events,
+    ):
+        engine = DbosEngine(database_url=url, executor_id=executor_id, clock=clock, metrics=NoMetrics(), poll_s=POLL_S)
         steps = Steps(engine, events, clock)
         await engine.start(steps.workflow)
         try:
