@@ -246,6 +246,18 @@ async def test_what_must_not_be_read_is_not(bench: Bench) -> None:
     assert "up -> " in told[-2]
 
 
+async def test_a_change_is_seen_by_what_runs_in_the_same_second(bench: Bench) -> None:
+    run = use("run", command="python -c 'import shop; print(shop.total([1]))'")
+    said = [run]
+    for number in range(1, 5):
+        said += [use("edit_file", action="replace", path="shop.py", old=f"+ {number}", new=f"+ {number + 1}"), run]
+    report = await bench.say(*said, DONE)
+    assert report.outcome is WorkerOutcome.FINISHED, report.ended
+    assert bench.server is not None
+    told = [text.split("\n")[2] for text in bench.server.results()[::2]]
+    assert told == ["2", "3", "4", "5", "6"]
+
+
 async def test_what_is_listed_and_found_is_bounded(bench: Bench) -> None:
     for number in range(600):
         (bench.folder / "src" / f"{number:03}{'n' * 200}.py").write_text("y" * 3000)

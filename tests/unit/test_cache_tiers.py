@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -89,8 +90,16 @@ async def test_a_value_from_another_process_lives_here_no_longer_than_it_was_to(
     assert await process.cache.get(NAMES, "a") is None
 
 
+NAN, ENDLESS = float("nan"), float("inf")
+
+
 @pytest.mark.parametrize(
-    "foreign", [b"", b"short", b"\x7f\xf0" + b"\0" * 14 + b"inf", b"\xff" * 24, b"\0" * 16 + b"old"]
+    "foreign",
+    [b"", b"short", b"\0" * 15]
+    + [
+        struct.pack("!dd", *times) + b"value"
+        for times in [(0, 0), (NAN, 1), (1, NAN), (ENDLESS, ENDLESS), (1e300, 1e300)]
+    ],
 )
 async def test_a_shared_value_without_a_sensible_time_is_a_miss(process, shared, foreign):
     await shared.set(NAMES, "a", foreign)

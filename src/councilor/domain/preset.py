@@ -60,7 +60,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             kind="command",
             command=(
                 *("claude", "-p", "--output-format", "stream-json", "--verbose"),
-                *("--permission-mode", "acceptEdits"),
+                *("--permission-mode", "bypassPermissions"),
             ),
             credentials=("ANTHROPIC_API_KEY",),
             model_hosts=("api.anthropic.com:443",),

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from councilor.errors import BreakerOpenError, DeadlineError, DeclinedError, UnavailableError
 from councilor.guards.standing import Standing
 from councilor.guards.tombstones import Ending, Tombstones
-from councilor.ports.cache import Cache, check_lifetime, check_place
+from councilor.ports.cache import LONGEST_S, Cache, check_lifetime, check_place
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 
@@ -284,7 +284,7 @@ def _left_s(dated: bytes | None, now_s: float) -> float:
         return 0.0
     expires_s, lives_s = _EXPIRY.unpack_from(dated)
     left_s: float = min(expires_s - now_s, lives_s)  # a clock that was set back lengthens nothing
-    return left_s if math.isfinite(left_s) and left_s > 0 else 0.0
+    return left_s if 0 < left_s <= LONGEST_S else 0.0
 
 
 def _reason(error: Exception) -> str:

@@ -59,7 +59,13 @@ def test_nothing_grows_without_a_bound() -> None:
     assert len(transcript.kept) == 1_000
     transcript.say("y" * (2 * REPORT_CHARACTERS))
     assert len(transcript.message) <= REPORT_CHARACTERS
-    assert transcript.progress().done <= 1_000
+    assert transcript.progress().done <= 200
+
+
+def test_a_long_call_is_answered_by_all_of_it_and_remembered_in_part() -> None:
+    transcript, paths = Transcript(limit_bytes=1_000), tuple(str(number) for number in range(500))
+    assert transcript.call("1", Wish(kind="edit", paths=paths), "").paths == paths
+    assert len(transcript.call("1", Wish(kind="other"), "").paths) == 50
 
 
 @given(st.lists(st.tuples(st.sampled_from(["say", "think", "note"]), st.text(max_size=30)), max_size=20))

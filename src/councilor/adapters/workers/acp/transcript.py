@@ -20,8 +20,9 @@ __all__ = ["REPORT_CHARACTERS", "Transcript"]
 
 REPORT_CHARACTERS = 1 << 18
 LINE_CHARACTERS = 200
-CALLS = 1_000
-PATHS = 100
+CALLS = 200
+PATHS = 50
+PATH_CHARACTERS = 4096
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,13 +95,13 @@ class Transcript:
 
     def call(self, identity: str, wish: Wish, status: str) -> Wish:
         """A tool call, or what is new about one; everything that is known about it."""
-        known = self._calls.get(identity)
+        known = self._calls.get(identity[:LINE_CHARACTERS])
         wish = wish if known is None else merged(known, wish)
         if known is None or status in {"completed", "failed"}:
             self._pause()
             self._keep(f"tool: {told(wish)} {status}\n".encode(errors="replace"))
             self._show(told(wish))
-        self._calls[identity] = wish
+        self._calls[identity[:LINE_CHARACTERS]] = _short(wish)
         if len(self._calls) > CALLS:
             self._calls.popitem(last=False)
         return wish
@@ -127,9 +128,15 @@ def merged(known: Wish, new: Wish) -> Wish:
         known,
         kind=new.kind if new.kind != "other" else known.kind,
         title=new.title or known.title,
-        paths=(new.paths or known.paths)[:PATHS],
-        edits=(new.edits or known.edits)[:PATHS],
+        paths=new.paths or known.paths,
+        edits=new.edits or known.edits,
     )
+
+
+def _short(wish: Wish) -> Wish:
+    """As much of a tool call as is remembered; a permission is answered by all of it."""
+    paths, edits = ([path[:PATH_CHARACTERS] for path in several[:PATHS]] for several in (wish.paths, wish.edits))
+    return replace(wish, paths=tuple(paths), edits=tuple(edits))
 
 
 def told(wish: Wish) -> str:

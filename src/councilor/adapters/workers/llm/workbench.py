@@ -6,6 +6,7 @@ Rules:
 - Files are read and changed inside the sandbox too, by a program of ours (`sandboxed/files.py`): whatever links,
   devices and names a worker's own commands have left there, the kernel decides what they lead to. Only `edit_file` may
   write.
+- Python keeps no bytecode: it tells files apart by size and second, and a model may edit and run within one second.
 - The command `pytest` is the repository's own; where it brings none, it is councilor's, as in its evidence.
 - A change outside the task's scope is refused at once, with what the scope is; a gate would refuse it later.
 - A job that fails or takes too long is a result. What a command prints is cut, and terminal escapes are removed.
@@ -128,7 +129,11 @@ class Workbench:
             job,
             mounts=(*job.mounts, Mount(path=self._programs)),
             limits=replace(job.limits, wall_s=timeout_s),
-            env={**job.env, "PATH": f"{self._python.parent}:{self._programs}:{SYSTEM_PATH}"},
+            env={
+                **job.env,
+                "PATH": f"{self._python.parent}:{self._programs}:{SYSTEM_PATH}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
         )
         result = await self._sandbox.run(job, on_output=None if hear is None else _listener(hear))
         return _ran(result), result.timed_out
