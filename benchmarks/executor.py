@@ -2,7 +2,7 @@
 
 What is done:
 - A task is ten steps that do nothing, each remembered by the engine and told on the task's event stream
-  (`executing/ours.py`): queue, lease, dispatcher, fencing, engine and events are the real ones, on a durable PostgreSQL.
+  (`executing/ours.py`): queue, lease, dispatcher, fencing, engine and events are the real ones, PostgreSQL is durable.
 - Beside it: DBOS alone with the same ten steps (no events); PGQueuer, Celery with Redis, and a table with SKIP LOCKED
   and NOTIFY written by hand, where the ten steps are ten calls that nobody remembers: they show what remembering costs.
 - One process executes. Blocks of all five in turn, so that a busy machine is busy for all. `x_dbos` is the median of

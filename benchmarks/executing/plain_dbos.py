@@ -1,4 +1,4 @@
-"""The process of `make bench-executor` that executes the same ten steps with DBOS alone: its queue, its poll, no events."""
+"""The process of `make bench-executor` that executes the same steps with DBOS alone: its queue, its poll, no events."""
 
 from __future__ import annotations
 

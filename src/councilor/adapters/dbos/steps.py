@@ -9,8 +9,8 @@ Rules:
 
 DBOS itself asks before each step and writes after it, in two transactions of nine trips, built anew each time.
 
-Source: `SystemDatabase._record_operation_result_txn` and `_check_operation_execution_txn` of dbos 3.4.0, whose rows these
-are; tests/contracts/test_engine.py pins the table.
+Source: `SystemDatabase._record_operation_result_txn` and `_check_operation_execution_txn` of dbos 3.4.0, whose rows
+these are; tests/contracts/test_engine.py pins the table.
 """
 
 from __future__ import annotations
