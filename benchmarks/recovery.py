@@ -4,12 +4,12 @@ What is done:
 - A durable PostgreSQL of its own, real `councilor worker` processes with the usual lease, and queued tasks that are
   worked at, judged and published as usual, in the real sandbox. Its worker leaves one line in a pipe that this process
   reads: a side effect that can be counted.
-- A process that has begun a task is killed with -9, or stopped with SIGSTOP: by turns at the moment when a step has been
+- A process that has begun a task is killed with -9, or stopped with SIGSTOP: by turns when a step has just been
   remembered, and at a random moment within one. A stopped one is let go on once its tasks are taken over: it has to end
   with exit code 4. What was ended is started again.
 - `recovered`: kills after which each of its tasks was begun by another process; the time is from the kill to that.
-- `duplicated_side_effects`: a worker that ran again although its step had been remembered; a second verdict of one step,
-  a second end, a second commit.
+- `duplicated_side_effects`: a worker that ran again although its step had been remembered; a second verdict of one
+  step, a second end, a second commit.
 - `zombie_writes`: events and artifacts of an older attempt after those of a newer one.
 - `lost`: tasks that did not end as completed.
 
@@ -71,7 +71,8 @@ TAKEN = """
 SELECT NOT EXISTS (SELECT FROM task_queue WHERE task_id = %(task)s)
     OR (SELECT attempt > %(attempt)s FROM task_head WHERE task_id = %(task)s)"""
 WORKED_AT = """
-SELECT completed_at_epoch_ms / 1000.0 FROM dbos.operation_outputs WHERE workflow_uuid = %s AND function_name = 'work:1'"""
+SELECT completed_at_epoch_ms / 1000.0 FROM dbos.operation_outputs
+WHERE workflow_uuid = %s AND function_name = 'work:1'"""
 
 
 @dataclass(frozen=True)

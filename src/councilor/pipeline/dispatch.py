@@ -22,7 +22,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, STANDING_STATES
@@ -214,8 +213,7 @@ class Dispatcher:
             await self.queue.hold(entry.task_id, paused=False)
 
     async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
-        later = self.clock.now() + timedelta(seconds=pause_s) if pause_s else None
-        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, not_before=later)
+        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, pause_s=pause_s)
 
     async def _settle(self, change: Awaitable[None]) -> None:
         """Tell the queue; where it does not answer, the lease's end tells it."""
