@@ -3,7 +3,7 @@
 Rules:
 - Compared, one after the other, until one differs: the decision; how many gates refuse; the council's probability;
   how many small edits the tests notice; the size of the difference; the number, so that a tie has an end.
-- Strength is compared only where it was measured of both.
+- Strength is compared only where it was measured of all.
 - The best of refused ones is the one that is nearest to being accepted; refinement goes on from it.
 - A candidate that makes the same tree as an earlier one is the earlier one: it is judged once.
 
@@ -13,7 +13,7 @@ It judges nothing: the council does, each candidate by the same rules.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cmp_to_key
 
 from councilor.domain.verdict import Decision
@@ -75,10 +75,19 @@ def rank(standings: Sequence[Standing]) -> Ranking:
     Args:
         standings: at least one.
     """
-    order = tuple(sorted(standings, key=cmp_to_key(lambda one, other: _compare(one, other)[0])))
-    chosen = order[0]
-    reasons = tuple(f"Candidate {each.number} lost to {chosen.number}: {_compare(chosen, each)[1]}." for each in order[1:])
-    return Ranking(order=order, reasons=reasons)
+    known = {each.number: each for each in standings}
+    if any(each.strength is None for each in standings):
+        standings = [replace(each, strength=None) for each in standings]
+    order = sorted(standings, key=cmp_to_key(_better))
+    first = order[0]
+    reasons = tuple(
+        f"Candidate {each.number} lost to {first.number}: {_compare(first, each)[1]}." for each in order[1:]
+    )
+    return Ranking(order=tuple(known[each.number] for each in order), reasons=reasons)
+
+
+def _better(one: Standing, other: Standing) -> int:
+    return _compare(one, other)[0]
 
 
 def _compare(one: Standing, other: Standing) -> tuple[int, str]:

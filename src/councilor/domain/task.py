@@ -88,6 +88,12 @@ class Task:
     """The task whose candidate is judged again, now that a question is answered."""
     patch: str | None = None
     """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
+    max_tokens: int | None = None
+    """Tokens of language models that the whole run may spend; None: no limit."""
+    max_cost_usd: float | None = None
+    """US dollars that the whole run may spend; None: no limit."""
+    workers: tuple[str, ...] = ()
+    """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
 
     @property
     def branch(self) -> str:
