@@ -8,8 +8,19 @@ from enum import StrEnum
 
 from councilor.domain.question import Answered
 
-__all__ = ["BRANCH_PREFIX", "END_STATES", "STANDING_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+__all__ = [
+    "BRANCH_PREFIX",
+    "END_STATES",
+    "MOST_CANDIDATES",
+    "STANDING_STATES",
+    "RunMode",
+    "Task",
+    "TaskHead",
+    "TaskState",
+]
 
+MOST_CANDIDATES = 16
+"""Of one iteration."""
 BRANCH_PREFIX = "councilor/"
 """Before a task's id, it makes the branch that an accepted candidate is published on."""
 

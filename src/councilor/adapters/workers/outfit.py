@@ -7,6 +7,7 @@ Rules:
   the allow-list proxy, and no other address.
 - While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
   says nothing but the task's id.
+- It is told what it may spend: COUNCILOR_SECONDS, and COUNCILOR_TOKENS and COUNCILOR_COST_USD where there are limits.
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
@@ -134,6 +135,7 @@ class Outfit:
                 "PATH": f"{workspace.environment.python.parent}:{program.parent}:{SYSTEM_PATH}",
                 "LANG": "C.UTF-8",
                 **({"TRACEPARENT": assignment.traceparent} if assignment.traceparent else {}),
+                **_left(assignment),
                 **credentials,
             },
             stdin=stdin,
@@ -173,6 +175,17 @@ class Outfit:
                 hint="Install it, give its absolute path, or correct the worker's profile.",
             )
         return Path(found)
+
+
+def _left(assignment: Assignment) -> dict[str, str]:
+    """What it may still spend, as far as there are limits."""
+    allowance = assignment.allowance
+    left = {"COUNCILOR_SECONDS": f"{assignment.timeout_s:.0f}"}
+    if allowance.tokens is not None:
+        left["COUNCILOR_TOKENS"] = str(allowance.tokens)
+    if allowance.cost_usd is not None:
+        left["COUNCILOR_COST_USD"] = f"{allowance.cost_usd:.6f}"
+    return left
 
 
 def _make_home(home: Path, real_home: Path, folders: tuple[Path, ...]) -> None:

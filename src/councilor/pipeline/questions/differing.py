@@ -95,6 +95,7 @@ class Comparison:
     """Path -> names of functions in which versions differ, beside those that the candidate changed."""
 
     async def compare(self, tree: str) -> DifferentialRun:
+        """Look for inputs on which they differ, in an export of `tree`."""
         meter, tester = self.meter, self.meter.tester
         assert tester is not None, "without a tester nothing is compared"
         by_id = {each.id: version for each, version in self.versions}
