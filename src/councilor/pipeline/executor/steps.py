@@ -99,14 +99,10 @@ async def side_by_side(work: Sequence[Coroutine[None, None, T]]) -> list[T]:
     What comes out of a failure is the failure itself, never a group: engines look at its class. An interruption comes
     before an error, for it says that nothing of this is an outcome.
     """
-    tasks = [asyncio.ensure_future(each) for each in work]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    raised = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if raised:
-        raise next((error for error in raised if isinstance(error, Interrupted)), raised[0])
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except BaseExceptionGroup as failures:
+        raised = failures.exceptions
+        raise next((error for error in raised if isinstance(error, Interrupted)), raised[0]) from failures
     return [task.result() for task in tasks]
