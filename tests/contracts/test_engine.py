@@ -9,6 +9,7 @@ import inspect
 import time
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from councilor.adapters.dbos import DbosEngine
@@ -495,6 +496,7 @@ def test_dbos_is_the_release_whose_private_names_we_use():
         "dbos", "status", "func", "ctx", "args", "kwargs",
     ]  # fmt: skip
     for name in (
+        "init_workflow",
         "get_workflow_status",
         "reenqueue_for_recovery",
         "start_queued_workflows",
@@ -507,3 +509,37 @@ def test_dbos_is_the_release_whose_private_names_we_use():
     assert "_executor_field" in inspect.getsource(DBOS.__init__)
     assert DBOSContext().owner_xid is None
     assert _queue.Queue("q", token=_queue._INTERNAL_QUEUE_CONSTRUCTION).name == "q"
+
+
+async def test_the_table_of_steps_is_the_one_that_we_write(engine_database_url, run_id):
+    engine = DbosEngine(
+        database_url=engine_database_url,
+        executor_id=str(uuid4()),
+        clock=SystemClock(),
+        metrics=RecordingMetrics(),
+    )
+    await engine.start(Steps(engine))
+    try:
+        await engine.submit(run_id)
+    finally:
+        await engine.stop()
+    with psycopg.connect(engine_database_url) as connection:
+        columns = connection.execute(
+            """SELECT column_name, data_type, is_nullable = 'NO' AND column_default IS NULL
+               FROM information_schema.columns
+               WHERE table_schema = 'dbos' AND table_name = 'operation_outputs' ORDER BY ordinal_position"""
+        ).fetchall()
+        steps = connection.execute(
+            """SELECT function_id, function_name, serialization, application_name FROM dbos.operation_outputs
+               WHERE workflow_uuid = %s ORDER BY function_id""",
+            [run_id],
+        ).fetchall()
+    assert steps == [
+        (number, name, "councilor_json", "councilor") for number, name in enumerate(["one", "two", "three"], 1)
+    ]
+    assert {name for name, _, needed in columns if needed} <= {"workflow_uuid", "function_id", "function_name"}
+    assert {name: kind for name, kind, _ in columns} == {
+        "workflow_uuid": "text", "function_id": "integer", "function_name": "text", "output": "text", "error": "text",
+        "child_workflow_id": "text", "started_at_epoch_ms": "bigint", "completed_at_epoch_ms": "bigint",
+        "serialization": "text", "application_name": "text", "retention_timestamp": "bigint",
+    }  # fmt: skip

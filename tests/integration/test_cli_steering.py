@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from commandline import CommandLine, hand
-from journey import branches, make_repository, make_spec
-from steering import REPAIR, TICKING, Watched, queued, submit, until, working
+from journey import branches, make_repository
+from steering import REPAIR, TICKING, TIER_1, Watched, queued, submit, until, working
 
 SOON_S = 5.0
 """An intervention takes effect within a second on a quiet machine; this one may not be quiet."""
@@ -56,29 +56,39 @@ def test_a_cancelled_task_has_ended_and_its_worker_is_killed(tmp_path: Path, own
     assert len(branches(tmp_path / "shop")) == 1
 
 
-def test_strict_mode_asks_a_person_and_the_answers_are_signed(tmp_path: Path, own: CommandLine) -> None:
+def test_strict_mode_asks_before_work_on_tier_1_and_a_refusal_ends_the_task(tmp_path: Path, own: CommandLine) -> None:
     worker = hand(tmp_path, REPAIR)
-    task = Watched(own, submit(own, worker, tmp_path, "--iterations", "1", "--mode", "strict", risk_tier=1))
-    other = Path(tmp_path / "SHOP-2.yaml")
-    other.write_text(make_spec(id="SHOP-2"))
-    with working(own, worker, "--set", "run.parallel=1") as process:
-        until(lambda: task.state() == "awaiting_approval")
-        until(lambda: [item["executor_id"] for item in queued(own)] == [None])  # no lane is taken up by waiting
-        assert "waits for an approval (work)" in own("show", task.task).expect(0).out
-        assert "waits for no approval" in own("submit", other, "--repo", tmp_path / "shop", "--no-run").err or True
-        assert own("approve", task.task, "--by", "Ada").expect(0)
-        until(lambda: (task.state(), "publish" in own("show", task.task).out) == ("awaiting_approval", True))
-        assert len(branches(tmp_path / "shop")) == 1, "nothing is published before it is approved"
-        os.kill(process.pid, signal.SIGKILL)  # and it waits in the ledger, not in a process
+    task = Watched(own, submit(own, worker, tmp_path, "--iterations", "1", "--mode", "strict", **TIER_1))
     with working(own, worker):
-        time.sleep(1.0)
-        assert task.state() == "awaiting_approval"
-        own("approve", task.task, "--by", "Ada", "--reason", "looks right").expect(0)
+        task.reaches("awaiting_approval")
+        until(lambda: [item["executor_id"] for item in queued(own)] == [None])
+        assert "waits for an approval (work)" in own("show", task.task).expect(0).out
+        assert not task.home.exists(), "no worker has begun"
+        own("reject", task.task).expect(2)
+        own("reject", task.task, "--by", "Ada", "--reason", "not now").expect(0)
+        task.ends("rejected")
+    assert "rejected (work) by Ada, unverified: not now" in own("show", task.task).expect(0).out
+    own("verify", task.task).expect(0)
+    assert queued(own) == []
+    assert len(branches(tmp_path / "shop")) == 1
+
+
+def test_strict_mode_publishes_what_a_person_has_approved_whoever_is_killed_meanwhile(
+    tmp_path: Path, own: CommandLine
+) -> None:
+    worker = hand(tmp_path, REPAIR)
+    task = Watched(own, submit(own, worker, tmp_path, "--iterations", "1", "--mode", "strict"))
+    with working(own, worker) as process:
+        task.reaches("awaiting_approval")
+        assert "(publish)" in own("show", task.task).expect(0).out
+        os.kill(process.pid, signal.SIGKILL)  # and it waits in the stream, not in a process
+    assert len(branches(tmp_path / "shop")) == 1, "nothing is published before it is approved"
+    own("approve", task.task, "--by", "Ada", "--reason", "looks right").expect(0)
+    with working(own, worker):
         task.ends()
-    shown = own("show", task.task).expect(0).out
-    assert "approved (work) by Ada" in shown
-    assert "approved (publish) by Ada, unverified: looks right" in shown
+    assert "approved (publish) by Ada, unverified: looks right" in own("show", task.task).expect(0).out
+    assert "it has ended" in own("approve", task.task).expect(2).err
     assert len(branches(tmp_path / "shop")) == 2
-    assert own("verify", task.task).expect(0)
-    kinds = [item["kind"] for item in own("artifacts", "list", "--task", task.task, "--json").expect(0).data]
-    assert kinds.count("approval") == 2
+    own("verify", task.task).expect(0)
+    kinds = [item["kind"] for item in own("show", task.task, "--json").expect(0).data["artifacts"]]
+    assert kinds.count("approval") == 1

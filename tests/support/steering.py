@@ -1,4 +1,4 @@
-"""What tests of interventions share: a worker that shows that it lives, and what can be seen of its task from outside."""
+"""What tests of interventions share: a worker that shows that it lives, and what is seen of its task from outside."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from journey import BUG, FIX, make_spec
 REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py; echo 'I did it.'"
 TICKING = "while true; do date >> $HOME/ticks; sleep 0.05; test -e $HOME/go && break; done; "
 """A worker that shows that it lives, until it is let go."""
+TIER_1 = {
+    "risk_tier": 1,
+    "operational_rollback_slo": "5m",
+    "observability": {"logs": ["total"]},
+    "rollback": ["revert the commit"],
+    "contracts": [{"name": "totals", "type": "api"}],
+}
+"""What a spec of tier 1 has besides."""
 ENDS = frozenset({"completed", "rejected", "undecided", "failed", "cancelled"})
 
 
@@ -71,6 +79,14 @@ class Watched:
         heads = self.own("list", "--json").expect(0).data
         return str(next(head["state"] for head in heads if head["task_id"] == self.task))
 
+    def reaches(self, wanted: str) -> float:
+        """Seconds until it is in a state; another end fails at once."""
+        return until(lambda: self._is(wanted))
+
+    def _is(self, wanted: str) -> bool:
+        now = self.state()
+        assert now == wanted or now not in ENDS, self.own("show", "--why", self.task).out
+        return now == wanted
+
     def ends(self, how: str = "completed") -> None:
-        until(lambda: self.state() in ENDS)
-        assert self.state() == how, self.own("show", self.task).out
+        self.reaches(how)

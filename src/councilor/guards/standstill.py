@@ -14,10 +14,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Self
 
-__all__ = ["Standstill", "passage", "patient", "standing_still", "standstill"]
+from councilor.ports.clock import Clock
+
+__all__ = ["Allowance", "StandingClock", "Standstill", "passage", "patient", "standing_still", "standstill", "stood_s"]
 
 
 class Standstill:
@@ -134,6 +140,57 @@ def patient(timer: asyncio.Timeout, *, lent: bool = False) -> Iterator[None]:
         return
     with run.timing(timer, lent=lent):
         yield
+
+
+class Allowance:
+    """Like `asyncio.timeout`, and standing still with the run.
+
+    Raises, when it is left:
+        TimeoutError: the time is over.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = asyncio.timeout(seconds)
+        self._stack = AsyncExitStack()
+
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        return self._timer.expired()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._timer)
+        self._stack.enter_context(patient(self._timer))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+
+@dataclass(frozen=True, slots=True)
+class StandingClock:
+    """A clock whose durations leave out what the run of the caller has stood still."""
+
+    clock: Clock
+
+    def now(self) -> datetime:
+        """The wall clock, which stands for nobody."""
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        """Seconds that the caller's run did not stand still; to be compared within one run only."""
+        return self.clock.monotonic() - stood_s()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, whether the run stands still or not."""
+        await self.clock.sleep(seconds)
+
+
+def stood_s() -> float:
+    """Seconds that the caller's run has stood still so far."""
+    run = _STANDSTILL.get()
+    return 0.0 if run is None else run.stood_s()
 
 
 def _now_s() -> float:

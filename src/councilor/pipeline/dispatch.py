@@ -3,6 +3,7 @@
 Rules:
 - It has a lease as long as it works. When that is lost, everything it executes is cancelled at once: others may have
   taken it over. Whatever it would still write is refused (`EventStream.begin`).
+- It looks at the queue when that says that something changed, and every `poll_s` seconds: times come by themselves.
 - Every process looks for dead ones and lets what these had wait again.
 - A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
   waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
@@ -100,6 +101,7 @@ class Dispatcher:
                 async with asyncio.TaskGroup() as group:
                     helpers = [
                         group.create_task(self._reap()),
+                        group.create_task(self._hear()),
                         group.create_task(_relay(stopping, self._wake)),
                         group.create_task(_relay(lost, self._wake)),
                     ]
@@ -216,6 +218,15 @@ class Dispatcher:
             await change
         except UnavailableError as error:
             _log.warning("the queue was not told", extra={"problem": error.message})
+
+    async def _hear(self) -> None:
+        while True:
+            try:
+                async for _ in self.queue.changes():
+                    self._wake.set()
+            except UnavailableError as error:
+                _log.warning("the queue tells no changes", extra={"problem": error.message})
+            await self.clock.sleep(REAP_S)
 
     async def _reap(self) -> None:
         while True:

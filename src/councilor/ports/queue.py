@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -25,6 +25,16 @@ class TaskQueue(Protocol):
 
     async def claim(self, executor_id: str, *, limits: QueueLimits) -> QueueEntry | None:
         """Give the executor the next task that may run; None while there is none, or the executor has no lease."""
+        ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """Something each time when there may be more to claim, as long as the store answers.
+
+        It is a hint: one that is lost costs whoever also looks by itself some time.
+
+        Raises:
+            UnavailableError: the store does not answer any more.
+        """
         ...
 
     async def finish(self, task_id: str, *, executor_id: str) -> bool:

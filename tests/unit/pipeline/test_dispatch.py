@@ -120,6 +120,15 @@ async def test_everything_in_the_queue_is_executed_a_few_at_a_time(plant: Plant)
     assert await plant.queue.entries() == [] and await plant.queue.leases() == []
 
 
+async def test_a_change_of_the_queue_is_not_waited_for(plant: Plant) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher(poll_s=600.0).work(plant.stopping))
+        await asyncio.sleep(0.05)
+        await plant.add(1)
+        await plant.until(lambda: plant.runs.begun == [task_id(1)])
+        plant.stopping.set()
+
+
 async def test_told_to_stop_it_finishes_what_it_began_and_takes_nothing_more(plant: Plant) -> None:
     plant.runs.gate.clear()
     for number in (1, 2, 3):

@@ -189,13 +189,14 @@ class DbosEngine:
     async def _finish(self, run_id: str, *, new: bool) -> JsonValue:
         """The result of a held run, executed here unless it has ended already."""
         system = self._running()
+        if new and (claim := await system.begin(run_id)) is not None:
+            async with self._executing(run_id):
+                return await system.execute(run_id, claim)
         known = await system.find(run_id)
         if known is None:
-            if not new:
-                raise _unknown(run_id)
-            await system.add(run_id)
-        if known is None or known.state is RunState.PENDING:
-            claim = await system.claim(run_id, held_by=None if known is None else known.executor_id)
+            raise _unknown(run_id)
+        if known.state is RunState.PENDING:
+            claim = await system.claim(run_id, held_by=known.executor_id)
             if claim is not None:
                 async with self._executing(run_id):
                     return await system.execute(run_id, claim)

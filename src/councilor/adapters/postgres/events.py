@@ -164,7 +164,7 @@ async def _write_head(connection: Connection, head: TaskHead, *, known: bool) ->
 def _head_row(head: TaskHead) -> list[Any]:
     return [
         head.task_id, head.last_seq, head.state, head.repository, head.spec_id, head.title, head.tier, head.worker,
-        head.decision, head.commit, head.submitted_at, head.updated_at,
+        head.decision, head.commit, head.submitted_at, head.updated_at, head.resumes,
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -68,6 +68,13 @@ class DatabaseTaskQueue:
             await connection.execute(queries.LOCK_CLAIMS, [LOCK_KEY])
             row = await (await connection.execute(queries.CLAIM, wanted)).fetchone()
         return _entry(row) if row else None
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Something each time when there may be more to claim; over a connection of its own."""
+        async with self._pool.alone() as connection:
+            await connection.execute(queries.LISTEN_FOR_CHANGES)
+            async for _ in connection.notifies():
+                yield
 
     async def finish(self, task_id: str, *, executor_id: str) -> bool:
         """Take a task out of the queue."""

@@ -43,6 +43,8 @@ GRACE_S = 0.7
 
 Talk = Callable[[Channel], Awaitable[None]]
 Listener = Callable[[bytes], None]
+Converse = Callable[[asyncio.Event], Coroutine[None, None, None]]
+"""A conversation with the job; the event says that the job has ended."""
 T = TypeVar("T")
 
 
@@ -232,15 +234,14 @@ async def _hold(
     process: asyncio.subprocess.Process,
     grip: Grip,
     output: Output,
-    converse: Callable[[asyncio.Event], Coroutine[None, None, None]] | None,
+    converse: Converse | None,
     job: Job,
 ) -> bool:
     """Wait for the end of the job; True when its time ran out first."""
-    ended = asyncio.Event()
     try:
         async with asyncio.timeout(job.limits.wall_s) as timer:
             with patient(timer):
-                await _until_end(process, grip, output, converse, job, ended)
+                await _until_end(process, grip, output, converse, job)
     except TimeoutError:
         if process.returncode is None:
             return True
@@ -250,14 +251,9 @@ async def _hold(
 
 
 async def _until_end(
-    process: asyncio.subprocess.Process,
-    grip: Grip,
-    output: Output,
-    converse: Callable[[asyncio.Event], Coroutine[None, None, None]] | None,
-    job: Job,
-    ended: asyncio.Event,
+    process: asyncio.subprocess.Process, grip: Grip, output: Output, converse: Converse | None, job: Job
 ) -> None:
-    run = standstill()
+    run, ended = standstill(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         if converse is not None:
             group.create_task(converse(ended))
@@ -268,6 +264,15 @@ async def _until_end(
         ended.set()
         for watch in watching:
             watch.cancel()
+
+
+async def _obey(run: Standstill, grip: Grip) -> None:
+    """Stop the job whenever the run stands still, and let it go on with the run."""
+    while True:
+        await run.stopped.wait()
+        await asyncio.to_thread(grip.freeze)
+        await run.going.wait()
+        await asyncio.to_thread(grip.thaw)
 
 
 async def _converse(talk: Talk, channel: SocketChannel, linger_s: float | None, ended: asyncio.Event) -> None:
@@ -281,15 +286,6 @@ async def _converse(talk: Talk, channel: SocketChannel, linger_s: float | None, 
                 await ended.wait()
     except TimeoutError:
         raise OverstayedError from None
-
-
-async def _obey(run: Standstill, grip: Grip) -> None:
-    """Stop the job whenever the run stands still, and let it go on with the run."""
-    while True:
-        await run.stopped.wait()
-        await asyncio.to_thread(grip.freeze)
-        await run.going.wait()
-        await asyncio.to_thread(grip.thaw)
 
 
 async def _end(process: asyncio.subprocess.Process, grip: Grip) -> int:

@@ -16,8 +16,8 @@ SELECT {_HEAD} FROM task_head WHERE task_id = ANY(%s::uuid[]) ORDER BY task_head
 
 ADD_HEAD: Final[LiteralString] = """
 INSERT INTO task_head (task_id, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at,
-                       updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+                       updated_at, resumes)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 BEGIN_ATTEMPT: Final[LiteralString] = """
 UPDATE task_head SET attempt = attempt + 1 WHERE task_id = %s RETURNING attempt"""

@@ -74,6 +74,8 @@ SELECT {_ENTRY} FROM task_queue q ORDER BY q.priority DESC, q.task_id LIMIT %s""
 
 ANNOUNCE_QUEUE: Final[LiteralString] = "SELECT pg_notify('councilor_queue', '')"
 
+LISTEN_FOR_CHANGES: Final[LiteralString] = "LISTEN councilor_queue"
+
 ENLIST: Final[LiteralString] = """
 INSERT INTO executor_lease (executor_id, host, pid, version, lease, expires_at)
 VALUES (%(id)s, %(host)s, %(pid)s, %(version)s, %(lease)s, now() + %(lease)s)"""
