@@ -301,7 +301,7 @@ async def test_what_earlier_rounds_spent_is_missing_in_the_next_and_candidates_s
 
     workers = crew(a=costly, b=costly)
     trip, _ = await race(workers, max_tokens=1000, max_cost_usd=1.5, max_iterations=2, spec_text=make_spec())
-    given = [each.allowance for each in workers["a"].assignments]
+    given = [each.share for each in workers["a"].assignments]
     assert [(each.tokens, each.cost_usd) for each in given] == [(500, 0.75), (200, 0.25)]
     assert trip.outcome.decision is Decision.REJECT
 

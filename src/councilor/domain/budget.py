@@ -21,11 +21,11 @@ from councilor.domain.event import Event
 from councilor.domain.intervention import Extension, Steering, steer
 from councilor.domain.task import Task
 
-__all__ = ["NO_LIMIT", "Allowance", "Budget", "budget_of"]
+__all__ = ["NO_LIMIT", "Budget", "Share", "budget_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Allowance:
+class Share:
     """What a worker may still spend; None: no limit."""
 
     tokens: int | None = None
@@ -49,7 +49,7 @@ class Allowance:
         return ""
 
 
-NO_LIMIT = Allowance()
+NO_LIMIT = Share()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,15 +69,15 @@ class Budget:
         return self.max_tokens is not None or self.max_cost_usd is not None
 
     @property
-    def left(self) -> Allowance:
+    def left(self) -> Share:
         """What is left; never negative."""
         return self.share(1)
 
-    def share(self, parts: int) -> Allowance:
+    def share(self, parts: int) -> Share:
         """What one of so many candidates may spend."""
         tokens = None if self.max_tokens is None else max(0, self.max_tokens - self.tokens) // parts
         cost_usd = None if self.max_cost_usd is None else max(0.0, self.max_cost_usd - self.cost_usd) / parts
-        return Allowance(tokens=tokens, cost_usd=cost_usd)
+        return Share(tokens=tokens, cost_usd=cost_usd)
 
     def exhausted(self) -> str:
         """Which limit leaves nothing, as a sentence without its end; empty when something is left."""

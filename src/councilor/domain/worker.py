@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from councilor.domain.budget import NO_LIMIT, Allowance
+from councilor.domain.budget import NO_LIMIT, Share
 from councilor.domain.gate import RefinementRequest
 
 __all__ = ["Assignment", "ModelUse", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
@@ -97,7 +97,7 @@ class Assignment:
     refinement: RefinementRequest | None
     timeout_s: float
     """Seconds this iteration may take."""
-    allowance: Allowance = NO_LIMIT
+    share: Share = NO_LIMIT
     """What it may spend; councilor ends it when it tells more."""
     candidate: int = 0
     """Which of several candidates of this iteration it makes; 0: the only one."""

@@ -182,12 +182,12 @@ class Outfit:
 
 def _left(assignment: Assignment) -> dict[str, str]:
     """What it may still spend, as far as there are limits."""
-    allowance = assignment.allowance
+    share = assignment.share
     left = {"COUNCILOR_SECONDS": f"{assignment.timeout_s:.0f}"}
-    if allowance.tokens is not None:
-        left["COUNCILOR_TOKENS"] = str(allowance.tokens)
-    if allowance.cost_usd is not None:
-        left["COUNCILOR_COST_USD"] = f"{allowance.cost_usd:.6f}"
+    if share.tokens is not None:
+        left["COUNCILOR_TOKENS"] = str(share.tokens)
+    if share.cost_usd is not None:
+        left["COUNCILOR_COST_USD"] = f"{share.cost_usd:.6f}"
     return left
 
 

@@ -72,7 +72,7 @@ async def _make_all(context: RunContext, lanes: Sequence[RunContext], iteration:
     await context.environment()  # once, before several ask for it
     abreast = max(1, min(len(lanes), context.parts.side_by_side))
     room, waves = asyncio.Semaphore(abreast), -(-len(lanes) // abreast)
-    return await side_by_side([iteration.work(lane, waves=waves, share=len(lanes), room=room) for lane in lanes])
+    return await side_by_side([iteration.work(lane, waves=waves, sharers=len(lanes), room=room) for lane in lanes])
 
 
 async def _judge_all(lanes: Sequence[RunContext], iteration: Iteration, made: Sequence[Work]) -> Sequence[Judged]:

@@ -64,13 +64,13 @@ class Iteration:
         return await self.judge(context, made)
 
     async def work(
-        self, context: RunContext, *, waves: int = 1, share: int = 1, room: asyncio.Semaphore | None = None
+        self, context: RunContext, *, waves: int = 1, sharers: int = 1, room: asyncio.Semaphore | None = None
     ) -> Work:
         """Let a worker make a candidate.
 
         Args:
             waves: how many candidates have to be made one after the other, for want of cores.
-            share: how many candidates share the budget.
+            sharers: how many candidates share the budget.
             room: bounds how many are made at the same time.
         """
         task = context.task
@@ -88,7 +88,7 @@ class Iteration:
                         parent=self.parent,
                         refinement=await load_refinement(context, self.previous),
                         timeout_s=timeout_s,
-                        share=share,
+                        sharers=sharers,
                     )
             made = replace(made, admitted=await inspect(context, made, self.number))
             await context.narrator.flush()

@@ -21,9 +21,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from councilor.domain.budget import Allowance
+from councilor.domain.budget import Share
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerReport
-from councilor.guards.standstill import standstill
+from councilor.guards.standstill import stood_s
 from councilor.ports.clock import Clock
 from councilor.ports.worker import Progress, Worker, Workspace
 
@@ -43,14 +43,14 @@ class Supervision:
     """Of one iteration of one worker.
 
     Args:
-        allowance: what it may spend, asked again and again: a person may extend it.
+        share: what it may spend, asked again and again: a person may extend it.
         stall_s: seconds of silence after which it is told of.
         emit: takes heartbeats.
         stalled: takes the seconds of silence, once.
     """
 
     clock: Clock
-    allowance: Callable[[], Allowance]
+    share: Callable[[], Share]
     stall_s: float
     emit: Callable[[Progress], None]
     stalled: Callable[[float], None]
@@ -64,7 +64,7 @@ class Supervision:
     async def run(self, worker: Worker, assignment: Assignment, workspace: Workspace) -> WorkerReport:
         """Let a worker work; its report, or one about why it was ended."""
         self._began_s = self._moved_s = self._emitted_s = self._now_s()
-        if reason := assignment.allowance.nothing:
+        if reason := assignment.share.nothing:
             return self._ended(f"it was not begun: {reason}")
         working = asyncio.ensure_future(worker.run(assignment, workspace, self._hear))
         try:
@@ -88,7 +88,7 @@ class Supervision:
     def _look(self) -> str:
         """Why it has to be ended; empty when it may go on."""
         now_s, last = self._now_s(), self._last
-        if reason := self.allowance().passed(tokens=last.tokens, cost_usd=last.cost_usd):
+        if reason := self.share().passed(tokens=last.tokens, cost_usd=last.cost_usd):
             return reason
         silent_s = now_s - self._moved_s
         if silent_s >= self.stall_s * (1 + GRACE):
@@ -117,8 +117,7 @@ class Supervision:
 
     def _now_s(self) -> float:
         """Time that does not pass while the run stands still."""
-        run = standstill()
-        return self.clock.monotonic() - (run.stood_s() if run is not None else 0.0)
+        return self.clock.monotonic() - stood_s()
 
 
 async def _end(working: asyncio.Future[WorkerReport]) -> None:

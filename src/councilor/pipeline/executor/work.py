@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
-from councilor.domain.budget import Allowance
+from councilor.domain.budget import Share
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType
 from councilor.domain.gate import RefinementRequest
@@ -72,12 +72,12 @@ async def work(
     parent: ExecutionArtifact,
     refinement: RefinementRequest | None,
     timeout_s: float,
-    share: int = 1,
+    sharers: int = 1,
 ) -> Work:
     """Let the worker work once, and take the candidate.
 
     Args:
-        share: how many candidates share what is left of the budget.
+        sharers: how many candidates share what is left of the budget.
         start_tree: what the workspace holds when the worker begins.
         parent: the artifact this iteration follows: the spec, or the refinement request.
         timeout_s: seconds it may take.
@@ -100,7 +100,7 @@ async def work(
         base_tree=task.base_tree,
         refinement=refinement,
         timeout_s=timeout_s,
-        allowance=budget.share(share),
+        share=budget.share(sharers),
         candidate=context.folder.candidate,
     )
     workspace = Workspace(
@@ -116,9 +116,9 @@ async def work(
         about = agent(name=worker.name, model=parts.author_models.get(worker.name))
         with parts.tracer.span("invoke_agent", attributes=about) as span:
             assignment = replace(assignment, traceparent=traceparent(span.trace_id, span.span_id))
-            supervision = _supervision(context, worker.name, lambda: budget_now(context, budget).share(share))
+            supervision = _supervision(context, worker.name, lambda: budget_now(context, budget).share(sharers))
             async with context.narrator.heartbeats():
-                report = await _report(supervision.run(worker, assignment, workspace), alone=share == 1)
+                report = await _report(supervision.run(worker, assignment, workspace), alone=sharers == 1)
             _tell(span, report)
         parts.metrics.histogram(
             "v3.worker.iteration",
@@ -140,11 +140,11 @@ async def _report(working: Awaitable[WorkerReport], *, alone: bool) -> WorkerRep
         return WorkerReport(outcome=WorkerOutcome.FAILED, text="", ended=ended)
 
 
-def _supervision(context: RunContext, worker: str, allowance: Callable[[], Allowance]) -> Supervision:
+def _supervision(context: RunContext, worker: str, share: Callable[[], Share]) -> Supervision:
     narrator = context.narrator
     return Supervision(
         clock=context.parts.clock,
-        allowance=allowance,
+        share=share,
         stall_s=context.parts.stall_s(worker),
         emit=narrator.beat,
         stalled=lambda silent_s: narrator.hurry(EventType.WORKER_STALLED, worker=worker, silent_s=round(silent_s, 1)),
