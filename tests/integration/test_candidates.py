@@ -20,6 +20,7 @@ from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import InputError, RunCancelledError, UnavailableError
+from councilor.pipeline.council import inputs_of, recompute
 from councilor.pipeline.ledger import verify_task
 
 
@@ -135,15 +136,21 @@ async def test_of_two_right_ones_the_smaller_wins_and_the_same_tree_is_judged_on
     assert trip.outcome.decision is Decision.ACCEPT
 
 
-async def test_an_accepted_rival_that_does_otherwise_is_a_doubt_and_nothing_is_published(race):
+async def test_an_accepted_rival_that_does_otherwise_speaks_against_it_and_nothing_is_published(race):
     trip, repository = await race(crew(a=repair, b=careful), options={"differential_s": 3.0})
     assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and trip.outcome.state is TaskState.UNDECIDED
     case = await trip.case_of("1.2") if "case/1.2" in await _names(trip) else await trip.case_of("1")
-    assert any("total([])" in doubt and "None" in doubt for doubt in case.doubts)
+    (told,) = case.rivals
+    assert told == "Candidate 2 was accepted as well and does otherwise: shop.total([]) gives None there and 0 here."
+    assert (
+        f"choice: which of the accepted candidates is right, for they do not do the same ({told})"
+        in (await trip.verdict()).missing_evidence
+    )
+    assert recompute(inputs_of(await trip.verdict(), case)) is Decision.NEEDS_EVIDENCE
     assert branches(repository) == ["main"]
 
 
-async def test_right_ones_that_do_the_same_are_no_doubt(race):
+async def test_right_ones_that_do_the_same_are_accepted(race):
     trip, _ = await race(crew(a=repair, b=longer), options={"differential_s": 3.0})
     assert trip.outcome.decision is Decision.ACCEPT
     assert "rivals/1" in await _names(trip)

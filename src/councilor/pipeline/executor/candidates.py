@@ -12,7 +12,7 @@ Rules:
 - The order is `domain/selection.py`; it is an artifact that names every candidate's patch and verdict. Losers stay in
   the ledger under their own names (`patch/1-2`); the chosen one's artifacts are recorded again under the iteration's.
 - Then the council meets about the chosen one, models among it. Another accepted candidate that was seen to behave
-  differently is a doubt about it: one of the two is wrong, and nothing here knows which.
+  differently speaks against it: one of the two is wrong, and nothing here knows which.
 - A worker that cannot be started leaves the others alone; its candidate is what it began with.
 """
 
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
-from councilor.domain.codec import JsonValue, decode, encode
+from councilor.domain.codec import JsonValue, decode
 from councilor.domain.difference import DifferentialRun
 from councilor.domain.event import EventType
 from councilor.domain.selection import Ranking, Standing, rank
@@ -40,7 +40,7 @@ from councilor.pipeline.questions import compare_candidates, describe_difference
 
 __all__ = ["compete"]
 
-MOST_DOUBTS = 3
+MOST_TOLD = 3
 
 
 async def compete(context: RunContext, iteration: Iteration) -> Judged:
@@ -51,9 +51,7 @@ async def compete(context: RunContext, iteration: Iteration) -> Judged:
     number = iteration.number
     choice = await iteration.steps.run(f"choose:{number}", lambda: _choose(context, tried, number))
     chosen = tried[choice["chosen"] - 1]
-    made = replace(
-        chosen.made, label=str(number), patch=choice["patch"], report=choice["report"], doubts=chosen.made.doubts
-    )
+    made = replace(chosen.made, label=str(number), patch=choice["patch"], report=choice["report"])
     rivals = [tried[each - 1] for each in choice["rivals"]]
     if rivals:
         found = await iteration.steps.run(
@@ -61,7 +59,7 @@ async def compete(context: RunContext, iteration: Iteration) -> Judged:
             lambda: _compare(context, iteration, chosen, rivals, choice),
             preemptible=True,
         )
-        made = replace(made, doubts=(*found["doubts"], *made.doubts))
+        made = replace(made, rivals=tuple(found["rivals"]))
     winner = context.made_by(chosen.worker)
     evidence, added = choice["evidence"], choice["added"]
     last = await iteration.deliberate(winner, made, evidence, added=added)
@@ -191,7 +189,7 @@ async def _record(context: RunContext, ranking: Ranking, tried: Sequence[Judged]
 async def _compare(
     context: RunContext, iteration: Iteration, chosen: Judged, rivals: Sequence[Judged], choice: JsonValue
 ) -> JsonValue:
-    """Look for an input on which the chosen one and other accepted ones do not do the same; gives doubts."""
+    """Look for an input on which the chosen one and other accepted ones do not do the same; gives what was seen."""
     evidence = await context.artifact(choice["evidence"])
     bundle = await load_bundle(context, evidence.id)
     if chosen.added is not None:
@@ -206,9 +204,9 @@ async def _compare(
         collector = await collector_of(context, evidence, suffix=str(iteration.number), remaining_s=remaining_s)
         run = await compare_candidates(collector, candidate, bundle, others)
     if run is None:
-        return {"doubts": []}
+        return {"rivals": []}
     await _keep_run(context, run, evidence, f"rivals/{iteration.number}")
-    return {"doubts": encode(describe_differences(run, others))[:MOST_DOUBTS]}
+    return {"rivals": list(describe_differences(run, others))[:MOST_TOLD]}
 
 
 async def _keep_run(context: RunContext, run: DifferentialRun, evidence: ExecutionArtifact, name: str) -> None:

@@ -204,6 +204,7 @@ async def _case(
         evidence_s=spent_s(evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
+        rivals=made.rivals,
         strength=bundle.strength if bundle else None,
         alike=alike_of(bundle.differences) if bundle else (),
         question=_open_question(bundle),

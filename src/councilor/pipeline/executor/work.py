@@ -60,6 +60,8 @@ class Work:
     """The worker's own doubts, cut to a few short lines."""
     guided: int = 0
     """Number of the newest guidance that its prompt carried."""
+    rivals: tuple[str, ...] = ()
+    """What other accepted candidates of its iteration were seen to do otherwise."""
     admitted: bool = False
     """Whether no cheap gate refuses it, so that measuring it is worth its time."""
 

@@ -25,7 +25,7 @@ __all__ = ["compare_candidates", "describe_differences"]
 
 PREFIX = "candidate"
 SHOWN = 60
-"""Characters of a call or an outcome that a doubt quotes."""
+"""Characters of a call or an outcome that a sentence quotes."""
 
 
 async def compare_candidates(
