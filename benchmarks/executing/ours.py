@@ -43,9 +43,13 @@ class Steps:
         self._engine, self._events, self._clock = engine, events, clock
         self.began_at: dict[str, float] = {}
 
-    async def run(self, task_id: str) -> None:
-        """One task."""
+    async def run(self, task_id: str, *, patient: bool = True) -> None:
+        """One task; nothing here waits for a person."""
         await self._engine.submit(task_id)
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Nothing is forgotten here."""
+        return 0
 
     async def fail(self, task_id: str, *, error: str, hint: str) -> None:
         """Nothing here may fail."""

@@ -139,6 +139,27 @@ async def test_a_cancelled_caller_leaves_a_run_that_goes_on_from_its_last_finish
     assert (await engine.status(run_id)).state is RunState.SUCCEEDED
 
 
+async def test_a_run_whose_steps_are_forgotten_still_gives_its_result_and_is_not_executed_again(engine, run_id):
+    steps = Steps(engine)
+    await engine.start(steps)
+    first = await engine.submit(run_id)
+    unfinished = str(uuid4())
+    steps.hang = "two"
+    await interrupted(steps, engine, unfinished)
+    steps.executed.clear()
+
+    assert await engine.forget(ended_before_s=60) == 0
+    await asyncio.sleep(0.02)
+    assert await engine.forget(ended_before_s=0) >= 1
+    assert await engine.forget(ended_before_s=0) == 0
+
+    assert await engine.submit(run_id) == first
+    assert steps.executed == []
+    steps.hang = None
+    await engine.recover(unfinished)
+    assert steps.executed == ["two", "three"], "what has not ended keeps its steps"
+
+
 async def test_submit_carries_an_interrupted_run_on_as_well(engine, run_id):
     steps = Steps(engine, hang="three")
     await engine.start(steps)

@@ -208,9 +208,10 @@ async def test_what_was_returned_for_later_waits_until_then(office: Office) -> N
     await office.enlist(ONE)
     await office.add(1)
     await office.claimed()
-    later = datetime.now(UTC) + timedelta(days=9)
-    assert await office.queue.give_back(task_id(1), executor_id=ONE, not_before=later)
+    assert await office.queue.give_back(task_id(1), executor_id=ONE, pause_s=1.0)
     assert await office.claimed() is None
+    await office.later()
+    assert await office.claimed() == task_id(1)
 
 
 async def test_what_the_dead_had_waits_again(office: Office) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from councilor.domain.queue import Lease, QueueEntry, QueueLimits
@@ -41,13 +40,11 @@ class TaskQueue(Protocol):
         """Take a task out of the queue; False when the executor does not have it any more."""
         ...
 
-    async def give_back(
-        self, task_id: str, *, executor_id: str, not_before: datetime | None = None, counted: bool = True
-    ) -> bool:
+    async def give_back(self, task_id: str, *, executor_id: str, pause_s: float = 0.0, counted: bool = True) -> bool:
         """Let a claimed task wait again; False when the executor does not have it any more.
 
         Args:
-            not_before: when it may be claimed again; None leaves that as it is.
+            pause_s: seconds by the store's clock before it may be claimed again.
             counted: whether this claim counts among `claims`: not when it only waits for a person.
         """
         ...

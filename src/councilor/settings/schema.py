@@ -332,6 +332,9 @@ class EngineSettings(Block):
     drain_s: NonNegativeFloat = Field(
         allow_inf_nan=False, description="Seconds that a worker process told to stop lets its tasks go on."
     )
+    keep_steps_s: Seconds | None = Field(
+        description="Seconds after a task's end for which its finished steps are remembered; null: for ever."
+    )
     per_repository: PositiveInt = Field(description="Most queued tasks of one repository at the same time.")
     per_tier: TierCounts
 

@@ -171,6 +171,10 @@ class DbosEngine:
         """Runs, newest first."""
         return await self._running().list(state=state, limit=limit)
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago, by the server's clock."""
+        return await self._running().forget(ended_before_s=ended_before_s)
+
     def _running(self) -> DbosSystem:
         if self._system is None:
             raise UnavailableError("The engine is not started.", backend="dbos")

@@ -6,6 +6,8 @@ Rules:
 - A step is remembered by one statement. It writes only while the run still has the owner whom the writer knows, and
   keeps that row until it is done: a run that was cancelled or taken over meanwhile gets nothing.
 - A connection that broke is tried once more: the same step with the same end is the same row.
+- Steps of runs that have ended are of no use any more and may be forgotten; the runs and what they gave stay, so that
+  one that is submitted again gives what it gave, and is not executed again.
 
 DBOS itself asks before each step and writes after it, in two transactions of nine trips, built anew each time.
 
@@ -49,6 +51,16 @@ ON CONFLICT (workflow_uuid, function_id) DO UPDATE SET completed_at_epoch_ms = o
 RETURNING completed_at_epoch_ms"""
 RECALL: Final[LiteralString] = """
 SELECT function_id, function_name, output, error, serialization FROM dbos.operation_outputs WHERE workflow_uuid = %s"""
+FORGET: Final[LiteralString] = """
+WITH ended AS (
+    SELECT workflow_uuid FROM dbos.workflow_status w
+    WHERE status IN ('SUCCESS', 'ERROR', 'CANCELLED') AND completed_at < (extract(epoch FROM now()) - %s) * 1000
+      AND EXISTS (SELECT FROM dbos.operation_outputs o WHERE o.workflow_uuid = w.workflow_uuid)
+    ORDER BY completed_at LIMIT %s),
+gone AS (DELETE FROM dbos.operation_outputs o USING ended e WHERE o.workflow_uuid = e.workflow_uuid)
+SELECT count(*) FROM ended"""
+AT_ONCE = 500
+"""Runs whose steps one statement forgets: it stays short."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +130,18 @@ class StepTable:
         }  # fmt: skip
         found = await self._execute(REMEMBER, row)
         return [kept for (kept,) in found] == [ended_ms]
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago; gives how many runs had any.
+
+        Raises:
+            DatabaseLost: the database does not answer.
+        """
+        forgotten, some = 0, AT_ONCE
+        while some == AT_ONCE:
+            some = int((await self._execute(FORGET, [ended_before_s, AT_ONCE]))[0][0])
+            forgotten += some
+        return forgotten
 
     async def _execute(self, statement: LiteralString, values: Any) -> list[tuple[Any, ...]]:
         try:

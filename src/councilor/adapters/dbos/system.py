@@ -273,6 +273,11 @@ class DbosSystem:
         with _translated():
             return bool(await asyncio.to_thread(self._dbos._sys_db.get_cancelled_workflow_ids, [run_id]))
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago; gives how many runs had any."""
+        with _translated():
+            return await self._steps.forget(ended_before_s=ended_before_s)
+
     async def _list(self, **query: Any) -> Sequence[RunStatus]:
         with _translated():
             rows = await asyncio.to_thread(self._dbos._sys_db.list_workflows, name=_WORKFLOW, load_input=False, **query)

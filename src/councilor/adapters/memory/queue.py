@@ -98,9 +98,7 @@ class MemoryTaskQueue:
         self._announce()
         return True
 
-    async def give_back(
-        self, task_id: str, *, executor_id: str, not_before: datetime | None = None, counted: bool = True
-    ) -> bool:
+    async def give_back(self, task_id: str, *, executor_id: str, pause_s: float = 0.0, counted: bool = True) -> bool:
         """Let a claimed task wait again."""
         if not self._has(task_id, executor_id):
             return False
@@ -109,7 +107,7 @@ class MemoryTaskQueue:
             entry,
             executor_id=None,
             claimed_at=None,
-            not_before=not_before or entry.not_before,
+            not_before=self._clock.now() + timedelta(seconds=pause_s) if pause_s else entry.not_before,
             claims=entry.claims - (0 if counted else 1),
         )
         self._announce()

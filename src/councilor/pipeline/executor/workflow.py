@@ -119,6 +119,10 @@ class Executor:
         """Go on with an interrupted task, from its last finished step."""
         return decode(Outcome, await self._engine.recover(task_id))
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Let the engine forget the steps of tasks that ended so many seconds ago; gives of how many."""
+        return await self._engine.forget(ended_before_s=ended_before_s)
+
     async def settle(self, task_id: str) -> None:
         """Let an execution that was killed right after its task's end do the rest: be remembered, announce the end."""
         status = await self._engine.status(task_id)
