@@ -124,7 +124,9 @@ class RunControl:
         """
         await self._look()
         if self.steering.cancelled:
-            await asyncio.create_task(self._cancel(), context=Context())
+            # As in `controlling`: what is done to the engine from outside of the run must not count as its step.
+            cancelling = asyncio.create_task(self._cancel(), context=Context())
+            await cancelling
             raise Interrupted(self.task_id)
 
     async def _look(self) -> None:
