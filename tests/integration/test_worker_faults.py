@@ -224,7 +224,7 @@ async def test_a_full_disk_interrupts_tasks_and_they_go_on_when_there_is_space(s
     try:
         async with own_plant(short_folder, disk) as (plant, server):
             tasks = await plant.submit(4)
-            plant.start(pause_s=0.1, body_bytes=24 * 2**20, lease_s=6.0, parallel=4)
+            plant.start(pause_s=0.1, body_bytes=4 * 2**20, lease_s=6.0, parallel=4)
             await plant.until(lambda: lines_of(plant.log))
             ballast = disk / "ballast"
             with ballast.open("wb") as file:
@@ -233,7 +233,7 @@ async def test_a_full_disk_interrupts_tasks_and_they_go_on_when_there_is_space(s
             assert plant.processes[0].poll() in (None, LOST)
             ballast.unlink()
             await asyncio.to_thread(server.up)
-            plant.start(body_bytes=24 * 2**20, lease_s=6.0)
+            plant.start(body_bytes=4 * 2**20, lease_s=6.0)
             await plant.is_empty(120)
             await plant.ended_once(tasks)
     finally:
