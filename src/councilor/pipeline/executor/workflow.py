@@ -1,12 +1,9 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> finish
+prepare -> iteration* -> finish; `iteration.py` and `candidates.py` say what an iteration is.
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
-- Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
-- The base's own tests are measured once, and only when a candidate has come that far.
-- What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
@@ -17,42 +14,36 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
-from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.intervention import Approval
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
-from councilor.errors import CouncilorError, DeadlineError
+from councilor.errors import CouncilorError
 from councilor.guards.hostfault import find_host_fault, is_fenced
-from councilor.guards.standstill import standing_still
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.approving import refused
-from councilor.pipeline.executor.baseline import measure_baseline
-from councilor.pipeline.executor.check import examine, inspect
+from councilor.pipeline.executor.candidates import compete
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
 from councilor.pipeline.executor.control import RunControl, controlling
-from councilor.pipeline.executor.deepen import deepen
-from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
+from councilor.pipeline.executor.deliberate import Deliberated
 from councilor.pipeline.executor.ending import measure_end
+from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
-from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
+from councilor.pipeline.executor.steps import Steps
 from councilor.ports.engine import Engine, RunState
 from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "2"
+WORKFLOW_VERSION = "3"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
-WORK_SHARE = 0.7
-"""Share of the time left that a worker may take: what it made has to be checked as well."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
     Decision.REJECT: TaskState.REJECTED,
@@ -217,119 +208,28 @@ class _Journey:
 
     def __init__(self, *, context: RunContext, engine: Engine) -> None:
         self._context = context
-        self._engine = engine
-        self._control = context.control
-        self._baseline: str | None = None
+        self._steps = Steps(context=context, engine=engine)
 
     async def travel(self) -> Outcome:
         """Go through all steps; those that have finished before give what they gave then."""
-        context, task = self._context, self._context.task
-        prepared = await self._step("prepare", lambda: prepare(context))
+        context, steps = self._context, self._steps
+        prepared = await steps.run("prepare", lambda: prepare(context))
         parent = await context.artifact(prepared["spec"])
         refusal = await refused(context, Checkpoint.WORK, parent)
         if refusal is not None:
-            return decode(Outcome, await self._step("finish", partial(self._refuse, refusal)))
-        tree, previous, iteration = task.base_tree, None, 0
-        while previous is None or previous.refinement is not None:
-            iteration += 1
-            made = decode(Work, await self._work(iteration, tree, parent, previous))
-            evidence = await self._evidence(iteration, made, parent)
-            previous = await self._judge(iteration, made, evidence, previous)
-            if previous.refinement is not None:
-                tree, parent = made.tree, await context.artifact(previous.refinement)
-        refusal = await self._unpublished(previous)
-        return decode(Outcome, await self._step("finish", lambda: self._finish(iteration, previous, refusal)))
-
-    async def _work(
-        self, iteration: int, tree: str, parent: ExecutionArtifact, previous: Deliberated | None
-    ) -> JsonValue:
-        context, task = self._context, self._context.task
-
-        async def run() -> JsonValue:
-            if task.candidate_tree is not None:
-                made = await adopt(context, tree=await restore_candidate(context), parent=parent)
-            else:
-                made = await work(
-                    context,
-                    iteration=iteration,
-                    start_tree=tree,
-                    parent=parent,
-                    refinement=await load_refinement(context, previous),
-                    timeout_s=self._remaining_s() * WORK_SHARE,
-                )
-            return encode(replace(made, admitted=await inspect(context, made, iteration)))
-
-        return await self._step(f"work:{iteration}", run, preemptible=True, working=True)
-
-    async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
-        """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
-        context = self._context
-        if not made.admitted:
-            return None
-        if self._baseline is None:
-            measured = await self._step(
-                "baseline",
-                lambda: measure_baseline(context, made, parent, remaining_s=self._remaining_s()),
-                preemptible=True,
-            )
-            self._baseline = str(measured["baseline"])
-        baseline = self._baseline
-        patch = await context.artifact(made.patch)
-        examined = await self._step(
-            f"examine:{iteration}",
-            lambda: examine(
-                context, made, iteration=iteration, baseline_id=baseline, patch=patch, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
-        )
-        return str(examined["evidence"])
-
-    async def _judge(
-        self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
-    ) -> Deliberated:
-        """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, previous)
-        parts = self._context.parts
-        if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
-            return first
-        deepened = await self._step(
-            f"deepen:{iteration}",
-            lambda: deepen(
-                self._context, made, iteration=iteration, evidence_id=evidence, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
-        )
-        added = deepened["added"]
-        if added is None:
-            return first
-        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
-
-    async def _deliberate(
-        self,
-        iteration: int,
-        made: Work,
-        evidence: str | None,
-        previous: Deliberated | None,
-        *,
-        added: str | None = None,
-        first: Deliberated | None = None,
-    ) -> Deliberated:
-        async def run() -> JsonValue:
-            return encode(
-                await deliberate(
-                    self._context,
-                    made,
-                    iteration=iteration,
-                    evidence_id=evidence,
-                    added_id=added,
-                    first=first,
-                    previous=previous,
-                    remaining_s=self._remaining_s(),
-                )
-            )
-
-        name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
-        return decode(Deliberated, await self._step(name, run))
+            return decode(Outcome, await steps.run("finish", partial(self._refuse, refusal)))
+        judged, number = None, 0
+        tree = context.task.base_tree
+        while judged is None or judged.deliberated.refinement is not None:
+            number += 1
+            previous = judged.deliberated if judged else None
+            iteration = Iteration(steps=steps, number=number, tree=tree, parent=parent, previous=previous)
+            judged = await (compete(context, iteration) if context.task.workers else iteration.alone(context))
+            if judged.deliberated.refinement is not None:
+                tree, parent = judged.made.tree, await context.artifact(judged.deliberated.refinement)
+        last = judged
+        refusal = await self._unpublished(last.deliberated)
+        return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal)))
 
     async def _unpublished(self, deliberated: Deliberated) -> Approval | None:
         """Why an accepted candidate is not published: the refusal of who was asked."""
@@ -356,15 +256,15 @@ class _Journey:
         await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
-    async def _finish(self, iteration: int, deliberated: Deliberated, refusal: Approval | None) -> JsonValue:
+    async def _finish(self, iteration: int, last: Judged, refusal: Approval | None) -> JsonValue:
         context, task = self._context, self._context.task
-        artifact = await context.artifact(deliberated.verdict)
+        artifact = await context.artifact(last.deliberated.verdict)
         verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
         ended = await _has_ended(context)
         if ended is not None or refusal is not None:
             commit = ended.commit if ended is not None else None
         else:
-            commit = await publish(context, verdict, artifact)
+            commit = await publish(context.made_by(last.worker), verdict, artifact)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED) if refusal is None else TaskState.REJECTED
         outcome = Outcome(
             task_id=task.id,
@@ -379,57 +279,6 @@ class _Journey:
         )
         await self._tell_end(outcome, refusal)
         return encode(outcome)
-
-    async def _step(
-        self,
-        name: str,
-        fn: Callable[[], Awaitable[JsonValue]],
-        *,
-        preemptible: bool = False,
-        working: bool = False,
-    ) -> JsonValue:
-        """Execute a step once a person lets it begin.
-
-        Args:
-            working: whether it may be stopped where it is.
-        """
-        await self._control.passage()
-        remaining_s = self._remaining_s()
-        if remaining_s <= 0:
-            raise DeadlineError(
-                f"The task's deadline of {self._deadline_s():g} s passed before step {name!r}.",
-                backend="executor",
-                deadline_s=self._deadline_s(),
-                hint="Give it more time with --deadline, or `councilor extend` while it runs.",
-            )
-
-        # Entered where the step really runs, and left when the engine has remembered it: one that ran before has none.
-        with ExitStack() as running:
-
-            async def attempt() -> JsonValue:
-                running.enter_context(self._span(name))
-                result = await fn()
-                await self._context.narrator.flush()
-                return result
-
-            if working:
-                running.enter_context(self._control.working())
-            running.enter_context(standing_still(self._control.standstill))
-            return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
-
-    def _span(self, step: str) -> AbstractContextManager[Span]:
-        kind, _, number = step.partition(":")
-        about = role(SpanRole.EVALUATOR if kind == "deliberate" else SpanRole.CHAIN)
-        about |= {"councilor.step": step, "councilor.iteration": int(number.partition(":")[0]) if number else None}
-        return self._context.parts.tracer.span(kind, attributes=about, once=step)
-
-    def _deadline_s(self) -> float:
-        return self._context.task.deadline_s + self._control.extension.deadline_s
-
-    def _remaining_s(self) -> float:
-        """Seconds of the task's time that are left; an execution that only has to end what is told has all of it."""
-        spent_s = 0.0 if self._control.steering.ended else self._control.spent_s()
-        return self._deadline_s() - spent_s
 
 
 async def _has_ended(context: RunContext) -> TaskHead | None:
