@@ -253,8 +253,13 @@ class _Journey:
         context = self._context
         if await _has_ended(context):
             return
-        because = {"by": refusal.by, "reason": refusal.reason} if refusal is not None else {}
-        await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
+        await context.narrator.say(
+            EventType.TASK_FINISHED,
+            state=outcome.state.value,
+            commit=outcome.commit,
+            by=refusal.by if refusal is not None else None,
+            reason=refusal.reason if refusal is not None else None,
+        )
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
     async def _finish(self, iteration: int, last: Judged, refusal: Approval | None) -> JsonValue:
