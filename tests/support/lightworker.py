@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from storing import artifact
@@ -134,7 +135,7 @@ class Light:
         return step
 
     async def _keep(self, run_id: str, attempt: int, size: int) -> None:
-        body = run_id.encode() * (size // len(run_id))
+        body = Random(run_id).randbytes(size)
         if any(item.name == "report-1" for item in await self._store.of_task(run_id)):
             return
         id_ = SystemIds(clock=SystemClock()).new()
