@@ -219,12 +219,13 @@ class _Journey:
         if refusal is not None:
             return decode(Outcome, await steps.run("finish", partial(self._refuse, refusal)))
         judged, number = None, 0
+        several = bool(context.task.workers) and context.task.candidate_tree is None
         tree = context.task.base_tree
         while judged is None or judged.deliberated.refinement is not None:
             number += 1
             previous = judged.deliberated if judged else None
             iteration = Iteration(steps=steps, number=number, tree=tree, parent=parent, previous=previous)
-            judged = await (compete(context, iteration) if context.task.workers else iteration.alone(context))
+            judged = await (compete(context, iteration) if several else iteration.alone(context))
             if judged.deliberated.refinement is not None:
                 tree, parent = judged.made.tree, await context.artifact(judged.deliberated.refinement)
         last = judged
@@ -252,8 +253,13 @@ class _Journey:
         context = self._context
         if await _has_ended(context):
             return
-        because = {"by": refusal.by, "reason": refusal.reason} if refusal is not None else {}
-        await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
+        await context.narrator.say(
+            EventType.TASK_FINISHED,
+            state=outcome.state.value,
+            commit=outcome.commit,
+            by=refusal.by if refusal is not None else None,
+            reason=refusal.reason if refusal is not None else None,
+        )
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
     async def _finish(self, iteration: int, last: Judged, refusal: Approval | None) -> JsonValue:
