@@ -83,6 +83,9 @@ class Task:
     patch: str | None = None
     """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
 
+    base_ref: str | None = None
+    """Full name of the branch that the base came from; None where a bare commit or a tag was named."""
+
     @property
     def branch(self) -> str:
         """The branch an accepted candidate is published on."""

@@ -45,6 +45,8 @@ class Order:
     allow_dirty: bool = False
     candidate_tree: str | None = None
     claims_text: str = ""
+    base_ref: str | None = None
+    """Full name of the branch that the base is the tip of, if it was named by one."""
 
 
 async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids: Ids) -> Task:
@@ -86,6 +88,7 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
         submitted_at=clock.now(),
         candidate_tree=order.candidate_tree,
         claims_text=order.claims_text,
+        base_ref=order.base_ref,
     )
 
 

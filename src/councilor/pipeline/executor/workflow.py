@@ -1,6 +1,7 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> finish
+prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> [rebase -> ...]
+-> [publish -> deliver] -> finish
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
@@ -8,6 +9,7 @@ Rules:
 - The base's own tests are measured once, and only when a candidate has come that far.
 - What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
+- An accepted candidate follows a base that has moved, and is then measured and judged again (`rebase.py`).
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
@@ -20,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
@@ -35,15 +38,17 @@ from councilor.pipeline.executor.check import examine, inspect
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
 from councilor.pipeline.executor.deepen import deepen
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
+from councilor.pipeline.executor.deliver import deliver
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
+from councilor.pipeline.executor.rebase import Rebased, follow, is_published, on_base
 from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
 from councilor.ports.engine import Engine, RunState
 from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "2"
+WORKFLOW_VERSION = "3"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 WORK_SHARE = 0.7
 """Share of the time left that a worker may take: what it made has to be checked as well."""
@@ -192,22 +197,73 @@ class _Journey:
         self._engine = engine
         self._deadline = context.parts.clock.monotonic() + context.task.deadline_s
         self._baseline: str | None = None
+        self._rebases = 0
 
     async def travel(self) -> Outcome:
         """Go through all steps; those that have finished before give what they gave then."""
         context, task = self._context, self._context.task
         prepared = await self._step("prepare", lambda: prepare(context))
         parent = await context.artifact(prepared["spec"])
-        tree, previous = task.base_tree, None
-        for iteration in range(1, task.max_iterations + 1):
-            made = decode(Work, await self._work(iteration, tree, parent, previous))
+        tree, previous, iteration, carried = task.base_tree, None, 0, None
+        while True:
+            iteration += 1
+            made = carried or decode(Work, await self._work(iteration, tree, parent, previous))
             evidence = await self._evidence(iteration, made, parent)
             previous = await self._judge(iteration, made, evidence, previous)
-            if previous.refinement is None:
+            tree, carried = made.tree, None
+            if previous.refinement is not None:
+                parent = await context.artifact(previous.refinement)
+                continue
+            moved = await self._follow(iteration, made, previous)
+            if moved.onto is None:
                 break
-            tree, parent = made.tree, await context.artifact(previous.refinement)
-        assert previous is not None, "max_iterations is at least 1"
-        return decode(Outcome, await self._step("finish", lambda: self._finish(iteration, previous)))
+            parent, carried = await context.artifact(moved.parent), moved.made
+            if carried is None:
+                tree, previous = moved.start_tree, replace(previous, refinement=moved.parent)
+        commit = await self._publish(previous)
+        return decode(Outcome, await self._step("finish", partial(self._finish, iteration, previous, commit)))
+
+    async def _follow(self, iteration: int, made: Work, judged: Deliberated) -> Rebased:
+        """Where an accepted candidate goes; from then on the run is about the new base."""
+        context = self._context
+        if context.task.base_ref is None or not is_published(context.task, judged.decision):
+            return Rebased()
+        moved = decode(
+            Rebased,
+            await self._step(
+                f"rebase:{iteration}",
+                lambda: follow(
+                    context,
+                    made,
+                    judged,
+                    iteration=iteration,
+                    rebases=self._rebases,
+                    remaining_s=self._remaining_s(),
+                ),
+            ),
+        )
+        if moved.onto is not None:
+            self._context = await on_base(context, moved.onto, added_rounds=int(moved.made is not None))
+            self._rebases += 1
+            self._baseline = None
+        return moved
+
+    async def _publish(self, judged: Deliberated) -> str | None:
+        """Publish an accepted candidate, first here and then wherever it is to go; gives the commit."""
+        context = self._context
+        if not is_published(context.task, judged.decision):
+            return None
+        verdict, artifact = await self._verdict(judged)
+        made = await self._step("publish", partial(publish, context, verdict, artifact))
+        if made is None:
+            return None
+        commit = str(made)
+        await self._step("deliver", partial(deliver, context, verdict, artifact, commit), preemptible=True)
+        return commit
+
+    async def _verdict(self, judged: Deliberated) -> tuple[Verdict, ExecutionArtifact]:
+        artifact = await self._context.artifact(judged.verdict)
+        return decode(Verdict, json.loads(await self._context.read(artifact.id))), artifact
 
     async def _work(
         self, iteration: int, tree: str, parent: ExecutionArtifact, previous: Deliberated | None
@@ -237,7 +293,7 @@ class _Journey:
             return None
         if self._baseline is None:
             measured = await self._step(
-                "baseline",
+                f"baseline:{self._rebases}" if self._rebases else "baseline",
                 lambda: measure_baseline(context, made, parent, remaining_s=self._remaining_s()),
                 preemptible=True,
             )
@@ -300,12 +356,9 @@ class _Journey:
         name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
         return decode(Deliberated, await self._step(name, run))
 
-    async def _finish(self, iteration: int, deliberated: Deliberated) -> JsonValue:
+    async def _finish(self, iteration: int, deliberated: Deliberated, commit: str | None) -> JsonValue:
         context, task = self._context, self._context.task
-        artifact = await context.artifact(deliberated.verdict)
-        verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
-        ended = await _has_ended(context)
-        commit = ended.commit if ended else await publish(context, verdict, artifact)
+        verdict, artifact = await self._verdict(deliberated)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
         outcome = Outcome(
             task_id=task.id,
@@ -318,7 +371,7 @@ class _Journey:
             commit=commit,
             branch=task.branch if commit else None,
         )
-        if not ended:
+        if not await _has_ended(context):
             await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
             _measure_end(context.parts, state, tier=task.tier, submitted_at=task.submitted_at)
         return encode(outcome)
