@@ -194,6 +194,16 @@ async def test_only_who_has_a_task_can_finish_or_return_it(office: Office) -> No
     assert await office.queue.find(task_id(1)) is None
 
 
+async def test_a_claim_that_only_waited_for_a_person_does_not_count(office: Office) -> None:
+    await office.enlist(ONE)
+    await office.add(1)
+    for counted, claims in ((True, 1), (False, 1), (False, 1), (True, 2)):
+        assert await office.claimed() == task_id(1)
+        await office.queue.give_back(task_id(1), executor_id=ONE, counted=counted)
+        entry = await office.queue.find(task_id(1))
+        assert entry is not None and entry.claims == claims
+
+
 async def test_what_was_returned_for_later_waits_until_then(office: Office) -> None:
     await office.enlist(ONE)
     await office.add(1)

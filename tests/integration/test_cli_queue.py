@@ -58,8 +58,8 @@ def test_queued_tasks_are_executed_by_worker_processes(tmp_path: Path, own: Comm
     assert [(item["task_id"], item["executor_id"]) for item in queued(own)] == [
         (first, None), (second, None), (third, None),
     ]  # fmt: skip
-    own("queue", "priority", third, "7").expect(0)
-    own("queue", "pause", second).expect(0)
+    own("reprioritise", third, "7").expect(0)
+    own("pause", second).expect(0)
     assert [item["task_id"] for item in queued(own)] == [third, first, second]
     assert "paused" in own("queue", "list").expect(0).out
     assert submit(own, worker, tmp_path, specs=3) == [first, second, third], "submitted again, nothing is there twice"
@@ -67,7 +67,7 @@ def test_queued_tasks_are_executed_by_worker_processes(tmp_path: Path, own: Comm
         until(lambda: [item["task_id"] for item in queued(own)] == [second])
         leases = own("queue", "list", "--json").expect(0).data["workers"]
         assert [lease["pid"] for lease in leases] == [process.pid]
-        own("queue", "resume", second).expect(0)
+        own("resume", second).expect(0)
         until(lambda: queued(own) == [])
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)

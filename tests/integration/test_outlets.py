@@ -1,4 +1,4 @@
-"""Where a commit goes beyond its branch: real remotes, good and bad ones, patch files, and programs of the operator's."""
+"""Where a commit goes beyond its branch: real remotes, good and bad, patch files, and programs of the operator's."""
 
 from __future__ import annotations
 
@@ -182,7 +182,9 @@ async def test_over_a_network_and_to_a_server_that_only_reads(
         await push("served").deliver(publication, repository)
 
 
-async def test_a_server_that_never_answers_is_left(root: Path, repository: Repository, publication: Publication) -> None:
+async def test_a_server_that_never_answers_is_left(
+    root: Path, repository: Repository, publication: Publication
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         git(root, "remote", "add", "silent", f"git://127.0.0.1:{silent.getsockname()[1]}/shop.git")
         began = time.monotonic()
@@ -250,7 +252,9 @@ async def test_a_patch_file_is_the_commit(
 
 def program(code: str, *, timeout_s: float = 10.0) -> CommandPublisher:
     return CommandPublisher(
-        command=(sys.executable, "-c", code), environment={"PATH": os.environ["PATH"], "TOKEN": "t"}, timeout_s=timeout_s
+        command=(sys.executable, "-c", code),
+        environment={"PATH": os.environ["PATH"], "TOKEN": "t"},
+        timeout_s=timeout_s,
     )
 
 

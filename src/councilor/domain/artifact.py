@@ -32,6 +32,7 @@ class ArtifactKind(StrEnum):
     VERDICT = "verdict"
     WAIVER = "waiver"
     OVERRIDE = "override"
+    APPROVAL = "approval"
     ERASURE = "erasure"
 
 

@@ -4,6 +4,7 @@ Rules:
 - `seq` counts from 1 without gaps within a task; the store assigns it.
 - An event's data is small JSON: ids and figures, never bytes or logs.
 - `fold` is the only place that derives a task's state from its events.
+- A paused task remembers the state that it goes back to; what moves it meanwhile moves that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from councilor.domain.codec import decode
 from councilor.domain.task import Task, TaskHead, TaskState
 
-__all__ = ["AFTER_END", "Event", "EventType", "NewEvent", "fold"]
+__all__ = ["AFTER_END", "Checkpoint", "Event", "EventType", "InterventionKind", "NewEvent", "fold", "may_follow_end"]
 
 
 class EventType(StrEnum):
@@ -37,6 +38,9 @@ class EventType(StrEnum):
     COUNCIL_OPENED = "council.opened"
     COUNCIL_VOTE = "council.vote"
     VERDICT_REACHED = "verdict.reached"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_GIVEN = "approval.given"
+    INTERVENTION = "intervention"
     PUBLICATION_REBASED = "publication.rebased"
     PUBLICATION_STARTED = "publication.started"
     PUBLICATION_FINISHED = "publication.finished"
@@ -49,8 +53,33 @@ class EventType(StrEnum):
     NOTIFICATION_FAILED = "notification.failed"
 
 
+class InterventionKind(StrEnum):
+    """What a person can do to a task; the ones who approve or reject answer with `approval.given` instead."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    OVERRIDE = "override"
+    GUIDE = "guide"
+    REPRIORITISE = "reprioritise"
+    EXTEND = "extend"
+
+
+class Checkpoint(StrEnum):
+    """Where a run waits for a person."""
+
+    WORK = "work"
+    """Before a worker begins."""
+    PUBLISH = "publish"
+    """Before an accepted candidate is published."""
+
+
 AFTER_END = frozenset({EventType.NOTIFICATION_STARTED, EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED})
 """What may follow an end: that somebody was told of it."""
+
+
+BEFORE_CHECKPOINT = {Checkpoint.WORK: TaskState.PREPARING, Checkpoint.PUBLISH: TaskState.DELIBERATING}
+"""Where a task is when it asks for an approval, and again once it has the answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +106,8 @@ def fold(head: TaskHead | None, event: Event) -> TaskHead:
     """The task's head after `event`.
 
     `task.submitted` carries the task as `data["task"]` and makes the head; `phase.started` carries the state as
-    `data["phase"]`; `task.finished` the end state as `data["state"]` and the published commit as `data["commit"]`.
+    `data["phase"]`; `task.finished` the end state as `data["state"]` and the published commit as `data["commit"]`;
+    `intervention` what was done as `data["kind"]`; approvals where they are asked for as `data["checkpoint"]`.
     """
     if head is None:
         task = decode(Task, event.data["task"])
@@ -98,14 +128,54 @@ def fold(head: TaskHead | None, event: Event) -> TaskHead:
     head = replace(head, last_seq=event.seq, updated_at=event.ts)
     match event.type:
         case EventType.PHASE_STARTED:
-            return replace(head, state=TaskState(event.data["phase"]))
+            return _moved(head, TaskState(event.data["phase"]))
+        case EventType.APPROVAL_REQUESTED:
+            return _asked(head, Checkpoint(event.data["checkpoint"]))
+        case EventType.APPROVAL_GIVEN:
+            return _answered(head, BEFORE_CHECKPOINT[Checkpoint(event.data["checkpoint"])])
+        case EventType.INTERVENTION:
+            return _intervened(head, InterventionKind(event.data["kind"]))
         case EventType.VERDICT_REACHED:
             return replace(head, decision=str(event.data["decision"]))
         case EventType.TASK_FINISHED:
-            return replace(head, state=TaskState(event.data["state"]), commit=event.data.get("commit"))
+            return _ended(replace(head, commit=event.data.get("commit")), TaskState(event.data["state"]))
         case EventType.TASK_FAILED:
-            return replace(head, state=TaskState.FAILED)
+            return _ended(head, TaskState.FAILED)
         case EventType.TASK_CANCELLED:
-            return replace(head, state=TaskState.CANCELLED)
+            return _ended(head, TaskState.CANCELLED)
         case _:
             return head
+
+
+def may_follow_end(event: NewEvent) -> bool:
+    """Whether an event may come after its task's end: that somebody was told of it, or decides otherwise."""
+    overrides = event.type is EventType.INTERVENTION and event.data.get("kind") == InterventionKind.OVERRIDE
+    return overrides or event.type in AFTER_END
+
+
+def _moved(head: TaskHead, state: TaskState) -> TaskHead:
+    if head.state is TaskState.PAUSED:
+        return replace(head, resumes=state)
+    return replace(head, state=state)
+
+
+def _asked(head: TaskHead, _checkpoint: Checkpoint) -> TaskHead:
+    return _moved(head, TaskState.AWAITING_APPROVAL)
+
+
+def _answered(head: TaskHead, state: TaskState) -> TaskHead:
+    """Back to where it asked from; an answer that nobody waits for changes nothing."""
+    waits = head.resumes if head.state is TaskState.PAUSED else head.state
+    return _moved(head, state) if waits is TaskState.AWAITING_APPROVAL else head
+
+
+def _intervened(head: TaskHead, kind: InterventionKind) -> TaskHead:
+    if kind is InterventionKind.PAUSE and head.state is not TaskState.PAUSED:
+        return replace(head, state=TaskState.PAUSED, resumes=head.state)
+    if kind is InterventionKind.RESUME and head.resumes is not None:
+        return replace(head, state=head.resumes, resumes=None)
+    return head
+
+
+def _ended(head: TaskHead, state: TaskState) -> TaskHead:
+    return replace(head, state=state, resumes=None)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from councilor.domain.question import Answered
 
-__all__ = ["BRANCH_PREFIX", "END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+__all__ = ["BRANCH_PREFIX", "END_STATES", "STANDING_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
 
 BRANCH_PREFIX = "councilor/"
 """Before a task's id, it makes the branch that an accepted candidate is published on."""
@@ -39,6 +39,10 @@ END_STATES = frozenset(
 )
 
 
+STANDING_STATES = frozenset({TaskState.PAUSED, TaskState.AWAITING_APPROVAL})
+"""In which a task waits for a person."""
+
+
 class RunMode(StrEnum):
     """How far a run may go by itself."""
 
@@ -46,6 +50,8 @@ class RunMode(StrEnum):
     """Everything but publishing."""
     AUTO = "auto"
     """Publish on accept."""
+    STRICT = "strict"
+    """A person approves before work starts on tier 1, and before publishing in every tier."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,3 +118,10 @@ class TaskHead:
     updated_at: datetime
     attempt: int = 0
     """The newest execution that has begun; older ones may not write any more."""
+    resumes: TaskState | None = None
+    """Where a paused task goes on; None while it is not paused."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether an execution of it has begun; not while it is only submitted, paused or not."""
+        return self.attempt > 0 or (self.resumes or self.state) is not TaskState.SUBMITTED

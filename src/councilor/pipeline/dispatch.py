@@ -7,6 +7,7 @@ Rules:
 - A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
   waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
   what kills its processes.
+- A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
 - A task whose predecessor ended otherwise than completed fails, and says so.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
@@ -23,8 +24,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from councilor.domain.queue import QueueEntry, QueueLimits
-from councilor.domain.task import END_STATES
-from councilor.errors import CouncilorError, UnavailableError
+from councilor.domain.task import END_STATES, STANDING_STATES
+from councilor.errors import CouncilorError, StandbyError, UnavailableError
 from councilor.pipeline.executor import Executor
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -178,7 +179,10 @@ class Dispatcher:
 
     async def _run(self, entry: QueueEntry) -> None:
         try:
-            await self.executor.run(entry.task_id)
+            await self.executor.run(entry.task_id, patient=False)
+        except StandbyError:
+            await self._settle(self._stand_by(entry))
+            return
         except CouncilorError as error:
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
         except Exception:  # a defect in one run must not stop the others
@@ -193,6 +197,14 @@ class Dispatcher:
             await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
         else:
             await self._give_back(entry, pause_s=pause_s)
+
+    async def _stand_by(self, entry: QueueEntry) -> None:
+        """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
+        await self.queue.hold(entry.task_id, paused=True)
+        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, counted=False)
+        head = await self.events.head(entry.task_id)
+        if head is None or head.state not in STANDING_STATES:
+            await self.queue.hold(entry.task_id, paused=False)
 
     async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
         later = self.clock.now() + timedelta(seconds=pause_s) if pause_s else None

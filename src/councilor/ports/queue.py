@@ -31,8 +31,15 @@ class TaskQueue(Protocol):
         """Take a task out of the queue; False when the executor does not have it any more."""
         ...
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
-        """Let a claimed task wait again; False when the executor does not have it any more."""
+    async def give_back(
+        self, task_id: str, *, executor_id: str, not_before: datetime | None = None, counted: bool = True
+    ) -> bool:
+        """Let a claimed task wait again; False when the executor does not have it any more.
+
+        Args:
+            not_before: when it may be claimed again; None leaves that as it is.
+            counted: whether this claim counts among `claims`: not when it only waits for a person.
+        """
         ...
 
     async def doomed(self) -> Sequence[tuple[QueueEntry, str]]:

@@ -39,7 +39,8 @@ class Runs:
         self.gate.set()
         self.raises: dict[str, Exception] = {}
 
-    async def run(self, task: str) -> None:
+    async def run(self, task: str, *, patient: bool) -> None:
+        assert not patient, "a process that has other tasks waits for nobody"
         self.begun.append(task)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

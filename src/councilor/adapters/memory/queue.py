@@ -78,13 +78,19 @@ class MemoryTaskQueue:
         del self._entries[task_id]
         return True
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
+    async def give_back(
+        self, task_id: str, *, executor_id: str, not_before: datetime | None = None, counted: bool = True
+    ) -> bool:
         """Let a claimed task wait again."""
         if not self._has(task_id, executor_id):
             return False
         entry = self._entries[task_id]
         self._entries[task_id] = replace(
-            entry, executor_id=None, claimed_at=None, not_before=not_before or entry.not_before
+            entry,
+            executor_id=None,
+            claimed_at=None,
+            not_before=not_before or entry.not_before,
+            claims=entry.claims - (0 if counted else 1),
         )
         return True
 

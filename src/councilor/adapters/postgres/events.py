@@ -155,7 +155,7 @@ def _number_all(before: dict[str, TaskHead], events: Sequence[NewEvent]) -> tupl
 
 async def _write_head(connection: Connection, head: TaskHead, *, known: bool) -> None:
     if known:
-        moved = [head.last_seq, head.state, head.decision, head.commit, head.updated_at, head.task_id]
+        moved = [head.last_seq, head.state, head.decision, head.commit, head.updated_at, head.resumes, head.task_id]
         await connection.execute(queries.MOVE_HEAD, moved)
     else:
         await connection.execute(queries.ADD_HEAD, _head_row(head))
@@ -164,7 +164,7 @@ async def _write_head(connection: Connection, head: TaskHead, *, known: bool) ->
 def _head_row(head: TaskHead) -> list[Any]:
     return [
         head.task_id, head.last_seq, head.state, head.repository, head.spec_id, head.title, head.tier, head.worker,
-        head.decision, head.commit, head.submitted_at, head.updated_at,
+        head.decision, head.commit, head.submitted_at, head.updated_at, head.resumes,
     ]  # fmt: skip
 
 
@@ -183,11 +183,12 @@ def _head(row: Sequence[Any]) -> TaskHead:
         submitted_at,
         updated_at,
         attempt,
+        resumes,
     ) = row
     return TaskHead(
         task_id=task_id, last_seq=last, state=TaskState(state), repository=repository, spec_id=spec_id, title=title,
         tier=tier, worker=worker, decision=decision, commit=commit, submitted_at=_utc(submitted_at),
-        updated_at=_utc(updated_at), attempt=attempt,
+        updated_at=_utc(updated_at), attempt=attempt, resumes=TaskState(resumes) if resumes else None,
     )  # fmt: skip
 
 

@@ -73,9 +73,12 @@ class DatabaseTaskQueue:
         """Take a task out of the queue."""
         return await self._did(queries.FINISH, [task_id, executor_id], announce=True)
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
+    async def give_back(
+        self, task_id: str, *, executor_id: str, not_before: datetime | None = None, counted: bool = True
+    ) -> bool:
         """Let a claimed task wait again."""
-        return await self._did(queries.GIVE_BACK, [not_before, task_id, executor_id], announce=True)
+        values = [not_before, 0 if counted else 1, task_id, executor_id]
+        return await self._did(queries.GIVE_BACK, values, announce=True)
 
     async def doomed(self) -> Sequence[tuple[QueueEntry, str]]:
         """Waiting entries that will never run."""

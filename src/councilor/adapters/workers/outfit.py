@@ -8,6 +8,8 @@ Rules:
 - While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
   says nothing but the task's id.
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
+- Python leaves no compiled files in the workspace: one is taken for its source's when that was changed within the same
+  second to a text of the same length, and tests then see the text before.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
 What a person configured in `~` is linked into the disposable home at the same relative path, read-only.
@@ -133,6 +135,7 @@ class Outfit:
                 "TMPDIR": str(home / "tmp"),
                 "PATH": f"{workspace.environment.python.parent}:{program.parent}:{SYSTEM_PATH}",
                 "LANG": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
                 **({"TRACEPARENT": assignment.traceparent} if assignment.traceparent else {}),
                 **credentials,
             },

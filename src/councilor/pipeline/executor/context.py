@@ -17,6 +17,7 @@ from councilor.domain.task import Task
 from councilor.errors import NotFoundError
 from councilor.pipeline.council import ModelJudge
 from councilor.pipeline.evidence import EvidenceLimits
+from councilor.pipeline.executor.control import RunControl
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
@@ -138,7 +139,13 @@ class RunContext:
     folder: RunFolder
     narrator: Narrator
     ledger: TaskLedger
+    control: RunControl
     derived: Derived = field(default_factory=Derived)
+
+    @property
+    def max_iterations(self) -> int:
+        """Rounds that the worker gets, those among them that a person has added."""
+        return self.task.max_iterations + self.control.extension.iterations
 
     async def environment(self) -> Environment:
         """The base's dependencies; built the first time, found again after that."""
@@ -165,7 +172,7 @@ def open_narrator(parts: Parts, run_id: str, *, attempt: int) -> Narrator:
     return Narrator(task_id=run_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
 
 
-async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunContext:
+async def open_context(parts: Parts, run_id: str, narrator: Narrator, control: RunControl) -> RunContext:
     """Derive the context of a run.
 
     Raises:
@@ -189,4 +196,5 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         folder=folder,
         narrator=narrator,
         ledger=parts.ledger.of_task(task.id, run_id=run_id, attempt=narrator.attempt),
+        control=control,
     )

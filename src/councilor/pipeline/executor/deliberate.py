@@ -104,6 +104,8 @@ async def deliberate(
     refinement = None
     if verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
+    elif _is_guided(context, made, verdict, iteration):
+        refinement = await _refine(context, case, artifact, iteration, checkpoint="guide")
     elif bundle is not None and await is_asked(context, case, verdict, bundle, previous):
         refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
@@ -113,6 +115,13 @@ async def deliberate(
         refinement=refinement,
         is_open=verdict.decision is not Decision.REJECT and not verdict.vetoes,
     )
+
+
+def _is_guided(context: RunContext, made: Work, verdict: Verdict, iteration: int) -> bool:
+    """Whether a person has told the worker something that it has not heard yet, and it gets another round for that."""
+    if verdict.decision is Decision.ACCEPT or context.task.worker is None:
+        return False
+    return iteration < context.max_iterations and bool(context.control.steering.waiting_guides(made.guided))
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -165,7 +174,7 @@ async def _case(
     bundle: EvidenceBundle | None,
     previous: Deliberated | None,
 ) -> Case:
-    left = context.task.max_iterations - iteration
+    left = context.max_iterations - iteration
     if previous is not None and same_failures((await _load_case(context, previous)).gates, gates):
         left = 0
     evidence = bundle.evidence if bundle else ()
@@ -366,12 +375,18 @@ async def is_asked(
 
 
 async def _refine(
-    context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int, question: Question | None = None
+    context: RunContext,
+    case: Case,
+    verdict: ExecutionArtifact,
+    iteration: int,
+    question: Question | None = None,
+    *,
+    checkpoint: str = "council",
 ) -> str:
     request = refinement_request(
         case,
-        max_iterations=context.task.max_iterations,
-        checkpoint="question" if question else "council",
+        max_iterations=context.max_iterations,
+        checkpoint="question" if question else checkpoint,
         verdict_ref=verdict.id,
         question=question,
     )

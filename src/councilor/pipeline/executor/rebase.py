@@ -128,7 +128,7 @@ async def _carry(
         carried = await _record(there, made, judged, iteration + 1, merged.tree)
         carried = replace(carried, admitted=await inspect(there, carried, iteration + 1))
         return encode(Rebased(onto=onto.hash, parent=judged.verdict, made=carried))
-    if iteration >= context.task.max_iterations:
+    if iteration >= context.max_iterations:
         reason = "The change conflicts with what is new on the branch, and no round is left."
         return _stay(context, onto, iteration, reason, merged.conflicts)
     _tell(context, onto, iteration, "conflict", merged.conflicts)
@@ -189,7 +189,7 @@ async def _refine(context: RunContext, judged: Deliberated, onto: Commit, iterat
         required_changes=tuple(f"{item.rule} at {item.path}: {item.message}. {REMEDY}" for item in violations),
         priority=Severity.HIGH,
         scope="minimal",
-        max_iterations=context.task.max_iterations,
+        max_iterations=context.max_iterations,
         verdict_ref=verdict.id,
     )
     artifact = await context.ledger.record(

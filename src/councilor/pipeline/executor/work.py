@@ -2,6 +2,7 @@
 
 Rules:
 - The workspace always starts from a known tree: the base's, or the candidate of the iteration before.
+- Its order carries what people have told it so far; a round that is running is not begun anew for it.
 - What the worker says is stored as its report, and its output as its transcript; neither decides anything.
 - A workspace that makes no tree (a FIFO, a nested repository) gives no candidate, and the reason.
 """
@@ -16,6 +17,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import EventType
 from councilor.domain.gate import RefinementRequest
 from councilor.domain.genai import agent
+from councilor.domain.intervention import MOST_GUIDES
 from councilor.domain.task import TaskState
 from councilor.domain.traceid import traceparent
 from councilor.domain.worker import Assignment, WorkerReport
@@ -52,6 +54,8 @@ class Work:
     """What ended the worker before it was done."""
     doubts: tuple[str, ...] = ()
     """The worker's own doubts, cut to a few short lines."""
+    guided: int = 0
+    """Number of the newest guidance that its prompt carried."""
     admitted: bool = False
     """Whether no cheap gate refuses it, so that measuring it is worth its time."""
 
@@ -74,13 +78,14 @@ async def work(
     """
     task, parts, policy = context.task, context.parts, context.rules.policy
     worker = parts.workers[task.worker or ""]
+    guides = context.control.steering.guides[-MOST_GUIDES:]
     await _lay_out(context, start_tree)
     assignment = Assignment(
         task_id=task.id,
         run_id=context.ledger.run_id,
         iteration=iteration,
         title=task.title,
-        prompt=write_prompt(context.spec, refinement),
+        prompt=write_prompt(context.spec, refinement, guides),
         scope_in=context.spec.scope.in_,
         scope_out=context.spec.scope.out,
         scope_free=(*policy.non_governed_zones, *policy.root_passthrough),
@@ -110,7 +115,8 @@ async def work(
             {"worker": worker.name, "outcome": report.outcome.value},
             parts.clock.monotonic() - began,
         )
-        return await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+        made = await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+        return replace(made, guided=guides[-1].seq if guides else 0)
 
 
 def _tell(span: Span, report: WorkerReport) -> None:

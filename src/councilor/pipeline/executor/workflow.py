@@ -8,6 +8,7 @@ Rules:
 - Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
 - The base's own tests are measured once, and only when a candidate has come that far.
 - What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
+- Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
 - An accepted candidate follows a base that has moved, and is then measured and judged again (`rebase.py`).
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
@@ -21,24 +22,28 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.genai import SpanRole, role
+from councilor.domain.intervention import Approval
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, DeadlineError
 from councilor.guards.hostfault import find_host_fault, is_fenced
+from councilor.guards.standstill import standing_still
 from councilor.pipeline.executor.announcement import announce
+from councilor.pipeline.executor.approving import refused
 from councilor.pipeline.executor.baseline import measure_baseline
 from councilor.pipeline.executor.check import examine, inspect
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
+from councilor.pipeline.executor.control import RunControl, controlling
 from councilor.pipeline.executor.deepen import deepen
 from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
 from councilor.pipeline.executor.deliver import deliver
+from councilor.pipeline.executor.ending import measure_end
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.rebase import Rebased, follow, is_published, on_base
@@ -85,6 +90,8 @@ class Executor:
     def __init__(self, *, parts: Parts, engine: Engine) -> None:
         self._parts = parts
         self._engine = engine
+        self._impatient: set[str] = set()
+        """Tasks that are given back rather than waited for."""
 
     async def start(self) -> None:
         """Become able to execute tasks."""
@@ -104,9 +111,22 @@ class Executor:
         await self._parts.events.append([event])
         self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
-    async def run(self, task_id: str) -> Outcome:
-        """Execute a submitted task in this process, to its end."""
-        return decode(Outcome, await self._engine.submit(task_id))
+    async def run(self, task_id: str, *, patient: bool = True) -> Outcome:
+        """Execute a submitted task in this process, to its end.
+
+        Args:
+            patient: whether to wait for people.
+
+        Raises:
+            StandbyError: it waits for a person; not where this is to wait with it.
+        """
+        if patient:
+            return decode(Outcome, await self._engine.submit(task_id))
+        self._impatient.add(task_id)
+        try:
+            return decode(Outcome, await self._engine.submit(task_id))
+        finally:
+            self._impatient.discard(task_id)
 
     async def resume(self, task_id: str) -> Outcome:
         """Go on with an interrupted task, from its last finished step."""
@@ -122,7 +142,7 @@ class Executor:
         """End a task for good, and say so on its stream."""
         events = self._parts.events
         head = await events.head(task_id)
-        if head is None or head.state is not TaskState.SUBMITTED or await self._engine.status(task_id) is not None:
+        if head is None or head.begun or await self._engine.status(task_id) is not None:
             await self._engine.cancel(task_id)  # one that was stored and never begun is not known to it
             head = await events.head(task_id)
         if head is not None:
@@ -140,7 +160,7 @@ class Executor:
             event = NewEvent(task_id=head.task_id, type=type_, ts=self._parts.clock.now(), data=data)
             await self._parts.events.append([event])
             whole.set(role(SpanRole.CHAIN) | {"councilor.task.state": state.value})
-            _measure_end(self._parts, state, tier=head.tier, submitted_at=head.submitted_at)
+            measure_end(self._parts.metrics, self._parts.clock, head, state)
             await announce(self._parts, head.task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
@@ -151,18 +171,27 @@ class Executor:
 
     async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
         narrator = open_narrator(self._parts, run_id, attempt=attempt)
+        control = RunControl(
+            task_id=run_id,
+            events=self._parts.events,
+            engine=self._engine,
+            clock=self._parts.clock,
+            patient=run_id not in self._impatient,
+        )
         try:
-            context = await open_context(self._parts, run_id, narrator)
-            whole.set(_about(context.task))
-            outcome = await _Journey(context=context, engine=self._engine).travel()
+            async with controlling(control):
+                context = await open_context(self._parts, run_id, narrator, control)
+                whole.set(_about(context.task))
+                outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
             if find_host_fault(error) is not None or is_fenced(error):
                 raise  # the run is only interrupted, or another process goes on with it
+            await control.require_not_cancelled()
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:
                 await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
-                _measure_end(self._parts, TaskState.FAILED, tier=head.tier, submitted_at=head.submitted_at)
+                measure_end(self._parts.metrics, self._parts.clock, head, TaskState.FAILED)
             whole.set({"councilor.task.state": TaskState.FAILED.value})
             await announce(self._parts, run_id)
             raise
@@ -183,19 +212,13 @@ def _about(task: Task) -> dict[str, object]:
     }
 
 
-def _measure_end(parts: Parts, state: TaskState, *, tier: int, submitted_at: datetime) -> None:
-    seconds = (parts.clock.now() - submitted_at).total_seconds()
-    parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(tier)})
-    parts.metrics.histogram("v3.task.seconds", {"risk_tier": str(tier)}, max(0.0, seconds))  # a clock may be set back
-
-
 class _Journey:
     """One execution of one run."""
 
     def __init__(self, *, context: RunContext, engine: Engine) -> None:
         self._context = context
         self._engine = engine
-        self._deadline = context.parts.clock.monotonic() + context.task.deadline_s
+        self._control = context.control
         self._baseline: str | None = None
         self._rebases = 0
 
@@ -204,6 +227,9 @@ class _Journey:
         context, task = self._context, self._context.task
         prepared = await self._step("prepare", lambda: prepare(context))
         parent = await context.artifact(prepared["spec"])
+        refusal = await refused(context, Checkpoint.WORK, parent)
+        if refusal is not None:
+            return decode(Outcome, await self._step("finish", partial(self._refuse, refusal)))
         tree, previous, iteration, carried = task.base_tree, None, 0, None
         while True:
             iteration += 1
@@ -220,8 +246,10 @@ class _Journey:
             parent, carried = await context.artifact(moved.parent), moved.made
             if carried is None:
                 tree, previous = moved.start_tree, replace(previous, refinement=moved.parent)
-        commit = await self._publish(previous)
-        return decode(Outcome, await self._step("finish", partial(self._finish, iteration, previous, commit)))
+        refusal = await self._unpublished(previous)
+        commit = await self._publish(previous) if refusal is None else None
+        ending = partial(self._finish, iteration, previous, refusal, commit)
+        return decode(Outcome, await self._step("finish", ending))
 
     async def _follow(self, iteration: int, made: Work, judged: Deliberated) -> Rebased:
         """Where an accepted candidate goes; from then on the run is about the new base."""
@@ -284,7 +312,7 @@ class _Journey:
                 )
             return encode(replace(made, admitted=await inspect(context, made, iteration)))
 
-        return await self._step(f"work:{iteration}", run, preemptible=True)
+        return await self._step(f"work:{iteration}", run, preemptible=True, working=True)
 
     async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
         """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
@@ -356,10 +384,37 @@ class _Journey:
         name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
         return decode(Deliberated, await self._step(name, run))
 
-    async def _finish(self, iteration: int, deliberated: Deliberated, commit: str | None) -> JsonValue:
-        context, task = self._context, self._context.task
+    async def _unpublished(self, deliberated: Deliberated) -> Approval | None:
+        """Why an accepted candidate is not published: the refusal of who was asked."""
+        if deliberated.decision is not Decision.ACCEPT or self._context.task.worker is None:
+            return None
+        verdict = await self._context.artifact(deliberated.verdict)
+        return await refused(self._context, Checkpoint.PUBLISH, verdict)
+
+    async def _refuse(self, refusal: Approval) -> JsonValue:
+        """The end of a task that was not to be begun."""
+        task = self._context.task
+        outcome = Outcome(
+            task_id=task.id, state=TaskState.REJECTED, decision=Decision.REJECT, iterations=0, verdict_id="",
+            verdict_artifact="", tree=task.base_tree, commit=None, branch=None,
+        )  # fmt: skip
+        await self._tell_end(outcome, refusal)
+        return encode(outcome)
+
+    async def _tell_end(self, outcome: Outcome, refusal: Approval | None) -> None:
+        context = self._context
+        if await _has_ended(context):
+            return
+        because = {"by": refusal.by, "reason": refusal.reason} if refusal is not None else {}
+        await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
+        measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
+
+    async def _finish(
+        self, iteration: int, deliberated: Deliberated, refusal: Approval | None, commit: str | None
+    ) -> JsonValue:
+        task = self._context.task
         verdict, artifact = await self._verdict(deliberated)
-        state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
+        state = END_OF.get(verdict.decision, TaskState.UNDECIDED) if refusal is None else TaskState.REJECTED
         outcome = Outcome(
             task_id=task.id,
             state=state,
@@ -371,19 +426,30 @@ class _Journey:
             commit=commit,
             branch=task.branch if commit else None,
         )
-        if not await _has_ended(context):
-            await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
-            _measure_end(context.parts, state, tier=task.tier, submitted_at=task.submitted_at)
+        await self._tell_end(outcome, refusal)
         return encode(outcome)
 
-    async def _step(self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False) -> JsonValue:
+    async def _step(
+        self,
+        name: str,
+        fn: Callable[[], Awaitable[JsonValue]],
+        *,
+        preemptible: bool = False,
+        working: bool = False,
+    ) -> JsonValue:
+        """Execute a step once a person lets it begin.
+
+        Args:
+            working: whether it may be stopped where it is.
+        """
+        await self._control.passage()
         remaining_s = self._remaining_s()
         if remaining_s <= 0:
             raise DeadlineError(
-                f"The task's deadline of {self._context.task.deadline_s:g} s passed before step {name!r}.",
+                f"The task's deadline of {self._deadline_s():g} s passed before step {name!r}.",
                 backend="executor",
-                deadline_s=self._context.task.deadline_s,
-                hint="Give it more time with --deadline.",
+                deadline_s=self._deadline_s(),
+                hint="Give it more time with --deadline, or `councilor extend` while it runs.",
             )
 
         # Entered where the step really runs, and left when the engine has remembered it: one that ran before has none.
@@ -395,6 +461,9 @@ class _Journey:
                 await self._context.narrator.flush()
                 return result
 
+            if working:
+                running.enter_context(self._control.working())
+            running.enter_context(standing_still(self._control.standstill))
             return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
 
     def _span(self, step: str) -> AbstractContextManager[Span]:
@@ -403,8 +472,13 @@ class _Journey:
         about |= {"councilor.step": step, "councilor.iteration": int(number.partition(":")[0]) if number else None}
         return self._context.parts.tracer.span(kind, attributes=about, once=step)
 
+    def _deadline_s(self) -> float:
+        return self._context.task.deadline_s + self._control.extension.deadline_s
+
     def _remaining_s(self) -> float:
-        return self._deadline - self._context.parts.clock.monotonic()
+        """Seconds of the task's time that are left; an execution that only has to end what is told has all of it."""
+        spent_s = 0.0 if self._control.steering.ended else self._control.spent_s()
+        return self._deadline_s() - spent_s
 
 
 async def _has_ended(context: RunContext) -> TaskHead | None:

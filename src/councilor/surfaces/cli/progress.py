@@ -5,8 +5,9 @@ On a terminal one line with a spinner shows what is going on now; elsewhere each
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -64,11 +65,24 @@ def describe(event: Event) -> str:
             text = f"back to the worker: {', '.join(data['failed_gates'])}"
         case EventType.VERDICT_REACHED:
             text = f"verdict: {data['decision']} (P = {data['probability']:.3f})"
+        case EventType.INTERVENTION:
+            text = _intervention(data)
+        case EventType.APPROVAL_REQUESTED:
+            text = f"waits for an approval ({data['checkpoint']}): councilor approve {event.task_id}, or reject"
+        case EventType.APPROVAL_GIVEN:
+            text = f"{data['by']} {'approved' if data['approved'] else 'rejected'} it ({data['checkpoint']})"
+        case EventType.TASK_CANCELLED:
+            text = "cancelled"
         case EventType.TASK_FAILED:
             text = f"failed: {data['error']}"
         case _:
             text = ""
     return safe(text).replace("\n", " ")
+
+
+def _intervention(data: Mapping[str, Any]) -> str:
+    said = str(data.get("text") or data.get("reason") or "")
+    return f"{data['by']}: {data['kind']}" + (f", {said}" if said else "")
 
 
 @contextmanager

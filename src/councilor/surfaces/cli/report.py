@@ -11,7 +11,7 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.gate import GateResult
-from councilor.domain.task import TaskHead
+from councilor.domain.task import TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import ErasedError
 from councilor.pipeline.council import explain_verdict
@@ -37,7 +37,7 @@ class Judged:
     overrides: tuple[dict[str, Any], ...]
     """What people decided about it since, oldest first; unverified."""
 
-    def json(self) -> JsonValue:
+    def json(self) -> dict[str, JsonValue]:
         """As JSON data; artifacts without their statements' bytes."""
         artifacts = [
             {
@@ -96,8 +96,14 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
     """The end of a run in a few lines: the decision, why not, and what to do next."""
     if output.as_json:
         return
+    if not outcome.verdict_artifact:
+        output.line("rejected before it was begun", style=STYLES[Decision.REJECT])
+        output.line(f"  by whom, and why: councilor show {outcome.task_id}")
+        return
     verdict = decode(Verdict, json.loads(await store.artifacts.read(outcome.verdict_artifact)))
     _show_decision(verdict, output)
+    if outcome.state is TaskState.REJECTED and verdict.decision is Decision.ACCEPT:
+        output.line("  not published: a person rejected it", style="bold yellow")
     for gate in verdict.gates:
         if gate.blocks:
             output.line(f"  {gate.gate}: {gate.summary}")

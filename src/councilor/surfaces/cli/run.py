@@ -15,6 +15,7 @@ from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
+from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -41,7 +42,8 @@ def run(
     test_command: Command = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
     deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+    mode: Mode = None,
+    dry_run: DryRun = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Leave uncommitted changes out.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same repository.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with an interrupted task.")] = None,
@@ -79,7 +81,7 @@ def run(
                 spec_text=spec_text,
                 base=commit,
                 worker=name,
-                mode=RunMode.DRY_RUN if dry_run else RunMode.AUTO,
+                mode=chosen_mode(mode, dry_run=dry_run),
                 max_iterations=iterations or settings.run.max_iterations,
                 deadline_s=deadline or settings.run.deadline_s,
                 allow_dirty=allow_dirty,

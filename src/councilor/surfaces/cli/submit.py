@@ -29,6 +29,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue, read_queueing
@@ -77,7 +78,8 @@ def submit(
     base: Annotated[str | None, typer.Option(help="The commit to start from; else HEAD.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
     deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for each whole run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+    mode: Mode = None,
+    dry_run: DryRun = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Leave uncommitted changes out.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for other runs on the same repositories.")] = False,
     parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Runs at the same time.")] = None,
@@ -102,7 +104,7 @@ def submit(
             repo=repo,
             worker=worker or settings.run.worker,
             base=base,
-            mode=RunMode.DRY_RUN if dry_run else RunMode.AUTO,
+            mode=chosen_mode(mode, dry_run=dry_run),
             max_iterations=iterations or settings.run.max_iterations,
             deadline_s=deadline or settings.run.deadline_s,
             allow_dirty=allow_dirty,
@@ -256,7 +258,7 @@ async def _execute_all(
 
         async def run_one(head: TaskHead) -> None:
             label = f"{Path(head.repository).name}/{head.spec_id}" if several else head.spec_id
-            after = head.last_seq if head.state is not TaskState.SUBMITTED else 0
+            after = head.last_seq if head.begun else 0
             events = service.store.events
             try:
                 async with asyncio.TaskGroup() as group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,11 @@ import typer
 from councilor.app import open_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
+from councilor.domain.intervention import Steering
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
+from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.report import load_judged, show_why
@@ -60,9 +63,12 @@ def show(
         async with open_store(session.settings) as store:
             head = await _head(store.events, task)
             judged = await load_judged(store, head)
-        session.output.result(judged.json())
+            steering = await read_steering(store.events, head.task_id)
+        session.output.result({**judged.json(), "steering": encode(steering)})
         session.output.line(f"{head.title}", style="bold")
         session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
+        for line in _said(head, steering):
+            session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
         if why:
@@ -151,6 +157,28 @@ def clean(
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
+
+
+def _said(head: TaskHead, steering: Steering) -> Iterator[str]:
+    """What people have said to a task, and what it waits for."""
+    if steering.ended:
+        waits = ""
+    elif steering.paused:
+        why = f": {steering.reason}" if steering.reason else ""
+        yield f"paused by {steering.paused_by}{why}"
+        waits = f"goes on with: councilor resume {head.task_id}"
+    elif steering.awaiting is not None:
+        waits = f"waits for an approval ({steering.awaiting.value}): councilor approve {head.task_id}, or reject"
+    else:
+        waits = ""
+    if waits:
+        yield waits
+    for approval in steering.approvals.values():
+        answer = "approved" if approval.approved else "rejected"
+        why = f": {approval.reason}" if approval.reason else ""
+        yield f"{answer} ({approval.checkpoint.value}) by {approval.by}, unverified{why}"
+    for guide in steering.guides:
+        yield f"{guide.by} to the worker: {guide.text}"
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from councilor.app import Service
-from councilor.domain.task import TaskState
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.progress import show_progress
@@ -18,7 +17,7 @@ async def execute_watched(service: Service, task_id: str, output: Output, *, res
     head = await service.store.events.head(task_id)
     after = head.last_seq if resumed and head else 0
     # A task that was stored and never begun is not known to the engine yet, so there is nothing to recover.
-    begun = head is not None and head.state is not TaskState.SUBMITTED
+    begun = head is not None and head.begun
     executed = service.executor.resume if resumed and begun else service.executor.run
     async with asyncio.TaskGroup() as group:
         follower = group.create_task(show_progress(service.store.events.follow(task_id, after=after), output))

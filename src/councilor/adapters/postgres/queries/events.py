@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 _HEAD: Final[LiteralString] = (
     "task_id::text, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at, updated_at,"
-    " attempt"
+    " attempt, resumes"
 )
 
 LOCK_HEADS: Final[LiteralString] = f"""
@@ -16,14 +16,15 @@ SELECT {_HEAD} FROM task_head WHERE task_id = ANY(%s::uuid[]) ORDER BY task_head
 
 ADD_HEAD: Final[LiteralString] = """
 INSERT INTO task_head (task_id, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at,
-                       updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+                       updated_at, resumes)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 BEGIN_ATTEMPT: Final[LiteralString] = """
 UPDATE task_head SET attempt = attempt + 1 WHERE task_id = %s RETURNING attempt"""
 
 MOVE_HEAD: Final[LiteralString] = """
-UPDATE task_head SET last = %s, state = %s, decision = %s, commit = %s, updated_at = %s WHERE task_id = %s"""
+UPDATE task_head SET last = %s, state = %s, decision = %s, commit = %s, updated_at = %s, resumes = %s
+WHERE task_id = %s"""
 
 ADD_EVENTS: Final[LiteralString] = """
 INSERT INTO event (task_id, seq, attempt, type, ts, data)

@@ -47,7 +47,8 @@ RETURNING {_ENTRY}"""
 FINISH: Final[LiteralString] = "DELETE FROM task_queue WHERE task_id = %s AND executor_id = %s RETURNING 1"
 
 GIVE_BACK: Final[LiteralString] = """
-UPDATE task_queue SET executor_id = NULL, claimed_at = NULL, not_before = coalesce(%s, not_before)
+UPDATE task_queue SET executor_id = NULL, claimed_at = NULL, not_before = coalesce(%s, not_before),
+    claims = greatest(claims - %s, 0)
 WHERE task_id = %s AND executor_id = %s RETURNING 1"""
 
 FIND_DOOMED: Final[LiteralString] = f"""

@@ -32,6 +32,7 @@ from councilor.domain.codec import encode
 from councilor.domain.quoting import Quoter
 from councilor.domain.worker import Assignment, ModelUse, WorkerProfile, WorkerReport
 from councilor.errors import InputError
+from councilor.guards.standstill import Allowance
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.conversation import Conversation
 from councilor.ports.sandbox import Sandbox
@@ -156,7 +157,7 @@ class LlmWorker:
     async def _guarded(self, loop: Loop, transcript: Transcript) -> Ending:
         """Run the loop, its heartbeats beside it, within its time."""
         try:
-            async with asyncio.timeout(loop.limit_s) as limit, asyncio.TaskGroup() as group:
+            async with Allowance(loop.limit_s) as limit, asyncio.TaskGroup() as group:
                 beating = group.create_task(loop.beat())
                 ending = await loop.run()
                 beating.cancel()
