@@ -10,17 +10,23 @@ It does not decide whether or where something is published.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from councilor.domain.event import Event, EventType
 from councilor.domain.gate import GateStatus
 from councilor.domain.notification import presentable
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.verdict import Verdict
 
-__all__ = ["DOCUMENT_VERSION", "Publication", "body_of", "in_markdown", "is_author"]
+__all__ = ["DOCUMENT_VERSION", "Destination", "Publication", "body_of", "destinations", "in_markdown", "is_author"]
 
+_OUTCOMES = {
+    EventType.PUBLICATION_STARTED: "started",
+    EventType.PUBLICATION_FINISHED: "finished",
+    EventType.PUBLICATION_FAILED: "failed",
+}
 DOCUMENT_VERSION = 1
 """Of the JSON document; raised when a field changes its meaning or goes."""
 LINE_LIMIT = 300
@@ -63,6 +69,40 @@ class Publication:
             "body": self.body,
             "remote": self.remote,
         }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """What became of a commit at one place."""
+
+    target: str
+    """`patch`, `push` or `command`; `base`, where the change could not follow its branch."""
+    outcome: str
+    """`finished`, `failed`, or `started`: under way, or interrupted."""
+    where: str = ""
+    """Untrusted."""
+    error: str = ""
+    hint: str = ""
+
+
+def destinations(events: Iterable[Event]) -> tuple[Destination, ...]:
+    """Where a task's commit went, by its events; of each place the last word counts."""
+    found: dict[str, Destination] = {}
+    for event in events:
+        data = event.data
+        if event.type in _OUTCOMES:
+            found[str(data["target"])] = Destination(
+                target=str(data["target"]),
+                outcome=_OUTCOMES[event.type],
+                where=str(data.get("where", "")),
+                error=str(data.get("error", "")),
+                hint=str(data.get("hint", "")),
+            )
+        elif event.type is EventType.PUBLICATION_REBASED:
+            found.pop("base", None)
+            if data["outcome"] == "kept":
+                found["base"] = Destination(target="base", outcome="failed", error=str(data["reason"]))
+    return tuple(found.values())
 
 
 def body_of(spec: WorkingSpec, verdict: Verdict, *, statement: str, worker: str, notes: Sequence[str] = ()) -> str:
