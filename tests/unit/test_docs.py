@@ -228,7 +228,7 @@ def told_events() -> dict[str, set[str]]:
             first = call.args[0] if call.args else None
             if call.func.attr == "phase":
                 of_phases |= keys - {"brief"}  # how it is told, not what
-            elif call.func.attr in {"say", "note"} and isinstance(first, ast.Attribute):
+            elif call.func.attr in {"say", "note", "hurry"} and isinstance(first, ast.Attribute):
                 told[EventType[first.attr].value] |= keys
     for type_ in (EventType.PHASE_STARTED, EventType.PHASE_FINISHED):
         told[type_.value] |= of_phases

@@ -77,6 +77,8 @@ async def open_service(
             tracer=shared.tracer,
             runs_dir=settings.runs_dir,
             limits=tools.limits,
+            stall_s=lambda name: settings.profile(name).stall_s or settings.run.stall_s,
+            side_by_side=settings.run.side_by_side,
             sla_s=settings.council.sla_s,
             models=model_judges(settings, guarding=shared.guarding, randomness=shared.randomness, tracer=shared.tracer),
             debate_rounds=settings.council.debate_rounds,

@@ -30,6 +30,7 @@ class ArtifactKind(StrEnum):
     REPORT = "report"
     TRANSCRIPT = "transcript"
     VERDICT = "verdict"
+    CHOICE = "choice"
     WAIVER = "waiver"
     OVERRIDE = "override"
     APPROVAL = "approval"

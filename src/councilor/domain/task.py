@@ -8,8 +8,19 @@ from enum import StrEnum
 
 from councilor.domain.question import Answered
 
-__all__ = ["BRANCH_PREFIX", "END_STATES", "STANDING_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+__all__ = [
+    "BRANCH_PREFIX",
+    "END_STATES",
+    "MOST_CANDIDATES",
+    "STANDING_STATES",
+    "RunMode",
+    "Task",
+    "TaskHead",
+    "TaskState",
+]
 
+MOST_CANDIDATES = 16
+"""Of one iteration."""
 BRANCH_PREFIX = "councilor/"
 """Before a task's id, it makes the branch that an accepted candidate is published on."""
 
@@ -88,7 +99,12 @@ class Task:
     """The task whose candidate is judged again, now that a question is answered."""
     patch: str | None = None
     """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
-
+    max_tokens: int | None = None
+    """Tokens of language models that the whole run may spend; None: no limit."""
+    max_cost_usd: float | None = None
+    """US dollars that the whole run may spend; None: no limit."""
+    workers: tuple[str, ...] = ()
+    """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
     base_ref: str | None = None
     """Full name of the branch that the base came from; None where a bare commit or a tag was named."""
 

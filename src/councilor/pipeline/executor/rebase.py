@@ -66,13 +66,12 @@ def is_published(task: Task, decision: Decision) -> bool:
 
 
 async def follow(
-    context: RunContext, made: Work, judged: Deliberated, *, iteration: int, rebases: int, remaining_s: float
+    context: RunContext, made: Work, judged: Deliberated, *, iteration: int, remaining_s: float
 ) -> JsonValue:
     """Carry an accepted candidate over to where its branch stands; gives a `Rebased`.
 
     Args:
         iteration: the round that it was accepted in.
-        rebases: how often the task has followed already.
         remaining_s: seconds that the task has left.
     """
     if not context.parts.publishing.rebase or not context.parts.ledger.storage.durable:
@@ -81,7 +80,7 @@ async def follow(
         onto = await context.repository.resolve(context.task.base_ref or "")
         if onto.hash == context.base.hash:
             return encode(Rebased())
-        reason = await _reason_to_stay(context, judged, rebases, remaining_s)
+        reason = await _reason_to_stay(context, judged, remaining_s)
         if reason is None:
             await context.repository.survey(onto.tree)
             await read_rules(context.repository, onto)
@@ -105,12 +104,12 @@ async def on_base(context: RunContext, commit: str, *, added_rounds: int) -> Run
         max_iterations=context.task.max_iterations + added_rounds,
     )
     rules = await read_rules(context.repository, base)
-    return replace(context, task=task, base=base, rules=rules, derived=Derived())
+    return replace(context, task=task, base=base, rules=rules, derived=Derived(), rebases=context.rebases + 1)
 
 
-async def _reason_to_stay(context: RunContext, judged: Deliberated, rebases: int, remaining_s: float) -> str | None:
-    if rebases >= MOST_REBASES:
-        return f"The branch moved again after the change had followed it {rebases} times."
+async def _reason_to_stay(context: RunContext, judged: Deliberated, remaining_s: float) -> str | None:
+    if context.rebases >= MOST_REBASES:
+        return f"The branch moved again after the change had followed it {context.rebases} times."
     case = decode(Case, json.loads(await context.read(judged.case)))
     if remaining_s < TIME_FACTOR * case.evidence_s:
         return f"{remaining_s:.0f} s are left, and measuring took {case.evidence_s:.0f} s."
@@ -132,7 +131,8 @@ async def _carry(
         reason = "The change conflicts with what is new on the branch, and no round is left."
         return _stay(context, onto, iteration, reason, merged.conflicts)
     _tell(context, onto, iteration, "conflict", merged.conflicts)
-    readable = context.task.worker in context.parts.asked
+    workers = {context.task.worker, *context.task.workers}
+    readable = workers <= set(context.parts.asked)
     request = await _refine(context, judged, onto, iteration, merged)
     return encode(Rebased(onto=onto.hash, parent=request, start_tree=merged.tree if readable else onto.tree))
 
@@ -164,7 +164,9 @@ async def _record(context: RunContext, made: Work, judged: Deliberated, iteratio
     )
     for artifact in (patch, said):
         note_stored(context, artifact)
-    return replace(made, tree=tree, patch=patch.id, report=said.id, outcome="rebased", problem=None, ended="")
+    return replace(
+        made, label=str(iteration), tree=tree, patch=patch.id, report=said.id, outcome="rebased", problem=None, ended=""
+    )
 
 
 async def _refine(context: RunContext, judged: Deliberated, onto: Commit, iteration: int, merged: Merged) -> str:

@@ -1,16 +1,13 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> [rebase -> ...]
--> [publish -> deliver] -> finish
+prepare -> (iteration* -> [rebase])* -> [publish -> deliver] -> finish; `iteration.py` and `candidates.py` say what an
+iteration is, `rebase.py`, `publish.py` and `deliver.py` what comes after an accepted one.
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
-- Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
-- The base's own tests are measured once, and only when a candidate has come that far.
-- What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
-- An accepted candidate follows a base that has moved, and is then measured and judged again (`rebase.py`).
+- An accepted candidate follows a base that has moved, and is then measured and judged again.
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
@@ -19,8 +16,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,32 +27,29 @@ from councilor.domain.genai import SpanRole, role
 from councilor.domain.intervention import Approval
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
-from councilor.errors import CouncilorError, DeadlineError
+from councilor.errors import CouncilorError
 from councilor.guards.hostfault import find_host_fault, is_fenced
-from councilor.guards.standstill import standing_still
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.approving import refused
-from councilor.pipeline.executor.baseline import measure_baseline
-from councilor.pipeline.executor.check import examine, inspect
+from councilor.pipeline.executor.candidates import compete
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
 from councilor.pipeline.executor.control import RunControl, controlling
-from councilor.pipeline.executor.deepen import deepen
-from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
+from councilor.pipeline.executor.deliberate import Deliberated
 from councilor.pipeline.executor.deliver import deliver
 from councilor.pipeline.executor.ending import measure_end
+from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.rebase import Rebased, follow, is_published, on_base
-from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
+from councilor.pipeline.executor.steps import Steps
+from councilor.pipeline.executor.work import Work
 from councilor.ports.engine import Engine, RunState
 from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "3"
+WORKFLOW_VERSION = "4"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
-WORK_SHARE = 0.7
-"""Share of the time left that a worker may take: what it made has to be checked as well."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
     Decision.REJECT: TaskState.REJECTED,
@@ -131,6 +124,10 @@ class Executor:
     async def resume(self, task_id: str) -> Outcome:
         """Go on with an interrupted task, from its last finished step."""
         return decode(Outcome, await self._engine.recover(task_id))
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Let the engine forget the steps of tasks that ended so many seconds ago; gives of how many."""
+        return await self._engine.forget(ended_before_s=ended_before_s)
 
     async def settle(self, task_id: str) -> None:
         """Let an execution that was killed right after its task's end do the rest: be remembered, announce the end."""
@@ -212,177 +209,100 @@ def _about(task: Task) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """What an iteration begins with."""
+
+    tree: str
+    parent: ExecutionArtifact
+    """The artifact that it follows: the spec, a refinement request, or the verdict before a rebase."""
+    previous: Deliberated | None = None
+    """How the iteration before ended."""
+    carried: Work | None = None
+    """The candidate, where it came from the base before and no worker makes one."""
+    worker: str = ""
+    """Whose candidate that is."""
+
+
 class _Journey:
     """One execution of one run."""
 
     def __init__(self, *, context: RunContext, engine: Engine) -> None:
         self._context = context
-        self._engine = engine
-        self._control = context.control
-        self._baseline: str | None = None
-        self._rebases = 0
+        self._steps = Steps(context=context, engine=engine)
 
     async def travel(self) -> Outcome:
         """Go through all steps; those that have finished before give what they gave then."""
-        context, task = self._context, self._context.task
-        prepared = await self._step("prepare", lambda: prepare(context))
+        context, steps = self._context, self._steps
+        prepared = await steps.run("prepare", lambda: prepare(context))
         parent = await context.artifact(prepared["spec"])
         refusal = await refused(context, Checkpoint.WORK, parent)
         if refusal is not None:
-            return decode(Outcome, await self._step("finish", partial(self._refuse, refusal)))
-        tree, previous, iteration, carried = task.base_tree, None, 0, None
-        while True:
-            iteration += 1
-            made = carried or decode(Work, await self._work(iteration, tree, parent, previous))
-            evidence = await self._evidence(iteration, made, parent)
-            previous = await self._judge(iteration, made, evidence, previous)
-            tree, carried = made.tree, None
-            if previous.refinement is not None:
-                parent = await context.artifact(previous.refinement)
-                continue
-            moved = await self._follow(iteration, made, previous)
-            if moved.onto is None:
-                break
-            parent, carried = await context.artifact(moved.parent), moved.made
-            if carried is None:
-                tree, previous = moved.start_tree, replace(previous, refinement=moved.parent)
-        refusal = await self._unpublished(previous)
-        commit = await self._publish(previous) if refusal is None else None
-        ending = partial(self._finish, iteration, previous, refusal, commit)
-        return decode(Outcome, await self._step("finish", ending))
+            return decode(Outcome, await steps.run("finish", partial(self._refuse, refusal)))
+        start: _Start | None = _Start(tree=context.task.base_tree, parent=parent)
+        number = 0
+        while start is not None:
+            number += 1
+            last = await self._iterate(number, start)
+            start = await self._next(number, last)
+        refusal = await self._unpublished(last.deliberated)
+        commit = await self._publish(last) if refusal is None else None
+        return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal, commit)))
 
-    async def _follow(self, iteration: int, made: Work, judged: Deliberated) -> Rebased:
-        """Where an accepted candidate goes; from then on the run is about the new base."""
+    async def _iterate(self, number: int, start: _Start) -> Judged:
         context = self._context
-        if context.task.base_ref is None or not is_published(context.task, judged.decision):
-            return Rebased()
-        moved = decode(
-            Rebased,
-            await self._step(
-                f"rebase:{iteration}",
-                lambda: follow(
-                    context,
-                    made,
-                    judged,
-                    iteration=iteration,
-                    rebases=self._rebases,
-                    remaining_s=self._remaining_s(),
-                ),
-            ),
+        iteration = Iteration(
+            steps=self._steps, number=number, tree=start.tree, parent=start.parent, previous=start.previous
         )
+        if start.carried is not None:
+            return await iteration.judge(context.made_by(start.worker), start.carried)
+        return await (compete(context, iteration) if context.task.workers else iteration.alone(context))
+
+    async def _next(self, number: int, last: Judged) -> _Start | None:
+        """What another iteration begins with; None when there is to be none."""
+        judged = last.deliberated
+        if judged.refinement is not None:
+            return _Start(tree=last.made.tree, parent=await self._context.artifact(judged.refinement), previous=judged)
+        moved = await self._follow(number, last)
+        if moved.onto is None:
+            return None
+        parent = await self._context.artifact(moved.parent)
+        if moved.made is None:
+            asked = replace(judged, refinement=moved.parent)
+            return _Start(tree=moved.start_tree, parent=parent, previous=asked)
+        return _Start(tree=moved.made.tree, parent=parent, previous=judged, carried=moved.made, worker=last.worker)
+
+    async def _follow(self, number: int, last: Judged) -> Rebased:
+        """Where an accepted candidate goes; from then on the run is about the new base."""
+        context, steps = self._context, self._steps
+        if context.task.base_ref is None or not is_published(context.task, last.deliberated.decision):
+            return Rebased()
+        made_by = context.made_by(last.worker)
+
+        async def run() -> JsonValue:
+            remaining_s = steps.remaining_s()
+            return await follow(made_by, last.made, last.deliberated, iteration=number, remaining_s=remaining_s)
+
+        moved = decode(Rebased, await steps.run(f"rebase:{number}", run))
         if moved.onto is not None:
             self._context = await on_base(context, moved.onto, added_rounds=int(moved.made is not None))
-            self._rebases += 1
-            self._baseline = None
         return moved
 
-    async def _publish(self, judged: Deliberated) -> str | None:
+    async def _publish(self, last: Judged) -> str | None:
         """Publish an accepted candidate, first here and then wherever it is to go; gives the commit."""
-        context = self._context
-        if not is_published(context.task, judged.decision):
+        if not is_published(self._context.task, last.deliberated.decision):
             return None
-        verdict, artifact = await self._verdict(judged)
-        made = await self._step("publish", partial(publish, context, verdict, artifact))
-        if made is None:
+        context = self._context.made_by(last.worker)
+        verdict, artifact = await self._verdict(last.deliberated)
+        commit = await self._steps.run("publish", partial(publish, context, verdict, artifact))
+        if commit is None:
             return None
-        commit = str(made)
-        await self._step("deliver", partial(deliver, context, verdict, artifact, commit), preemptible=True)
-        return commit
+        await self._steps.run("deliver", partial(deliver, context, verdict, artifact, str(commit)), preemptible=True)
+        return str(commit)
 
     async def _verdict(self, judged: Deliberated) -> tuple[Verdict, ExecutionArtifact]:
         artifact = await self._context.artifact(judged.verdict)
         return decode(Verdict, json.loads(await self._context.read(artifact.id))), artifact
-
-    async def _work(
-        self, iteration: int, tree: str, parent: ExecutionArtifact, previous: Deliberated | None
-    ) -> JsonValue:
-        context, task = self._context, self._context.task
-
-        async def run() -> JsonValue:
-            if task.candidate_tree is not None:
-                made = await adopt(context, tree=await restore_candidate(context), parent=parent)
-            else:
-                made = await work(
-                    context,
-                    iteration=iteration,
-                    start_tree=tree,
-                    parent=parent,
-                    refinement=await load_refinement(context, previous),
-                    timeout_s=self._remaining_s() * WORK_SHARE,
-                )
-            return encode(replace(made, admitted=await inspect(context, made, iteration)))
-
-        return await self._step(f"work:{iteration}", run, preemptible=True, working=True)
-
-    async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
-        """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
-        context = self._context
-        if not made.admitted:
-            return None
-        if self._baseline is None:
-            measured = await self._step(
-                f"baseline:{self._rebases}" if self._rebases else "baseline",
-                lambda: measure_baseline(context, made, parent, remaining_s=self._remaining_s()),
-                preemptible=True,
-            )
-            self._baseline = str(measured["baseline"])
-        baseline = self._baseline
-        patch = await context.artifact(made.patch)
-        examined = await self._step(
-            f"examine:{iteration}",
-            lambda: examine(
-                context, made, iteration=iteration, baseline_id=baseline, patch=patch, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
-        )
-        return str(examined["evidence"])
-
-    async def _judge(
-        self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
-    ) -> Deliberated:
-        """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, previous)
-        parts = self._context.parts
-        if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
-            return first
-        deepened = await self._step(
-            f"deepen:{iteration}",
-            lambda: deepen(
-                self._context, made, iteration=iteration, evidence_id=evidence, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
-        )
-        added = deepened["added"]
-        if added is None:
-            return first
-        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
-
-    async def _deliberate(
-        self,
-        iteration: int,
-        made: Work,
-        evidence: str | None,
-        previous: Deliberated | None,
-        *,
-        added: str | None = None,
-        first: Deliberated | None = None,
-    ) -> Deliberated:
-        async def run() -> JsonValue:
-            return encode(
-                await deliberate(
-                    self._context,
-                    made,
-                    iteration=iteration,
-                    evidence_id=evidence,
-                    added_id=added,
-                    first=first,
-                    previous=previous,
-                    remaining_s=self._remaining_s(),
-                )
-            )
-
-        name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
-        return decode(Deliberated, await self._step(name, run))
 
     async def _unpublished(self, deliberated: Deliberated) -> Approval | None:
         """Why an accepted candidate is not published: the refusal of who was asked."""
@@ -409,11 +329,9 @@ class _Journey:
         await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
-    async def _finish(
-        self, iteration: int, deliberated: Deliberated, refusal: Approval | None, commit: str | None
-    ) -> JsonValue:
+    async def _finish(self, iteration: int, last: Judged, refusal: Approval | None, commit: str | None) -> JsonValue:
         task = self._context.task
-        verdict, artifact = await self._verdict(deliberated)
+        verdict, artifact = await self._verdict(last.deliberated)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED) if refusal is None else TaskState.REJECTED
         outcome = Outcome(
             task_id=task.id,
@@ -428,57 +346,6 @@ class _Journey:
         )
         await self._tell_end(outcome, refusal)
         return encode(outcome)
-
-    async def _step(
-        self,
-        name: str,
-        fn: Callable[[], Awaitable[JsonValue]],
-        *,
-        preemptible: bool = False,
-        working: bool = False,
-    ) -> JsonValue:
-        """Execute a step once a person lets it begin.
-
-        Args:
-            working: whether it may be stopped where it is.
-        """
-        await self._control.passage()
-        remaining_s = self._remaining_s()
-        if remaining_s <= 0:
-            raise DeadlineError(
-                f"The task's deadline of {self._deadline_s():g} s passed before step {name!r}.",
-                backend="executor",
-                deadline_s=self._deadline_s(),
-                hint="Give it more time with --deadline, or `councilor extend` while it runs.",
-            )
-
-        # Entered where the step really runs, and left when the engine has remembered it: one that ran before has none.
-        with ExitStack() as running:
-
-            async def attempt() -> JsonValue:
-                running.enter_context(self._span(name))
-                result = await fn()
-                await self._context.narrator.flush()
-                return result
-
-            if working:
-                running.enter_context(self._control.working())
-            running.enter_context(standing_still(self._control.standstill))
-            return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
-
-    def _span(self, step: str) -> AbstractContextManager[Span]:
-        kind, _, number = step.partition(":")
-        about = role(SpanRole.EVALUATOR if kind == "deliberate" else SpanRole.CHAIN)
-        about |= {"councilor.step": step, "councilor.iteration": int(number.partition(":")[0]) if number else None}
-        return self._context.parts.tracer.span(kind, attributes=about, once=step)
-
-    def _deadline_s(self) -> float:
-        return self._context.task.deadline_s + self._control.extension.deadline_s
-
-    def _remaining_s(self) -> float:
-        """Seconds of the task's time that are left; an execution that only has to end what is told has all of it."""
-        spent_s = 0.0 if self._control.steering.ended else self._control.spent_s()
-        return self._deadline_s() - spent_s
 
 
 async def _has_ended(context: RunContext) -> TaskHead | None:

@@ -57,6 +57,12 @@ def describe(event: Event) -> str:
             text = f"worker {data['worker']}"
         case EventType.WORKER_HEARTBEAT:
             text = f"{data['phase']} {data['line']}".strip()
+        case EventType.WORKER_STALLED:
+            text = f"worker {data['worker']} shows nothing new for {data['silent_s']:.0f} s"
+        case EventType.CANDIDATE_CHOSEN:
+            text = f"candidate {data['chosen']} of {data['candidates']} goes on ({data['worker']}: {data['decision']})"
+        case EventType.BUDGET_EXHAUSTED:
+            text = f"the budget is exhausted: {data['reason']}"
         case EventType.WORKER_OUTPUT:
             text = f"the worker did not end well: {data['ended']}" if data.get("ended") else ""
         case EventType.GATE_FINISHED:
@@ -83,6 +89,8 @@ def describe(event: Event) -> str:
             text = f"failed: {data['error']}"
         case _:
             text = ""
+    if text and data.get("candidate"):
+        text = f"[{data['candidate']}] {text}"
     return safe(text).replace("\n", " ")
 
 

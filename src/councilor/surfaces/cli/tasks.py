@@ -11,6 +11,7 @@ import typer
 
 from councilor.app import open_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
+from councilor.domain.budget import Budget
 from councilor.domain.codec import encode
 from councilor.domain.intervention import Steering
 from councilor.domain.publication import destinations
@@ -21,7 +22,7 @@ from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.published import show_destinations
-from councilor.surfaces.cli.report import load_judged, show_why
+from councilor.surfaces.cli.report import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 from councilor.surfaces.cli.summary import read_events
 
@@ -68,9 +69,9 @@ def show(
             judged = await load_judged(store, head)
             steering = await read_steering(store.events, head.task_id)
             published = destinations(await read_events(store.events, head.task_id))
-        session.output.result(
-            {**judged.json(), "steering": encode(steering), "publications": [encode(item) for item in published]}
-        )
+            budget = await load_budget(store, head.task_id)
+        known = {"steering": encode(steering), "budget": encode(budget)}
+        session.output.result({**judged.json(), **known, "publications": [encode(item) for item in published]})
         session.output.line(f"{head.title}", style="bold")
         session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
         for line in _said(head, steering):
@@ -78,6 +79,9 @@ def show(
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
             show_destinations(published, session.output)
+        if budget.limited:
+            session.output.line(f"  {_spent(budget)}")
+        show_candidates(judged, session.output)
         if why:
             show_why(judged, session.output)
         else:
@@ -186,6 +190,13 @@ def _said(head: TaskHead, steering: Steering) -> Iterator[str]:
         yield f"{answer} ({approval.checkpoint.value}) by {approval.by}, unverified{why}"
     for guide in steering.guides:
         yield f"{guide.by} to the worker: {guide.text}"
+
+
+def _spent(budget: Budget) -> str:
+    """What was spent of what may be, in words."""
+    tokens = f"{budget.tokens:,}" + (f" of {budget.max_tokens:,}" if budget.max_tokens is not None else "")
+    cost = f"{budget.cost_usd:.4f}" + (f" of {budget.max_cost_usd:.4f}" if budget.max_cost_usd is not None else "")
+    return f"{'exhausted: ' if budget.exhausted() else ''}{tokens} tokens and {cost} US dollars spent"
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:
