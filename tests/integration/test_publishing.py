@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from journey import (
     BUG,
     FIX,
     Act,
+    Hand,
     Journey,
     Trip,
     branches,
@@ -31,8 +33,9 @@ from councilor.domain.event import Event, EventType
 from councilor.domain.publication import Publication
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
-from councilor.errors import UnavailableError
+from councilor.errors import FencedError, RunCancelledError, UnavailableError
 from councilor.pipeline.executor import Publishing
+from councilor.pipeline.inquiry import recall
 from councilor.pipeline.ledger import verify_task
 from councilor.ports.outlet import Outlet
 from councilor.ports.repository import Repository
@@ -169,6 +172,7 @@ async def test_a_conflict_without_rounds_left_is_published_on_the_old_base_and_s
     assert told["outcome"] == "kept" and "no round is left" in told["reason"] and told["conflicts"] == ["shop.py"]
 
 
+@pytest.mark.slow
 async def test_a_branch_that_never_rests_is_followed_twice(tmp_path, shared_environment):
     repository = make_repository(tmp_path / "repo")
     moves = iter(range(100))
@@ -359,3 +363,67 @@ async def test_a_delivery_that_was_interrupted(tmp_path, shared_environment, rep
         assert len(place.got) == 1, "nobody knows what it did"
         assert told(events)[2:] == [("started", "command"), ("failed", "command")]
     assert [event.type for event in events].count(EventType.TASK_FINISHED) == 1
+
+
+async def test_a_cancelled_delivery_ends_within_a_second(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+    place = Place("push")
+    place.hang = asyncio.Event()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        task = await on_main(going_to(journey, place), repository)
+        executor = journey.executor
+        await executor.start()
+        await executor.submit(task)
+        running = asyncio.create_task(executor.run(task.id))
+        await asyncio.wait_for(place.hang.wait(), 60)
+        began = time.monotonic()
+        await executor.cancel(task.id)
+        with pytest.raises(RunCancelledError):
+            await asyncio.wait_for(running, 5)
+        assert time.monotonic() - began < 1.0
+        await executor.stop()
+        head = await journey.parts.events.head(task.id)
+    assert head is not None and head.state is TaskState.CANCELLED
+
+
+async def test_an_execution_that_was_taken_over_sends_nothing_more(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+    push = Place("push")
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+
+        class Overtaken(Place):
+            async def deliver(self, publication: Publication, repository: Repository) -> str:
+                await journey.parts.events.begin(publication.task_id)
+                return await Place.deliver(self, publication, repository)
+
+        task = await on_main(going_to(journey, Overtaken("patch"), push), repository)
+        with pytest.raises(FencedError):
+            await journey.travel(task)
+    assert push.got == []
+
+
+async def test_the_best_of_several_follows_with_its_own_author(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+    workers = {
+        "idle": Hand(acts=[lambda folder, assignment: None], name="idle"),
+        "able": Hand(acts=[moving(repository, lambda: commit(repository, {"other.py": "OTHER = 1\n"}))], name="able"),
+    }
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, workers=workers, side_by_side=2)
+        task = await on_main(journey, repository, worker="idle", crew=("able",))
+        trip = await journey.travel(task)
+        recalled = await recall(
+            task.id,
+            events=journey.parts.events,
+            artifacts=trip.storage,
+            repositories=journey.parts.repositories,
+            runs_dir=journey.parts.runs_dir,
+            owns=journey.parts.runner.owns,
+            clock=journey.parts.clock,
+        )
+    outcome = trip.outcome
+    assert [told["outcome"] for told in rebased(trip)] == ["clean"]
+    assert git(repository, "log", "-1", "--format=%an", outcome.commit) == "able"
+    assert git(repository, "rev-parse", f"{outcome.commit}^") == git(repository, "rev-parse", "main")
+    assert recalled.report == "All tests pass."
+    assert list(recalled.context.given.candidate.paths) == ["shop.py"], "what is asked later is asked on the new base"
