@@ -141,7 +141,7 @@ async def test_an_accepted_rival_that_does_otherwise_speaks_against_it_and_nothi
     assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and trip.outcome.state is TaskState.UNDECIDED
     case = await trip.case_of("1.2") if "case/1.2" in await _names(trip) else await trip.case_of("1")
     (told,) = case.rivals
-    assert told == "Candidate 2 was accepted as well and does otherwise: shop.total([]) gives None there and 0 here."
+    assert told == "Candidate 2 was accepted as well and does otherwise: total([]) gives None there and 0 here."
     assert (
         f"choice: which of the accepted candidates is right, for they do not do the same ({told})"
         in (await trip.verdict()).missing_evidence

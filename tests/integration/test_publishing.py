@@ -169,7 +169,11 @@ async def test_a_conflict_without_rounds_left_is_published_on_the_old_base_and_s
     assert trip.outcome.state is TaskState.COMPLETED
     assert git(repository, "rev-parse", f"{trip.outcome.commit}^") == base
     (told,) = rebased(trip)
-    assert told["outcome"] == "kept" and "no round is left" in told["reason"] and told["conflicts"] == ["shop.py"]
+    assert (
+        told["outcome"] == "kept"
+        and "no worker has a round left" in told["reason"]
+        and told["conflicts"] == ["shop.py"]
+    )
 
 
 @pytest.mark.slow

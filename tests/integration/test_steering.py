@@ -13,6 +13,7 @@ from journey import Act, Journey, OneEnvironment, branches, make_repository, ope
 
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.queue import MemoryTaskQueue
+from councilor.domain.artifact import ArtifactKind
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.intervention import Extension
 from councilor.domain.task import RunMode, TaskState
@@ -21,6 +22,7 @@ from councilor.domain.worker import Assignment
 from councilor.errors import DeadlineError, IntegrityError
 from councilor.pipeline.executor import Outcome
 from councilor.pipeline.interventions import Interventions
+from councilor.pipeline.ledger import verify_task
 
 
 class Steered:
@@ -161,6 +163,24 @@ async def test_what_nobody_approves_is_not_published_and_a_rejection_says_why(st
     assert (outcome.state, outcome.decision, outcome.commit) == (TaskState.REJECTED, Decision.ACCEPT, None)
     assert await run.count(EventType.TASK_FINISHED, by="Ada", reason="not this way", commit=None) == 1
     assert branches(run.folder) == ["main"]
+
+
+async def test_what_a_person_approves_is_published_and_the_answer_verifies(steered: Callable[..., Steered]) -> None:
+    run = steered(fix)
+    await run.submit(mode=RunMode.STRICT)
+    running = asyncio.create_task(run.run())
+    await run.reaches(TaskState.AWAITING_APPROVAL)
+    assert branches(run.folder) == ["main"]
+    done = await run.do.approve(run.task_id, by="Ada", reason="looks right")
+    outcome = await running
+    assert (outcome.state, outcome.branch in branches(run.folder)) == (TaskState.COMPLETED, True)
+    parts, head = run.journey.parts, await run.events.head(run.task_id)
+    assert head is not None
+    repository = await parts.repositories.open(run.folder)
+    verification = await verify_task(head, parts.ledger.storage, run.journey.keys, repository)
+    assert verification.sound
+    kinds = {item.id: item.kind for item in await parts.ledger.storage.of_task(run.task_id)}
+    assert kinds[done.artifact_id or ""] is ArtifactKind.APPROVAL
 
 
 async def test_an_answer_without_its_statement_is_an_alarm(steered: Callable[..., Steered]) -> None:

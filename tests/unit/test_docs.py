@@ -21,6 +21,7 @@ import typer
 import yaml
 
 from councilor.domain.event import EventType
+from councilor.domain.intervention import Approval, Extension
 from councilor.domain.policy import load_policy
 from councilor.domain.preset import PRESETS, READ_ON
 from councilor.domain.spec import load_spec
@@ -235,6 +236,12 @@ def told_events() -> dict[str, set[str]]:
     told[EventType.TASK_SUBMITTED.value] = {"task"}
     told[EventType.WORKER_HEARTBEAT.value] = {field.name for field in dataclasses.fields(Progress)}
     told.setdefault(EventType.TASK_CANCELLED.value, set())
+    told[EventType.APPROVAL_GIVEN.value] = {field.name for field in dataclasses.fields(Approval)}
+    told[EventType.INTERVENTION.value] = {"kind", "reason"} | {field.name for field in dataclasses.fields(Extension)}
+    people = (SOURCE / "pipeline" / "interventions.py").read_text(encoding="utf-8")
+    for call in ast.walk(ast.parse(people)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_tell":
+            told[EventType.INTERVENTION.value] |= {keyword.arg for keyword in call.keywords if keyword.arg}
     return told
 
 

@@ -4,6 +4,7 @@ Rules:
 - A budget follows from the task and its events alone; an extension is one more event. Nothing is kept anywhere else.
 - Spent is what workers tell, interrupted rounds included, and the tokens of models that voted, as far as their servers
   tell. Nobody is believed more than that: who tells nothing is limited by time and iterations only.
+- Models that vote are counted and never limited: no worker can spend its judges away.
 - What is left is shared evenly by the candidates of a round, so that one cannot spend another's part.
 - Time and iterations are limits of their own: the run's clock and `max_iterations` keep them.
 

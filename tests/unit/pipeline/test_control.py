@@ -16,6 +16,7 @@ from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.task import RunMode, Task
 from councilor.errors import RunCancelledError, StandbyError, UnavailableError
 from councilor.guards.interruption import Interrupted
+from councilor.guards.standstill import standstill
 from councilor.pipeline.executor.control import RunControl, controlling
 
 ID = "01900001-0000-7000-8000-000000000001"
@@ -64,21 +65,28 @@ async def test_a_step_waits_for_a_paused_task_and_a_worker_stands_still_with_it(
     control = desk.control()
     async with controlling(control):
         await control.passage()
-        with control.working():
+        with control.step(working=True):
+            worker = standstill()
+            assert worker is not None
             await desk.intervene("pause")
-            await until(control.standstill.stopped.is_set)
+            await until(worker.stopped.is_set)
             waiting = asyncio.create_task(control.passage())
             await until(lambda: True)
             assert not waiting.done()
             await desk.intervene("resume")
             await waiting
-            assert control.standstill.going.is_set()
-        await desk.intervene("pause")
-        await until(lambda: control.steering.paused)
-        assert control.standstill.going.is_set(), "what measures goes on to its end"
-        with control.working():
-            assert control.standstill.stopped.is_set()
-        assert control.standstill.going.is_set()
+            assert worker.going.is_set()
+        with control.step(working=False):
+            measuring = standstill()
+            assert measuring is not None
+            await desk.intervene("pause")
+            await until(lambda: control.steering.paused)
+            assert measuring.going.is_set(), "what measures goes on to its end"
+            with control.step(working=True):
+                late = standstill()
+                assert late is not None and late.stopped.is_set()
+            assert late.going.is_set(), "it has ended, and holds nothing back"
+        assert standstill() is None
 
 
 async def test_an_heir_obeys_what_was_said_before_it_began(desk: Desk) -> None:
@@ -126,9 +134,12 @@ async def test_the_tasks_time_is_counted_over_all_executions_and_not_while_it_st
     second = desk.control()
     async with controlling(second):
         assert second.spent_s() == 22
-        await desk.intervene("extend", deadline_s=60.0)
-        await until(lambda: second.extension.deadline_s == 60.0)
-        assert second.standstill.granted_s() == 60.0
+        with second.step(working=False):
+            run = standstill()
+            assert run is not None
+            await desk.intervene("extend", deadline_s=60.0)
+            await until(lambda: second.extension.deadline_s == 60.0)
+            assert run.granted_s() == 60.0
 
 
 async def test_a_task_that_is_cancelled_from_outside_is_cancelled_in_the_engine(desk: Desk) -> None:

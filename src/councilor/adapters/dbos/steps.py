@@ -26,6 +26,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from councilor.adapters.dbos.connecting import connection_parameters
 from councilor.adapters.dbos.serializer import DatabaseLost
 
 __all__ = ["APPLICATION", "SCHEMA", "RememberedStep", "StepTable"]
@@ -92,7 +93,7 @@ class StepTable:
             open=False,
             timeout=WAIT_S,
             reconnect_timeout=WAIT_S,
-            kwargs={"autocommit": True, "application_name": session_name, "connect_timeout": 5},
+            kwargs={"autocommit": True, **connection_parameters(database_url, session_name)},
             check=_check,
         )
 

@@ -50,6 +50,7 @@ from dbos._error import (
 from dbos._queue import _INTERNAL_QUEUE_CONSTRUCTION, Queue
 from dbos._sys_db import WorkflowStatusInternal
 
+from councilor.adapters.dbos.connecting import connection_parameters
 from councilor.adapters.dbos.serializer import DatabaseLost, JsonSerializer
 from councilor.adapters.dbos.steps import APPLICATION, SCHEMA, RememberedStep, StepTable
 from councilor.domain.codec import JsonValue
@@ -315,7 +316,7 @@ def _config(database: sa.Engine, executor_id: str, application_version: str) -> 
 
 def _database(database_url: str, application_name: str) -> sa.Engine:
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
-    connection = {"connect_timeout": 5, "application_name": application_name}
+    connection = connection_parameters(database_url, application_name)
     # Pinged before use, so that a restarted server costs one reconnection and no error.
     return sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=connection)
 

@@ -36,7 +36,7 @@ from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.steps import side_by_side
 from councilor.pipeline.executor.work import Work
-from councilor.pipeline.questions import compare_candidates, describe_differences
+from councilor.pipeline.questions import QUESTIONS, compare_candidates, describe_differences
 
 __all__ = ["compete"]
 
@@ -140,7 +140,9 @@ async def _take_over(context: RunContext, chosen: Judged, iteration: int) -> dic
     patch = await _again(context, chosen.made.patch, f"patch/{iteration}", parent=None)
     report = await _again(context, chosen.made.report, f"report/{iteration}", parent=patch)
     evidence = await _again(context, chosen.evidence, f"evidence/{iteration}", parent=patch)
-    await _again(context, chosen.added, f"strength/{iteration}", parent=evidence)
+    strength = await _again(context, chosen.added, f"strength/{iteration}", parent=evidence)
+    asked = await context.ledger.find(f"{QUESTIONS}{chosen.made.label}") if strength is not None else None
+    await _again(context, asked.id if asked is not None else None, f"{QUESTIONS}{iteration}", parent=strength)
     inputs = context.derived.inputs
     if patch is not None and chosen.made.patch in inputs:
         inputs[patch.id] = inputs[chosen.made.patch]

@@ -26,7 +26,7 @@ from councilor.domain.event import Event
 from councilor.domain.intervention import Extension, Steering, steer
 from councilor.errors import NotFoundError, StandbyError, UnavailableError
 from councilor.guards.interruption import Interrupted
-from councilor.guards.standstill import Standstill
+from councilor.guards.standstill import Standstill, standing_still
 from councilor.ports.clock import Clock
 from councilor.ports.engine import Engine
 from councilor.ports.events import EventStream
@@ -53,12 +53,12 @@ class RunControl:
     clock: Clock
     patient: bool = True
     steering: Steering = field(default_factory=Steering)
-    standstill: Standstill = field(default_factory=Standstill)
     _seq: int = field(default=0, init=False)
     _spent_s: float = field(default=0.0, init=False)
     _since_s: float | None = field(default=None, init=False)
     """When this execution's time began to run; None while it stands."""
-    _working: int = field(default=0, init=False)
+    _steps: dict[Standstill, bool] = field(default_factory=dict, init=False)
+    """Each running step, and whether it may be stopped where it is."""
     _cancelled: bool = field(default=False, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -124,7 +124,9 @@ class RunControl:
         """
         await self._look()
         if self.steering.cancelled:
-            await asyncio.create_task(self._cancel(), context=Context())
+            # As in `controlling`: what is done to the engine from outside of the run must not count as its step.
+            cancelling = asyncio.create_task(self._cancel(), context=Context())
+            await cancelling
             raise Interrupted(self.task_id)
 
     async def _look(self) -> None:
@@ -133,15 +135,21 @@ class RunControl:
                 self._seq, self.steering = event.seq, steer(self.steering, event)
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Around what may be stopped where it is: a worker."""
-        self._working += 1
+    def step(self, *, working: bool) -> Iterator[None]:
+        """Around a step, whose time is the task's.
+
+        Args:
+            working: whether it may be stopped where it is: a worker.
+        """
+        run = Standstill()
+        self._steps[run] = working
         self._apply()
         try:
-            yield
+            with standing_still(run):
+                yield
         finally:
-            self._working -= 1
-            self._apply()
+            del self._steps[run]
+            run.go()
 
     def _take(self, event: Event) -> None:
         before, self.steering = self.steering, steer(self.steering, event)
@@ -152,15 +160,17 @@ class RunControl:
         elif not self.steering.stands and self._since_s is None:
             self._since_s = self.clock.monotonic()
         if (more_s := self.extension.deadline_s - before.extension.deadline_s) > 0:
-            self.standstill.lend(more_s)
+            for run in self._steps:
+                run.lend(more_s)
         self._apply()
         self._changed.set()
 
     def _apply(self) -> None:
-        if self.steering.paused and self._working:
-            self.standstill.stop()
-        else:
-            self.standstill.go()
+        for run, working in self._steps.items():
+            if working and self.steering.paused:
+                run.stop()
+            else:
+                run.go()
 
     async def _cancel(self) -> None:
         with suppress(NotFoundError):

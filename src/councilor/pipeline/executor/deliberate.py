@@ -4,7 +4,8 @@ Rules:
 - The gates' results, the checked claims and the case are artifacts before the verdict that rests on them.
 - A verdict that an interrupted execution has stored already is taken, not reached again.
 - A verdict that a confirmed challenge made obsolete is stored too, before the one that holds (`obsolete-verdict/N/M`).
-- No progress (the same failures twice) and an exhausted budget leave no further iteration; then no model votes either.
+- No progress (the same failures twice) and an exhausted budget leave no further iteration.
+- Models are asked even when nothing is left of the budget: no worker can spend its judges away.
 - An open question goes to a worker that can answer it by a test, while iterations are left; the same one never twice.
 """
 
@@ -103,7 +104,7 @@ async def deliberate(
             await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
         stored = await _stored_verdict(context, case_artifact, name)
         if stored is None:
-            models = () if preliminary or budget.exhausted() else await _models(context, made)
+            models = () if preliminary else await _models(context, made)
             runner = _challenges(context, made, bundle, case_artifact, name, remaining_s)
             stored = await _verdict(context, case, case_artifact, name, models, runner)
         verdict, artifact, case_artifact = stored

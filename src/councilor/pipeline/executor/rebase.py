@@ -127,8 +127,8 @@ async def _carry(
         carried = await _record(there, made, judged, iteration + 1, merged.tree)
         carried = replace(carried, admitted=await inspect(there, carried, iteration + 1))
         return encode(Rebased(onto=onto.hash, parent=judged.verdict, made=carried))
-    if iteration >= context.max_iterations:
-        reason = "The change conflicts with what is new on the branch, and no round is left."
+    if iteration >= context.max_iterations or context.task.candidate_tree is not None:
+        reason = "The change conflicts with what is new on the branch, and no worker has a round left."
         return _stay(context, onto, iteration, reason, merged.conflicts)
     _tell(context, onto, iteration, "conflict", merged.conflicts)
     workers = {context.task.worker, *context.task.workers}

@@ -20,7 +20,6 @@ from councilor.domain.codec import JsonValue
 from councilor.domain.genai import SpanRole, role
 from councilor.errors import DeadlineError
 from councilor.guards.interruption import Interrupted
-from councilor.guards.standstill import standing_still
 from councilor.pipeline.executor.context import RunContext
 from councilor.ports.engine import Engine
 from councilor.ports.tracing import Span
@@ -72,9 +71,7 @@ class Steps:
                 await (context or self._context).narrator.flush()
                 return result
 
-            if working:
-                running.enter_context(self._control.working())
-            running.enter_context(standing_still(self._control.standstill))
+            running.enter_context(self._control.step(working=working))
             return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
 
     def remaining_s(self) -> float:

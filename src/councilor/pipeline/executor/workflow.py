@@ -256,7 +256,8 @@ class _Journey:
         )
         if start.carried is not None:
             return await iteration.judge(context.made_by(start.worker), start.carried)
-        return await (compete(context, iteration) if context.task.workers else iteration.alone(context))
+        several = bool(context.task.workers) and context.task.candidate_tree is None
+        return await (compete(context, iteration) if several else iteration.alone(context))
 
     async def _next(self, number: int, last: Judged) -> _Start | None:
         """What another iteration begins with; None when there is to be none."""
@@ -325,8 +326,13 @@ class _Journey:
         context = self._context
         if await _has_ended(context):
             return
-        because = {"by": refusal.by, "reason": refusal.reason} if refusal is not None else {}
-        await context.narrator.say(EventType.TASK_FINISHED, state=outcome.state.value, commit=outcome.commit, **because)
+        await context.narrator.say(
+            EventType.TASK_FINISHED,
+            state=outcome.state.value,
+            commit=outcome.commit,
+            by=refusal.by if refusal is not None else None,
+            reason=refusal.reason if refusal is not None else None,
+        )
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
     async def _finish(self, iteration: int, last: Judged, refusal: Approval | None, commit: str | None) -> JsonValue:

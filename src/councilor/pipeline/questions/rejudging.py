@@ -89,6 +89,7 @@ async def draft_rejudgement(
         max_iterations=1,
         base_commit=str(patch.metadata.get("base_commit", task.base_commit)),
         base_tree=verdict.base_tree,
+        workers=(),
         candidate_tree=verdict.tree,
         claims_text=(await ledger.storage.read(report.id)).decode("utf-8", "replace"),
         answers=(*earlier, answered),
