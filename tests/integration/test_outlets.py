@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -207,18 +208,38 @@ async def test_nobody_is_asked_for_a_password(
     assert "hunter2" not in refused.value.message and not asked.exists()
 
 
+async def test_credentials_are_what_the_users_own_git_has(
+    root: Path, tmp_path: Path, repository: Repository, publication: Publication
+) -> None:
+    home, heard = tmp_path / "home", tmp_path / "heard"
+    home.mkdir()
+    helper = "!f() { echo username=ann; echo password=of-ann; }; f"
+    git(home, "config", "--file", str(home / ".gitconfig"), "credential.helper", helper)
+    with unauthorized(heard) as port:
+        git(root, "remote", "add", "locked", f"http://127.0.0.1:{port}/shop.git")
+        with pytest.raises(UnavailableError) as refused:
+            await push("locked", HOME=str(home)).deliver(publication, repository)
+    assert base64.b64decode(heard.read_text().removeprefix("Basic ")) == b"ann:of-ann"
+    assert "of-ann" not in refused.value.message
+
+
 @contextmanager
-def unauthorized() -> Iterator[int]:
+def unauthorized(heard: Path | None = None) -> Iterator[int]:
+    """A server that wants to know who is there, and then lets nobody in."""
     program = (
+        "import sys, pathlib\n"
         "import http.server as h\n"
         "class Locked(h.BaseHTTPRequestHandler):\n"
         "    def do_GET(self):\n"
-        "        self.send_response(401); self.send_header('WWW-Authenticate', 'Basic realm=x'); self.end_headers()\n"
+        "        given = self.headers.get('Authorization')\n"
+        "        if given and sys.argv[1]: pathlib.Path(sys.argv[1]).write_text(given)\n"
+        "        self.send_response(403 if given else 401)\n"
+        "        self.send_header('WWW-Authenticate', 'Basic realm=x'); self.end_headers()\n"
         "    def log_message(self, *a): pass\n"
         "server = h.HTTPServer(('127.0.0.1', 0), Locked); print(server.server_port, flush=True)\n"
         "server.serve_forever()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", program, str(heard or "")], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         yield int(process.stdout.readline())

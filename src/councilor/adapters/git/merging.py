@@ -20,6 +20,9 @@ from councilor.ports.repository import Commit, Merged
 __all__ = ["merge"]
 
 _IDENTITY = "councilor <councilor@localhost> 0 +0000"
+_OPTIONS = ("--write-tree", "-z", "--name-only", "--no-messages")
+_RENAMES = "merge.renameLimit=400"
+"""A file that one side renamed and the other changed is followed, up to so many: the search takes the square of it."""
 _CONFLICTS = 1
 """Exit code of a merge that was done, but not without conflicts; 0 is a clean one."""
 
@@ -29,7 +32,7 @@ async def merge(store: Git, *, base: Commit, onto: Commit, tree: str) -> Merged:
     ancestor = await _commit(store, base.tree)
     ours = await _commit(store, onto.tree, ancestor)
     theirs = await _commit(store, tree, ancestor)
-    done = await store.run("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
+    done = await store.run("-c", _RENAMES, "merge-tree", *_OPTIONS, ours, theirs)
     if done.code not in {0, _CONFLICTS}:
         raise UnavailableError(
             f"The change cannot be merged: {done.reason}",

@@ -169,8 +169,7 @@ class GitRepository:
 
     async def mail(self, commit: str) -> bytes:
         """A commit of this run as a patch that `git am` takes."""
-        with _timed("mail", self._clock, self._metrics):
-            return await mailing.write_mail(self._store, commit)
+        return await mailing.write_mail(self._store, commit)
 
     async def history(self, commit: str, path: str, *, allowed_signers: bytes | None) -> Sequence[Revision]:
         """The commits up to `commit` that changed a file, newest first, with who signed each."""

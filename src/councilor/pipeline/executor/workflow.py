@@ -284,7 +284,7 @@ class _Journey:
             remaining_s = steps.remaining_s()
             return await follow(made_by, last.made, last.deliberated, iteration=number, remaining_s=remaining_s)
 
-        moved = decode(Rebased, await steps.run(f"rebase:{number}", run))
+        moved = decode(Rebased, await steps.run(f"rebase:{number}", run, preemptible=True))
         if moved.onto is not None:
             self._context = await on_base(context, moved.onto, added_rounds=int(moved.made is not None))
         return moved
