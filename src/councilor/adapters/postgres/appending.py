@@ -1,0 +1,222 @@
+"""Appending events: everything that waits at one moment goes into one transaction.
+
+Rules:
+- A transaction locks the heads of its tasks in the order of their ids, numbers the events from there, and writes events
+  and heads: numbers have no gaps, and a number is visible only after every smaller one.
+- Whoever calls alone is served at once. Whoever calls while a transaction is under way waits for its end, and then goes
+  with all the others that wait: the busier a process, the larger its transactions, and nobody waits on purpose.
+- One notification announces a transaction. What one caller gives is stored whole or not at all, and its refusal is
+  nobody else's.
+- At most `MOST_WAITING` events wait; whoever brings more waits for room. Nothing is dropped.
+- A transaction that nobody waits for any more is ended: a server that hangs holds nobody.
+
+Source: group commit, as in DeWitt et al., "Implementation Techniques for Main Memory Database Systems" (1984).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from psycopg.errors import UniqueViolation
+
+from councilor.adapters.postgres.eventrows import array, event_columns, head_columns, head_of, moved_columns
+from councilor.adapters.postgres.listener import EVERY_TASK
+from councilor.adapters.postgres.pool import Connection, Pool
+from councilor.adapters.postgres.queries import events as queries
+from councilor.domain.codec import json_text
+from councilor.domain.event import Event, NewEvent
+from councilor.domain.stored import is_id, number_events
+from councilor.domain.task import TaskHead
+from councilor.errors import CouncilorError, InputError, UnavailableError
+
+__all__ = ["Appender"]
+
+LARGEST_BATCH = 2_000
+"""Events of one transaction, unless one caller gives more."""
+MOST_WAITING = 10_000
+MOST_NAMED = 100
+"""Tasks one notification names; its payload takes 8,000 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one caller wants stored."""
+
+    events: Sequence[NewEvent]
+    texts: Sequence[str]
+    answer: asyncio.Future[Sequence[Event]]
+
+    def give(self, answer: Sequence[Event] | Exception) -> None:
+        """Answer, unless nobody waits any more."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
+@dataclass(slots=True)
+class _Numbered:
+    """What one transaction stores."""
+
+    known: Mapping[str, TaskHead]
+    heads: dict[str, TaskHead]
+    events: list[Event] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    answers: list[Sequence[Event] | Exception] = field(default_factory=list)
+
+    def add(self, wish: _Wish) -> None:
+        """Number one caller's events, all or none."""
+        try:
+            heads, events = _number_all(self.heads, wish.events)
+        except CouncilorError as refusal:
+            self.answers.append(refusal)
+            return
+        self.heads |= heads
+        self.events += events
+        self.texts += wish.texts
+        self.answers.append(events)
+
+
+class Appender:
+    """Stores events; while `work` runs, those of concurrent callers together.
+
+    Args:
+        pool: of an up-to-date database.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: deque[_Wish] = deque()
+        self._count = 0
+        self._works = False
+        self._brought = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def append(self, events: Sequence[NewEvent]) -> Sequence[Event]:
+        """Number and store events; durable when this returns."""
+        for event in events:
+            if not is_id(event.task_id):
+                raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
+        texts = [json_text(dict(event.data)) for event in events]
+        wish = _Wish(events, texts, asyncio.get_running_loop().create_future())
+        if self._works:
+            await self._bring(wish)
+        else:
+            await self._store([wish])
+        return await wish.answer
+
+    async def _bring(self, wish: _Wish) -> None:
+        while self._waiting and self._count + len(wish.events) > MOST_WAITING:
+            self._taken.clear()
+            await self._taken.wait()
+        self._waiting.append(wish)
+        self._count += len(wish.events)
+        self._brought.set()
+
+    async def work(self) -> None:
+        """Store what callers bring, until cancelled."""
+        self._works = True
+        try:
+            while True:
+                await self._brought.wait()
+                if not (batch := self._next_batch()):
+                    self._brought.clear()
+                    continue
+                await self._store_while_wanted(batch)
+        finally:
+            self._works = False
+            for wish in self._next_batch(everything=True):
+                wish.give(UnavailableError("The event stream was closed.", backend="postgres"))
+
+    def _next_batch(self, *, everything: bool = False) -> Sequence[_Wish]:
+        batch: list[_Wish] = []
+        size = 0
+        while self._waiting and (everything or not batch or size + len(self._waiting[0].events) <= LARGEST_BATCH):
+            wish = self._waiting.popleft()
+            self._count -= len(wish.events)
+            if not wish.answer.done():
+                batch.append(wish)
+                size += len(wish.events)
+        self._taken.set()
+        return batch
+
+    async def _store_while_wanted(self, batch: Sequence[_Wish]) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+
+                def give_up(_: object) -> None:
+                    if all(wish.answer.done() for wish in batch) and not ended:
+                        limit.reschedule(loop.time())
+
+                ended = False
+                for wish in batch:
+                    wish.answer.add_done_callback(give_up)
+                try:
+                    await self._store(batch)
+                finally:
+                    ended = True
+
+    async def _store(self, batch: Sequence[_Wish]) -> None:
+        """Store what callers want, and answer each; raises nothing of theirs."""
+        try:
+            answers = await self._try_twice(batch)
+        except Exception as error:  # a caller has to hear of it, whatever it is
+            answers = [error] * len(batch)
+        for wish, answer in zip(batch, answers, strict=True):
+            wish.give(answer)
+
+    async def _try_twice(self, batch: Sequence[_Wish]) -> Sequence[Sequence[Event] | Exception]:
+        try:
+            return await self._transact(batch)
+        except InputError as error:
+            if not isinstance(error.__cause__, UniqueViolation):
+                raise
+            return await self._transact(batch)  # somebody submitted a task meanwhile: now its head is there
+
+    async def _transact(self, batch: Sequence[_Wish]) -> Sequence[Sequence[Event] | Exception]:
+        names = sorted({event.task_id for wish in batch for event in wish.events})
+        async with self._pool.transaction() as connection:
+            cursor = await connection.execute(queries.LOCK_HEADS, [array(names)])
+            known = {head.task_id: head for head in map(head_of, await cursor.fetchall())}
+            numbered = _Numbered(known, dict(known))
+            for wish in batch:
+                numbered.add(wish)
+            if numbered.events:
+                await _write(connection, numbered)
+        return numbered.answers
+
+
+async def _write(connection: Connection, numbered: _Numbered) -> None:
+    changed = sorted({event.task_id for event in numbered.events})
+    moved = [numbered.heads[name] for name in changed if name in numbered.known]
+    added = [numbered.heads[name] for name in changed if name not in numbered.known]
+    announced = " ".join(changed) if len(changed) <= MOST_NAMED else EVERY_TASK
+    async with connection.pipeline():
+        if moved:
+            await connection.execute(queries.MOVE_HEADS, moved_columns(moved))
+        if added:
+            await connection.execute(queries.ADD_HEADS, head_columns(added))
+        await connection.execute(queries.ADD_EVENTS, event_columns(numbered.events, numbered.texts))
+        await connection.execute(queries.ANNOUNCE_EVENTS, [announced])
+
+
+def _number_all(
+    known: Mapping[str, TaskHead], events: Sequence[NewEvent]
+) -> tuple[Mapping[str, TaskHead], Sequence[Event]]:
+    """The heads that events lead to, and the events numbered, in their order."""
+    if len({event.task_id for event in events}) == 1:
+        head, numbered = number_events(known.get(events[0].task_id), events)
+        return {head.task_id: head}, numbered
+    heads: dict[str, TaskHead] = {}
+    found: list[Event] = []
+    for event in events:
+        heads[event.task_id], added = number_events(heads.get(event.task_id, known.get(event.task_id)), [event])
+        found += added
+    return heads, found
