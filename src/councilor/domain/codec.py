@@ -82,10 +82,14 @@ def json_text(data: JsonValue) -> str:
 
 
 def _is_flat(data: object) -> bool:
-    """Whether it is a mapping of names to texts and whole numbers, as most events are: quicker than to look inside."""
+    """Whether it is a mapping of names to texts and numbers, as most events are: quicker than to look inside."""
     if type(data) is not dict:
         return False
-    return all(type(key) is str and type(value) in _FLAT for key, value in data.items())
+    for key, value in data.items():
+        kind = type(value)
+        if type(key) is not str or not (kind in _FLAT or (kind is float and math.isfinite(value))):
+            return False
+    return True
 
 
 def _offence(data: object, place: str) -> str | None:

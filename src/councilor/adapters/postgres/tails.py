@@ -14,6 +14,7 @@ It knows nothing of what was pruned, nor when a task has ended: see `events.py`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from councilor.adapters.postgres.eventrows import array, event_of
-from councilor.adapters.postgres.pool import Pool
+from councilor.adapters.postgres.pool import Connection, Pool
 from councilor.adapters.postgres.queries import events as queries
 from councilor.domain.event import END_TYPES, Event
 from councilor.errors import DeadlineError, UnavailableError
@@ -93,6 +94,7 @@ class Tails:
         self._due: set[str] = set()
         self._announced = asyncio.Event()
         self._works = False
+        self._failing_since: float | None = None
 
     @contextmanager
     def joined(self, task_id: str) -> Iterator[Tail]:
@@ -135,40 +137,45 @@ class Tails:
             return
         await grown.wait()
         if tail.failure is not None:
-            raise tail.failure
+            failure = tail.failure  # an error of each reader's own: one that all raise would grow with each of them
+            raise UnavailableError(failure.message, backend=failure.backend, hint=failure.hint()) from failure
 
     async def work(self) -> None:
         """Read what is new, until cancelled."""
         self._works = True
-        loop = asyncio.get_running_loop()
-        failing_since: float | None = None
         try:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_s):
-                        await self._announced.wait()
-                if not self._announced.is_set():
-                    self.announce(None)
-                self._announced.clear()
+                await self._announcement()
                 try:
-                    await self._read()
-                    failing_since = None
+                    # one of its own: nothing that others do with the pool holds it up
+                    async with self._pool.alone() as connection:
+                        while True:
+                            await self._read(connection)
+                            await self._announcement()
                 except UnavailableError as error:
-                    failing_since = failing_since or loop.time()
-                    self._fail(error, tell=loop.time() - failing_since >= self._patience_s)
+                    self._fail(error)
                     await asyncio.sleep(RETRY_S)
         finally:
             self._works = False
             for tail in self._tails.values():
                 tail.wake()
 
-    async def _read(self) -> None:
+    async def _announcement(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_s):
+                await self._announced.wait()
+        if not self._announced.is_set():
+            self.announce(None)
+        self._announced.clear()
+
+    async def _read(self, connection: Connection) -> None:
         due = [tail for name in self._due if (tail := self._tails.get(name)) and tail.last is not None]
         self._due.clear()
         if not due:
             return
         wanted = [array(tail.task_id for tail in due), array(str(tail.last) for tail in due), AT_ONCE]
-        rows = await self._ask(wanted)
+        rows = await _ask(connection, wanted)
+        self._failing_since = None
         for tail in due:
             tail.failure = None
         for task_id, found in groupby(rows, key=lambda row: str(row[0])):
@@ -178,17 +185,22 @@ class Tails:
             if len(events) == AT_ONCE:
                 self.announce([task_id])
 
-    async def _ask(self, wanted: Sequence[object]) -> Sequence[tuple[Any, ...]]:
-        try:
-            async with asyncio.timeout(READ_S), self._pool.connection() as connection:
-                return await (await connection.execute(queries.READ_TAILS, wanted)).fetchall()
-        except TimeoutError as error:
-            raise DeadlineError(
-                f"New events did not come within {READ_S:g} s.", backend="postgres", deadline_s=READ_S
-            ) from error
-
-    def _fail(self, error: UnavailableError, *, tell: bool) -> None:
+    def _fail(self, error: UnavailableError) -> None:
+        """Look at everything anew, and tell readers if it goes on for too long."""
         self.announce(None)
-        for tail in self._tails.values() if tell else ():
-            tail.failure = error
-            tail.wake()
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since >= self._patience_s:
+            for tail in self._tails.values():
+                tail.failure = error
+                tail.wake()
+
+
+async def _ask(connection: Connection, wanted: Sequence[object]) -> Sequence[tuple[Any, ...]]:
+    try:
+        async with asyncio.timeout(READ_S):
+            return await (await connection.execute(queries.READ_TAILS, wanted)).fetchall()
+    except TimeoutError as error:
+        raise DeadlineError(
+            f"New events did not come within {READ_S:g} s.", backend="postgres", deadline_s=READ_S
+        ) from error
