@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from councilor.domain.metric import CATALOGUE, MetricKind
-from councilor.domain.promql import duration, error_ratio, events, indicator_ratio, series
-from councilor.domain.slo import BURNS, HOUR_S, INDICATORS, SERVICE, SLOS, WINDOWS_S, Burn, Severity, Slo
-from monitoring.alert import Alert, Case
-from monitoring.naming import JOB
+from councilor.domain.promql import duration, error_ratio, events, indicator_ratio
+from councilor.domain.slo import BURNS, INDICATORS, SERVICE, SLOS, WINDOWS_S, Burn, Severity, Slo
+from monitoring.alert import Alert
+from monitoring.burncases import burn_cases
 
 __all__ = ["BUDGET_ALERTS", "indicator_rules", "recording_rules", "sloth_labels"]
 
@@ -75,24 +74,18 @@ def indicator_rules() -> Sequence[Mapping[str, object]]:
 
 
 def _alert(slo: Slo, severity: Severity) -> Alert:
-    burns = [burn for burn in BURNS if burn.severity is severity]
-    high = 1.3 * burns[0].factor
+    firing, quiet = burn_cases(slo, severity)
     return Alert(
         name=f"Councilor{slo.name.title().replace('-', '')}{'Burn' if severity is Severity.PAGE else 'Wear'}",
         severity=severity,
-        expr=" or ".join(_condition(slo, burn) for burn in burns),
+        expr=" or ".join(_condition(slo, burn) for burn in BURNS if burn.severity is severity),
         for_="0m",
         summary=f"{slo.name}: the error budget is used up {_PACE[severity]}.",
         description=f"{slo.title} Objective: {slo.objective * 100:g} % in {slo.window_days} days.",
         labels={**sloth_labels(slo), "sloth_severity": severity.value},
-        fires=_case(slo, burns[0], factor=high),
-        fires_too=[_sudden_case(slo, burns[0])] if slo.bad is not None and severity is Severity.PAGE else [],
-        quiet=(
-            _case(slo, burns[0], factor=0.9 * burns[-1].factor),
-            _case(slo, burns[0], factor=high, crowd=0.2),
-            # A ticket's short windows are hours: as long a case costs seconds and shows the same.
-            *([_case(slo, burns[0], factor=high, over=True)] if severity is Severity.PAGE else []),
-        ),
+        fires=firing[0],
+        fires_too=firing[1:],
+        quiet=tuple(quiet),
     )
 
 
@@ -104,65 +97,6 @@ def _condition(slo: Slo, burn: Burn) -> str:
         for window in (burn.short_s, burn.long_s)
     )
     return f"({pair} and on() {events(slo, burn.long_s)} >= {slo.least})"
-
-
-def _case(slo: Slo, burn: Burn, *, factor: float, crowd: float = 20.0, over: bool = False) -> Case:
-    """Events with a share of bad ones that burns the budget at `factor`, for as long as a long window needs.
-
-    Args:
-        crowd: events in the long window, of `least`.
-        over: whether there were only good ones in the end, for longer than any short window.
-    """
-    minutes = int(min(burn.long_s, 2.5 * HOUR_S) / 60)  # a longer window than the series are gives the same ratio
-    healthy = int(max(each.short_s for each in BURNS if each.severity is burn.severity) / 60) + 10 if over else 0
-    each = slo.least * crowd / minutes
-    bad = each * factor * slo.budget
-    second = bad if slo.bad else each - bad
-    after = (0.0 if slo.bad else each) * healthy
-    return Case(
-        series={
-            _series(slo, whole=True): f"0+{each:g}x{minutes + healthy}",
-            _series(slo, whole=False): _rising(second, minutes) + (_rising_on(second * minutes, after, healthy)),
-        },
-        at=f"{minutes + healthy}m",
-    )
-
-
-def _sudden_case(slo: Slo, burn: Burn) -> Case:
-    """As many bad events in the last minutes, of a kind that there was none of before."""
-    minutes = int(burn.long_s / 60)
-    each = slo.least * 20.0 / minutes
-    bad = each * minutes * 1.3 * burn.factor * slo.budget
-    series = {
-        _series(slo, whole=True): _rising(each, minutes),
-        _series(slo, whole=False): f"_x{minutes - 2} {bad:g}x2",
-    }
-    return Case(series=series, at=f"{minutes}m")
-
-
-def _rising(step: float, minutes: int) -> str:
-    return f"0+{step:g}x{minutes}"
-
-
-def _rising_on(start: float, by: float, minutes: int) -> str:
-    return f" {start:g}+{by / minutes:g}x{minutes}" if minutes else ""
-
-
-def _series(slo: Slo, *, whole: bool) -> str:
-    """One series that its total, or its good or bad events, consist of."""
-    chosen = slo.total if whole else slo.bad or slo.good
-    assert chosen is not None
-    metric = CATALOGUE[chosen.metric]
-    labels = {label: values[0] for label, values in chosen.where.items()}
-    if whole and slo.bad is not None and slo.bad.metric == chosen.metric:
-        ((odd, _),) = slo.bad.where.items()  # the same metric: the total's other events have another label
-        labels[odd] = "completed" if odd == "state" else "finished"
-    pairs = [f'{label}="{value}"' for label, value in labels.items()]
-    plain = series(chosen).partition("{")[0]
-    edge = [f'le="{chosen.within}"'] if chosen.within is not None else []
-    assert metric.kind is not MetricKind.GAUGE
-    matchers = ",".join([f'job="{JOB}"', *pairs, *edge])
-    return f"{plain}{{{matchers}}}"
 
 
 BUDGET_ALERTS = {name: tuple(_alert(slo, severity) for severity in Severity) for name, slo in SLOS.items()}

@@ -28,6 +28,7 @@ __all__ = [
     "RunCancelledError",
     "SandboxError",
     "ShortageError",
+    "TooLongError",
     "UnavailableError",
     "UnusableAnswerError",
 ]
@@ -80,6 +81,12 @@ class PlaceTakenError(InputError):
     """The place of an artifact in its task is not the next one: another writer was first."""
 
     default_hint = "Ask for the last place again, sign for the one after it, and store once more."
+
+
+class TooLongError(InputError):
+    """What a model was sent does not fit into its context."""
+
+    default_hint = "Send less, or use a model with a larger context."
 
 
 class NotFoundError(CouncilorError):

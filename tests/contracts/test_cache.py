@@ -126,7 +126,7 @@ async def test_a_key_has_a_length(cache, key):
             await call
 
 
-@pytest.mark.parametrize("ttl_s", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("ttl_s", [0.0, -1.0, 1e9, float("inf"), float("nan")])
 async def test_a_time_to_keep_a_value_is_positive_and_ends(cache, ttl_s):
     with pytest.raises(InputError):
         await cache.set(NAMES, "a", b"1", ttl_s=ttl_s)

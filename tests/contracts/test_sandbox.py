@@ -185,6 +185,30 @@ async def test_a_failing_conversation_ends_the_job(sandbox: Sandbox, work: Path)
     assert time.monotonic() - started < 30
 
 
+OVERSTAY = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+line.sendall(b'begun\\n' if line.recv(1) else b'')
+print('end' if line.recv(1) == b'' else 'more', flush=True)
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0, 0), (60, None)])
+async def test_a_job_that_outlives_its_conversation_lingers_only_so_long(
+    sandbox: Sandbox, work: Path, seconds: int, code: int | None
+) -> None:
+    async def talk(channel: Channel) -> None:
+        await channel.send("")
+        assert await channel.receive() == "begun"
+
+    job = python(work, LINE + OVERSTAY.format(seconds=seconds))
+    started = time.monotonic()
+    result = await sandbox.run(job, talk=talk, linger_s=0.5)
+    assert time.monotonic() - started < 30
+    assert (result.exit_code, result.timed_out, result.output) == (code, False, b"end\n")
+
+
 @pytest.mark.parametrize("said", ["b'x' * (2**20 + 1) + b'\\n'", "b'\\xff\\xfe\\n'", "b'no newline'", "b''"])
 async def test_nonsense_ends_the_conversation(sandbox: Sandbox, work: Path, said: str) -> None:
     heard: list[str | None] = []

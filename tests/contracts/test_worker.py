@@ -1,27 +1,32 @@
-"""What every worker must do, whoever it is: `command` and `repair` in the real sandbox on a real repository."""
+"""What every worker must do, whoever it is: each kind in the real sandbox on a real repository."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toolserver import Call, Say, ToolServer, serving_tools
 
 from councilor.adapters.analyzers.pytest import PytestRunner
 from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.adapters.openai import OpenAIConversation
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemRandomness
+from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
+from councilor.adapters.workers.llm import LlmWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.change import Candidate
-from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.domain.worker import Assignment, ModelUse, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import SandboxError
 from councilor.ports.environment import Environment
 from councilor.ports.repository import Commit, Repository
@@ -41,6 +46,7 @@ def test_ten():
     assert rate(10) == 5
 """
 GOOD = ("sh", "-c", "sed -i 's/count > 10/count >= 10/' shop.py && echo 'All 2 tests pass.'")
+AGENT = Path(__file__).parents[1] / "support" / "acpraw.py"
 TIMEOUT_S = 60.0
 
 
@@ -53,10 +59,25 @@ class Bench:
     repository: Repository
     base: Commit
     workspace: Workspace
+    server: ToolServer
+    """The model of kind `llm`."""
     progress: list[Progress] = field(default_factory=list)
 
     def worker(self, *command: str, timeout_s: float = TIMEOUT_S) -> Worker:
         profile = WorkerProfile(name=f"my-{self.kind}", kind=self.kind, command=command or GOOD, timeout_s=timeout_s)
+        if self.kind == "acp":
+            speaking = (sys.executable, "-I", "-S", str(AGENT), "shell")
+            return AcpWorker(
+                profile=replace(
+                    profile,
+                    command=command if command == ("sleep", "60") else (*speaking, *(command or GOOD)[2:]),
+                    folders=(str(AGENT.parent),),
+                ),
+                sandbox=self.sandbox,
+                host_env=os.environ,
+                home=self.workspace.scratch,
+                clock=SystemClock(),
+            )
         if self.kind == "command":
             return CommandWorker(
                 profile=profile,
@@ -65,10 +86,41 @@ class Bench:
                 home=self.workspace.scratch,
                 clock=SystemClock(),
             )
+        if self.kind == "llm":
+            return self._model(shlex.join(profile.command), profile)
         runner = PytestRunner(
             sandbox=self.sandbox, randomness=SystemRandomness(), clock=SystemClock(), metrics=RecordingMetrics()
         )
         return RepairWorker(runner=runner, clock=SystemClock(), profile=profile)
+
+    def _model(self, command: str, profile: WorkerProfile) -> Worker:
+        """A model that runs one command, and reports what it printed."""
+
+        def brain(request: Mapping[str, Any]) -> Say:
+            told = [item["content"] for item in request["messages"] if item["role"] == "tool"]
+            if not told:
+                return Say(calls=[Call("run", {"command": command})])
+            return Say(calls=[Call("finish", {"report": told[0], "done": "exit code 0" in told[0]})])
+
+        self.server.brain = brain
+        randomness, use = SystemRandomness(), ModelUse(endpoint=self.server.endpoint)
+        conversation = OpenAIConversation(
+            endpoint=use.endpoint,
+            model="m",
+            key_variable=None,
+            host_env={},
+            clock=SystemClock(),
+            randomness=randomness,
+        )
+        return LlmWorker(
+            profile=replace(profile, model="m", model_use=use),
+            conversation=conversation,
+            sandbox=self.sandbox,
+            host_env={},
+            home=self.workspace.scratch,
+            clock=SystemClock(),
+            randomness=randomness,
+        )
 
     async def run(self, worker: Worker, **changes: Any) -> WorkerReport:
         order = {
@@ -94,8 +146,10 @@ class Bench:
         return await self.repository.candidate(self.base, await self.repository.take(self.workspace.folder))
 
 
-@pytest.fixture(params=["command", "repair"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
+@pytest.fixture(params=["acp", "command", "llm", "repair"])
+async def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]
+) -> AsyncIterator[Bench]:
     root = tmp_path / "repository"
     root.mkdir()
     (root / "shop.py").write_text(SOURCE)
@@ -125,7 +179,15 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path, service_missing:
         folder=tmp_path / "workspace", scratch=tmp_path / "scratch", environment=environment, repository=repository
     )
     await repository.create_workspace(base.tree, workspace.folder)
-    return Bench(kind=request.param, sandbox=sandbox, repository=repository, base=base, workspace=workspace)
+    with serving_tools(lambda _: Say()) as server:
+        yield Bench(
+            kind=request.param,
+            sandbox=sandbox,
+            repository=repository,
+            base=base,
+            workspace=workspace,
+            server=server,
+        )
 
 
 async def test_it_changes_the_workspace_only_and_reports(bench: Bench) -> None:
@@ -146,6 +208,12 @@ async def test_it_changes_the_workspace_only_and_reports(bench: Bench) -> None:
     assert (bench.repository.root / "shop.py").read_text() == SOURCE
     assert await bench.repository.dirty() == []
     assert (await bench.repository.resolve("HEAD")).hash == bench.base.hash
+
+
+async def test_looking_whether_it_could_be_started_starts_nothing(bench: Bench) -> None:
+    await bench.worker().check()
+    assert bench.progress == []
+    assert (await bench.candidate()).empty
 
 
 async def test_a_failure_is_a_report(bench: Bench) -> None:

@@ -90,7 +90,7 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply verify override "
-        "questions answer clean report notify serve slo doctor demo gates spec env "
+        "questions answer clean report notify serve slo doctor demo gates spec env workers "
         "artifacts provenance db breakers config verdict worker queue"
     )
     names = {command[0] for command in commands() if command}

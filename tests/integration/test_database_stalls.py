@@ -224,6 +224,17 @@ async def test_an_artifact_that_was_refused_during_a_stall_can_be_put_again(serv
     assert [item.id for item in await outside.artifacts.of_task(stored.task_id)] == [stored.id]
 
 
+def test_a_server_that_hangs_is_not_waited_for_like_one_that_starts(server: Server) -> None:
+    own = EmbeddedPostgres(server.data.parent, hanging_s=0.5)
+    with server.stopped():
+        began_s = time.monotonic()
+        with pytest.raises(DeadlineError, match="is there, and does not answer after") as late:
+            own.up()
+        assert time.monotonic() - began_s < 15
+        assert "db status" in late.value.hint()
+    own.up()
+
+
 @pytest.mark.slow
 async def test_many_stalls_in_a_row_lose_and_double_nothing(server: Server, outside: Outside) -> None:
     tasks, over = _tasks(100), asyncio.Event()

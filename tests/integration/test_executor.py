@@ -272,6 +272,25 @@ async def test_a_worker_that_cannot_be_started_fails_the_task_with_its_own_error
     assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="failed") == 1
 
 
+class Listening(Refusing):
+    """A worker that keeps its order."""
+
+    async def run(self, assignment, workspace, emit):
+        self.assignment = assignment
+        await super().run(assignment, workspace, emit)
+
+
+async def test_a_worker_knows_what_the_policy_lets_through_besides(tmp_path, shared_environment):
+    policy = "version: 1\nnon_governed_zones: [notes]\nroot_passthrough: [CHANGES.md]\n"
+    repository, worker = make_repository(tmp_path / "repo", {".caws/policy.yaml": policy}), Listening()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, workers={"hand": worker})
+        with pytest.raises(InputError, match="agent"):
+            await journey.travel(await journey.task(repository))
+    assert worker.assignment.scope_free == ("notes", "CHANGES.md")
+    assert "notes" not in worker.assignment.scope_in
+
+
 async def test_a_cancelled_task_is_counted_as_one(tmp_path, shared_environment):
     repository, metrics = make_repository(tmp_path / "repo"), RecordingMetrics()
     async with open_journey(tmp_path, shared=shared_environment, metrics=metrics) as journey:
@@ -280,6 +299,7 @@ async def test_a_cancelled_task_is_counted_as_one(tmp_path, shared_environment):
         task = await journey.task(repository)
         await executor.submit(task)
         await executor.cancel(task.id)
+        await executor.fail(task.id, error="late", hint="none")  # it has ended
     assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="cancelled") == 1
     assert len(metrics.observations("v3.task.seconds", risk_tier=str(task.tier))) == 1
 

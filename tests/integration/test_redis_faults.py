@@ -24,7 +24,7 @@ from councilor.settings import load_settings
 
 NAMES = "names"
 TIMEOUT_S = 0.2
-LONGEST_S = TIMEOUT_S + 0.15
+LONGEST_S = TIMEOUT_S + 0.3
 """For one trip, on a machine that does other things too."""
 
 

@@ -72,7 +72,7 @@ class RecordingMeter:
         self.metrics = RecordingMetrics()
 
     def read(self) -> Reading:
-        reading = Reading(values=dict(self.metrics._values))
+        reading = Reading(values={series: float(v) for series, v in self.metrics._values.items()})
         for series, seen in self.metrics._observed.items():
             reading.counts[series], reading.sums[series] = len(seen), sum(seen)
         return reading

@@ -212,6 +212,7 @@ def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
 
 # Adapters that app/ wires without guards, and what ends their calls instead.
 OWN_LIMITS = {
+    "AcpWorker": "its profile's timeout_s is the job's limit",
     "ArchiveReader": "reads one local file",
     "ArchiveWriter": "writes one local file",
     "Bandit": "runs sandboxed jobs only",
@@ -231,6 +232,7 @@ OWN_LIMITS = {
     "GitRepositories": "every git command has a timeout",
     "Imports": "runs sandboxed jobs only",
     "KeyProbe": "the health monitor limits every look",
+    "LlmWorker": "the assignment's timeout_s; its calls and jobs have their own",
     "KeyFolder": "computes, and reads small local files",
     "LogProbe": "the health monitor limits every look",
     "LeaseKeeper": "connects and asks within a third of the lease",

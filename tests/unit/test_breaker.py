@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import random
+from datetime import datetime
 from threading import Thread
 
 import pytest
@@ -319,6 +320,26 @@ async def test_time_that_jumps_far_forward_ends_waiting_and_empties_the_window()
     await bench.call()
     snapshot = bench.breaker.snapshot()
     assert (snapshot.state, snapshot.calls, snapshot.slow) == (BreakerState.CLOSED, 1, 0)
+
+
+async def test_the_wall_clock_is_not_asked() -> None:
+    class Jumping(FakeClock):
+        def now(self) -> datetime:
+            raise AssertionError("it was set back, forward, or to another zone")
+
+    bench = Bench()
+    bench.breaker = Breaker(
+        "postgres",
+        policy=BreakerPolicy(jitter=0.0),
+        clock=(clock := Jumping()),
+        randomness=SeededRandomness(),
+        listener=bench.events.append,
+    )
+    bench.clock = clock
+    await bench.fail(5)
+    await clock.advance(1)
+    await bench.call()
+    assert bench.state is BreakerState.CLOSED
 
 
 # --- an operator

@@ -205,6 +205,7 @@ async def test_a_reset_closes_an_open_breaker(settings: Settings) -> None:
 async def test_a_reset_from_before_and_an_order_for_another_concern_nobody(settings: Settings) -> None:
     reset_breaker(settings, "postgres")
     async with process(settings) as running:
+        assert running.guarding.breakers.states()[0].why == ""
         for _ in range(4):
             running.backend.down = True
             with pytest.raises(UnavailableError):

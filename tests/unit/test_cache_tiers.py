@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import random
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 
 import pytest
 from caches import TTL_S, Fault, FlakyCache, memory_cache, tiered_cache
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.errors import UnavailableError
 from councilor.guards.tiers import TieredCache
 
 NAMES = "names"
@@ -86,8 +90,16 @@ async def test_a_value_from_another_process_lives_here_no_longer_than_it_was_to(
     assert await process.cache.get(NAMES, "a") is None
 
 
+NAN, ENDLESS = float("nan"), float("inf")
+
+
 @pytest.mark.parametrize(
-    "foreign", [b"", b"short", b"\x7f\xf0" + b"\0" * 14 + b"inf", b"\xff" * 24, b"\0" * 16 + b"old"]
+    "foreign",
+    [b"", b"short", b"\0" * 15]
+    + [
+        struct.pack("!dd", *times) + b"value"
+        for times in [(0, 0), (NAN, 1), (1, NAN), (ENDLESS, ENDLESS), (1e300, 1e300)]
+    ],
 )
 async def test_a_shared_value_without_a_sensible_time_is_a_miss(process, shared, foreign):
     await shared.set(NAMES, "a", foreign)
@@ -376,3 +388,102 @@ async def test_a_value_is_forgotten_after_the_cache_s_own_time(process, shared, 
     await clock.advance(2)
     assert await process.cache.get(NAMES, "a") is None
     assert await shared.get(NAMES, "a") is None
+
+
+# --- clocks that differ, and every order of events
+
+
+class OtherClock(FakeClock):
+    """Another machine's: its wall clock is off."""
+
+    def __init__(self, clock: FakeClock, *, off_s: float) -> None:
+        super().__init__()
+        self._clock, self._off_s = clock, off_s
+
+    def now(self) -> datetime:
+        return self._clock.now() + timedelta(seconds=self._off_s)
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+@pytest.mark.parametrize("off_s", [-86400.0, -30.0, 0.0, 30.0, 86400.0])
+async def test_a_clock_that_is_off_keeps_no_value_longer_than_it_was_to_be_kept(process, shared, clock, off_s):
+    await process.cache.set(NAMES, "a", b"1", ttl_s=100.0)
+    other = Process(shared, OtherClock(clock, off_s=off_s))
+    found = await other.cache.get(NAMES, "a")
+    assert found == (b"1" if off_s < 100 else None)
+    shared.fault = Fault.REFUSED  # so that only its own tier tells
+    await clock.advance(100.0)
+    assert await other.cache.get(NAMES, "a") is None
+
+
+class JitteryCache(FlakyCache):
+    """Calls take turns in any order, and fail by chance."""
+
+    def __init__(self, clock: FakeClock, chance: random.Random) -> None:
+        super().__init__(clock)
+        self._chance = chance
+        self.failing = 0.0
+
+    async def get_many(self, namespace: str, keys: Iterable[str]) -> Mapping[str, bytes]:
+        await self._pause()
+        found = await super().get_many(namespace, keys)
+        await self._pause()
+        return found
+
+    async def _do(self, act: Callable[[], Awaitable[None]]) -> None:
+        await self._pause()
+        self.fault = self._chance.choice(list(Fault)) if self._chance.random() < self.failing else None
+        failed: Exception | None = None
+        try:
+            await super()._do(act)
+        except UnavailableError as error:
+            failed = error
+        self.fault = None
+        await self._pause()
+        if failed is not None:
+            raise failed
+
+    async def _pause(self) -> None:
+        for _ in range(self._chance.randrange(4)):
+            await asyncio.sleep(0)
+        if self.late and self._chance.random() < 0.2:
+            await self.arrive()
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_whatever_the_order_nothing_old_is_left(clock, seed):
+    """Tasks of one process change the same few keys at once, calls fail, are cancelled, and arrive late."""
+    chance = random.Random(seed)
+    shared = JitteryCache(clock, chance)
+    process = Process(shared, clock, most=chance.choice([2, 4096]))
+    newest: dict[str, bytes | None] = dict.fromkeys("ab")
+    shared.failing = 0.4
+
+    async def change(number: int) -> None:
+        for step in range(8):
+            key, value = chance.choice("ab"), b"%d %d" % (number, step)
+            if chance.random() < 0.2:
+                await process.cache.get(NAMES, key)
+            elif chance.random() < 0.3:
+                newest[key] = None
+                await process.cache.delete(NAMES, key)
+            else:
+                newest[key] = value
+                await process.cache.set(NAMES, key, value)
+
+    tasks = [asyncio.create_task(change(number)) for number in range(5)]
+    for _ in range(chance.randrange(40)):
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    shared.failing = 0.0
+    while not await process.cache.settle():
+        pass
+    while shared.late:
+        await shared.arrive()
+    for key, value in newest.items():
+        assert await process.cache.get(NAMES, key) in {value, None}
+        assert await process.read_shared(key) in {value, None}
+        assert await Process(shared, clock).cache.get(NAMES, key) in {value, None}

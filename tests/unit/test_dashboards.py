@@ -94,9 +94,11 @@ def test_every_alert_has_a_case_of_each_kind():
 
 
 def test_an_alert_that_never_fires_would_be_noticed(promtool, tmp_path):
-    for name in ("alerts.rules.yaml", "alerts.test.yaml"):
-        text = (RULES / name).read_text()
-        (tmp_path / name).write_text(text.replace("v3_health_status == 0", "v3_health_status == 7"))
+    rules = (RULES / "alerts.rules.yaml").read_text().replace("v3_health_status == 0", "v3_health_status == 7")
+    (tmp_path / "alerts.rules.yaml").write_text(rules)
+    tests = yaml.safe_load((RULES / "alerts.test.yaml").read_text())
+    tests["tests"] = [test for test in tests["tests"] if test["name"].startswith("CouncilorHealthFail")]
+    (tmp_path / "alerts.test.yaml").write_text(yaml.safe_dump(tests))
     done = promtool("test", "rules", str(tmp_path / "alerts.test.yaml"))
     assert done.returncode != 0
     assert "CouncilorHealthFail fires" in done.stdout + done.stderr

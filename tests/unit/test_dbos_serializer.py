@@ -49,6 +49,8 @@ def test_every_error_of_the_tree_comes_back(name):
         "SandboxError": {"backend": "b"},
         "ShortageError": {"backend": "b"},
         "DeadlineError": {"backend": "b", "deadline_s": 2.5},
+        "BudgetSpentError": {"backend": "b", "deadline_s": 2.5},
+        "DeclinedError": {"backend": "b"},
         "BreakerOpenError": {"backend": "b", "retry_after_s": 1.5},
         "MissingExtraError": {"extra": "redis"},
     }.get(name, {"hint": "do this"})

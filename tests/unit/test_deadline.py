@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -148,8 +149,10 @@ def test_a_deadline_that_could_not_work_is_refused(store, default_s, methods_s, 
 
 async def test_a_budget_caps_every_call_below_it(store: Store):
     guarded = with_deadline(store, port="artifacts", backend="postgres", default_s=30)
+    began_s = time.monotonic()
     with budget(0.02), pytest.raises(BudgetSpentError, match=r"before postgres had answered artifacts\.hang"):
         await guarded.hang()
+    assert time.monotonic() - began_s < 10
     assert store.cleaned
     assert left_s() == float("inf"), "outside nothing is left of it"
 

@@ -22,6 +22,7 @@ import yaml
 
 from councilor.domain.event import EventType
 from councilor.domain.policy import load_policy
+from councilor.domain.preset import PRESETS, READ_ON
 from councilor.domain.spec import load_spec
 from councilor.ports.worker import Progress
 from councilor.settings import load_settings
@@ -268,7 +269,7 @@ def test_every_package_that_the_source_imports_is_declared():
     names |= {"opentelemetry"}  # the namespace of its api, sdk and exporters
     names |= {"councilor", "yaml", "_pytest", "psycopg_pool", *BROUGHT_ALONG}
     names |= {"backports", "compression"}  # one module under its two names
-    names |= {"griffe"}  # the module of griffelib
+    names |= {"griffe", "acp"}  # the modules of griffelib and agent-client-protocol
     foreign = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -302,3 +303,14 @@ def test_the_index_names_every_page():
     linked |= {(decisions.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)", decisions.read_text())}
     pages = set((ROOT / "docs").rglob("*.md")) - {index}
     assert {str(page.relative_to(ROOT)) for page in pages - linked} == set()
+
+
+def test_the_page_on_agents_shows_every_preset():
+    page = (ROOT / "docs/howto/agents.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for name, preset in PRESETS.items():
+        row = rows[name]
+        assert f"`{' '.join(preset.command)}`" in row
+        for word in (*preset.credentials, *preset.model_hosts):
+            assert f"`{word}`" in row
+    assert READ_ON in page

@@ -7,10 +7,12 @@ from meters import BrokenMetrics
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.app.guarding import Guarding
+from councilor.adapters.system import SystemRandomness
+from councilor.app.guarding import make_guarding
 from councilor.errors import UnavailableError
 from councilor.guards.fanout import Fanout
 from councilor.ports.metrics import Labels
+from councilor.settings import load_settings
 
 LABELS = {"gate": "lint"}
 
@@ -82,7 +84,7 @@ class Store:
 
 async def test_a_call_to_a_real_port_does_not_notice(recorder):
     clock, metrics = FakeClock(), Fanout({"statsd": BrokenMetrics(), "prometheus": recorder})
-    guarding = Guarding(clock=clock, metrics=metrics)
+    guarding = make_guarding(load_settings(), clock=clock, metrics=metrics, randomness=SystemRandomness())
     store = guarding.around(Store(), port="artifacts", backend="store", default_s=1.0)
     assert await store.get() == "value"
     with pytest.raises(UnavailableError, match="no"):

@@ -25,7 +25,7 @@ class Fake:
     async def probe(self) -> SandboxProbe:
         return SandboxProbe(level=LEVEL, checks={})
 
-    async def run(self, job, *, talk=None, on_output=None):
+    async def run(self, job, *, talk=None, on_output=None, linger_s=None):
         self.heard = (job, talk, on_output)
         if isinstance(self.result, Exception):
             raise self.result

@@ -8,15 +8,17 @@ from contextlib import suppress
 import pytest
 from chatserver import Reply, serving
 from collector import Received, collecting
+from toolserver import Call, Say, serving_tools
 
 from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.adapters.openai import OpenAIChat
+from councilor.adapters.openai import OpenAIChat, OpenAIConversation
 from councilor.adapters.opentelemetry import open_otlp
-from councilor.adapters.system import SystemClock
+from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.domain.redaction import Redaction
 from councilor.errors import UnusableAnswerError
-from councilor.guards.modelcalls import TracedChat
+from councilor.guards.modelcalls import TracedChat, TracedConversation
 from councilor.ports.chat import Question
+from councilor.ports.conversation import Message, Role, TurnRequest
 from councilor.ports.tracing import NO_TRACING
 
 SECRET = "hunter2hunter2"
@@ -107,3 +109,38 @@ async def test_a_server_s_own_words_are_short_and_printable(reason):
     (told,) = span.attributes["gen_ai.response.finish_reasons"]
     assert len(told) <= 120
     assert told.isprintable()
+
+
+async def test_a_worker_s_turn_is_told_in_the_same_way_and_only_what_is_new_of_its_text():
+    metrics, clock = RecordingMetrics(), SystemClock()
+    messages = (
+        Message(role=Role.SYSTEM, text="You work."),
+        Message(role=Role.USER, text="OLD WORDS"),
+        Message(role=Role.USER, text=f"NEW api_key={SECRET}"),
+    )
+    request = TurnRequest(messages=messages, tools=(), max_tokens=50, idle_timeout_s=5, timeout_s=5)
+    for content in (False, True):
+        said = Say("REPLY", [Call("run", {"command": "ls"})], usage=(70, 7))
+        with collecting() as collector, serving_tools(lambda request, said=said: said, key=KEY) as server:
+            model = OpenAIConversation(
+                endpoint=server.endpoint,
+                model="some-model",
+                key_variable="KEY",
+                host_env={"KEY": KEY},
+                clock=clock,
+                randomness=SystemRandomness(),
+            )
+            async with open_otlp(
+                collector.url, redaction=Redaction(), version="1", clock=clock, content=content
+            ) as tracer:
+                seen = TracedConversation(conversation=model, tracer=tracer, metrics=metrics)
+                with tracer.trace("a task"):
+                    await seen.turn(request, hear=lambda heard: None)
+        (span,), body = collector.named("chat some-model"), b"".join(collector.bodies)
+        assert span.attributes["gen_ai.usage.input_tokens"] == 70
+        assert span.attributes["gen_ai.response.finish_reasons"] == ["tool_calls"]
+        assert span.attributes["gen_ai.output.type"] == "text"
+        assert (b"REPLY" in body, b"NEW" in body, b"OLD WORDS" in body) == (content, content, False)
+        assert SECRET.encode() not in body
+        assert KEY.encode() not in body
+    assert metrics.value("v3.model.tokens", model="some-model", direction="output") == 14

@@ -46,8 +46,8 @@ def test_a_selector_is_a_series(selector, text):
 def test_a_ratio_of_bad_events_is_zero_without_bad_ones_and_nothing_without_events():
     slo = SLOS["task-completion"]
     name, failed = "v3_task_finished_total", 'v3_task_finished_total{state="failed"}'
-    last, grown = f"last_over_time({name}[5m])", f"increase({name}[5m])"
-    assert events(slo, 300) == f"sum(({last} unless {name} offset 5m unless {last} < {grown}) or {grown})"
+    new = f"last_over_time({name}[5m]) unless {name} offset 5m unless resets({name}[5m]) > 0"
+    assert events(slo, 300) == f"sum(({new}) or increase({name}[5m]))"
     bad = f"({events(slo, 300).replace(name, failed)} or vector(0))"
     assert bad_events(slo, 300) == bad
     assert error_ratio(slo, 300) == f"{bad} / ({events(slo, 300)} > 0)"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from councilor.domain.preset import PRESETS
 from councilor.domain.worker import PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings import (
@@ -187,6 +188,11 @@ def test_unknown_flag_is_refused():
         ("workers: {repair: {model_hosts: ['h']}}", "workers.repair.model_hosts"),
         ("workers: {repair: {command: [x]}}", "workers.repair"),
         ("workers: {agent: {kind: command}}", "workers.agent"),
+        ("workers: {agent: {kind: acp}}", "workers.agent"),
+        ("workers: {agent: {kind: command, command: [x], sign_in: y}}", "workers.agent"),
+        ("workers: {agent: {preset: claud}}", "workers.agent"),
+        ("workers: {agent: {preset: claude, kind: repair}}", "workers.agent"),
+        ("workers: {agent: {preset: claude, command: []}}", "workers.agent"),
         ("workers: {Agent: {kind: repair}}", "workers.Agent"),
         ("workers: {agent: {timeout_s: 4}}", "workers.agent.kind"),
         ("log: {level: }", "log.level"),
@@ -375,3 +381,30 @@ def test_a_secret_is_read_from_where_the_settings_say(tmp_path, monkeypatch):
     for variable, path in (("NOT_SET", None), (None, tmp_path), (None, tmp_path / "none"), (None, Path("/dev/zero"))):
         with pytest.raises(InputError, match="secret"):
             read_secret(variable=variable, file=path)
+
+
+def test_a_preset_fills_in_what_a_profile_does_not_say(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "workers:\n"
+        "  plain: {preset: claude}\n"
+        "  mine: {preset: claude, credentials: [CLAUDE_CODE_OAUTH_TOKEN], timeout_s: 60, model: opus}\n"
+        "  spoken: {preset: gemini-acp}\n"
+    )
+    settings = load_settings(config=file)
+    plain, mine, spoken = (settings.profile(name) for name in ("plain", "mine", "spoken"))
+    preset = PRESETS["claude"]
+    assert (plain.kind, plain.command, plain.model_hosts) == ("command", preset.command, preset.model_hosts)
+    assert plain.credentials == ("ANTHROPIC_API_KEY",)
+    assert (mine.command, mine.credentials, mine.timeout_s) == (preset.command, ("CLAUDE_CODE_OAUTH_TOKEN",), 60.0)
+    assert (spoken.kind, spoken.command) == ("acp", ("gemini", "--acp"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_profile(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"workers: {{mine: {{preset: {name}}}}}\n")
+    profile = load_settings(config=file).profile("mine")
+    placeholder = {"file": "{prompt_file}", "argument": "{prompt}"}.get(profile.prompt_by.value, "")
+    assert any(placeholder in word for word in profile.command)
+    assert bool(profile.model_hosts) != bool(PRESETS[name].needs)

@@ -1,6 +1,6 @@
 """What is understood of a coding agent's output.
 
-The samples were written by hand after the published descriptions of the two formats; neither program was run.
+The samples were written by hand after the published descriptions of the formats; none of the programs was run.
 """
 
 from __future__ import annotations
@@ -62,6 +62,47 @@ CODEX: list[dict[str, Any]] = [
     {"type": "turn.completed", "usage": {"input_tokens": 1000, "cached_input_tokens": 600, "output_tokens": 50}},
 ]
 
+GEMINI: list[dict[str, Any]] = [
+    {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s", "model": "m"},
+    {"type": "message", "role": "user", "content": "Repair it."},
+    {"type": "message", "role": "assistant", "content": "I look ", "delta": True},
+    {"type": "message", "role": "assistant", "content": "at it.", "delta": True},
+    {"type": "tool_use", "tool_name": "read_file", "tool_id": "1", "parameters": {"path": "a.py"}},
+    {"type": "tool_result", "tool_id": "1", "status": "success", "output": "text"},
+    {"type": "message", "role": "assistant", "content": "Fixed ", "delta": True},
+    {"type": "message", "role": "assistant", "content": "it.", "delta": True},
+    {
+        "type": "result",
+        "status": "success",
+        "stats": {"total_tokens": 90, "input_tokens": 60, "output_tokens": 30, "duration_ms": 5, "tool_calls": 1},
+    },
+]
+OPENCODE: list[dict[str, Any]] = [
+    {"type": "step_start", "timestamp": 1, "sessionID": "s", "part": {"type": "step-start"}},
+    {"type": "text", "timestamp": 2, "sessionID": "s", "part": {"type": "text", "text": "I look at it."}},
+    {"type": "tool_use", "sessionID": "s", "part": {"tool": "edit", "state": {"status": "completed"}}},
+    {
+        "type": "step_finish",
+        "sessionID": "s",
+        "part": {
+            "reason": "tool-calls",
+            "cost": 0.25,
+            "tokens": {"input": 10, "output": 5, "reasoning": 1, "cache": {"read": 3, "write": 2}},
+        },
+    },
+    {"type": "text", "sessionID": "s", "part": {"type": "text", "text": "Fixed it."}},
+    {"type": "step_finish", "sessionID": "s", "part": {"reason": "stop", "cost": 0.5, "tokens": {"input": 4}}},
+]
+GOOSE: list[dict[str, Any]] = [
+    {"type": "message", "message": {"role": "assistant", "content": [{"type": "text", "text": "I look."}]}},
+    {"type": "message", "message": {"role": "assistant", "content": [{"type": "toolRequest", "id": "1"}]}},
+    {"type": "notification", "extension_id": "developer", "message": "running"},
+    {"type": "message", "message": {"role": "user", "content": [{"type": "toolResponse", "id": "1"}]}},
+    {"type": "message", "message": {"role": "assistant", "content": [{"type": "text", "text": "Fixed "}]}},
+    {"type": "message", "message": {"role": "assistant", "content": [{"type": "text", "text": "it."}]}},
+    {"type": "complete", "total_tokens": 77, "cost_usd": 0.125},
+]
+
 
 def read(*events: dict[str, Any] | str, secrets: dict[str, str] | None = None) -> OutputReader:
     reader = OutputReader(secrets=Secrets(values=secrets or {}))
@@ -102,9 +143,42 @@ def test_codex_reports_its_own_failure() -> None:
     assert not read({"type": "error", "message": "reconnecting"}).failed
 
 
+def test_gemini_progress_and_result() -> None:
+    assert read(*GEMINI[:4]).last_line == "I look at it."
+    assert read(*GEMINI[:5]).last_line == "uses read_file"
+    ended = read(*GEMINI)
+    assert (ended.result, ended.tokens, ended.failed) == ("Fixed it.", 90, False)
+    failed = read(*GEMINI[:4], {"type": "result", "status": "error", "error": {"type": "x", "message": "no quota"}})
+    assert (failed.failed, failed.last_line) == (True, "no quota")
+
+
+def test_opencode_progress_and_result() -> None:
+    assert read(*OPENCODE[:3]).last_line == "uses edit"
+    ended = read(*OPENCODE)
+    assert (ended.result, ended.turns, ended.tokens, ended.cost_usd) == ("Fixed it.", 2, 25, 0.75)
+    assert not ended.failed
+    failed = read({"type": "error", "sessionID": "s", "error": {"name": "APIError", "data": {"message": "no key"}}})
+    assert (failed.failed, failed.last_line) == (True, "no key")
+
+
+def test_goose_progress_and_result() -> None:
+    ended = read(*GOOSE)
+    assert (ended.result, ended.tokens, ended.cost_usd, ended.failed) == ("Fixed it.", 77, 0.125, False)
+    failed = read(*GOOSE[:1], {"type": "error", "error": "no provider"}, {"type": "complete", "total_tokens": None})
+    assert (failed.failed, failed.result, failed.tokens) == (True, "I look.", 0)
+
+
+@pytest.mark.parametrize("line", ['{"a": 1}', '{"type": "new"}', '{"type": "text", "text": "mine"}', '{"type": "log"}'])
+def test_other_json_is_plain_text(line: str) -> None:
+    assert read(line).last_line == line
+
+
 @pytest.mark.parametrize(
     "line",
     [
+        '{"type": "step_finish", "part": {"cost": 1e300, "tokens": {"input": -1, "cache": 7}}}',
+        '{"type": "result", "status": "success", "stats": {"total_tokens": 1.5}}',
+        '{"type": "complete", "total_tokens": "many", "cost_usd": true}',
         '{"type": "result", "usage": [], "num_turns": -3, "total_cost_usd": "much", "result": 7}',
         '{"type": "result", "num_turns": 1e400, "total_cost_usd": NaN}',
         '{"type": "assistant", "message": {"id": [], "content": 3}}',

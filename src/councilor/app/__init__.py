@@ -25,6 +25,7 @@ from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, lay_out, open_repositories, open_tools, repository_lock
+from councilor.app.workers import look_at_worker, try_worker
 
 __all__ = [
     "Backup",
@@ -46,6 +47,7 @@ __all__ = [
     "health_monitor",
     "lay_out",
     "look_at_objectives",
+    "look_at_worker",
     "make_dispatcher",
     "metrics_server",
     "migrate_database",
@@ -62,4 +64,5 @@ __all__ = [
     "send_trial",
     "start_logs",
     "try_model_judges",
+    "try_worker",
 ]

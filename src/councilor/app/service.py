@@ -5,23 +5,18 @@ The engine is imported only where it is started: loading it takes longer than mo
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from councilor.adapters.workers.command import CommandWorker
-from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.judges import model_judges
 from councilor.app.notices import notifiers
 from councilor.app.runtime import Runtime, sharing
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
-from councilor.domain.worker import WorkerProfile
+from councilor.app.workers import make_workers
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts
 from councilor.pipeline.ledger.sequencing import sequencing
-from councilor.ports.worker import Worker
 from councilor.settings import Settings
 
 __all__ = ["Service", "open_service"]
@@ -72,7 +67,7 @@ async def open_service(
             foresight=tools.foresight,
             asked=frozenset(name for name, worker in settings.workers.items() if worker.kind != "repair"),
             analyzers=tools.analyzers,
-            workers={name: _worker(settings.profile(name), tools) for name in settings.workers},
+            workers=make_workers(settings, tools),
             events=store.events,
             ledger=ledger,
             clock=shared.clock,
@@ -94,11 +89,3 @@ async def open_service(
         # Inside the executor: the engine ends the threads of this loop when it stops, and sequencing needs them.
         await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
         yield Service(runtime=shared, store=store, tools=tools, executor=executor)
-
-
-def _worker(profile: WorkerProfile, tools: Tools) -> Worker:
-    if profile.kind == "repair":
-        return RepairWorker(runner=tools.runner, servers=tools.servers, clock=tools.runtime.clock, profile=profile)
-    return CommandWorker(
-        profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=tools.runtime.clock
-    )

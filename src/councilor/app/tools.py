@@ -19,6 +19,7 @@ from councilor.adapters.git import GitRepositories, RepositoryLock
 from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.app.analyzers import choose_analyzers
+from councilor.app.caching import SEAL
 from councilor.app.runtime import Runtime, sharing
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.spec import WorkingSpec
@@ -148,7 +149,7 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         scratch=settings.data_dir / "sandbox",
         metrics=metrics,
         clock=clock,
-        private=(settings.keys_dir, settings.database_dir),
+        private=(settings.keys_dir, settings.database_dir, settings.data_dir / SEAL),
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
     sandbox = TracedSandbox(chosen, tracer=runtime.tracer)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["VERSION", "SpanRole", "agent", "answered", "answered_text", "asked", "asked_text", "role"]
+__all__ = ["VERSION", "Found", "SpanRole", "agent", "answered", "answered_text", "asked", "asked_text", "role"]
 
 VERSION = "1.37.0"
 """Of OpenTelemetry's semantic conventions."""

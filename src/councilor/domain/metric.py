@@ -175,7 +175,7 @@ def _seconds(
     )
 
 
-_CALL_S = (0.005, 0.05, 0.5, 5.0)
+_CALL_S = (0.05, 0.5, 5.0)
 _QUICK_S = (0.1, 1.0)
 _STEP_S = (1.0, 10.0, 60.0, 600.0)
 _LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
@@ -207,7 +207,7 @@ _ENTRIES = (
         _open("worker", 4),
         _closed("outcome", WorkerOutcome),
         buckets=(1.0, 10.0, 60.0, 300.0, 1800.0),
-        most_sets=8,
+        most_sets=6,
     ),
     _seconds(
         "v3.evidence.seconds",
@@ -275,7 +275,7 @@ _ENTRIES = (
         _open("port", 12),
         _open("method", 48),
         buckets=_CALL_S,
-        most_sets=26,
+        most_sets=32,
     ),
     _count(
         "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36

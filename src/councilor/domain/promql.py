@@ -50,11 +50,11 @@ def increase(selector: Selector, window_s: float) -> str:
     """How often it happened in a window, over all instances.
 
     `increase` does not see the value that a series begins with, and the first fault is such a value. So a series that
-    was not there when the window began counts with its last value, unless it was reset so often that it grew by more.
+    was not there when the window began counts with its last value, unless it was reset since.
     """
     each, window = series(selector), duration(window_s)
-    last, grown = f"last_over_time({each}[{window}])", f"increase({each}[{window}])"
-    return f"sum(({last} unless {each} offset {window} unless {last} < {grown}) or {grown})"
+    new = f"last_over_time({each}[{window}]) unless {each} offset {window} unless resets({each}[{window}]) > 0"
+    return f"sum(({new}) or increase({each}[{window}]))"
 
 
 def events(slo: Slo, window_s: float) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from councilor.domain.gate import RefinementRequest
 
-__all__ = ["Assignment", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
+__all__ = ["Assignment", "ModelUse", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
 
 
 class PromptBy(StrEnum):
@@ -21,12 +21,40 @@ class PromptBy(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ModelUse:
+    """How a worker of kind `llm` uses its model; each limit is one iteration's."""
+
+    endpoint: str
+    """Base URL of an OpenAI-compatible API."""
+    api_key_env: str | None = None
+    """Name of the environment variable with the key."""
+    max_turns: int = 60
+    max_tokens: int = 8192
+    """Of one answer."""
+    max_total_tokens: int = 2_000_000
+    """Read and written altogether."""
+    max_cost_usd: float | None = None
+    context_tokens: int = 100_000
+    """What the model may be sent at once."""
+    price_input_usd: float | None = None
+    """For a million tokens, as the others; None: cost is not counted."""
+    price_output_usd: float | None = None
+    price_cached_usd: float | None = None
+    """None: as other tokens that are read."""
+    temperature: float | None = None
+    idle_timeout_s: float = 120.0
+    call_timeout_s: float = 600.0
+    """For one turn, further tries included."""
+    command_timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerProfile:
     """What a worker is and may have; everything else of the host is withheld."""
 
     name: str
     kind: str
-    """`command` or `repair`."""
+    """`acp`, `command`, `llm` or `repair`."""
     command: tuple[str, ...] = ()
     prompt_by: PromptBy = PromptBy.STDIN
     credentials: tuple[str, ...] = ()
@@ -35,9 +63,13 @@ class WorkerProfile:
     """Host folders it may read, `~` allowed."""
     model_hosts: tuple[str, ...] = ()
     """`host:port` it may reach through the allow-list proxy; none means no network at all."""
+    sign_in: str | None = None
+    """Of an agent of the Agent Client Protocol that asks to be signed in: the id of the way."""
     timeout_s: float = 1800.0
     model: str | None = None
     """The model that it works with, where somebody says so; judges of the same family are recused."""
+    model_use: ModelUse | None = None
+    """Of kind `llm` only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +86,8 @@ class Assignment:
     scope_in: tuple[str, ...]
     """The working spec's `scope.in`."""
     scope_out: tuple[str, ...]
+    scope_free: tuple[str, ...] = ()
+    """What the policy lets through besides: its zones and names that are not governed."""
     acceptance_nodeids: tuple[str, ...]
     """Tests that must pass when the work is done."""
     base_tree: str

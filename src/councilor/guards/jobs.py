@@ -34,6 +34,7 @@ class TracedSandbox:
         *,
         talk: Callable[[Channel], Awaitable[None]] | None = None,
         on_output: Callable[[bytes], None] | None = None,
+        linger_s: float | None = None,
     ) -> SandboxResult:
         """Run a job; see the port."""
         about = role(SpanRole.TOOL) | {
@@ -42,7 +43,7 @@ class TracedSandbox:
             "councilor.sandbox.network": job.network or bool(job.proxy_hosts),
         }
         with self._tracer.span("sandbox job", attributes=about) as span:
-            result = await self._sandbox.run(job, talk=talk, on_output=on_output)
+            result = await self._sandbox.run(job, talk=talk, on_output=on_output, linger_s=linger_s)
             span.set(
                 {
                     "process.exit.code": result.exit_code,

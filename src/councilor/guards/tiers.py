@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from councilor.errors import BreakerOpenError, DeadlineError, DeclinedError, UnavailableError
 from councilor.guards.standing import Standing
 from councilor.guards.tombstones import Ending, Tombstones
-from councilor.ports.cache import Cache, check_lifetime, check_place
+from councilor.ports.cache import LONGEST_S, Cache, check_lifetime, check_place
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
 
@@ -59,6 +59,7 @@ class TieredCache:
         ttl_s: seconds to keep a value for whose writer does not say.
         fresh_s: seconds for which a local value is not compared with the shared one.
         private: namespaces that never leave this process.
+        backend: the shared tier's name, for the log.
         clock: both its times.
         metrics: requests, fallbacks and tombstones.
         tombstones: what the shared tier has not been told.
@@ -74,6 +75,7 @@ class TieredCache:
         metrics: MetricsBackend,
         fresh_s: float = 5.0,
         private: frozenset[str] = frozenset(),
+        backend: str = "redis",
         tombstones: Tombstones | None = None,
     ) -> None:
         self._local = local
@@ -86,7 +88,9 @@ class TieredCache:
         self._tombstones = Tombstones() if tombstones is None else tombstones
         self._readings: set[_Reading] = set()
         self._settling = False
-        self._standing = Standing("redis", clock=clock)
+        self._standing = Standing(backend, clock=clock)
+        if shared is not None:
+            self._gauge()
 
     # --- the port
 
@@ -280,7 +284,7 @@ def _left_s(dated: bytes | None, now_s: float) -> float:
         return 0.0
     expires_s, lives_s = _EXPIRY.unpack_from(dated)
     left_s: float = min(expires_s - now_s, lives_s)  # a clock that was set back lengthens nothing
-    return left_s if math.isfinite(left_s) and left_s > 0 else 0.0
+    return left_s if 0 < left_s <= LONGEST_S else 0.0
 
 
 def _reason(error: Exception) -> str:

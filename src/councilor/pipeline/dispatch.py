@@ -22,7 +22,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES
 from councilor.errors import CouncilorError, UnavailableError
@@ -220,12 +219,7 @@ class Dispatcher:
             await self.clock.sleep(REAP_S)
 
     async def _fail(self, task_id: str, why: str) -> None:
-        head = await self.events.head(task_id)
-        if head is not None and head.state not in END_STATES:
-            data = {"error": why, "hint": "Submit it again once its cause is put right."}
-            await self.events.append(
-                [NewEvent(task_id=task_id, type=EventType.TASK_FAILED, ts=self.clock.now(), data=data)]
-            )
+        await self.executor.fail(task_id, error=why, hint="Submit it again once its cause is put right.")
         await self.queue.finish(task_id, executor_id=self.identity.executor_id)
 
 

@@ -12,17 +12,18 @@ Rules:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from councilor.errors import InputError
 
-__all__ = ["LONGEST_KEY", "Cache", "check_lifetime", "check_place"]
+__all__ = ["LONGEST_KEY", "LONGEST_S", "Cache", "check_lifetime", "check_place"]
 
 LONGEST_KEY = 1024
 """Characters of a key."""
+LONGEST_S = 366 * 86400.0
+"""Seconds to keep a value."""
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -77,8 +78,8 @@ def check_lifetime(ttl_s: float) -> float:
     """A lifetime in seconds that can be kept.
 
     Raises:
-        InputError: it is not positive, or endless.
+        InputError: it is not positive, or more than a year.
     """
-    if not (math.isfinite(ttl_s) and ttl_s > 0):
-        raise InputError(f"Nothing can be kept for {ttl_s} seconds.", field="ttl_s")
+    if not 0 < ttl_s <= LONGEST_S:
+        raise InputError(f"A value is kept for more than 0 and at most {LONGEST_S:g} seconds.", field="ttl_s")
     return ttl_s

@@ -36,6 +36,8 @@ class Spent:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the prompt's that the server had read before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

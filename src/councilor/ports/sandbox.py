@@ -129,12 +129,15 @@ class Sandbox(Protocol):
         *,
         talk: Callable[[Channel], Awaitable[None]] | None = None,
         on_output: Callable[[bytes], None] | None = None,
+        linger_s: float | None = None,
     ) -> SandboxResult:
         """Run a job to its end.
 
         Args:
             talk: holds the conversation over the channel while the job runs; when it returns, the job goes on, and
                 when it raises, the job is killed and the exception comes out.
+            linger_s: seconds that the job may go on when the conversation is over; its end of the channel reads
+                end-of-file then, and after them it is killed, which is no error. None: as long as it likes.
             on_output: receives output as it comes, capped like `SandboxResult.output`.
 
         When the caller is cancelled, the whole process group is killed (SIGTERM, then SIGKILL within a second).

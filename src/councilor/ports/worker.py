@@ -47,6 +47,15 @@ class Worker(Protocol):
 
     name: str
 
+    async def check(self) -> None:
+        """Look whether it could be started, as far as that is known without a workspace; nothing is run.
+
+        Raises:
+            InputError: its profile cannot be started; says what is missing.
+            UnavailableError: what it needs is not installed, or does not answer.
+        """
+        ...
+
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Callable[[Progress], None]) -> WorkerReport:
         """Work in `workspace.folder` until done, out of time or out of ideas.
 

@@ -30,10 +30,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from councilor.domain.worker import PromptBy, WorkerProfile
+from councilor.domain.preset import PRESETS
+from councilor.domain.worker import ModelUse, PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
 from councilor.settings.council import CouncilSettings
+from councilor.settings.modelworker import ModelWorkerSettings
 from councilor.settings.notifying import NotifySettings
 from councilor.settings.observing import (
     Breakers,
@@ -51,6 +53,8 @@ from councilor.settings.retention import RetentionSettings
 __all__ = ["Settings", "default_data_dir"]
 
 
+COMMANDED = frozenset({"acp", "command"})
+"""Kinds of workers that are programs of one's own."""
 _NOT_IN_THIS_RELEASE = {
     "coreml": "Core ML",
 }
@@ -192,11 +196,19 @@ class RunSettings(Block):
     parallel: PositiveInt = Field(description="Runs of one `submit` at the same time.")
 
 
-class WorkerSettings(Block):
+class WorkerSettings(ModelWorkerSettings):
     """One worker's profile: what it is and may have."""
 
-    kind: Literal["command", "repair"] = Field(description="`command`: any program; `repair`: built in, offline.")
-    command: tuple[str, ...] = Field(default=(), description="The program and its arguments; for `command` only.")
+    kind: Literal["acp", "command", "llm", "repair"] = Field(
+        description="`command`: any program; `acp`: an agent that speaks the Agent Client Protocol; `llm`: a model "
+        "with our own tools; `repair`: built in, offline. A preset gives it."
+    )
+    preset: str | None = Field(
+        default=None, description=f"A well-known agent, whose keys are filled in: {', '.join(PRESETS)}."
+    )
+    command: tuple[str, ...] = Field(
+        default=(), description="The program and its arguments; for `command` and `acp` only."
+    )
     prompt_by: PromptBy = Field(
         default=PromptBy.STDIN,
         description="How it gets its prompt: `stdin`, `file` (`{prompt_file}`) or `argument` (`{prompt}`).",
@@ -208,16 +220,54 @@ class WorkerSettings(Block):
     model_hosts: tuple[HostPort, ...] = Field(
         default=(), description="`host:port` that it may reach; none: no network at all."
     )
+    sign_in: str | None = Field(
+        default=None, description="For `acp` only: the id of the way to be signed in, where the agent asks for that."
+    )
     timeout_s: Seconds = Field(default=1800.0, description="Seconds for one iteration.")
     model: str | None = Field(
         default=None, description="The model that it works with; judges of the same family are recused."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("preset") is None:
+            return data
+        preset = PRESETS.get(str(data["preset"]))
+        if preset is None:
+            raise ValueError(f"there is no preset {data['preset']!r}; there are {', '.join(PRESETS)}")
+        if data.get("kind", preset.kind) != preset.kind:
+            raise ValueError(f"the preset {data['preset']!r} is of kind `{preset.kind}`")
+        return preset.settings() | data
+
     @model_validator(mode="after")
     def _has_a_command(self) -> WorkerSettings:
-        if (self.kind == "command") != bool(self.command):
-            raise ValueError("`command` belongs to a worker of kind `command`, which cannot do without it")
+        if self.sign_in is not None and self.kind != "acp":
+            raise ValueError("`sign_in` belongs to a worker of kind `acp`")
+        if (self.kind in COMMANDED) != bool(self.command):
+            raise ValueError("`command` belongs to a worker of kind `command` or `acp`, which cannot do without it")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> WorkerSettings:
+        given = self.model_fields_set
+        if self.kind != "llm" and (foreign := sorted(given & ModelWorkerSettings.model_fields.keys())):
+            raise ValueError(f"`{foreign[0]}` belongs to a worker of kind `llm`")
+        if self.kind == "llm" and not (self.endpoint and self.model):
+            raise ValueError("a worker of kind `llm` needs `endpoint` and `model`")
+        if self.kind == "llm" and (useless := sorted(given & {"prompt_by", "credentials", "model_hosts"})):
+            raise ValueError(f"`{useless[0]}` is nothing that a worker of kind `llm` can have")
+        if self.max_cost_usd is not None and (self.price_input_usd is None or self.price_output_usd is None):
+            raise ValueError("`max_cost_usd` needs `price_input_usd` and `price_output_usd`")
+        return self
+
+    def profile(self, name: str) -> WorkerProfile:
+        """The same as the domain has it."""
+        rest = {key: value for key, value in self if key != "preset"}
+        use = {key: rest.pop(key) for key in ModelWorkerSettings.model_fields}
+        endpoint = use.pop("endpoint")
+        model_use = ModelUse(endpoint=endpoint, **use) if endpoint is not None else None
+        return WorkerProfile(name=name, model_use=model_use, **rest)
 
 
 class LogSettings(Block):
@@ -354,7 +404,7 @@ class Settings(BaseSettings):
                 hint="Add it under `workers` in a file and pass that with --config.",
                 field="run.worker",
             )
-        return WorkerProfile(name=name, **dict(worker))
+        return worker.profile(name)
 
     @property
     def origins(self) -> dict[str, str]:

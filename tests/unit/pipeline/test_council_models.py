@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from councilor.adapters.memory.clock import FakeClock, SequentialIds
 from councilor.adapters.system import SystemClock
 from councilor.domain.challenge import Challenge, ChallengeOutcome, Proposal
+from councilor.domain.quoting import Quoter, clean
 from councilor.domain.verdict import Choice, Decision, Judge, Verdict, Vote
 from councilor.errors import UnavailableError
 from councilor.pipeline.council import Case, Matter, VerdictInputs, convene, decide, deliberate, recompute
 from councilor.pipeline.council.briefing import PATCH_LIMIT
 from councilor.pipeline.council.deliberation import inputs_of
 from councilor.pipeline.council.models import ModelJuror
-from councilor.pipeline.council.quoting import Quoter, clean
 from councilor.pipeline.council.stopping import is_settled
 from councilor.pipeline.council.trial import try_models
 from councilor.pipeline.council.weights import PRIOR_1

@@ -55,6 +55,10 @@ class Runs:
         finally:
             self.at_once -= 1
 
+    async def fail(self, task: str, *, error: str, hint: str) -> None:
+        data = {"error": error, "hint": hint}
+        await self.events.append([NewEvent(task_id=task, type=EventType.TASK_FAILED, ts=datetime.now(UTC), data=data)])
+
 
 class Plant:
     def __init__(self) -> None:

@@ -48,6 +48,9 @@ class MemoryCache:
         self._ttl_s = check_lifetime(ttl_s)
         self._metrics = metrics
         self._values = _Values(max_bytes, clock.monotonic, self._count)
+        for reason in ("size", "ttl"):  # a rate needs a beginning
+            self._count(reason, 0)
+        self._tell()
 
     def __len__(self) -> int:
         return len(self._values)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from councilor.adapters.openai.chat import OpenAIChat
+from councilor.adapters.openai.conversation import OpenAIConversation
 
-__all__ = ["OpenAIChat"]
+__all__ = ["OpenAIChat", "OpenAIConversation"]

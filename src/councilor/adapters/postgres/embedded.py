@@ -73,14 +73,16 @@ class EmbeddedPostgres:
     Args:
         folder: holds the data, the socket and the log; made when missing. Keep it off network file systems.
         timeout_s: the longest that `up` and `down` each take, recovery after a crash included.
+        hanging_s: seconds after which a server that says it is ready, and does not answer, is taken to hang.
     """
 
-    def __init__(self, folder: Path, *, timeout_s: float = 90.0) -> None:
+    def __init__(self, folder: Path, *, timeout_s: float = 90.0, hanging_s: float = 15.0) -> None:
         if "\n" in str(folder):
             raise InputError("The data folder's name holds a line break.", field="storage.folder")
         self._folder = folder.expanduser().resolve()
         self._data = self._folder / "data"
         self._timeout_s = timeout_s
+        self._hanging_s = hanging_s
         self._log = ServerLog(self._folder / "server.log")
 
     @property
@@ -177,7 +179,9 @@ class EmbeddedPostgres:
                     break
                 except BlockingIOError as error:
                     if time.monotonic() > deadline:
-                        raise self._late("Another process is still starting or stopping the database") from error
+                        raise self._late(
+                            "Another process is still starting or stopping the database", self._timeout_s
+                        ) from error
                     time.sleep(POLL_S)
             with self._translated():
                 yield
@@ -209,11 +213,16 @@ class EmbeddedPostgres:
     def _start(self, programs: Programs) -> None:
         """Start the server, unless one is on its way up already; return when it takes connections."""
         deadline = time.monotonic() + self._timeout_s
+        hung = time.monotonic() + self._hanging_s
         while not self._is_ready(postmaster := read_postmaster(self._data)):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                raise self._late("The database server is not ready")
-            if processes_in(self._data):  # starting, stopping, or backends that a killed postmaster left behind
+                raise self._late("The database server is not ready", self._timeout_s)
+            if processes := processes_in(self._data):  # starting, stopping, or left behind by a killed postmaster
+                if postmaster is None or postmaster.status != "ready" or postmaster.pid not in processes:
+                    hung = time.monotonic() + self._hanging_s
+                elif time.monotonic() > hung:
+                    raise self._late("The database server is there, and does not answer", self._hanging_s)
                 time.sleep(POLL_S)
                 continue
             if postmaster is not None:
@@ -259,11 +268,11 @@ class EmbeddedPostgres:
         except (OSError, SubprocessError) as error:
             raise self._log.failure("The database server cannot be started or stopped", str(error)) from error
 
-    def _late(self, what: str) -> DeadlineError:
+    def _late(self, what: str, deadline_s: float) -> DeadlineError:
         return DeadlineError(
-            f"{what} after {self._timeout_s:g} s.",
+            f"{what} after {deadline_s:g} s.",
             backend=BACKEND,
-            deadline_s=self._timeout_s,
+            deadline_s=deadline_s,
             hint=f"Look into {self._log.path}; `councilor db status` shows the process.",
         )
 

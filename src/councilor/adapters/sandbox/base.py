@@ -14,6 +14,7 @@ import asyncio
 import dataclasses
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 from councilor.adapters.sandbox.job import check_job
@@ -64,14 +65,21 @@ class BaseSandbox(ABC):
     def _grip(self, job: Job, restraint: Restraint) -> AbstractAsyncContextManager[Grip]:
         """Get ready to hold a job whose mounts are in order."""
 
-    async def run(self, job: Job, *, talk: Talk | None = None, on_output: Listener | None = None) -> SandboxResult:
+    async def run(
+        self,
+        job: Job,
+        *,
+        talk: Talk | None = None,
+        on_output: Listener | None = None,
+        linger_s: float | None = None,
+    ) -> SandboxResult:
         """Run a job to its end; see the port."""
         outcome, started_s = "failed", self._clock.monotonic()
         try:
             job = dataclasses.replace(job, limits=lowered(job.limits, self._ceiling))
             await asyncio.to_thread(check_job, job, self._private)
             async with self._restraints.restraint(job.limits) as restraint:
-                result = await self._run(job, restraint, talk, on_output)
+                result = await self._run(job, restraint, talk, on_output, linger_s)
                 result = dataclasses.replace(result, reached=(*result.reached, *sorted(restraint.reached())))
             outcome = "timed_out" if result.timed_out else "exited"
             return result
@@ -84,16 +92,21 @@ class BaseSandbox(ABC):
             self._metrics.histogram("v3.sandbox.seconds", {"sandbox": self.name}, elapsed_s)
 
     async def _run(
-        self, job: Job, restraint: Restraint, talk: Talk | None, on_output: Listener | None
+        self,
+        job: Job,
+        restraint: Restraint,
+        talk: Talk | None,
+        on_output: Listener | None,
+        linger_s: float | None,
     ) -> SandboxResult:
+        hold = partial(supervise, talk=talk, on_output=on_output, linger_s=linger_s, clock=self._clock)
         if job.network or not job.proxy_hosts:
             async with self._grip(job, restraint) as grip:
-                return await supervise(job, grip, talk=talk, on_output=on_output, clock=self._clock)
+                return await hold(job, grip)
         if not self.proxies:
             raise SandboxError(f"{self.name} cannot keep a job behind the proxy", backend=self.name)
         async with behind_proxy(job.proxy_hosts) as fd, self._grip(proxied_job(job, fd), restraint) as grip:
-            held = ProxiedGrip(grip, fd)
-            return await supervise(job, held, talk=talk, on_output=on_output, clock=self._clock)
+            return await hold(job, ProxiedGrip(grip, fd))
 
     async def probe(self) -> SandboxProbe:
         """Try to break out in every known way and say what was achieved."""

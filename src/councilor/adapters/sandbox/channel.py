@@ -12,6 +12,7 @@ It does not interpret lines: whatever a job says is data.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from types import TracebackType
 
@@ -58,6 +59,12 @@ class SocketChannel:
             await self._writer.drain()
         except (ConnectionError, OSError):
             return
+
+    def finish(self) -> None:
+        """Say that nothing more comes: the job reads end-of-file behind what was sent."""
+        if not self._writer.is_closing():
+            with contextlib.suppress(OSError):
+                self._writer.write_eof()
 
     async def receive(self) -> str | None:
         """The next line without its newline; None once the job has closed its end, died or talked nonsense."""

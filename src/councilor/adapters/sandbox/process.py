@@ -5,7 +5,8 @@ Rules:
   reach every process of the job. The rest is the same for all.
 - At the limits of time and disk, on cancellation and when the conversation fails: SIGTERM to the job, SIGKILL to all
   of it `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
-- Time limit and conversation: a conversation that outlives its job has until the time limit to notice.
+- Time limit and conversation: a conversation that outlives its job has until the time limit to notice. A job that
+  outlives its conversation by more than `linger_s` seconds is killed, and that is how it should end.
 - Standard input is a sealed memory file, so that nobody has to feed it and the job cannot change it.
 
 It does not know what withholds the host from the job; `bubblewrap.py` and its neighbours do.
@@ -22,6 +23,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -52,6 +54,10 @@ class Launch:
     cwd: Path = Path("/")
     fds: tuple[int, ...] = ()
     """Inherited besides the standard three and the channel."""
+
+
+class OverstayedError(Exception):
+    """The job went on after its conversation; nobody waits for it."""
 
 
 class Grip(Protocol):
@@ -89,7 +95,7 @@ class Grip(Protocol):
 
 
 async def supervise(
-    job: Job, grip: Grip, *, talk: Talk | None, on_output: Listener | None, clock: Clock
+    job: Job, grip: Grip, *, talk: Talk | None, on_output: Listener | None, linger_s: float | None, clock: Clock
 ) -> SandboxResult:
     """Run a job to its end; see the port for the promises."""
     async with AsyncExitStack() as stack:
@@ -107,7 +113,10 @@ async def supervise(
                 theirs.close()
         killed, timed_out, full = True, False, False
         try:
-            timed_out = await _hold(process, output, talk(channel) if talk and channel else None, job)
+            converse = partial(_converse, talk, channel, linger_s) if talk and channel else None
+            timed_out = await _hold(process, output, converse, job)
+            killed = process.returncode is None
+        except OverstayedError:
             killed = process.returncode is None
         except DiskFullError:
             full = True
@@ -208,15 +217,20 @@ def _seal(fd: int) -> None:
 
 
 async def _hold(
-    process: asyncio.subprocess.Process, output: Output, conversation: Awaitable[None] | None, job: Job
+    process: asyncio.subprocess.Process,
+    output: Output,
+    converse: Callable[[asyncio.Event], Coroutine[None, None, None]] | None,
+    job: Job,
 ) -> bool:
     """Wait for the end of the job; True when its time ran out first."""
+    ended = asyncio.Event()
     try:
         async with asyncio.timeout(job.limits.wall_s), asyncio.TaskGroup() as group:
-            if conversation is not None:
-                group.create_task(_await(conversation))
+            if converse is not None:
+                group.create_task(converse(ended))
             watching = [group.create_task(output.failure()), group.create_task(DiskWatch(job).watch())]
             await process.wait()
+            ended.set()
             for watch in watching:
                 watch.cancel()
     except TimeoutError:
@@ -227,8 +241,16 @@ async def _hold(
     return False
 
 
-async def _await(conversation: Awaitable[None]) -> None:
-    await conversation
+async def _converse(talk: Talk, channel: SocketChannel, linger_s: float | None, ended: asyncio.Event) -> None:
+    await talk(channel)
+    if linger_s is None:
+        return
+    channel.finish()
+    try:
+        async with asyncio.timeout(linger_s):
+            await ended.wait()
+    except TimeoutError:
+        raise OverstayedError from None
 
 
 async def _end(process: asyncio.subprocess.Process, grip: Grip) -> int:

@@ -69,8 +69,8 @@ class Register:
 
 def _carry_out(breaker: Breaker, before: Orders, after: Orders, *, began: bool = False) -> None:
     name = breaker.name
-    had, order = before.forced.get(name), after.forced.get(name)
-    if order is not None and order != had:
+    order = after.forced.get(name)
+    if order is not None:
         breaker.force(open_=order.forcing is Forcing.OPEN, why=order.reason)
-    elif order is None and (had is not None or (not began and after.resets_of(name) > before.resets_of(name))):
+    elif name in before.forced or (not began and after.resets_of(name) > before.resets_of(name)):
         breaker.reset()

@@ -2,8 +2,8 @@
 
 `case` is what they look at, `judges` how each votes, `weights` how much a vote tells, `decision` what follows from all
 of it (pure), and `deliberation` the asynchronous whole. `models` are judges that are models (`briefing` is what they
-are told, `quoting` how), `stopping` says when they are not needed, `debate` what happens when judges disagree, `replay`
-computes a stored verdict again, `explanation` puts it in plain words, and `trial` tries a model out.
+are told), `stopping` says when they are not needed, `debate` what happens when judges disagree, `replay` computes a
+stored verdict again, `explanation` puts it in plain words, and `trial` tries a model out.
 """
 
 from __future__ import annotations

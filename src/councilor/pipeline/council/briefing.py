@@ -3,7 +3,7 @@
 Rules:
 - The same matter is told twice, the second time with the choices and the exhibits in reverse order: an opinion that
   depends on the order is none.
-- Everything from the repository, the worker or another model is quoted (`quoting.py`) and capped.
+- Everything from the repository, the worker or another model is quoted (`domain/quoting.py`) and capped.
 - Judges are shown to each other without names, and without saying which are models.
 """
 
@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from councilor.domain.challenge import Challenge
+from councilor.domain.quoting import Quoter
 from councilor.domain.verdict import Choice, Judge, Vote
 from councilor.pipeline.council.case import Case
-from councilor.pipeline.council.quoting import Quoter
 
 __all__ = ["OPINION", "PROPOSAL", "Matter", "opinion_prompt", "proposal_prompt", "system_prompt"]
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from councilor.domain.challenge import Challenge, Proposal
 from councilor.domain.modelname import related
+from councilor.domain.quoting import Quoter, clean
 from councilor.domain.verdict import Choice, Judge, Vote
 from councilor.errors import UnusableAnswerError
 from councilor.pipeline.council.briefing import (
@@ -32,7 +33,6 @@ from councilor.pipeline.council.briefing import (
     system_prompt,
 )
 from councilor.pipeline.council.case import Case
-from councilor.pipeline.council.quoting import Quoter, clean
 from councilor.pipeline.council.weights import Weights
 from councilor.ports.chat import Answer, Chat, Question
 from councilor.ports.clock import Randomness

@@ -70,7 +70,7 @@ async def work(
         parent: the artifact this iteration follows: the spec, or the refinement request.
         timeout_s: seconds it may take.
     """
-    task, parts = context.task, context.parts
+    task, parts, policy = context.task, context.parts, context.rules.policy
     worker = parts.workers[task.worker or ""]
     await _lay_out(context, start_tree)
     assignment = Assignment(
@@ -81,6 +81,7 @@ async def work(
         prompt=write_prompt(context.spec, refinement),
         scope_in=context.spec.scope.in_,
         scope_out=context.spec.scope.out,
+        scope_free=(*policy.non_governed_zones, *policy.root_passthrough),
         acceptance_nodeids=context.spec.acceptance_nodeids,
         base_tree=task.base_tree,
         refinement=refinement,

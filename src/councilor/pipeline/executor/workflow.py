@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -115,17 +115,28 @@ class Executor:
 
     async def cancel(self, task_id: str) -> None:
         """End a task for good, and say so on its stream."""
-        events, clock = self._parts.events, self._parts.clock
+        events = self._parts.events
         head = await events.head(task_id)
         if head is None or head.state is not TaskState.SUBMITTED or await self._engine.status(task_id) is not None:
             await self._engine.cancel(task_id)  # one that was stored and never begun is not known to it
             head = await events.head(task_id)
-        if head is not None and head.state not in END_STATES:
-            with self._parts.tracer.trace(task_id) as whole:
-                await events.append([NewEvent(task_id=task_id, type=EventType.TASK_CANCELLED, ts=clock.now())])
-                whole.set(role(SpanRole.CHAIN) | {"councilor.task.state": TaskState.CANCELLED.value})
-                _measure_end(self._parts, TaskState.CANCELLED, tier=head.tier, submitted_at=head.submitted_at)
-                await announce(self._parts, task_id)
+        if head is not None:
+            await self._end(head, TaskState.CANCELLED, EventType.TASK_CANCELLED, {})
+
+    async def fail(self, task_id: str, *, error: str, hint: str) -> None:
+        """End a task that nobody executes, and say why on its stream; one that has ended stays as it is."""
+        if (head := await self._parts.events.head(task_id)) is not None:
+            await self._end(head, TaskState.FAILED, EventType.TASK_FAILED, {"error": error, "hint": hint})
+
+    async def _end(self, head: TaskHead, state: TaskState, type_: EventType, data: Mapping[str, str]) -> None:
+        if head.state in END_STATES:
+            return
+        with self._parts.tracer.trace(head.task_id) as whole:
+            event = NewEvent(task_id=head.task_id, type=type_, ts=self._parts.clock.now(), data=data)
+            await self._parts.events.append([event])
+            whole.set(role(SpanRole.CHAIN) | {"councilor.task.state": state.value})
+            _measure_end(self._parts, state, tier=head.tier, submitted_at=head.submitted_at)
+            await announce(self._parts, head.task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
         # Whoever executes holds the run: from here on an execution that was taken over can write nothing more.

@@ -37,6 +37,7 @@ from councilor.surfaces.cli.submit import submit
 from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
 from councilor.surfaces.cli.worker import worker
+from councilor.surfaces.cli.workers import workers_app
 
 __all__ = ["app", "main"]
 
@@ -105,6 +106,7 @@ app.command()(demo)
 app.add_typer(gates_app, name="gates")
 app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
+app.add_typer(workers_app, name="workers")
 app.add_typer(queue_app, name="queue")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")

@@ -80,6 +80,9 @@ class RepairWorker:
         self._max_candidates = max_candidates
         self._parallel = parallel or _cores()
 
+    async def check(self) -> None:
+        """Nothing can be missing: it is built in; see the port."""
+
     async def run(self, assignment: Assignment, workspace: Workspace, emit: Emit) -> WorkerReport:
         """Search for one edit and write it into the workspace; see the port."""
         began_s = self._clock.monotonic()
