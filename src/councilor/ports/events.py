@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -52,7 +52,7 @@ class EventStream(Protocol):
         """At most `limit` events with seq > `after`, in order; up to the task's floor some may be missing."""
         ...
 
-    def follow(self, task_id: str, *, after: int = 0) -> AsyncIterator[Event | Gap]:
+    def follow(self, task_id: str, *, after: int = 0) -> AsyncGenerator[Event | Gap, None]:
         """Every event with seq > `after` as it comes, in order; ends after the event that ends the task.
 
         Where events were pruned, a gap stands before what is left of them. Whoever is slow holds a page of events, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -57,7 +57,7 @@ class MemoryEventStream:
         """At most `limit` events after a number."""
         return [event for event in self._events.get(task_id, ()) if event.seq > after][: max(0, limit)]
 
-    async def follow(self, task_id: str, *, after: int = 0) -> AsyncIterator[Event | Gap]:
+    async def follow(self, task_id: str, *, after: int = 0) -> AsyncGenerator[Event | Gap, None]:
         """Every event as it comes."""
         floor = 0
         while True:

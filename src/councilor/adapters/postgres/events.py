@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -89,7 +89,7 @@ class DatabaseEventStream:
             cursor = await connection.execute(queries.READ_EVENTS, [task_id, after, max(0, limit)])
             return [event_of(task_id, row) for row in await cursor.fetchall()]
 
-    async def follow(self, task_id: str, *, after: int = 0) -> AsyncIterator[Event | Gap]:
+    async def follow(self, task_id: str, *, after: int = 0) -> AsyncGenerator[Event | Gap, None]:
         """Every event as it comes."""
         floor = 0
         with self._tails.joined(task_id) as tail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from councilor.pipeline.ledger.export import ExportSource, export_task
 from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.override import record_override
+from councilor.pipeline.ledger.pruning import PrunedEvents, prune_events
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
 from councilor.pipeline.ledger.retention import Collected, Collector
 from councilor.pipeline.ledger.trace import Trace, trace
@@ -19,12 +20,14 @@ __all__ = [
     "Finding",
     "Ledger",
     "LogWitness",
+    "PrunedEvents",
     "TaskLedger",
     "Trace",
     "Verification",
     "WholeVerification",
     "export_task",
     "missing_leaves",
+    "prune_events",
     "record_override",
     "task_ids",
     "trace",
