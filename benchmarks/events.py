@@ -2,7 +2,8 @@
 
 What is measured, on a PostgreSQL of its own (embedded, fsync on) and with the event stream as `app` opens it:
 - `append_per_s`: 20 writers in one process append 50 events each time, readers off. Beside it the same with single
-  events, which are gathered into transactions while the one before is written.
+  events, which are gathered into transactions while the one before is written; and, in turn with them, the statements
+  alone on one connection with rows made beforehand, which is what this server on this machine takes just now.
 - `read_p95_ms`: another process appends single events at random moments, 400 a second over 20 tasks, while 500 readers
   in this process follow them, 25 a task; each is cut off every few seconds and resumes after the last number it took,
   and one more never reads on. The lag is from before `append` until a reader has the event.
@@ -24,14 +25,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from contest.figures import quantile
 from eventing.reading import Seen, read_all
-from eventing.writing import Process, open_stream, submit, task_ids, write_fast, write_steadily
+from eventing.writing import Process, open_stream, submit, task_ids, write_bare, write_fast, write_steadily
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.migrate import migrate
@@ -40,7 +41,7 @@ from councilor.errors import UnavailableError
 QUICK = bool(os.environ.get("QUICK"))
 WRITERS = 20
 ROUNDS = 3 if QUICK else 7
-ROUND_S = 3.0 if QUICK else 8.0
+ROUND_S = 1.5 if QUICK else 5.0
 READERS, TASKS, PER_S = 500, 20, 400.0
 READ_S = 10.0 if QUICK else 60.0
 CUT_S = 5.0 if QUICK else 20.0
@@ -66,18 +67,14 @@ class Bench:
             await submit(stream, ids)
         return ids
 
-    async def append(self, *, batch: int, processes: int = 1) -> float:
-        """Events a second that writers append, as many at a time as `batch` says."""
-        ids = await self.tasks(WRITERS)
-        started = [Process(write_fast, self.url, ids[index::processes], batch, ROUND_S) for index in range(processes)]
-        for process in started:
-            await asyncio.to_thread(process.wait)
-        for process in started:
-            process.go()
-        told = [await asyncio.to_thread(process.wait) for process in started]
-        for process in started:
-            process.end()
-        return sum(count / spent_s for count, spent_s in told)
+    async def append(self, work: Callable[..., None], *, batch: int) -> float:
+        """Events a second that a process with writers appends, `batch` each time."""
+        process = Process(work, self.url, await self.tasks(WRITERS), batch, ROUND_S)
+        await asyncio.to_thread(process.wait)
+        process.go()
+        count, spent_s = await asyncio.to_thread(process.wait)
+        process.end()
+        return float(count / spent_s)
 
     async def read(self, seconds: float, *, cut: bool = False) -> tuple[Seen, int, list[float]]:
         """What readers saw, how many events they lost, and the seconds of each append."""
@@ -86,8 +83,8 @@ class Bench:
         await asyncio.to_thread(writer.wait)
         async with open_stream(self.url, name=READER) as stream, asyncio.TaskGroup() as group:
             reading = group.create_task(read_all(stream, ids, READERS))
-            cutting = group.create_task(self._cut_off()) if cut else None
             await asyncio.sleep(1.0)  # all readers have caught up
+            cutting = group.create_task(self._cut_off()) if cut else None
             writer.go()
             written = await asyncio.to_thread(writer.wait)
             if cutting is not None:
@@ -110,10 +107,15 @@ class Bench:
 async def measure(url: str) -> dict[str, float]:
     """Every figure."""
     bench = Bench(url)
-    await bench.append(batch=50)  # warms up
-    many = [await bench.append(batch=50) for _ in range(ROUNDS)]
+    await bench.append(write_fast, batch=50)  # warms up
+    many, bare, single = [], [], []
+    for _ in range(ROUNDS):
+        many.append(await bench.append(write_fast, batch=50))
+        bare.append(await bench.append(write_bare, batch=50))
+        single.append(await bench.append(write_fast, batch=1))
+    shares = [ours / limit for ours, limit in zip(many, bare, strict=True)]
     say(f"20 writers, 50 events at a time: {rounded(many)} events/s")
-    single = [await bench.append(batch=1) for _ in range(max(1, ROUNDS // 2))]
+    say(f"the statements alone, 1,000 at a time: {rounded(bare)}; ours is {statistics.median(shares):.2f} of that")
     say(f"20 writers, one event at a time: {rounded(single)} events/s")
     seen, lost, took_s = await bench.read(READ_S)
     say(f"{READERS} readers, {PER_S:g} events/s: {told(seen, lost)}")
@@ -124,6 +126,7 @@ async def measure(url: str) -> dict[str, float]:
     return {
         "append_per_s": round(statistics.median(many)),
         "append_single_per_s": round(statistics.median(single)),
+        "append_x_bare": round(statistics.median(shares), 2),
         "read_p50_ms": round(quantile(seen.lags_ms, 0.5), 1),
         "read_p95_ms": round(quantile(seen.lags_ms, 0.95), 1),
         "out_of_order": seen.out_of_order + cut.out_of_order,

@@ -15,13 +15,17 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psycopg
+
+from councilor.adapters.postgres.eventrows import array, event_columns
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
-from councilor.domain.codec import encode
-from councilor.domain.event import EventType, NewEvent
+from councilor.adapters.postgres.queries import events as queries
+from councilor.domain.codec import encode, json_text
+from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.task import RunMode, Task
 
-__all__ = ["open_stream", "submit", "task_ids", "write_fast", "write_steadily"]
+__all__ = ["open_stream", "submit", "task_ids", "write_bare", "write_fast", "write_steadily"]
 
 WARM_S = 0.5
 
@@ -96,6 +100,26 @@ async def _write_fast(url: str, ids: Sequence[str], batch: int, seconds: float, 
         spent_s, count = time.perf_counter() - began, written - before
         over = True
     return count, spent_s
+
+
+def write_bare(url: str, ids: Sequence[str], batch: int, seconds: float, told: Connection) -> None:
+    """The same rows by the same statements, made beforehand and without any rule: what the server takes."""
+    last, size = 1, batch * len(ids)
+    made = [heartbeat(ids[0], done) for done in range(size)]
+    rows = [Event(task_id=ids[0], type=each.type, ts=each.ts, data=each.data, seq=1) for each in made]
+    columns = list(event_columns(rows, [json_text(dict(each.data)) for each in made]))
+    with psycopg.connect(url, autocommit=True) as connection:
+        told.send("ready")
+        told.recv()
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            with connection.transaction():
+                columns[1] = array(map(str, range(last + 1, last + size + 1)))
+                last += size
+                connection.execute("UPDATE task_head SET last = %s WHERE task_id = %s", [last, ids[0]])
+                connection.execute(queries.ADD_EVENTS, columns)
+                connection.execute(queries.ANNOUNCE_EVENTS, [ids[0]])
+    told.send((last - 1, time.perf_counter() - began))
 
 
 def write_steadily(url: str, ids: Sequence[str], per_s: float, seconds: float, told: Connection) -> None:

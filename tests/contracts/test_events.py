@@ -23,7 +23,7 @@ from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.domain.codec import encode
 from councilor.domain.event import Event, EventType, Gap, NewEvent
-from councilor.domain.task import RunMode, Task, TaskState
+from councilor.domain.task import END_STATES, RunMode, Task, TaskState
 from councilor.errors import CouncilorError, FencedError, InputError, IntegrityError, NotFoundError, UnavailableError
 from councilor.ports.events import EventStream, Pruned
 
@@ -512,6 +512,36 @@ async def _persistently(stream: EventStream, events: Sequence[NewEvent]) -> Sequ
         await asyncio.sleep(0.05)
 
 
+async def test_what_another_process_did_meanwhile_is_seen(emptied_database_url: str) -> None:
+    """A process remembers the heads it wrote; nothing is stored or refused because of a memory that is out of date."""
+    async with (
+        Pool(emptied_database_url) as pool,
+        DatabaseEventStream(pool) as one,
+        DatabaseEventStream(pool) as other,
+    ):
+        await one.append([submitted(task_id(number)) for number in range(1, 4)])
+        for i in range(6):
+            await (one, other)[i % 2].append([event(task_id(1), i=i), event(task_id(2), i=i)])
+        await asyncio.gather(
+            *(stream.append([event(id_, EventType.PHASE_STARTED, phase="working")]) for stream in (one, other)
+              for id_ in (task_id(1), task_id(2)) for _ in range(10))
+        )  # fmt: skip
+        for number in (1, 2):
+            assert [item.seq for item in await one.read(task_id(number))] == list(range(1, 28))
+        await one.append([event(task_id(2))])
+        assert await other.begin(task_id(2)) == 1 and await other.begin(task_id(2)) == 2
+        assert await other.begin(task_id(2)) == 3
+        with pytest.raises(FencedError):
+            await one.append([event(task_id(2))])
+        await one.append([event(task_id(1))])
+        await other.append([event(task_id(1), EventType.TASK_CANCELLED)])
+        with pytest.raises(InputError, match="cancelled"):
+            await one.append([event(task_id(3)), event(task_id(1))])
+        assert len(await one.read(task_id(3))) == 1
+        await one.append([event(task_id(3))])
+        assert [head.last_seq for head in await one.heads()] == [2, 28, 29]
+
+
 async def test_more_than_may_wait_waits_for_room_and_nothing_is_dropped(
     emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -551,9 +581,9 @@ EVENTS = st.builds(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=st.lists(st.lists(EVENTS, max_size=4), max_size=5))
+@given(batches=st.lists(st.lists(EVENTS, max_size=4) | st.sampled_from(["prune", "begin"]), max_size=6))
 def test_the_database_does_what_the_memory_stream_does(emptied_database_url: str, batches: list[Any]) -> None:
-    """Every example has its own ids, because examples share the database."""
+    """Every example has its own ids, because examples share the database; one process or two write, alone or shared."""
     base = uuid4()
 
     def id_(number: int) -> str:
@@ -561,19 +591,37 @@ def test_the_database_does_what_the_memory_stream_does(emptied_database_url: str
 
     async def compare() -> None:
         oracle = MemoryEventStream()
-        async with Pool(emptied_database_url, max_connections=1) as pool:
-            stream = DatabaseEventStream(pool)
-            for batch in batches:
+        async with Pool(emptied_database_url, max_connections=1) as pool, DatabaseEventStream(pool) as shared:
+            streams = [shared, DatabaseEventStream(pool)]
+            for turn, batch in enumerate(batches):
+                stream = streams[turn % 2]
+                if batch == "prune":
+                    await stream.prune(before=LATER)
+                    await oracle.prune(before=LATER)
+                    continue
+                if batch == "begin":
+                    assert await _begin(stream, id_(1)) == await _begin(oracle, id_(1))
+                    continue
                 new = [
                     submitted(id_(number)) if kind is EventType.TASK_SUBMITTED else event(id_(number), kind, **data)
                     for number, kind, data in batch
                 ]
                 assert await _outcome(stream, new) == await _outcome(oracle, new)
             for number in (1, 2, 3):
-                assert await stream.head(id_(number)) == await oracle.head(id_(number))
-                assert repr(list(await stream.read(id_(number)))) == repr(list(await oracle.read(id_(number))))
+                head = await shared.head(id_(number))
+                assert head == await oracle.head(id_(number))
+                if head is not None and head.state in END_STATES:
+                    assert await collect(shared, id_(number)) == await collect(oracle, id_(number))
+                assert repr(list(await shared.read(id_(number)))) == repr(list(await oracle.read(id_(number))))
 
     asyncio.run(compare())
+
+
+async def _begin(stream: EventStream, id_: str) -> object:
+    try:
+        return await stream.begin(id_)
+    except NotFoundError as error:
+        return error.message
 
 
 async def _outcome(stream: EventStream, new: Sequence[NewEvent]) -> object:

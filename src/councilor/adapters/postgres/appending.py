@@ -3,6 +3,8 @@
 Rules:
 - A transaction locks the heads of its tasks in the order of their ids, numbers the events from there, and writes events
   and heads: numbers have no gaps, and a number is visible only after every smaller one.
+- A process remembers the heads of the tasks it writes, which mostly nobody else writes. Then all of it is one
+  statement, which changes nothing if a head does not stand as remembered; a refusal is never made from memory.
 - Whoever calls alone is served at once. Whoever calls while a transaction is under way waits for its end, and then goes
   with all the others that wait: the busier a process, the larger its transactions, and nobody waits on purpose.
 - One notification announces a transaction. What one caller gives is stored whole or not at all, and its refusal is
@@ -20,17 +22,25 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 from psycopg.errors import UniqueViolation
 
-from councilor.adapters.postgres.eventrows import array, event_columns, head_columns, head_of, moved_columns
+from councilor.adapters.postgres.eventrows import (
+    array,
+    event_columns,
+    head_columns,
+    head_of,
+    known_columns,
+    moved_columns,
+)
 from councilor.adapters.postgres.listener import EVERY_TASK
 from councilor.adapters.postgres.pool import Connection, Pool
 from councilor.adapters.postgres.queries import events as queries
 from councilor.domain.codec import json_text
 from councilor.domain.event import Event, NewEvent
 from councilor.domain.stored import is_id, number_events
-from councilor.domain.task import TaskHead
+from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import CouncilorError, InputError, UnavailableError
 
 __all__ = ["Appender"]
@@ -38,6 +48,7 @@ __all__ = ["Appender"]
 LARGEST_BATCH = 2_000
 """Events of one transaction, unless one caller gives more."""
 MOST_WAITING = 10_000
+MOST_REMEMBERED = 1_000
 MOST_NAMED = 100
 """Tasks one notification names; its payload takes 8,000 bytes."""
 
@@ -70,6 +81,19 @@ class _Numbered:
     texts: list[str] = field(default_factory=list)
     answers: list[Sequence[Event] | Exception] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, known: Mapping[str, TaskHead], batch: Sequence[_Wish]) -> Self:
+        """Number what callers want, from these heads."""
+        numbered = cls(known, dict(known))
+        for wish in batch:
+            numbered.add(wish)
+        return numbered
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was refused."""
+        return not any(isinstance(answer, Exception) for answer in self.answers)
+
     def add(self, wish: _Wish) -> None:
         """Number one caller's events, all or none."""
         try:
@@ -94,6 +118,7 @@ class Appender:
         self._pool = pool
         self._waiting: deque[_Wish] = deque()
         self._count = 0
+        self._heads: dict[str, TaskHead] = {}
         self._works = False
         self._brought = asyncio.Event()
         self._taken = asyncio.Event()
@@ -182,29 +207,54 @@ class Appender:
 
     async def _transact(self, batch: Sequence[_Wish]) -> Sequence[Sequence[Event] | Exception]:
         names = sorted({event.task_id for wish in batch for event in wish.events})
-        async with self._pool.transaction() as connection:
-            cursor = await connection.execute(queries.LOCK_HEADS, [array(names)])
-            known = {head.task_id: head for head in map(head_of, await cursor.fetchall())}
-            numbered = _Numbered(known, dict(known))
-            for wish in batch:
-                numbered.add(wish)
-            if numbered.events:
-                await _write(connection, numbered)
+        known = {
+            name: head for name in names if (head := self._heads.pop(name, None))
+        }  # until it is known to be stored
+        numbered = _Numbered.of(known, batch) if len(known) == len(names) else None
+        if numbered is None or not numbered.is_whole or not await self._append_to_known(numbered):
+            async with self._pool.transaction() as connection:
+                cursor = await connection.execute(queries.LOCK_HEADS, [array(names)])
+                heads = [head_of(row) for row in await cursor.fetchall()]
+                numbered = _Numbered.of({head.task_id: head for head in heads}, batch)
+                if numbered.events:
+                    await _write(connection, numbered)
+        self._remember(numbered.heads)
         return numbered.answers
+
+    async def _append_to_known(self, numbered: _Numbered) -> bool:
+        """Store in one statement; false when a head does not stand as it was known to, and nothing was stored."""
+        names = sorted(numbered.known)
+        columns = [
+            *moved_columns([numbered.heads[name] for name in names]),
+            *known_columns([numbered.known[name] for name in names]),
+            *event_columns(numbered.events, numbered.texts),
+            _announced(names),
+        ]
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(queries.APPEND_TO_KNOWN, columns)
+            return await cursor.fetchone() is not None
+
+    def _remember(self, heads: Mapping[str, TaskHead]) -> None:
+        self._heads |= {name: head for name, head in heads.items() if head.state not in END_STATES}
+        while len(self._heads) > MOST_REMEMBERED:
+            del self._heads[next(iter(self._heads))]  # the one that was written longest ago
 
 
 async def _write(connection: Connection, numbered: _Numbered) -> None:
     changed = sorted({event.task_id for event in numbered.events})
     moved = [numbered.heads[name] for name in changed if name in numbered.known]
     added = [numbered.heads[name] for name in changed if name not in numbered.known]
-    announced = " ".join(changed) if len(changed) <= MOST_NAMED else EVERY_TASK
     async with connection.pipeline():
         if moved:
             await connection.execute(queries.MOVE_HEADS, moved_columns(moved))
         if added:
             await connection.execute(queries.ADD_HEADS, head_columns(added))
         await connection.execute(queries.ADD_EVENTS, event_columns(numbered.events, numbered.texts))
-        await connection.execute(queries.ANNOUNCE_EVENTS, [announced])
+        await connection.execute(queries.ANNOUNCE_EVENTS, [_announced(changed)])
+
+
+def _announced(names: Sequence[str]) -> str:
+    return " ".join(names) if len(names) <= MOST_NAMED else EVERY_TASK
 
 
 def _number_all(

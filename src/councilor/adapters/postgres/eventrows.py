@@ -18,7 +18,7 @@ from typing import Any
 from councilor.domain.event import Event, EventType
 from councilor.domain.task import TaskHead, TaskState
 
-__all__ = ["array", "event_columns", "event_of", "head_columns", "head_of", "moved_columns"]
+__all__ = ["array", "event_columns", "event_of", "head_columns", "head_of", "known_columns", "moved_columns"]
 
 _TYPES = {kind.value: kind for kind in EventType}
 
@@ -53,6 +53,15 @@ def moved_columns(heads: Sequence[TaskHead]) -> Sequence[str]:
         array(_quoted(head.decision) for head in heads),
         array(_quoted(head.commit) for head in heads),
         array(head.updated_at.isoformat() for head in heads),
+    )
+
+
+def known_columns(heads: Sequence[TaskHead]) -> Sequence[str]:
+    """What tells whether heads still stand as they are known."""
+    return (
+        array(str(head.last_seq) for head in heads),
+        array(str(head.attempt) for head in heads),
+        array(head.state.value for head in heads),
     )
 
 

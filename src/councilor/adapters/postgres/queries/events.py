@@ -36,6 +36,29 @@ ADD_EVENTS: Final[LiteralString] = """
 INSERT INTO event (task_id, seq, attempt, type, ts, data)
 SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::integer[], %s::text[], %s::timestamptz[], %s::json[])"""
 
+APPEND_TO_KNOWN: Final[LiteralString] = """
+WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bigint[],
+                         %s::integer[], %s::text[])
+        AS new (task_id, last, state, decision, commit, updated_at, known_last, known_attempt, known_state)
+), locked AS MATERIALIZED (
+    SELECT task_id FROM task_head JOIN wanted USING (task_id)
+    WHERE task_head.last = known_last AND task_head.attempt = known_attempt AND task_head.state = known_state
+    ORDER BY task_id FOR UPDATE OF task_head
+), moved AS (
+    UPDATE task_head SET last = wanted.last, state = wanted.state, decision = wanted.decision, commit = wanted.commit,
+                         updated_at = wanted.updated_at
+    FROM wanted
+    WHERE task_head.task_id = wanted.task_id AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)
+), added AS (
+    INSERT INTO event (task_id, seq, attempt, type, ts, data)
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::integer[], %s::text[], %s::timestamptz[], %s::json[])
+    WHERE (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)
+)
+SELECT pg_notify('councilor_event', %s)
+WHERE (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)"""
+"""Gives one row when every head stood as it was known to, and otherwise none, and changes nothing."""
+
 ANNOUNCE_EVENTS: Final[LiteralString] = "SELECT pg_notify('councilor_event', %s)"
 
 LISTEN_FOR_EVENTS: Final[LiteralString] = "LISTEN councilor_event"
