@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.domain.event import Event
 from councilor.errors import UnavailableError
+from councilor.ports.events import EventStream
 
 __all__ = ["Seen", "read_all"]
 
@@ -54,7 +54,7 @@ class Reader:
     number: int
     seen: Seen
 
-    async def read(self, stream: DatabaseEventStream) -> None:
+    async def read(self, stream: EventStream) -> None:
         """Read a task to its end."""
         draw, after, ended = random.Random(f"{self.task_id}{self.number}"), 0, False
         while not ended:
@@ -81,7 +81,7 @@ class Reader:
             self.seen.lags_ms.append((time.monotonic_ns() - given_ns) / 1e6)
 
 
-async def read_all(stream: DatabaseEventStream, ids: Sequence[str], readers: int) -> Seen:
+async def read_all(stream: EventStream, ids: Sequence[str], readers: int) -> Seen:
     """Let readers follow the tasks to their ends."""
     seen = Seen()
     dead = stream.follow(ids[0])

@@ -24,6 +24,7 @@ from councilor.adapters.postgres.queries import events as queries
 from councilor.domain.codec import encode, json_text
 from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.task import RunMode, Task
+from councilor.ports.events import EventStream
 
 __all__ = ["open_stream", "submit", "task_ids", "write_bare", "write_fast", "write_steadily"]
 
@@ -42,7 +43,7 @@ def task_ids(round_: int, count: int) -> Sequence[str]:
     return [f"0190{round_:04x}-{number:04x}-7000-8000-00000000{number:04x}" for number in range(count)]
 
 
-async def submit(stream: DatabaseEventStream, ids: Sequence[str]) -> None:
+async def submit(stream: EventStream, ids: Sequence[str]) -> None:
     """Begin the streams of tasks."""
     await stream.append(
         [NewEvent(task_id=id_, type=EventType.TASK_SUBMITTED, ts=now(), data=_task(id_)) for id_ in ids]

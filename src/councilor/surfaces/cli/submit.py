@@ -26,6 +26,7 @@ from councilor.errors import CouncilorError, InputError
 from councilor.pipeline.batch import run_batch
 from councilor.pipeline.resubmission import find_earlier
 from councilor.pipeline.submission import Order, draft_task
+from councilor.pipeline.watching import watch_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
@@ -259,7 +260,8 @@ async def _execute_all(
             events = service.store.events
             try:
                 async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(board.watch(label, events.follow(head.task_id, after=after)))
+                    told = watch_task(events, head.task_id, after=after, clock=service.runtime.clock)
+                    watching = group.create_task(board.watch(label, told))
                     try:
                         await service.executor.run(head.task_id)
                     except BaseException:
