@@ -168,15 +168,8 @@ def number_events(head: TaskHead | None, events: Sequence[NewEvent]) -> tuple[Ta
         FencedError: an event is of an older attempt than the newest that has begun.
     """
     numbered: list[Event] = []
-    for new in events:
-        event = Event(
-            task_id=new.task_id,
-            type=new.type,
-            ts=new.ts,
-            attempt=new.attempt,
-            data=new.data,
-            seq=numbered[-1].seq + 1 if numbered else head.last_seq + 1 if head else 1,
-        )
+    for seq, new in enumerate(events, start=head.last_seq + 1 if head else 1):
+        event = Event(task_id=new.task_id, type=new.type, ts=new.ts, attempt=new.attempt, data=new.data, seq=seq)
         _require_event(head, event)
         if head is None or event.type not in STILL:
             try:
@@ -215,7 +208,7 @@ def find_gap(event: Event, after: int, floor: int, head: TaskHead) -> Gap | None
 
 
 def _require_event(head: TaskHead | None, event: Event) -> None:
-    if not is_id(event.task_id):
+    if (head is None or event.task_id != head.task_id) and not is_id(event.task_id):
         raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     if head is None and event.type is not EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")

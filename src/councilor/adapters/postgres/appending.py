@@ -125,9 +125,9 @@ class Appender:
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[Event]:
         """Number and store events; durable when this returns."""
-        for event in events:
-            if not is_id(event.task_id):
-                raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
+        for task_id in {event.task_id for event in events}:
+            if not is_id(task_id):
+                raise InputError(f"{task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
         texts = [json_text(dict(event.data)) for event in events]
         wish = _Wish(events, texts, asyncio.get_running_loop().create_future())
         if self._works:

@@ -38,7 +38,7 @@ def event_columns(events: Sequence[Event], texts: Iterable[str]) -> Sequence[str
         array([event.task_id for event in events]),
         array([str(event.seq) for event in events]),
         array([str(event.attempt) for event in events]),
-        array([event.type.value for event in events]),
+        array([event.type for event in events]),
         array([event.ts.isoformat() for event in events]),
         array([_quoted(text) for text in texts]),
     )
