@@ -7,6 +7,7 @@ Rules:
   statement, which changes nothing if a head does not stand as remembered; a refusal is never made from memory.
 - Whoever calls alone is served at once. Whoever calls while a transaction is under way waits for its end, and then goes
   with all the others that wait: the busier a process, the larger its transactions, and nobody waits on purpose.
+- Where many events wait, a second transaction is made ready while the server writes the first; never for the same task.
 - One notification announces a transaction. What one caller gives is stored whole or not at all, and its refusal is
   nobody else's.
 - At most `MOST_WAITING` events wait; whoever brings more waits for room. Nothing is dropped.
@@ -45,7 +46,7 @@ from councilor.errors import CouncilorError, InputError, UnavailableError
 
 __all__ = ["Appender"]
 
-LARGEST_BATCH = 2_000
+LARGEST_BATCH = 500
 """Events of one transaction, unless one caller gives more."""
 MOST_WAITING = 10_000
 MOST_REMEMBERED = 1_000
@@ -60,6 +61,7 @@ class _Wish:
     events: Sequence[NewEvent]
     texts: Sequence[str]
     answer: asyncio.Future[Sequence[Event]]
+    tasks: frozenset[str]
 
     def give(self, answer: Sequence[Event] | Exception) -> None:
         """Answer, unless nobody waits any more."""
@@ -118,6 +120,7 @@ class Appender:
         self._pool = pool
         self._waiting: deque[_Wish] = deque()
         self._count = 0
+        self._busy: set[str] = set()
         self._heads: dict[str, TaskHead] = {}
         self._works = False
         self._brought = asyncio.Event()
@@ -125,11 +128,12 @@ class Appender:
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[Event]:
         """Number and store events; durable when this returns."""
-        for task_id in {event.task_id for event in events}:
+        tasks = frozenset(event.task_id for event in events)
+        for task_id in tasks:
             if not is_id(task_id):
                 raise InputError(f"{task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
         texts = [json_text(dict(event.data)) for event in events]
-        wish = _Wish(events, texts, asyncio.get_running_loop().create_future())
+        wish = _Wish(events, texts, asyncio.get_running_loop().create_future(), tasks)
         if self._works:
             await self._bring(wish)
         else:
@@ -144,32 +148,55 @@ class Appender:
         self._count += len(wish.events)
         self._brought.set()
 
-    async def work(self) -> None:
-        """Store what callers bring, until cancelled."""
+    async def work(self, *, least: int = 1) -> None:
+        """Store what callers bring, until cancelled.
+
+        Args:
+            least: begin only when as many events wait.
+        """
         self._works = True
         try:
             while True:
-                await self._brought.wait()
-                if not (batch := self._next_batch()):
+                batch = self._next_batch() if self._count >= least else ()
+                if batch:
+                    await self._store_alone(batch)
+                else:
                     self._brought.clear()
-                    continue
-                await self._store_while_wanted(batch)
+                    await self._brought.wait()
         finally:
             self._works = False
-            for wish in self._next_batch(everything=True):
+            for wish in self._waiting:
                 wish.give(UnavailableError("The event stream was closed.", backend="postgres"))
 
-    def _next_batch(self, *, everything: bool = False) -> Sequence[_Wish]:
+    def _next_batch(self) -> Sequence[_Wish]:
+        """The wishes that waited longest, but for those about tasks that are being written or that were left behind."""
         batch: list[_Wish] = []
-        size = 0
-        while self._waiting and (everything or not batch or size + len(self._waiting[0].events) <= LARGEST_BATCH):
+        left: list[_Wish] = []
+        size, busy = 0, set(self._busy)
+        while self._waiting and (not batch or size + len(self._waiting[0].events) <= LARGEST_BATCH):
             wish = self._waiting.popleft()
-            self._count -= len(wish.events)
-            if not wish.answer.done():
+            if wish.answer.done():
+                self._count -= len(wish.events)
+            elif busy.isdisjoint(wish.tasks):
+                self._count -= len(wish.events)
                 batch.append(wish)
                 size += len(wish.events)
+            else:
+                busy |= wish.tasks
+                left.append(wish)
+        self._waiting.extendleft(reversed(left))
         self._taken.set()
         return batch
+
+    async def _store_alone(self, batch: Sequence[_Wish]) -> None:
+        """Store, while nobody else writes to these tasks."""
+        tasks = frozenset[str]().union(*(wish.tasks for wish in batch))
+        self._busy |= tasks
+        try:
+            await self._store_while_wanted(batch)
+        finally:
+            self._busy -= tasks
+            self._brought.set()
 
     async def _store_while_wanted(self, batch: Sequence[_Wish]) -> None:
         loop = asyncio.get_running_loop()
@@ -206,7 +233,7 @@ class Appender:
             return await self._transact(batch)  # somebody submitted a task meanwhile: now its head is there
 
     async def _transact(self, batch: Sequence[_Wish]) -> Sequence[Sequence[Event] | Exception]:
-        names = sorted({event.task_id for wish in batch for event in wish.events})
+        names = sorted(frozenset[str]().union(*(wish.tasks for wish in batch)))
         known = {
             name: head for name in names if (head := self._heads.pop(name, None))
         }  # until it is known to be stored

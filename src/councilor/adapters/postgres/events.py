@@ -32,6 +32,8 @@ from councilor.ports.events import Pruned
 __all__ = ["DatabaseEventStream"]
 
 PAGE = 200
+MANY = 200
+"""Waiting events from which on a second transaction pays."""
 
 
 class DatabaseEventStream:
@@ -56,6 +58,7 @@ class DatabaseEventStream:
             self._group.create_task(listen(self._pool, self._tails.announce), name="event listener"),
             self._group.create_task(self._tails.work(), name="event reader"),
             self._group.create_task(self._appender.work(), name="event writer"),
+            self._group.create_task(self._appender.work(least=MANY), name="event writer of many"),
         )
         await asyncio.sleep(0)  # they have begun: whoever calls now is not alone any more
         return self
