@@ -57,8 +57,10 @@ DELIBERATIONS = 1000
 FLAGS = ("coreml", "observability.prometheus", "observability.statsd", "observability.redis")
 INSIDE = re.compile("/(sandboxed|forking)/")
 """Folders of programs that run in a sandbox, where the modules beside them have no package."""
-OPTIONAL = frozenset({"redis", "prometheus_client", "statsd", "hatchling", "hypothesis", "importlinter"})
+OPTIONAL = frozenset({"redis", "prometheus_client", "acp", "hatchling", "hypothesis", "importlinter"})
 """What an installation without extras does not have; a clean installation is tried by `.ci/run`."""
+OF_EXTRAS = re.compile(r"councilor/adapters/(opentelemetry/otlp|workers/acp/(client|conversation))\.py$")
+"""Modules that are imported only when a backend of an extra is opened."""
 RULE = re.compile(r"`([A-Z]+-\d+)`")
 RULE_TESTS = (
     "tests/unit/test_spec.py",
@@ -310,7 +312,8 @@ def built() -> Row:
             return Row("M0 builds without backends", "hatchling build", done.stderr[-200:], False)
         with zipfile.ZipFile(wheels[0]) as wheel:
             wheel.extractall(Path(folder) / "wheel")
-            names = [name for name in wheel.namelist() if name.endswith(".py") and not INSIDE.search(name)]
+            names = [name for name in wheel.namelist() if name.endswith(".py")]
+            names = [name for name in names if not INSIDE.search(name) and not OF_EXTRAS.search(name)]
         skipped = {"councilor.__main__"}
         modules = {name[:-3].replace("/", ".").removesuffix(".__init__") for name in names} - skipped
         modules = {name for name in modules if not name.startswith("councilor.examples")}
@@ -370,6 +373,10 @@ def main() -> int:
             built(),
             run_tests("M0 no-op metrics, artifacts in memory", "tests/contracts/test_artifacts.py", "-k", "memory"),
             run_tests("M0 configuration and environment", "tests/unit/test_settings.py"),
+            run_tests("M0 health", "tests/integration/test_http_server.py"),
+            run_tests("M2 live metrics, panels and alerts", "tests/acceptance/test_m2_observability.py"),
+            run_tests("M2 Redis fails, memory serves", "tests/integration/test_redis_faults.py"),
+            run_tests("M2 a stalled database", "tests/integration/test_database_stalls.py", "-m", "not slow"),
             *asyncio.run(measured(Path(root))),
             rules_tested(),
             run_tests("Evidence cannot be forged", "tests/integration/test_forging.py"),

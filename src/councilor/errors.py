@@ -28,6 +28,7 @@ __all__ = [
     "RunCancelledError",
     "SandboxError",
     "ShortageError",
+    "StandbyError",
     "TooLongError",
     "UnavailableError",
     "UnusableAnswerError",
@@ -105,6 +106,12 @@ class FencedError(CouncilorError):
     """Another process has taken this run over, so this one may not write any more."""
 
     default_hint = "Nothing is lost: the other process goes on. `councilor show` tells where the task stands."
+
+
+class StandbyError(CouncilorError):
+    """The run waits for a person, and this process does not wait with it."""
+
+    default_hint = "It goes on once somebody resumes or answers it: `councilor show` tells which."
 
 
 class RunCancelledError(CouncilorError):

@@ -9,6 +9,7 @@ import inspect
 import time
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from councilor.adapters.dbos import DbosEngine
@@ -136,6 +137,27 @@ async def test_a_cancelled_caller_leaves_a_run_that_goes_on_from_its_last_finish
     assert steps.executed == ["one", "two", "two", "three"]
     assert result["results"][0] == {"step": "one", "nth": 1}
     assert (await engine.status(run_id)).state is RunState.SUCCEEDED
+
+
+async def test_a_run_whose_steps_are_forgotten_still_gives_its_result_and_is_not_executed_again(engine, run_id):
+    steps = Steps(engine)
+    await engine.start(steps)
+    first = await engine.submit(run_id)
+    unfinished = str(uuid4())
+    steps.hang = "two"
+    await interrupted(steps, engine, unfinished)
+    steps.executed.clear()
+
+    assert await engine.forget(ended_before_s=60) == 0
+    await asyncio.sleep(0.02)
+    assert await engine.forget(ended_before_s=0) >= 1
+    assert await engine.forget(ended_before_s=0) == 0
+
+    assert await engine.submit(run_id) == first
+    assert steps.executed == []
+    steps.hang = None
+    await engine.recover(unfinished)
+    assert steps.executed == ["two", "three"], "what has not ended keeps its steps"
 
 
 async def test_submit_carries_an_interrupted_run_on_as_well(engine, run_id):
@@ -495,6 +517,7 @@ def test_dbos_is_the_release_whose_private_names_we_use():
         "dbos", "status", "func", "ctx", "args", "kwargs",
     ]  # fmt: skip
     for name in (
+        "init_workflow",
         "get_workflow_status",
         "reenqueue_for_recovery",
         "start_queued_workflows",
@@ -507,3 +530,37 @@ def test_dbos_is_the_release_whose_private_names_we_use():
     assert "_executor_field" in inspect.getsource(DBOS.__init__)
     assert DBOSContext().owner_xid is None
     assert _queue.Queue("q", token=_queue._INTERNAL_QUEUE_CONSTRUCTION).name == "q"
+
+
+async def test_the_table_of_steps_is_the_one_that_we_write(engine_database_url, run_id):
+    engine = DbosEngine(
+        database_url=engine_database_url,
+        executor_id=str(uuid4()),
+        clock=SystemClock(),
+        metrics=RecordingMetrics(),
+    )
+    await engine.start(Steps(engine))
+    try:
+        await engine.submit(run_id)
+    finally:
+        await engine.stop()
+    with psycopg.connect(engine_database_url) as connection:
+        columns = connection.execute(
+            """SELECT column_name, data_type, is_nullable = 'NO' AND column_default IS NULL
+               FROM information_schema.columns
+               WHERE table_schema = 'dbos' AND table_name = 'operation_outputs' ORDER BY ordinal_position"""
+        ).fetchall()
+        steps = connection.execute(
+            """SELECT function_id, function_name, serialization, application_name FROM dbos.operation_outputs
+               WHERE workflow_uuid = %s ORDER BY function_id""",
+            [run_id],
+        ).fetchall()
+    assert steps == [
+        (number, name, "councilor_json", "councilor") for number, name in enumerate(["one", "two", "three"], 1)
+    ]
+    assert {name for name, _, needed in columns if needed} <= {"workflow_uuid", "function_id", "function_name"}
+    assert {name: kind for name, kind, _ in columns} == {
+        "workflow_uuid": "text", "function_id": "integer", "function_name": "text", "output": "text", "error": "text",
+        "child_workflow_id": "text", "started_at_epoch_ms": "bigint", "completed_at_epoch_ms": "bigint",
+        "serialization": "text", "application_name": "text", "retention_timestamp": "bigint",
+    }  # fmt: skip

@@ -84,6 +84,30 @@ async def test_reading_pages_by_number(stream: EventStream) -> None:
     assert list(await stream.read("nobody")) == []
 
 
+async def test_a_paused_task_remembers_where_it_goes_on_and_its_end_forgets_that(stream: EventStream) -> None:
+    def said(kind: str) -> NewEvent:
+        return event(task_id(), EventType.INTERVENTION, kind=kind, by="Ada", reason="")
+
+    working = event(task_id(), EventType.PHASE_STARTED, phase="working")
+    await stream.append([submitted(task_id()), working, said("pause")])
+    head = await stream.head(task_id())
+    assert head is not None and (head.state, head.resumes) == (TaskState.PAUSED, TaskState.WORKING)
+    await stream.append([event(task_id(), EventType.PHASE_STARTED, phase="checking"), said("pause"), said("guide")])
+    head = await stream.head(task_id())
+    assert head is not None and (head.state, head.resumes) == (TaskState.PAUSED, TaskState.CHECKING)
+    await stream.append([said("resume")])
+    head = await stream.head(task_id())
+    assert head is not None and (head.state, head.resumes) == (TaskState.CHECKING, None)
+    await stream.append([said("pause"), finished(task_id()), said("override")])
+    head = await stream.head(task_id())
+    assert head is not None and (head.state, head.resumes) == (TaskState.COMPLETED, None)
+    for late in (said("pause"), said("resume"), said("cancel")):
+        with pytest.raises(InputError, match="cannot follow"):
+            await stream.append([late])
+    with pytest.raises(InputError, match="not what it should be"):
+        await stream.append([submitted(task_id(2)), event(task_id(2), EventType.INTERVENTION, kind="bribe")])
+
+
 async def test_the_head_follows_the_events(stream: EventStream) -> None:
     assert await stream.head(task_id()) is None
     await stream.append([submitted(task_id())])

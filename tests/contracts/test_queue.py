@@ -194,13 +194,24 @@ async def test_only_who_has_a_task_can_finish_or_return_it(office: Office) -> No
     assert await office.queue.find(task_id(1)) is None
 
 
+async def test_a_claim_that_only_waited_for_a_person_does_not_count(office: Office) -> None:
+    await office.enlist(ONE)
+    await office.add(1)
+    for counted, claims in ((True, 1), (False, 1), (False, 1), (True, 2)):
+        assert await office.claimed() == task_id(1)
+        await office.queue.give_back(task_id(1), executor_id=ONE, counted=counted)
+        entry = await office.queue.find(task_id(1))
+        assert entry is not None and entry.claims == claims
+
+
 async def test_what_was_returned_for_later_waits_until_then(office: Office) -> None:
     await office.enlist(ONE)
     await office.add(1)
     await office.claimed()
-    later = datetime.now(UTC) + timedelta(days=9)
-    assert await office.queue.give_back(task_id(1), executor_id=ONE, not_before=later)
+    assert await office.queue.give_back(task_id(1), executor_id=ONE, pause_s=1.0)
     assert await office.claimed() is None
+    await office.later()
+    assert await office.claimed() == task_id(1)
 
 
 async def test_what_the_dead_had_waits_again(office: Office) -> None:
@@ -255,3 +266,21 @@ async def test_what_cannot_be_queued_is_refused(office: Office) -> None:
     with pytest.raises(InputError, match="out of range"):
         await office.add(3, priority=-101)
     assert await office.queue.entries() == []
+
+
+async def test_whoever_listens_hears_that_there_may_be_more_to_claim(office: Office) -> None:
+    await office.enlist(ONE)
+    changes = aiter(office.queue.changes())
+    heard = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.2)
+    assert not heard.done(), "nothing has changed"
+    await office.add(1)
+    await asyncio.wait_for(heard, 5)
+    assert await office.claimed() == task_id(1)
+    heard = asyncio.ensure_future(anext(changes))
+    await office.queue.give_back(task_id(1), executor_id=ONE)
+    await asyncio.wait_for(heard, 5)
+    heard = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.2)
+    heard.cancel()
+    await asyncio.wait([heard])

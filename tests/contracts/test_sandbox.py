@@ -19,6 +19,7 @@ from councilor.adapters.sandbox.probe import interpreter
 from councilor.adapters.sandbox.seatbelt import profile
 from councilor.adapters.system import SystemClock
 from councilor.errors import InputError, SandboxError
+from councilor.guards.standstill import Standstill, standing_still
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.sandbox import Channel, Job, Limits, Mount, Sandbox, SandboxResult
 
@@ -317,3 +318,44 @@ def test_a_path_cannot_leave_its_place_in_a_seatbelt_profile(tmp_path: Path) -> 
     assert "(allow network" not in text
     escaped = str(nasty).replace('"', '\\"')
     assert f'(allow file-read* (subpath "{escaped}"))' in text.splitlines()
+
+
+# --- standing still ---------------------------------------------------------------------------------------------------
+
+TICK = "import sys, time\nfor n in range(12):\n    print(n, flush=True)\n    time.sleep(0.05)\n"
+BROOD = f"(setsid {{python}} -I -S -c '{TICK}' &) ; {{python}} -I -S -c '{TICK}' ; sleep 0.3"
+"""Ticks twice, once from a session of its own."""
+
+
+async def test_a_job_stands_still_with_its_run_and_its_time_limit_with_it(sandbox: Sandbox, work: Path) -> None:
+    run, seen = Standstill(), list[bytes]()
+    with standing_still(run):
+        script = BROOD.format(python=PYTHON)
+        job = asyncio.create_task(sandbox.run(a_job(work, "sh", "-c", script, wall_s=2.0), on_output=seen.append))
+    while not seen:
+        await asyncio.sleep(0.01)
+    run.stop()
+    await asyncio.sleep(0.5)
+    before = len(seen)
+    await asyncio.sleep(1.6)
+    assert len(seen) == before, "it still says something"
+    run.go()
+    result = await job
+    assert (result.exit_code, result.timed_out) == (0, False)
+    assert result.output.count(b"11\n") == 2
+    assert result.duration_s < 2.0
+
+
+async def test_a_job_that_stands_still_can_be_ended(sandbox: Sandbox, work: Path) -> None:
+    run = Standstill()
+    run.stop()
+    with standing_still(run):
+        job = asyncio.create_task(
+            sandbox.run(a_job(work, "sh", "-c", "trap 'echo bye > told; exit' TERM; sleep 9 & wait"))
+        )
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert time.monotonic() - began < 2.0

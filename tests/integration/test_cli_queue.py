@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -58,8 +59,8 @@ def test_queued_tasks_are_executed_by_worker_processes(tmp_path: Path, own: Comm
     assert [(item["task_id"], item["executor_id"]) for item in queued(own)] == [
         (first, None), (second, None), (third, None),
     ]  # fmt: skip
-    own("queue", "priority", third, "7").expect(0)
-    own("queue", "pause", second).expect(0)
+    own("reprioritise", third, "7").expect(0)
+    own("pause", second).expect(0)
     assert [item["task_id"] for item in queued(own)] == [third, first, second]
     assert "paused" in own("queue", "list").expect(0).out
     assert submit(own, worker, tmp_path, specs=3) == [first, second, third], "submitted again, nothing is there twice"
@@ -67,7 +68,7 @@ def test_queued_tasks_are_executed_by_worker_processes(tmp_path: Path, own: Comm
         until(lambda: [item["task_id"] for item in queued(own)] == [second])
         leases = own("queue", "list", "--json").expect(0).data["workers"]
         assert [lease["pid"] for lease in leases] == [process.pid]
-        own("queue", "resume", second).expect(0)
+        own("resume", second).expect(0)
         until(lambda: queued(own) == [])
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -93,7 +94,9 @@ def test_what_cannot_be_queued_is_said(tmp_path: Path, own: CommandLine) -> None
     assert queued(own) == []
 
 
-def _stopped(own: CommandLine, tmp_path: Path, how: signal.Signals) -> tuple[str, subprocess.Popen[bytes], Printed]:
+def _stopped(
+    own: CommandLine, tmp_path: Path, how: signal.Signals, heir: CommandLine | None = None
+) -> tuple[str, subprocess.Popen[bytes], Printed]:
     """A task whose first process is stopped while its worker works, and is executed by a second process."""
     make_repository(tmp_path / "shop")
     for name in ("slow", "quick"):
@@ -103,7 +106,7 @@ def _stopped(own: CommandLine, tmp_path: Path, how: signal.Signals) -> tuple[str
     victim = own.start(*slow, *QUICK, "worker")
     until(lambda: state(own, task) == "working")
     os.kill(victim.pid, how)
-    return task, victim, own.finish(*quick, *QUICK, "worker", "--until-empty", timeout_s=120)
+    return task, victim, (heir or own).finish(*quick, *QUICK, "worker", "--until-empty", timeout_s=120)
 
 
 def test_what_a_killed_process_had_begun_another_finishes(tmp_path: Path, own: CommandLine) -> None:
@@ -112,6 +115,23 @@ def test_what_a_killed_process_had_begun_another_finishes(tmp_path: Path, own: C
     heir.expect(0)
     assert state(own, task) == "completed"
     assert len(branches(tmp_path / "shop")) == 2
+
+
+@pytest.mark.slow  # what it adds to the test above is where files are
+def test_what_a_killed_process_had_begun_one_with_another_data_folder_finishes(
+    tmp_path: Path, own: CommandLine
+) -> None:
+    """Its keys, environments and run folders are others, as on another machine."""
+    elsewhere = CommandLine(tmp_path / "elsewhere", env=own.env)
+    task, victim, heir = _stopped(own, tmp_path, signal.SIGKILL, elsewhere)
+    victim.communicate(timeout=10)
+    heir.expect(0)
+    assert state(own, task) == "completed"
+    for machine, other in ((own, elsewhere), (elsewhere, own)):
+        for key in (other.data_dir / "keys").glob("*"):
+            if key.suffix in (".pem", ".json") and key.stem != "signing-key":
+                shutil.copy(key, machine.data_dir / "keys" / key.name)
+    elsewhere("verify", task).expect(0)
 
 
 def test_a_frozen_process_that_wakes_up_writes_nothing(tmp_path: Path, own: CommandLine) -> None:

@@ -115,6 +115,13 @@ async def test_home_and_temporary_files_are_its_own(bench: Bench) -> None:
     assert report.text.startswith(str(bench.workspace.scratch))
 
 
+async def test_python_sees_every_edit_at_once(bench: Bench) -> None:
+    """A compiled file of the same second and size would be taken for the new source's."""
+    script = "for n in 1 2 3 4 5; do echo value = $n > edited.py; python3 -c 'import edited; print(edited.value)'; done"
+    assert (await bench.shell(script)).text.split() == ["1", "2", "3", "4", "5"]
+    assert not (bench.workspace.folder / "__pycache__").exists()
+
+
 async def test_only_named_credentials_are_handed_on_and_never_kept(bench: Bench) -> None:
     report = await bench.shell(
         'env; printf %s "$API_KEY" > key', credentials=("API_KEY",), env={"API_KEY": "sk-secret-1", "OTHER": "sk-other"}

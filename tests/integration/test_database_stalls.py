@@ -43,7 +43,7 @@ from councilor.ports.events import EventStream
 from councilor.settings import load_settings
 
 DEADLINE_S = 0.5
-MOMENT_S = 2 * GRACE_S + 1.0
+MOMENT_S = 2 * GRACE_S + 2.5
 """What ending a call may take besides, on a machine that does much else."""
 WRITERS = 4
 

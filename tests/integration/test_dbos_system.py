@@ -29,7 +29,8 @@ class Proxy:
         self.parameters = conninfo_to_dict(database_url)
         self.open = True
         self.cut_at = None
-        """The bytes of the next query that is not to arrive; only this once."""
+        """The bytes of the next queries that are not to arrive, `cuts` of them."""
+        self.cuts = 1
         self.writers = []
 
     async def __aenter__(self):
@@ -69,7 +70,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 if self.cut_at is not None and self.cut_at in data:
-                    self.cut_at = None
+                    self.cuts -= 1
+                    if not self.cuts:
+                        self.cut_at = None
                     self.cut()
                     self.open = True
                 writer.write(data)
@@ -315,6 +318,7 @@ async def test_a_connection_lost_while_an_outcome_is_written_interrupts_the_run(
     await cuttable.start(workflow)
     run_id = str(uuid4())
     proxy.cut_at = f"INSERT INTO dbos.{table}".encode()
+    proxy.cuts = 2 if table == "operation_outputs" else 1  # what a step gave is written once more
 
     with pytest.raises(UnavailableError):
         await cuttable.submit(run_id)
@@ -322,6 +326,23 @@ async def test_a_connection_lost_while_an_outcome_is_written_interrupts_the_run(
     assert proxy.cut_at is None
     assert (await cuttable.status(run_id)).state is RunState.PENDING, "DBOS would have recorded the lost connection"
     assert await cuttable.recover(run_id) == len(executed) == (2 if table == "operation_outputs" else 1)
+
+
+async def test_one_connection_lost_while_a_step_is_remembered_goes_unnoticed(cuttable, proxy):
+    executed = []
+
+    async def workflow(_):
+        async def body():
+            executed.append(1)
+
+        await cuttable.step("one", body, timeout_s=5)
+        return await cuttable.step("two", lambda: give(2), timeout_s=5)
+
+    await cuttable.start(workflow)
+    proxy.cut_at = b"INSERT INTO dbos.operation_outputs"
+
+    assert await cuttable.submit(str(uuid4())) == 2
+    assert executed == [1] and proxy.cut_at is None
 
 
 async def test_a_restarted_server_goes_unnoticed_between_steps(cuttable, proxy):

@@ -104,6 +104,13 @@ async def test_a_process_that_ends_at_once_leaves_no_trace(settings: Settings) -
     assert not settings.breakers_dir.exists()
 
 
+async def test_a_process_without_breakers_publishes_nothing(settings: Settings) -> None:
+    clock = FakeClock()
+    async with open_guarding(settings, clock=clock, metrics=RecordingMetrics(), randomness=SeededRandomness()):
+        await clock.advance(3 * EVERY_S)
+        assert not settings.breakers_dir.exists()
+
+
 async def test_an_open_breaker_is_seen_from_outside(settings: Settings) -> None:
     async with process(settings) as running:
         running.backend.down = True

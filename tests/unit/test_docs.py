@@ -21,6 +21,7 @@ import typer
 import yaml
 
 from councilor.domain.event import EventType
+from councilor.domain.intervention import Approval, Extension
 from councilor.domain.policy import load_policy
 from councilor.domain.preset import PRESETS, READ_ON
 from councilor.domain.spec import load_spec
@@ -228,13 +229,19 @@ def told_events() -> dict[str, set[str]]:
             first = call.args[0] if call.args else None
             if call.func.attr == "phase":
                 of_phases |= keys - {"brief"}  # how it is told, not what
-            elif call.func.attr in {"say", "note"} and isinstance(first, ast.Attribute):
+            elif call.func.attr in {"say", "note", "hurry"} and isinstance(first, ast.Attribute):
                 told[EventType[first.attr].value] |= keys
     for type_ in (EventType.PHASE_STARTED, EventType.PHASE_FINISHED):
         told[type_.value] |= of_phases
     told[EventType.TASK_SUBMITTED.value] = {"task"}
     told[EventType.WORKER_HEARTBEAT.value] = {field.name for field in dataclasses.fields(Progress)}
     told.setdefault(EventType.TASK_CANCELLED.value, set())
+    told[EventType.APPROVAL_GIVEN.value] = {field.name for field in dataclasses.fields(Approval)}
+    told[EventType.INTERVENTION.value] = {"kind", "reason"} | {field.name for field in dataclasses.fields(Extension)}
+    people = (SOURCE / "pipeline" / "interventions.py").read_text(encoding="utf-8")
+    for call in ast.walk(ast.parse(people)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "_tell":
+            told[EventType.INTERVENTION.value] |= {keyword.arg for keyword in call.keywords if keyword.arg}
     return told
 
 

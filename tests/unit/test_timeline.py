@@ -19,8 +19,8 @@ HEAD = TaskHead(
 )  # fmt: skip
 
 
-def event(at_s: float, kind: EventType, **data: Any) -> Event:
-    return Event(task_id="0190", seq=1, type=kind, ts=START + timedelta(seconds=at_s), attempt=1, data=data)
+def event(at_s: float, type_: EventType, /, **data: Any) -> Event:
+    return Event(task_id="0190", seq=1, type=type_, ts=START + timedelta(seconds=at_s), attempt=1, data=data)
 
 
 def lines(*events: Event | Gap) -> list[str]:
@@ -62,6 +62,11 @@ def test_signs_of_life_are_told_when_something_changes_or_after_a_while() -> Non
     assert [line.split("s ", 1)[1].strip() for line in told] == ["testing 1 of 9", "trying tests/x", "trying 7 of 9"]
 
 
+def test_lines_of_several_candidates_say_which() -> None:
+    (told,) = lines(event(2, EventType.WORKER_OUTPUT, outcome="finished", usage={"tokens": 5}, candidate=2))
+    assert told == "      2.0s [2]   the worker finished after 0.0 s, 5 tokens"
+
+
 def test_a_gap_says_what_is_missing_and_where_the_task_stands() -> None:
     (line,) = lines(Gap(task_id="0190", after=2, floor=39, head=HEAD))
     assert "events 3 to 39 were pruned" in line and "it is completed now" in line
@@ -75,7 +80,8 @@ def test_nothing_that_a_terminal_obeys_and_one_short_line_whatever_is_told(kind:
         "done": 1, "total": 2, "ended": bad, "outcome": bad, "gate": bad, "status": "failed", "summary": bad,
         "counts": {bad: 1}, "judge": bad, "voter": bad, "choice": bad, "reasons": [bad], "decision": bad,
         "probability": 0.5, "vetoes": [bad], "failed_gates": [bad], "state": bad, "commit": bad, "error": bad,
-        "channel": bad, "reason": bad, "sla_s": 5, "duration_s": 1.0, "usage": {}, "iteration": 1,
+        "silent_s": 5.0, "chosen": bad, "candidates": 2, "checkpoint": bad, "approved": True, "by": bad, "kind": bad,
+        "text": bad, "channel": bad, "reason": bad, "sla_s": 5, "duration_s": 1.0, "usage": {}, "iteration": 1,
     }  # fmt: skip
     found = lines(event(1, kind, **data))
     assert all(line.isprintable() and len(line) < 200 for line in found)

@@ -23,6 +23,7 @@ from councilor.app.objectives import look_at_objectives, metrics_server
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
+from councilor.app.steering import interventions_of, open_interventions
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, lay_out, open_repositories, open_tools, repository_lock
 from councilor.app.workers import look_at_worker, try_worker
@@ -45,6 +46,7 @@ __all__ = [
     "drill",
     "embedded_server",
     "health_monitor",
+    "interventions_of",
     "lay_out",
     "look_at_objectives",
     "look_at_worker",
@@ -52,6 +54,7 @@ __all__ = [
     "metrics_server",
     "migrate_database",
     "open_export",
+    "open_interventions",
     "open_keys",
     "open_repositories",
     "open_runtime",

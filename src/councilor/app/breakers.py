@@ -56,7 +56,7 @@ class _Attendant:
         self._clock = clock
         self._publication: Publication = folder.publish_as(began_at=clock.now())
         self._mark: tuple[int, ...] = ()
-        self._states: Sequence[BreakerSnapshot] = ()
+        self._states: Sequence[BreakerSnapshot] = []
         self._troubled: set[str] = set()
         self._look()
 

@@ -49,5 +49,6 @@ def make_dispatcher(
         poll_s=chosen.poll_s,
         lease_s=chosen.lease_s,
         drain_s=chosen.drain_s if drain_s is None else drain_s,
+        keep_steps_s=chosen.keep_steps_s,
         told=told,
     )

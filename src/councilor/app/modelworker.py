@@ -10,6 +10,7 @@ from councilor.app.runtime import Runtime
 from councilor.app.tools import Tools
 from councilor.domain.worker import WorkerProfile
 from councilor.guards.modelcalls import TracedConversation
+from councilor.guards.standstill import StandingClock
 from councilor.ports.conversation import Conversation
 from councilor.ports.worker import Worker
 
@@ -29,7 +30,7 @@ def make_model_worker(profile: WorkerProfile, tools: Tools) -> Worker:
         sandbox=tools.sandbox,
         host_env=os.environ,
         home=Path.home(),
-        clock=tools.runtime.clock,
+        clock=StandingClock(tools.runtime.clock),
         randomness=tools.runtime.randomness,
     )
 

@@ -76,6 +76,8 @@ async def open_service(
             tracer=shared.tracer,
             runs_dir=settings.runs_dir,
             limits=tools.limits,
+            stall_s=lambda name: _stall_s(settings, name),
+            side_by_side=settings.run.side_by_side,
             sla_s=settings.council.sla_s,
             models=model_judges(settings, guarding=shared.guarding, randomness=shared.randomness, tracer=shared.tracer),
             debate_rounds=settings.council.debate_rounds,
@@ -89,3 +91,9 @@ async def open_service(
         # Inside the executor: the engine ends the threads of this loop when it stops, and sequencing needs them.
         await stack.enter_async_context(sequencing(ledger, every_s=settings.storage.checkpoints.every_s))
         yield Service(runtime=shared, store=store, tools=tools, executor=executor)
+
+
+def _stall_s(settings: Settings, worker: str) -> float:
+    """Seconds without a sign of life after which a worker is ended; a worker that was brought along has no profile."""
+    profile = settings.workers.get(worker)
+    return (profile.stall_s if profile else None) or settings.run.stall_s

@@ -26,6 +26,7 @@ from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
 from councilor.guards.jobs import TracedSandbox
 from councilor.guards.leftovers import tidy_folder
+from councilor.guards.standstill import StandingClock
 from councilor.pipeline.evidence import EvidenceCollector, EvidenceLimits
 from councilor.pipeline.executor import RunFolder
 from councilor.pipeline.inspection import Inspector
@@ -153,6 +154,7 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         ceiling=Limits(wall_s=math.inf, **settings.sandbox.ceiling()),
     )
     sandbox = TracedSandbox(chosen, tracer=runtime.tracer)
+    standing = StandingClock(clock)  # for what workers use as well, and workers stand still
     return Tools(
         runtime=runtime,
         repositories=repositories,
@@ -162,11 +164,12 @@ async def _choose_tools(runtime: Runtime, repositories: Repositories) -> Tools:
         sandbox=sandbox,
         runner=ReportingRunner(
             ProjectsRunner(
-                PytestRunner(sandbox=sandbox, randomness=runtime.randomness, clock=clock, metrics=metrics), clock=clock
+                PytestRunner(sandbox=sandbox, randomness=runtime.randomness, clock=standing, metrics=metrics),
+                clock=standing,
             ),
-            clock=clock,
+            clock=standing,
         ),
-        servers=PytestServers(sandbox=sandbox, clock=clock),
+        servers=PytestServers(sandbox=sandbox, clock=standing),
         tester=SandboxedTester(sandbox=sandbox, clock=clock),
         foresight=Foresight(runtime.cache),
         analyzers=choose_analyzers(sandbox=sandbox, clock=clock, scratch=settings.data_dir / "sandbox"),

@@ -17,6 +17,7 @@ from councilor.app.tools import Tools
 from councilor.domain.preset import PRESETS
 from councilor.domain.worker import WorkerProfile
 from councilor.errors import CouncilorError
+from councilor.guards.standstill import StandingClock
 from councilor.pipeline.workertrial import FILES, TrialStep, WorkerTrial
 from councilor.ports.repository import Repository
 from councilor.ports.worker import Progress, Worker
@@ -32,7 +33,7 @@ def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
 
 def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     """The worker of one profile."""
-    clock = tools.runtime.clock
+    clock = StandingClock(tools.runtime.clock)
     if profile.kind == "llm":
         return make_model_worker(profile, tools)
     if profile.kind == "repair":

@@ -4,6 +4,7 @@ Rules:
 - A round's figures are those of its `worker.output`. A round that was interrupted has none: its last heartbeat says
   what was spent until then, and its time ends with that heartbeat.
 - A step that a crash made run again spent again, so both are counted.
+- Candidates of one round are made side by side; each has an account of its own until it has told its output.
 - Tokens and dollars are what workers say, never negative; nothing decides by them.
 - Waiting is the time from submission to the first start. A task that has not ended is accounted for until its last
   event.
@@ -48,6 +49,8 @@ class Account:
     """One task's account."""
 
     worker: Spent
+    judge_tokens: int
+    """What models that voted took, as far as their servers tell."""
     iterations: int
     """The last round that began."""
     interrupted: int
@@ -89,6 +92,7 @@ class _Book:
     """The figures while events are read."""
 
     worker: Spent = field(default_factory=Spent)
+    judge_tokens: int = 0
     iterations: int = 0
     interrupted: int = 0
     preparing_s: float = 0.0
@@ -100,10 +104,12 @@ class _Book:
     failure: str | None = None
     failure_hint: str | None = None
     verdict_artifact: str | None = None
-    round: _Round | None = None
+    rounds: dict[int, _Round] = field(default_factory=dict)
+    """By the candidate's number; 0 where there is only one."""
 
     def enter(self, event: Event) -> None:
         data = event.data
+        lane = int(_figure(data, "candidate"))
         self.last_at = event.ts
         match event.type:
             case EventType.TASK_SUBMITTED:
@@ -111,14 +117,16 @@ class _Book:
             case EventType.TASK_STARTED:
                 self.started_at = self.started_at or event.ts
             case EventType.WORKER_ASSIGNED:
-                self._close_round()
+                self._close_round(lane)
                 self.iterations = max(self.iterations, int(_figure(data, "iteration")))
-                self.round = _Round(began=event.ts)
-            case EventType.WORKER_HEARTBEAT if self.round is not None:
-                self.round.heard = event
+                self.rounds[lane] = _Round(began=event.ts)
+            case EventType.WORKER_HEARTBEAT if lane in self.rounds:
+                self.rounds[lane].heard = event
             case EventType.WORKER_OUTPUT:
-                self.round = None
+                self.rounds.pop(lane, None)
                 self.worker += _told(data.get("usage"))
+            case EventType.COUNCIL_VOTE:
+                self.judge_tokens += int(_figure(data, "tokens"))
             case EventType.PHASE_FINISHED if data.get("phase") == "preparing":
                 self.preparing_s += _figure(data, "duration_s")
             case EventType.VERDICT_REACHED:
@@ -129,19 +137,20 @@ class _Book:
         if event.type in _ENDS:
             self.ended_at = event.ts
 
-    def _close_round(self) -> None:
-        if self.round is not None:
-            self.worker += self.round.spent()
+    def _close_round(self, lane: int) -> None:
+        if lane in self.rounds:
+            self.worker += self.rounds.pop(lane).spent()
             self.interrupted += 1
-            self.round = None
 
     def close(self) -> Account:
-        if self.ended_at is not None:
-            self._close_round()
-        elif self.round is not None:
-            self.worker += self.round.spent()  # it goes on, or waits to be resumed
+        for lane in list(self.rounds):
+            if self.ended_at is not None:
+                self._close_round(lane)
+            else:
+                self.worker += self.rounds[lane].spent()  # it goes on, or waits to be resumed
         return Account(
             worker=self.worker,
+            judge_tokens=self.judge_tokens,
             iterations=self.iterations,
             interrupted=self.interrupted,
             waiting_s=_between(self.submitted_at, self.started_at or self.ended_at or self.last_at),

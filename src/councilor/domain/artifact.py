@@ -30,8 +30,10 @@ class ArtifactKind(StrEnum):
     REPORT = "report"
     TRANSCRIPT = "transcript"
     VERDICT = "verdict"
+    CHOICE = "choice"
     WAIVER = "waiver"
     OVERRIDE = "override"
+    APPROVAL = "approval"
     ERASURE = "erasure"
 
 

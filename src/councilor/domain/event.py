@@ -7,6 +7,7 @@ Rules:
 - Of a task that has ended long ago, what artifacts and statements tell better may go: never what accounts, service
   levels or the task itself are read from (`find_passing`), and never the last event. Whoever reads over such a hole
   is told so by a `Gap`.
+- A paused task remembers the state that it goes back to; what moves it meanwhile moves that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import Any
 from councilor.domain.codec import decode
 from councilor.domain.task import Task, TaskHead, TaskState
 
-__all__ = ["AFTER_END", "END_TYPES", "STILL", "Event", "EventType", "Gap", "NewEvent", "find_passing", "fold"]
+__all__ = [
+    "AFTER_END", "END_TYPES", "STILL", "Checkpoint", "Event", "EventType", "Gap", "InterventionKind", "NewEvent",
+    "find_passing", "fold", "may_follow_end",
+]  # fmt: skip
 
 
 class EventType(StrEnum):
@@ -32,6 +36,7 @@ class EventType(StrEnum):
     PHASE_FINISHED = "phase.finished"
     WORKER_ASSIGNED = "worker.assigned"
     WORKER_HEARTBEAT = "worker.heartbeat"
+    WORKER_STALLED = "worker.stalled"
     WORKER_OUTPUT = "worker.output"
     ARTIFACT_STORED = "artifact.stored"
     GATE_FINISHED = "gate.finished"
@@ -40,12 +45,38 @@ class EventType(StrEnum):
     COUNCIL_OPENED = "council.opened"
     COUNCIL_VOTE = "council.vote"
     VERDICT_REACHED = "verdict.reached"
+    CANDIDATE_CHOSEN = "candidate.chosen"
+    BUDGET_EXHAUSTED = "budget.exhausted"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_GIVEN = "approval.given"
+    INTERVENTION = "intervention"
     TASK_FINISHED = "task.finished"
     TASK_FAILED = "task.failed"
     TASK_CANCELLED = "task.cancelled"
     NOTIFICATION_STARTED = "notification.started"
     NOTIFICATION_SENT = "notification.sent"
     NOTIFICATION_FAILED = "notification.failed"
+
+
+class InterventionKind(StrEnum):
+    """What a person can do to a task; the ones who approve or reject answer with `approval.given` instead."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    OVERRIDE = "override"
+    GUIDE = "guide"
+    REPRIORITISE = "reprioritise"
+    EXTEND = "extend"
+
+
+class Checkpoint(StrEnum):
+    """Where a run waits for a person."""
+
+    WORK = "work"
+    """Before a worker begins."""
+    PUBLISH = "publish"
+    """Before an accepted candidate is published."""
 
 
 AFTER_END = frozenset({EventType.NOTIFICATION_STARTED, EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED})
@@ -63,12 +94,14 @@ _PASSING = frozenset(
         EventType.REFINEMENT_REQUESTED,
         EventType.CLAIMS_CHECKED,
         EventType.COUNCIL_OPENED,
-        EventType.COUNCIL_VOTE,
     }
 )
 """What the task's artifacts say in more words. A type that is not here stays."""
-_SPENT = frozenset({EventType.WORKER_HEARTBEAT, EventType.WORKER_OUTPUT})
-"""What makes an earlier heartbeat of the same round superfluous."""
+_ROUND = frozenset({EventType.WORKER_ASSIGNED, EventType.WORKER_HEARTBEAT, EventType.WORKER_OUTPUT})
+
+
+BEFORE_CHECKPOINT = {Checkpoint.WORK: TaskState.PREPARING, Checkpoint.PUBLISH: TaskState.DELIBERATING}
+"""Where a task is when it asks for an approval, and again once it has the answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,22 +137,24 @@ class Gap:
     """Where the task stands: what the missing events led to."""
 
 
-def find_passing(events: Iterable[tuple[int, EventType]]) -> Sequence[int]:
-    """Numbers of the events that may go, of the numbers and types of one ended task in their order.
+def find_passing(events: Iterable[tuple[int, EventType, Mapping[str, Any]]]) -> Sequence[int]:
+    """Numbers of the events that may go, of the numbers, types and data of one ended task in their order.
 
     Heartbeats of a round go when a newer one or the round's output is there: the last one of a round that was cut off
-    is all that says what it cost.
+    is all that says what it cost. Rounds of several candidates run at the same time.
+
+    Args:
+        events: of types other than a worker's the data may be left out.
     """
     found: list[int] = []
-    heartbeat = last = 0
-    for seq, type_ in events:
-        last = seq
-        if heartbeat and type_ in _SPENT:
+    heard: dict[str, int] = {}
+    last = 0
+    for seq, type_, data in events:
+        last, candidate = seq, str(data.get("candidate"))
+        if type_ in _ROUND and (heartbeat := heard.pop(candidate, None)) and type_ is not EventType.WORKER_ASSIGNED:
             found.append(heartbeat)
         if type_ is EventType.WORKER_HEARTBEAT:
-            heartbeat = seq
-        elif type_ in {EventType.WORKER_OUTPUT, EventType.WORKER_ASSIGNED}:
-            heartbeat = 0
+            heard[candidate] = seq
         if type_ in _PASSING:
             found.append(seq)
     return sorted(seq for seq in found if seq != last)
@@ -129,7 +164,8 @@ def fold(head: TaskHead | None, event: Event) -> TaskHead:
     """The task's head after `event`.
 
     `task.submitted` carries the task as `data["task"]` and makes the head; `phase.started` carries the state as
-    `data["phase"]`; `task.finished` the end state as `data["state"]` and the published commit as `data["commit"]`.
+    `data["phase"]`; `task.finished` the end state as `data["state"]` and the published commit as `data["commit"]`;
+    `intervention` what was done as `data["kind"]`; approvals where they are asked for as `data["checkpoint"]`.
     """
     if head is None:
         task = decode(Task, event.data["task"])
@@ -150,14 +186,54 @@ def fold(head: TaskHead | None, event: Event) -> TaskHead:
     head = replace(head, last_seq=event.seq, updated_at=event.ts)
     match event.type:
         case EventType.PHASE_STARTED:
-            return replace(head, state=TaskState(event.data["phase"]))
+            return _moved(head, TaskState(event.data["phase"]))
+        case EventType.APPROVAL_REQUESTED:
+            return _asked(head, Checkpoint(event.data["checkpoint"]))
+        case EventType.APPROVAL_GIVEN:
+            return _answered(head, BEFORE_CHECKPOINT[Checkpoint(event.data["checkpoint"])])
+        case EventType.INTERVENTION:
+            return _intervened(head, InterventionKind(event.data["kind"]))
         case EventType.VERDICT_REACHED:
             return replace(head, decision=str(event.data["decision"]))
         case EventType.TASK_FINISHED:
-            return replace(head, state=TaskState(event.data["state"]), commit=event.data.get("commit"))
+            return _ended(replace(head, commit=event.data.get("commit")), TaskState(event.data["state"]))
         case EventType.TASK_FAILED:
-            return replace(head, state=TaskState.FAILED)
+            return _ended(head, TaskState.FAILED)
         case EventType.TASK_CANCELLED:
-            return replace(head, state=TaskState.CANCELLED)
+            return _ended(head, TaskState.CANCELLED)
         case _:
             return head
+
+
+def may_follow_end(event: NewEvent) -> bool:
+    """Whether an event may come after its task's end: that somebody was told of it, or decides otherwise."""
+    overrides = event.type is EventType.INTERVENTION and event.data.get("kind") == InterventionKind.OVERRIDE
+    return overrides or event.type in AFTER_END
+
+
+def _moved(head: TaskHead, state: TaskState) -> TaskHead:
+    if head.state is TaskState.PAUSED:
+        return replace(head, resumes=state)
+    return replace(head, state=state)
+
+
+def _asked(head: TaskHead, _checkpoint: Checkpoint) -> TaskHead:
+    return _moved(head, TaskState.AWAITING_APPROVAL)
+
+
+def _answered(head: TaskHead, state: TaskState) -> TaskHead:
+    """Back to where it asked from; an answer that nobody waits for changes nothing."""
+    waits = head.resumes if head.state is TaskState.PAUSED else head.state
+    return _moved(head, state) if waits is TaskState.AWAITING_APPROVAL else head
+
+
+def _intervened(head: TaskHead, kind: InterventionKind) -> TaskHead:
+    if kind is InterventionKind.PAUSE and head.state is not TaskState.PAUSED:
+        return replace(head, state=TaskState.PAUSED, resumes=head.state)
+    if kind is InterventionKind.RESUME and head.resumes is not None:
+        return replace(head, state=head.resumes, resumes=None)
+    return head
+
+
+def _ended(head: TaskHead, state: TaskState) -> TaskHead:
+    return replace(head, state=state, resumes=None)

@@ -2,7 +2,8 @@
 
 Rules:
 - Only an artifact's bytes ever go. Its record, its statement and its leaf in the log stay, so chains still verify.
-- What decides or explains a decision (specs, verdicts, waivers, overrides, erasures) is kept without end.
+- What decides or explains a decision (specs, verdicts, choices, waivers, overrides, approvals, erasures) is kept
+  without end.
 - Bytes go when every artifact that has them was released, none of them is held, and the grace period is over.
 - An erasure is announced by a signed statement first: bytes that are missing without one were tampered with.
 """
@@ -21,8 +22,10 @@ ALWAYS_KEPT = frozenset(
     {
         ArtifactKind.SPEC,
         ArtifactKind.VERDICT,
+        ArtifactKind.CHOICE,
         ArtifactKind.WAIVER,
         ArtifactKind.OVERRIDE,
+        ArtifactKind.APPROVAL,
         ArtifactKind.ERASURE,
     }
 )

@@ -4,7 +4,8 @@ Rules:
 - An id is a UUID in canonical form: lower case, with dashes.
 - A text has 1 to 255 characters, no NUL, and can be written as UTF-8.
 - An artifact's bytes, hash and size agree, and its fields can be read back as they were given.
-- A task's events go on from its head: the first is `task.submitted`, nothing follows an end but notifications of it.
+- A task's events go on from its head: the first is `task.submitted`, nothing follows an end but notifications of it
+  and a person's override.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from councilor.domain.artifact import ExecutionArtifact
-from councilor.domain.event import AFTER_END, STILL, Event, EventType, Gap, NewEvent, fold
+from councilor.domain.event import STILL, Event, EventType, Gap, NewEvent, fold, may_follow_end
 from councilor.domain.keeping import LegalHold
 from councilor.domain.metadata import canonical_metadata
 from councilor.domain.task import END_STATES, TaskHead
@@ -212,7 +213,7 @@ def _require_event(head: TaskHead | None, event: Event) -> None:
         raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     if head is None and event.type is not EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")
-    if head is not None and head.state in END_STATES and event.type not in AFTER_END:
+    if head is not None and head.state in END_STATES and not may_follow_end(event):
         raise InputError(f"Task {event.task_id} is {head.state}; {event.type} cannot follow.", field="type")
     if event.ts.utcoffset() != timedelta(0):
         raise InputError("An event's time is not in UTC.", field="ts")

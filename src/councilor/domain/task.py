@@ -8,8 +8,19 @@ from enum import StrEnum
 
 from councilor.domain.question import Answered
 
-__all__ = ["BRANCH_PREFIX", "END_STATES", "RunMode", "Task", "TaskHead", "TaskState"]
+__all__ = [
+    "BRANCH_PREFIX",
+    "END_STATES",
+    "MOST_CANDIDATES",
+    "STANDING_STATES",
+    "RunMode",
+    "Task",
+    "TaskHead",
+    "TaskState",
+]
 
+MOST_CANDIDATES = 16
+"""Of one iteration."""
 BRANCH_PREFIX = "councilor/"
 """Before a task's id, it makes the branch that an accepted candidate is published on."""
 
@@ -39,6 +50,10 @@ END_STATES = frozenset(
 )
 
 
+STANDING_STATES = frozenset({TaskState.PAUSED, TaskState.AWAITING_APPROVAL})
+"""In which a task waits for a person."""
+
+
 class RunMode(StrEnum):
     """How far a run may go by itself."""
 
@@ -46,6 +61,8 @@ class RunMode(StrEnum):
     """Everything but publishing."""
     AUTO = "auto"
     """Publish on accept."""
+    STRICT = "strict"
+    """A person approves before work starts on tier 1, and before publishing in every tier."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +99,12 @@ class Task:
     """The task whose candidate is judged again, now that a question is answered."""
     patch: str | None = None
     """Artifact id of the difference that makes `candidate_tree` of the base, where a candidate is judged again."""
+    max_tokens: int | None = None
+    """Tokens of language models that the whole run may spend; None: no limit."""
+    max_cost_usd: float | None = None
+    """US dollars that the whole run may spend; None: no limit."""
+    workers: tuple[str, ...] = ()
+    """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
 
     @property
     def branch(self) -> str:
@@ -111,3 +134,10 @@ class TaskHead:
     """The newest execution that has begun; older ones may not write any more."""
     floor: int = 0
     """The last event's number that may be missing because it was pruned; 0: none is."""
+    resumes: TaskState | None = None
+    """Where a paused task goes on; None while it is not paused."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether an execution of it has begun; not while it is only submitted, paused or not."""
+        return self.attempt > 0 or (self.resumes or self.state) is not TaskState.SUBMITTED

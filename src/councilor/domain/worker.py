@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from councilor.domain.budget import NO_LIMIT, Share
 from councilor.domain.gate import RefinementRequest
 
 __all__ = ["Assignment", "ModelUse", "PromptBy", "Usage", "WorkerOutcome", "WorkerProfile", "WorkerReport"]
@@ -66,6 +67,8 @@ class WorkerProfile:
     sign_in: str | None = None
     """Of an agent of the Agent Client Protocol that asks to be signed in: the id of the way."""
     timeout_s: float = 1800.0
+    stall_s: float | None = None
+    """Seconds without any sign of progress after which it is ended; None: as for every worker."""
     model: str | None = None
     """The model that it works with, where somebody says so; judges of the same family are recused."""
     model_use: ModelUse | None = None
@@ -94,6 +97,10 @@ class Assignment:
     refinement: RefinementRequest | None
     timeout_s: float
     """Seconds this iteration may take."""
+    share: Share = NO_LIMIT
+    """What it may spend; councilor ends it when it tells more."""
+    candidate: int = 0
+    """Which of several candidates of this iteration it makes; 0: the only one."""
     traceparent: str = ""
     """The span that it is part of, as W3C Trace Context has it; empty when nothing is traced."""
 
@@ -107,6 +114,7 @@ class WorkerOutcome(StrEnum):
     FAILED = "failed"
     """It ended with an error of its own."""
     TIMED_OUT = "timed_out"
+    """Its time or its budget was over, or it gave no sign of progress."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

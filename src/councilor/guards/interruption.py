@@ -3,6 +3,7 @@ fails.
 
 Rules:
 - The step runs in its caller's task, so that cancelling the caller cancels the step, and its clean-up comes first.
+- Its time stands still with the run (`standstill`), and grows by what the run is lent.
 - A passed deadline is a `DeadlineError`, a failure of the step like any other. It caps every guarded call below.
 - `cancel` ends preemptible steps at once and lets the others finish; `stop` ends every step. Both raise
   `Interrupted`, which is no `Exception`: a workflow cannot take it for a failure of its own and carry on.
@@ -22,6 +23,7 @@ from typing import TypeVar
 from councilor.errors import CouncilorError, DeadlineError, FencedError
 from councilor.guards.budget import budget
 from councilor.guards.hostfault import find_host_fault, is_fenced
+from councilor.guards.standstill import patient
 
 __all__ = ["Interrupted", "Interruption", "interruptible"]
 
@@ -95,7 +97,7 @@ class Interruption:
         try:
             async with timer:
                 self._preemptible[timer] = preemptible
-                with budget(timeout_s):
+                with patient(timer, lent=True), budget(timeout_s):
                     return await fn()
         except Exception as error:
             if timer in self._ended:

@@ -119,13 +119,13 @@ async def _read_events(events: EventStream, task_id: str) -> Sequence[Event]:
 
 
 async def _evidence_s(items: Sequence[ExecutionArtifact], artifacts: ArtifactStorage) -> float:
-    by_iteration: dict[int, float] = {}
+    by_candidate: dict[tuple[int, str], float] = {}
     for item in items:
         if item.name.startswith("verdict/"):
             verdict = json.loads(await artifacts.read(item.id))
-            if verdict["evidence_ids"]:  # a second verdict of an iteration counts what the first one did, and more
-                by_iteration[verdict["iteration"]] = float(verdict["evidence_s"])
-    measured = list(by_iteration.values())
+            if verdict["evidence_ids"]:  # a second verdict of a candidate counts what the first one did, and more
+                by_candidate[verdict["iteration"], verdict["tree"]] = float(verdict["evidence_s"])
+    measured = list(by_candidate.values())
     base = next((item for item in items if item.name == "tests/base"), None)
     if not measured or base is None:
         return sum(measured)

@@ -3,10 +3,12 @@
 Rules:
 - It has a lease as long as it works. When that is lost, everything it executes is cancelled at once: others may have
   taken it over. Whatever it would still write is refused (`EventStream.begin`).
+- It looks at the queue when that says that something changed, and every `poll_s` seconds: times come by themselves.
 - Every process looks for dead ones and lets what these had wait again.
 - A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
   waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
   what kills its processes.
+- A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
 - A task whose predecessor ended otherwise than completed fails, and says so.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
@@ -20,11 +22,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from councilor.domain.queue import QueueEntry, QueueLimits
-from councilor.domain.task import END_STATES
-from councilor.errors import CouncilorError, UnavailableError
+from councilor.domain.task import END_STATES, STANDING_STATES
+from councilor.errors import CouncilorError, StandbyError, UnavailableError
 from councilor.pipeline.executor import Executor
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
 REAP_S = 1.0
+FORGET_EVERY_S = 600.0
+"""Seconds between two looks for steps that are of no use any more."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds that an interrupted task waits before it is tried again, doubled each time."""
 
@@ -63,6 +66,7 @@ class Dispatcher:
         keep_lease: renews the lease from outside this loop.
         parallel: most tasks at the same time.
         poll_s: seconds between two looks at the queue.
+        keep_steps_s: seconds after the end of a task for which the engine remembers its steps; None: for ever.
         told: called with each task that begins and ends here, for a display.
     """
 
@@ -77,6 +81,7 @@ class Dispatcher:
     poll_s: float
     lease_s: float
     drain_s: float
+    keep_steps_s: float | None = None
     told: Callable[[str, QueueEntry], None] = lambda what, entry: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -99,6 +104,8 @@ class Dispatcher:
                 async with asyncio.TaskGroup() as group:
                     helpers = [
                         group.create_task(self._reap()),
+                        group.create_task(self._hear()),
+                        group.create_task(self._forget()),
                         group.create_task(_relay(stopping, self._wake)),
                         group.create_task(_relay(lost, self._wake)),
                     ]
@@ -178,7 +185,10 @@ class Dispatcher:
 
     async def _run(self, entry: QueueEntry) -> None:
         try:
-            await self.executor.run(entry.task_id)
+            await self.executor.run(entry.task_id, patient=False)
+        except StandbyError:
+            await self._settle(self._stand_by(entry))
+            return
         except CouncilorError as error:
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
         except Exception:  # a defect in one run must not stop the others
@@ -194,9 +204,16 @@ class Dispatcher:
         else:
             await self._give_back(entry, pause_s=pause_s)
 
+    async def _stand_by(self, entry: QueueEntry) -> None:
+        """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
+        await self.queue.hold(entry.task_id, paused=True)
+        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, counted=False)
+        head = await self.events.head(entry.task_id)
+        if head is None or head.state not in STANDING_STATES:
+            await self.queue.hold(entry.task_id, paused=False)
+
     async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
-        later = self.clock.now() + timedelta(seconds=pause_s) if pause_s else None
-        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, not_before=later)
+        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, pause_s=pause_s)
 
     async def _settle(self, change: Awaitable[None]) -> None:
         """Tell the queue; where it does not answer, the lease's end tells it."""
@@ -204,6 +221,24 @@ class Dispatcher:
             await change
         except UnavailableError as error:
             _log.warning("the queue was not told", extra={"problem": error.message})
+
+    async def _hear(self) -> None:
+        while True:
+            try:
+                async for _ in self.queue.changes():
+                    self._wake.set()
+            except UnavailableError as error:
+                _log.warning("the queue tells no changes", extra={"problem": error.message})
+            await self.clock.sleep(REAP_S)
+
+    async def _forget(self) -> None:
+        while self.keep_steps_s is not None:
+            try:
+                if runs := await self.executor.forget(ended_before_s=self.keep_steps_s):
+                    _log.info("the steps of old tasks are forgotten", extra={"tasks": runs})
+            except UnavailableError as error:
+                _log.warning("no steps were forgotten", extra={"problem": error.message})
+            await self.clock.sleep(FORGET_EVERY_S)
 
     async def _reap(self) -> None:
         while True:

@@ -10,9 +10,10 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -45,6 +46,12 @@ class Order:
     allow_dirty: bool = False
     candidate_tree: str | None = None
     claims_text: str = ""
+    max_tokens: int | None = None
+    max_cost_usd: float | None = None
+    crew: tuple[str, ...] = ()
+    """Further workers, each of which makes a candidate beside `worker`."""
+    candidates: Mapping[int, int] = field(default_factory=dict)
+    """Risk tier -> how many candidates are made side by side, at least one for each worker; 1 where none is named."""
 
 
 async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids: Ids) -> Task:
@@ -86,7 +93,19 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
         submitted_at=clock.now(),
         candidate_tree=order.candidate_tree,
         claims_text=order.claims_text,
+        max_tokens=order.max_tokens,
+        max_cost_usd=order.max_cost_usd,
+        workers=_crew(order, spec.risk_tier),
     )
+
+
+def _crew(order: Order, tier: int) -> tuple[str, ...]:
+    """Who makes which candidate, the workers in turn; nobody where there is only one candidate."""
+    if order.worker is None:
+        return ()
+    named = (order.worker, *order.crew)
+    wanted = max(len(named), order.candidates.get(tier, 1))
+    return tuple(itertools.islice(itertools.cycle(named), wanted)) if wanted > 1 else ()
 
 
 async def find_spec_text(

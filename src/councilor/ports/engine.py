@@ -108,6 +108,14 @@ class Engine(Protocol):
         """One run, or None."""
         ...
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago; the runs stay, and give what they gave.
+
+        Returns:
+            Of how many runs there was something to forget.
+        """
+        ...
+
     async def list(self, *, state: RunState | None = None, limit: int = 100) -> Sequence[RunStatus]:
         """Runs, newest first."""
         ...

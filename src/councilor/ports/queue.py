@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from councilor.domain.queue import Lease, QueueEntry, QueueLimits
@@ -27,12 +26,27 @@ class TaskQueue(Protocol):
         """Give the executor the next task that may run; None while there is none, or the executor has no lease."""
         ...
 
+    def changes(self) -> AsyncIterator[None]:
+        """Something each time when there may be more to claim, as long as the store answers.
+
+        It is a hint: one that is lost costs whoever also looks by itself some time.
+
+        Raises:
+            UnavailableError: the store does not answer any more.
+        """
+        ...
+
     async def finish(self, task_id: str, *, executor_id: str) -> bool:
         """Take a task out of the queue; False when the executor does not have it any more."""
         ...
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
-        """Let a claimed task wait again; False when the executor does not have it any more."""
+    async def give_back(self, task_id: str, *, executor_id: str, pause_s: float = 0.0, counted: bool = True) -> bool:
+        """Let a claimed task wait again; False when the executor does not have it any more.
+
+        Args:
+            pause_s: seconds by the store's clock before it may be claimed again.
+            counted: whether this claim counts among `claims`: not when it only waits for a person.
+        """
         ...
 
     async def doomed(self) -> Sequence[tuple[QueueEntry, str]]:

@@ -140,6 +140,9 @@ class Sandbox(Protocol):
                 end-of-file then, and after them it is killed, which is no error. None: as long as it likes.
             on_output: receives output as it comes, capped like `SandboxResult.output`.
 
+        Where the caller's run stands still (`guards/standstill.py`), every process of the job is stopped within a
+        second, and neither its time limit nor its duration goes on until the run does.
+
         When the caller is cancelled, the whole process group is killed (SIGTERM, then SIGKILL within a second).
         """
         ...

@@ -40,6 +40,8 @@ class Progress:
     """Last line of output, at most 200 characters, control characters removed."""
     tokens: int = 0
     cost_usd: float = 0.0
+    silent_s: float = 0.0
+    """Seconds since anything of it changed; councilor adds it."""
 
 
 class Worker(Protocol):

@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from councilor.domain.preset import PRESETS
+from councilor.domain.task import MOST_CANDIDATES
 from councilor.domain.worker import ModelUse, PromptBy, WorkerProfile
 from councilor.errors import InputError
 from councilor.settings.block import Block, HostPort, ProfileName, Seconds, VariableName, checked_truth
@@ -187,6 +188,22 @@ class EvidenceSettings(Block):
     baseline_age_s: Seconds = Field(description="Age in seconds above which a run of the base's tests is not repeated.")
 
 
+Candidates = Annotated[int, Field(ge=1, le=MOST_CANDIDATES)]
+
+
+class TierCandidates(Block):
+    """Candidates of one iteration that workers make side by side, by risk tier; the best one goes on."""
+
+    tier_1: Candidates = Field(description="How many in tier 1, the highest risk.")
+    tier_2: Candidates = Field(description="How many in tier 2.")
+    tier_3: Candidates = Field(description="How many in tier 3, the lowest risk.")
+
+    @property
+    def by_tier(self) -> dict[int, int]:
+        """Tier -> how many."""
+        return {1: self.tier_1, 2: self.tier_2, 3: self.tier_3}
+
+
 class RunSettings(Block):
     """What a run gets when its working spec and its flags say nothing."""
 
@@ -194,6 +211,17 @@ class RunSettings(Block):
     max_iterations: PositiveInt = Field(description="Rounds a worker gets, the first one included.")
     deadline_s: Seconds = Field(description="Seconds for the whole run.")
     parallel: PositiveInt = Field(description="Runs of one `submit` at the same time.")
+    candidates: TierCandidates
+    side_by_side: PositiveInt = Field(description="Most candidates of one run that are made at the same time.")
+    max_tokens: PositiveInt | None = Field(
+        description="Tokens of language models that a whole run may spend; null: no limit."
+    )
+    max_cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        description="US dollars that a whole run may spend; null: no limit."
+    )
+    stall_s: Seconds = Field(
+        description="Seconds in which a worker shows nothing new before it is told of; a quarter later it is ended."
+    )
 
 
 class WorkerSettings(ModelWorkerSettings):
@@ -224,6 +252,7 @@ class WorkerSettings(ModelWorkerSettings):
         default=None, description="For `acp` only: the id of the way to be signed in, where the agent asks for that."
     )
     timeout_s: Seconds = Field(default=1800.0, description="Seconds for one iteration.")
+    stall_s: Seconds | None = Field(default=None, description="Its own `run.stall_s`; null: that one.")
     model: str | None = Field(
         default=None, description="The model that it works with; judges of the same family are recused."
     )
@@ -302,6 +331,9 @@ class EngineSettings(Block):
     )
     drain_s: NonNegativeFloat = Field(
         allow_inf_nan=False, description="Seconds that a worker process told to stop lets its tasks go on."
+    )
+    keep_steps_s: Seconds | None = Field(
+        description="Seconds after a task's end for which its finished steps are remembered; null: for ever."
     )
     per_repository: PositiveInt = Field(description="Most queued tasks of one repository at the same time.")
     per_tier: TierCounts

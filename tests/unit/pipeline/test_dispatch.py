@@ -38,8 +38,10 @@ class Runs:
         self.gate = asyncio.Event()
         self.gate.set()
         self.raises: dict[str, Exception] = {}
+        self.forgotten: list[float] = []
 
-    async def run(self, task: str) -> None:
+    async def run(self, task: str, *, patient: bool) -> None:
+        assert not patient, "a process that has other tasks waits for nobody"
         self.begun.append(task)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -54,6 +56,10 @@ class Runs:
             )
         finally:
             self.at_once -= 1
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        self.forgotten.append(ended_before_s)
+        return 1
 
     async def fail(self, task: str, *, error: str, hint: str) -> None:
         data = {"error": error, "hint": hint}
@@ -117,6 +123,28 @@ async def test_everything_in_the_queue_is_executed_a_few_at_a_time(plant: Plant)
     assert sorted(plant.runs.begun) == [task_id(number) for number in range(1, 8)]
     assert plant.runs.most_at_once == 2
     assert await plant.queue.entries() == [] and await plant.queue.leases() == []
+
+
+async def test_a_change_of_the_queue_is_not_waited_for(plant: Plant) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher(poll_s=600.0).work(plant.stopping))
+        await asyncio.sleep(0.05)
+        await plant.add(1)
+        await plant.until(lambda: plant.runs.begun == [task_id(1)])
+        plant.stopping.set()
+
+
+async def test_steps_of_old_tasks_are_forgotten_where_that_is_wanted(plant: Plant) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher().work(plant.stopping))
+        await asyncio.sleep(0.05)
+        assert plant.runs.forgotten == []
+        plant.stopping.set()
+    plant.stopping.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher(keep_steps_s=7.0).work(plant.stopping))
+        await plant.until(lambda: plant.runs.forgotten == [7.0])
+        plant.stopping.set()
 
 
 async def test_told_to_stop_it_finishes_what_it_began_and_takes_nothing_more(plant: Plant) -> None:

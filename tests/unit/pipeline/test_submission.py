@@ -195,3 +195,14 @@ async def test_tests_cannot_be_added_to_a_spec_that_names_its_own(repository, wh
 async def test_an_empty_sentence_is_refused(repository):
     with pytest.raises(InputError, match="empty"):
         await find(repository, " \n")
+
+
+async def test_who_makes_which_candidate_follows_from_the_workers_and_the_tier(repository, order):
+    async def crew(**changes):
+        return (await draft(replace(order, **changes), repository)).workers
+
+    assert await crew() == () == await crew(candidates={1: 4, 3: 1})
+    assert await crew(candidates={3: 3}) == ("repair",) * 3
+    assert await crew(crew=("b",)) == ("repair", "b")
+    assert await crew(crew=("b",), candidates={3: 5}) == ("repair", "b", "repair", "b", "repair")
+    assert await crew(worker=None, candidates={3: 5}) == ()

@@ -171,6 +171,10 @@ class DbosEngine:
         """Runs, newest first."""
         return await self._running().list(state=state, limit=limit)
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago, by the server's clock."""
+        return await self._running().forget(ended_before_s=ended_before_s)
+
     def _running(self) -> DbosSystem:
         if self._system is None:
             raise UnavailableError("The engine is not started.", backend="dbos")
@@ -189,13 +193,14 @@ class DbosEngine:
     async def _finish(self, run_id: str, *, new: bool) -> JsonValue:
         """The result of a held run, executed here unless it has ended already."""
         system = self._running()
+        if new and (claim := await system.begin(run_id)) is not None:
+            async with self._executing(run_id):
+                return await system.execute(run_id, claim)
         known = await system.find(run_id)
         if known is None:
-            if not new:
-                raise _unknown(run_id)
-            await system.add(run_id)
-        if known is None or known.state is RunState.PENDING:
-            claim = await system.claim(run_id, held_by=None if known is None else known.executor_id)
+            raise _unknown(run_id)
+        if known.state is RunState.PENDING:
+            claim = await system.claim(run_id, held_by=known.executor_id)
             if claim is not None:
                 async with self._executing(run_id):
                     return await system.execute(run_id, claim)

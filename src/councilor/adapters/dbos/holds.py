@@ -21,6 +21,7 @@ from hashlib import sha256
 
 import psycopg
 
+from councilor.adapters.dbos.connecting import connection_parameters
 from councilor.domain.queue import session_name
 from councilor.errors import UnavailableError
 
@@ -86,7 +87,9 @@ class Holds:
         async with self._connecting:
             if self._session is None or self._session.closed:
                 self._session = await psycopg.AsyncConnection.connect(
-                    self._database_url, autocommit=True, connect_timeout=5, application_name=self._session_name
+                    self._database_url,
+                    autocommit=True,
+                    **connection_parameters(self._database_url, self._session_name),  # type: ignore[arg-type]  # libpq's
                 )
                 for run_id in list(self._held):
                     await self._lock(self._session, run_id)

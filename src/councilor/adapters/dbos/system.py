@@ -4,15 +4,19 @@ Rules:
 - DBOS is one per process: a second `DbosSystem` before the first has stopped is refused.
 - It is quiet and alone: no console log, no telemetry, no conductor, no signal handler, no network but PostgreSQL. Its
   logger is the standard library's `dbos`, critical messages only; what matters comes out as an exception.
-- Each run waits on a queue of its own, which no DBOS worker polls. `claim` moves it from there to this process with a
-  fresh owner token, so that every write of an earlier execution is refused; `execute` runs it in the caller's task.
+- Each run has a queue of its own, which no DBOS worker polls. `begin` makes a new run and this process its owner in one
+  trip; `claim` moves an old one from its queue to this process. Both with a fresh owner token, so that every write of
+  an earlier execution is refused; `execute` runs it in the caller's task.
+- Steps are remembered by `steps`, one trip each.
 - A connection error is raised at once; DBOS by itself would retry for ever in a thread that nobody can stop.
 
 Private names that it relies on (tests/contracts/test_engine.py pins them and dbos==3.4.0):
 - `_core._execute_workflow_async` awaits a workflow in the calling task and records its outcome, unless what it raises
   is no `Exception`. It writes only while `DBOSContext.owner_xid` is still the row's.
-- `_sys_db`: `get_workflow_status`, `reenqueue_for_recovery`, `start_queued_workflows`, `check_workflow_result`,
-  `get_cancelled_workflow_ids`, `list_workflows`, `_retry_connection_errors`.
+- `_sys_db`: `init_workflow`, `get_workflow_status`, `reenqueue_for_recovery`, `start_queued_workflows`,
+  `check_workflow_result`, `get_cancelled_workflow_ids`, `list_workflows`, `_retry_connection_errors`.
+- `DBOSContext.snapshot_step_ctx` numbers the steps of a run, from 1.
+- `DBOSWorkflowConflictIDError` in a run makes it wait for its owner's result, or for its cancellation.
 - `_executor_field`: DBOS makes it the default executor of the loop that it is called from, and shuts it down.
 
 Source: https://docs.dbos.dev/explanations/how-workflows-work and the source of dbos 3.4.0.
@@ -24,28 +28,31 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowStatus
-from dbos._context import DBOSContext
+from dbos._context import DBOSContext, assert_current_dbos_context
 from dbos._core import _execute_workflow_async
 from dbos._error import (
     DBOSAwaitedWorkflowCancelledError,
     DBOSBaseException,
     DBOSException,
-    DBOSStepNondeterminismError,
-    DBOSUnexpectedStepError,
+    DBOSWorkflowConflictIDError,
 )
 from dbos._queue import _INTERNAL_QUEUE_CONSTRUCTION, Queue
 from dbos._sys_db import WorkflowStatusInternal
 
+from councilor.adapters.dbos.connecting import connection_parameters
 from councilor.adapters.dbos.serializer import DatabaseLost, JsonSerializer
+from councilor.adapters.dbos.steps import APPLICATION, SCHEMA, RememberedStep, StepTable
 from councilor.domain.codec import JsonValue
 from councilor.domain.queue import session_name
 from councilor.errors import IntegrityError, RunCancelledError, UnavailableError
@@ -55,7 +62,6 @@ __all__ = ["Claim", "DbosSystem"]
 
 _SINGLETON = Lock()
 _WORKFLOW = "councilor.run"
-_SCHEMA = "dbos"
 _STATES = {
     "SUCCESS": RunState.SUCCEEDED,
     "ERROR": RunState.FAILED,
@@ -71,6 +77,8 @@ class Claim:
     status: WorkflowStatusInternal
     owner: str
     """The token that every write is checked against."""
+    steps: Mapping[int, RememberedStep] = field(default_factory=dict)
+    """What earlier executions remembered."""
 
 
 class DbosSystem:
@@ -84,6 +92,9 @@ class DbosSystem:
             logging.getLogger("dbos").addHandler(logging.NullHandler())
         self._dbos = DBOS(config=_config(self._database, executor_id, application_version))
         self._workflow = _register(workflow)
+        self._serializer = JsonSerializer()
+        self._steps = StepTable(database_url=database_url, session_name=session_name(executor_id, "engine"))
+        self._claim_here: ContextVar[Claim | None] = ContextVar("councilor_dbos_claim", default=None)
         self._loop = asyncio.get_running_loop()
         self._loop_executor: ThreadPoolExecutor | None = getattr(self._loop, "_default_executor", None)
 
@@ -107,6 +118,7 @@ class DbosSystem:
         try:
             with _translated():
                 await asyncio.to_thread(DBOS.launch)
+            await system._steps.open()
         except BaseException:
             await system.stop()
             raise
@@ -116,6 +128,7 @@ class DbosSystem:
     async def stop(self) -> None:
         """End every thread and connection, and give the loop its own executor back."""
         try:
+            await self._steps.close()
             # In a thread of its own: this ends the threads that the loop would have used.
             with ThreadPoolExecutor(max_workers=1, thread_name_prefix="councilor-engine-stop") as stopper:
                 await self._loop.run_in_executor(stopper, self._destroy)
@@ -143,10 +156,31 @@ class DbosSystem:
         with _translated():
             return await asyncio.to_thread(self._dbos._sys_db.check_workflow_result, run_id, fail_if_missing=True)
 
-    async def add(self, run_id: str) -> None:
-        """Remember a new run on its own queue."""
-        with _translated(), SetWorkflowID(run_id):
-            await DBOS.enqueue_workflow_async(_queue_name(run_id), self._workflow, run_id)
+    async def begin(self, run_id: str) -> Claim | None:
+        """Make a new run, and this process its owner; None when it is there already."""
+        owner = str(uuid.uuid4())
+        status = self._new_status(run_id)
+        with _translated():
+            _, is_new = await asyncio.to_thread(self._dbos._sys_db.init_workflow, status, creator_xid=owner)
+        return Claim(status=status, owner=owner) if is_new else None
+
+    def _new_status(self, run_id: str) -> WorkflowStatusInternal:
+        given: WorkflowStatusInternal = dict.fromkeys(WorkflowStatusInternal.__annotations__)  # type: ignore[assignment]  # filled below
+        return given | {
+            "workflow_uuid": run_id,
+            "status": "PENDING",
+            "name": _WORKFLOW,
+            "queue_name": _queue_name(run_id),
+            "executor_id": self._executor_id,
+            "app_version": self._application_version,
+            "app_id": "",
+            "recovery_attempts": 1,
+            "priority": 0,
+            "inputs": self._serializer.serialize({"args": (run_id,), "kwargs": {}}),
+            "serialization": self._serializer.name(),
+            "is_debounced": False,
+            "application_name": APPLICATION,
+        }
 
     async def claim(self, run_id: str, *, held_by: str | None) -> Claim | None:
         """Make this process the owner of an unfinished run.
@@ -158,7 +192,8 @@ class DbosSystem:
             None when the run has ended meanwhile, or belongs to another application version.
         """
         with _translated():
-            return await asyncio.to_thread(self._claim, run_id, held_by)
+            claim = await asyncio.to_thread(self._claim, run_id, held_by)
+            return None if claim is None else replace(claim, steps=await self._steps.recall(run_id))
 
     def _claim(self, run_id: str, held_by: str | None) -> Claim | None:
         database, queue, owner = self._dbos._sys_db, _queue(run_id), str(uuid.uuid4())
@@ -176,8 +211,12 @@ class DbosSystem:
             context = DBOSContext.create_start_workflow_child(None)
         context.owner_xid = claim.owner
         body = inspect.unwrap(self._workflow)
-        with _translated():
-            return await _execute_workflow_async(self._dbos, claim.status, body, context, (run_id,), {})
+        token = self._claim_here.set(claim)
+        try:
+            with _translated():
+                return await _execute_workflow_async(self._dbos, claim.status, body, context, (run_id,), {})
+        finally:
+            self._claim_here.reset(token)
 
     async def step(self, name: str, fn: Callable[[], Awaitable[JsonValue]]) -> JsonValue:
         """Inside a workflow: execute `fn` in this task and remember how it ended, or give what was remembered.
@@ -187,15 +226,43 @@ class DbosSystem:
             DatabaseLost: the database does not answer; no `Exception`.
         """
 
-        async def call() -> JsonValue:
-            return await fn()
-
+        claim, number = self._claim_here.get(), assert_current_dbos_context().snapshot_step_ctx().function_id
+        assert claim is not None, "the engine calls this inside of a run only"
+        known = claim.steps.get(number)
+        if known is not None:
+            return self._replay(name, known)
+        began_ms = int(time.time() * 1000)
         try:
-            return await DBOS.run_step_async({"name": name}, call)
-        except (DBOSUnexpectedStepError, DBOSStepNondeterminismError) as error:
-            raise IntegrityError(f"The run's steps are no longer the same: {error}") from error
-        except sa.exc.SQLAlchemyError as error:
-            raise DatabaseLost from error
+            result = await fn()
+        except Exception as error:
+            await self._remember(claim, number, name, began_ms, error=self._serializer.serialize(error))
+            raise
+        await self._remember(claim, number, name, began_ms, output=self._serializer.serialize(result))
+        return result
+
+    def _replay(self, name: str, known: RememberedStep) -> JsonValue:
+        if (known.name, known.serialization) != (name, self._serializer.name()):
+            raise IntegrityError(
+                f"The run's steps are no longer the same: {known.name!r} was remembered, not {name!r}."
+            )
+        if known.error is not None:
+            raise self._serializer.deserialize(known.error)
+        return cast("JsonValue", self._serializer.deserialize(known.output or ""))
+
+    async def _remember(
+        self,
+        claim: Claim,
+        number: int,
+        name: str,
+        began_ms: int,
+        *,
+        output: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        run_id = claim.status["workflow_uuid"]
+        step = RememberedStep(name=name, output=output, error=error, serialization=self._serializer.name())
+        if not await self._steps.remember(run_id, number, step, owner=claim.owner, began_ms=began_ms):
+            raise DBOSWorkflowConflictIDError(run_id)
 
     async def cancel(self, run_id: str) -> None:
         """Mark an unfinished run as cancelled; a finished one stays as it is."""
@@ -206,6 +273,11 @@ class DbosSystem:
         """Whether a run is marked as cancelled."""
         with _translated():
             return bool(await asyncio.to_thread(self._dbos._sys_db.get_cancelled_workflow_ids, [run_id]))
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago; gives how many runs had any."""
+        with _translated():
+            return await self._steps.forget(ended_before_s=ended_before_s)
 
     async def _list(self, **query: Any) -> Sequence[RunStatus]:
         with _translated():
@@ -229,9 +301,9 @@ def _register(workflow: Workflow) -> Callable[[str], Coroutine[Any, Any, JsonVal
 
 def _config(database: sa.Engine, executor_id: str, application_version: str) -> DBOSConfig:
     return {
-        "name": "councilor",
+        "name": APPLICATION,
         "system_database_engine": database,
-        "dbos_system_schema": _SCHEMA,
+        "dbos_system_schema": SCHEMA,
         "executor_id": executor_id,
         "application_version": application_version,
         "serializer": JsonSerializer(),
@@ -244,7 +316,7 @@ def _config(database: sa.Engine, executor_id: str, application_version: str) -> 
 
 def _database(database_url: str, application_name: str) -> sa.Engine:
     url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
-    connection = {"connect_timeout": 5, "application_name": application_name}
+    connection = connection_parameters(database_url, application_name)
     # Pinged before use, so that a restarted server costs one reconnection and no error.
     return sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=connection)
 

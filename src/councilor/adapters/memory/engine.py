@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class _Run:
     begun: int = 0
     """Steps begun by the current execution."""
     switch: Interruption = field(default_factory=Interruption)
+    ended_s: float | None = None
+    """When it ended, seconds of the monotonic clock."""
     held: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Locked while it is executed."""
 
@@ -137,6 +140,14 @@ class MemoryEngine:
         wanted = [run for run in reversed(self._runs.values()) if state in (None, run.state)]
         return [run.status() for run in wanted[:limit]]
 
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Forget the steps of runs that ended so many seconds ago."""
+        latest_s = time.monotonic() - ended_before_s
+        old = [run for run in self._runs.values() if run.steps and run.ended_s is not None and run.ended_s < latest_s]
+        for run in old:
+            run.steps.clear()
+        return len(old)
+
     def _known(self, run_id: str) -> _Run:
         if run_id not in self._runs:
             raise NotFoundError(f"There is no run {run_id}.")
@@ -171,6 +182,7 @@ class MemoryEngine:
         if run.state is RunState.PENDING:
             run.ending = ending
             run.state = RunState.FAILED if ending.error else RunState.SUCCEEDED
+            run.ended_s = time.monotonic()
 
 
 async def _ending(fn: Callable[[], Awaitable[JsonValue]]) -> _Ending:

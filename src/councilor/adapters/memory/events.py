@@ -122,7 +122,7 @@ class MemoryEventStream:
         removed = 0
         for head in due:
             events = self._events[head.task_id]
-            passing = set(find_passing((event.seq, event.type) for event in events))
+            passing = set(find_passing((event.seq, event.type, event.data) for event in events))
             removed += len(passing)
             if not dry_run:
                 self._events[head.task_id] = [event for event in events if event.seq not in passing]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -29,6 +30,7 @@ class MemoryTaskQueue:
         self._clock = clock
         self._entries: dict[str, QueueEntry] = {}
         self._leases: dict[str, Lease] = {}
+        self._listeners: set[asyncio.Event] = set()
 
     async def add(self, entry: QueueEntry) -> bool:
         """Enqueue a task."""
@@ -39,6 +41,7 @@ class MemoryTaskQueue:
         if entry.task_id in self._entries:
             return False
         self._entries[entry.task_id] = replace(entry, executor_id=None, claimed_at=None, claims=0, version=None)
+        self._announce()
         return True
 
     async def claim(self, executor_id: str, *, limits: QueueLimits) -> QueueEntry | None:
@@ -71,21 +74,43 @@ class MemoryTaskQueue:
         most = limits.per_tier.get(entry.tier)
         return len(near) < limits.per_repository and (most is None or tiers[entry.tier] < most)
 
+    async def changes(self) -> AsyncIterator[None]:
+        """Something each time when there may be more to claim."""
+        changed = asyncio.Event()
+        self._listeners.add(changed)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                yield
+        finally:
+            self._listeners.discard(changed)
+
+    def _announce(self) -> None:
+        for changed in self._listeners:
+            changed.set()
+
     async def finish(self, task_id: str, *, executor_id: str) -> bool:
         """Take a task out of the queue."""
         if not self._has(task_id, executor_id):
             return False
         del self._entries[task_id]
+        self._announce()
         return True
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
+    async def give_back(self, task_id: str, *, executor_id: str, pause_s: float = 0.0, counted: bool = True) -> bool:
         """Let a claimed task wait again."""
         if not self._has(task_id, executor_id):
             return False
         entry = self._entries[task_id]
         self._entries[task_id] = replace(
-            entry, executor_id=None, claimed_at=None, not_before=not_before or entry.not_before
+            entry,
+            executor_id=None,
+            claimed_at=None,
+            not_before=self._clock.now() + timedelta(seconds=pause_s) if pause_s else entry.not_before,
+            claims=entry.claims - (0 if counted else 1),
         )
+        self._announce()
         return True
 
     async def doomed(self) -> Sequence[tuple[QueueEntry, str]]:
@@ -123,6 +148,7 @@ class MemoryTaskQueue:
         if entry is None:
             return False
         self._entries[task_id] = replace(entry, paused=paused)
+        self._announce()
         return True
 
     async def find(self, task_id: str) -> QueueEntry | None:
@@ -173,4 +199,5 @@ class MemoryTaskQueue:
             self._entries[entry.task_id] = replace(entry, executor_id=None, claimed_at=None)
         for executor_id in dead:
             self._leases.pop(executor_id, None)
+        self._announce()
         return [entry.task_id for entry in freed]

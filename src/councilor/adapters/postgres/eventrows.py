@@ -53,6 +53,7 @@ def moved_columns(heads: Sequence[TaskHead]) -> Sequence[str]:
         array(_quoted(head.decision) for head in heads),
         array(_quoted(head.commit) for head in heads),
         array(head.updated_at.isoformat() for head in heads),
+        array(_quoted(head.resumes) for head in heads),
     )
 
 
@@ -81,11 +82,12 @@ def head_columns(heads: Sequence[TaskHead]) -> Sequence[str]:
 def head_of(row: Sequence[Any]) -> TaskHead:
     """A head from its row."""
     task_id, last, state, repository, spec_id, title, tier, worker, decision, commit, *others = row
-    submitted_at, updated_at, attempt, floor = others
+    submitted_at, updated_at, attempt, floor, resumes = others
     return TaskHead(
         task_id=task_id, last_seq=last, state=TaskState(state), repository=repository, spec_id=spec_id, title=title,
         tier=tier, worker=worker, decision=decision, commit=commit, submitted_at=_utc(submitted_at),
         updated_at=_utc(updated_at), attempt=attempt, floor=floor,
+        resumes=TaskState(resumes) if resumes else None,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -175,7 +176,9 @@ class DatabaseEventStream:
             if await cursor.fetchone() is None:
                 return 0
             cursor = await connection.execute(queries.TYPES_OF_EVENTS, [task_id])
-            passing = find_passing([(seq, EventType(kind)) for seq, kind in await cursor.fetchall()])
+            passing = find_passing(
+                [(seq, EventType(kind), json.loads(text or "{}")) for seq, kind, text in await cursor.fetchall()]
+            )
             if not dry_run:
                 await connection.execute(queries.REMOVE_EVENTS, [task_id, list(passing)])
                 await connection.execute(queries.RAISE_FLOOR, [task_id])

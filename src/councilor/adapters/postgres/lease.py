@@ -4,6 +4,7 @@ Rules:
 - The lease is renewed ten times in its length, over one connection, which is made anew when it breaks.
 - It is lost when its row is gone or has expired, or when nothing could be renewed for its whole length. Then `lost` is
   called once, from the thread, and nothing is renewed any more: somebody else may have this process's tasks by now.
+- A host that is cut off notices: what is sent and not acknowledged for a third of the lease breaks the connection.
 - The thread is a daemon, so that it never keeps a process alive.
 
 Source: the design, 4-execution (lease and reaper).

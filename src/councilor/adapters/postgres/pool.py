@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 Connection = AsyncConnection[tuple[Any, ...]]
 IDLE_S = 1.0
 GRACE_S = 0.25
+SILENT_S = 15.0
+"""Seconds without any sign of the server's host after which a connection is broken; TCP itself takes minutes."""
 WAKE_S = 0.1
 """Seconds after which a wait for the server looks around, as psycopg's own."""
 
@@ -80,9 +82,12 @@ def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s
         InputError: the URL is not one; its text is not repeated.
     """
     given = url_parameters(url)
+    silent_ms = int(min(statement_timeout_s, SILENT_S) * 1000)
+    patience = {"tcp_user_timeout": silent_ms, "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
     ours = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c TimeZone=UTC -c client_encoding=UTF8"
     return make_conninfo(
-        **given
+        **{name: str(value) for name, value in patience.items()}
+        | given
         | {
             "options": f"{given.get('options', '')} {ours}".strip(),
             "connect_timeout": str(max(2, round(connect_timeout_s))),  # libpq takes 1 for 2

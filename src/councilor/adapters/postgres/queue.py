@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -69,13 +69,21 @@ class DatabaseTaskQueue:
             row = await (await connection.execute(queries.CLAIM, wanted)).fetchone()
         return _entry(row) if row else None
 
+    async def changes(self) -> AsyncIterator[None]:
+        """Something each time when there may be more to claim; over a connection of its own."""
+        async with self._pool.alone() as connection:
+            await connection.execute(queries.LISTEN_FOR_CHANGES)
+            async for _ in connection.notifies():
+                yield
+
     async def finish(self, task_id: str, *, executor_id: str) -> bool:
         """Take a task out of the queue."""
         return await self._did(queries.FINISH, [task_id, executor_id], announce=True)
 
-    async def give_back(self, task_id: str, *, executor_id: str, not_before: datetime | None = None) -> bool:
+    async def give_back(self, task_id: str, *, executor_id: str, pause_s: float = 0.0, counted: bool = True) -> bool:
         """Let a claimed task wait again."""
-        return await self._did(queries.GIVE_BACK, [not_before, task_id, executor_id], announce=True)
+        values = [timedelta(seconds=pause_s), 0 if counted else 1, task_id, executor_id]
+        return await self._did(queries.GIVE_BACK, values, announce=True)
 
     async def doomed(self) -> Sequence[tuple[QueueEntry, str]]:
         """Waiting entries that will never run."""

@@ -29,6 +29,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from councilor.adapters.sandbox.base import BaseSandbox
+from councilor.adapters.sandbox.freezing import freeze, thaw
 from councilor.adapters.sandbox.job import HOME, SYSTEM_FOLDERS, complete_env, ordered_mounts, system_files
 from councilor.adapters.sandbox.limits import Restraint
 from councilor.adapters.sandbox.process import Grip, Launch
@@ -156,6 +157,16 @@ class BubblewrapGrip:
                 os.killpg(self._child, number)
         except ProcessLookupError:
             return
+
+    def freeze(self) -> None:
+        """Stop the job's processes where they are."""
+        if self._child:
+            freeze(self._child, self._restraint.members())
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        if self._child:
+            thaw(self._child, self._restraint.members())
 
     async def settle(self) -> None:
         """Wait until the namespace is empty."""

@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from councilor.adapters.sandbox.freezing import freeze, thaw
 from councilor.adapters.sandbox.job import complete_env
 from councilor.adapters.sandbox.limits import Restraint
 from councilor.adapters.sandbox.process import Launch, uninterrupted
@@ -115,6 +116,16 @@ class LauncherGrip:
             os.kill(self._pid, signal.SIGQUIT if number == signal.SIGKILL else number)
         except ProcessLookupError:
             return
+
+    def freeze(self) -> None:
+        """Stop the job's processes where they are."""
+        if self._pid:
+            freeze(self._pid, self._restraint.members())
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        if self._pid:
+            thaw(self._pid, self._restraint.members())
 
     async def settle(self) -> None:
         """Kill what the launcher did not reach, and read its report."""

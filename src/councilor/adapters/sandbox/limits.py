@@ -60,6 +60,10 @@ class Restraint:
             capped = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.prlimit(pid, number, (capped, capped))
 
+    def members(self) -> set[int]:
+        """Ids of the job's processes, as far as control groups tell."""
+        return self._cage.members()
+
     def reached(self) -> frozenset[str]:
         """Which of `memory` and `processes` the job ran into, as far as control groups tell."""
         return self._cage.reached()

@@ -7,6 +7,7 @@ Rules:
   of it `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
 - Time limit and conversation: a conversation that outlives its job has until the time limit to notice. A job that
   outlives its conversation by more than `linger_s` seconds is killed, and that is how it should end.
+- A job of a run that stands still (`guards/standstill.py`) is stopped with it, and its time limit with the job.
 - Standard input is a sealed memory file, so that nobody has to feed it and the job cannot change it.
 
 It does not know what withholds the host from the job; `bubblewrap.py` and its neighbours do.
@@ -31,6 +32,7 @@ from councilor.adapters.sandbox.channel import SocketChannel
 from councilor.adapters.sandbox.disk import DiskFullError, DiskWatch
 from councilor.adapters.sandbox.output import Output
 from councilor.errors import SandboxError
+from councilor.guards.standstill import Standstill, patient, standstill
 from councilor.ports.clock import Clock
 from councilor.ports.sandbox import Channel, Job, SandboxResult
 
@@ -41,6 +43,8 @@ GRACE_S = 0.7
 
 Talk = Callable[[Channel], Awaitable[None]]
 Listener = Callable[[bytes], None]
+Converse = Callable[[asyncio.Event], Coroutine[None, None, None]]
+"""A conversation with the job; the event says that the job has ended."""
 T = TypeVar("T")
 
 
@@ -81,6 +85,14 @@ class Grip(Protocol):
         """Send a signal: SIGTERM to the job, SIGKILL to everything that is left of it."""
         ...
 
+    def freeze(self) -> None:
+        """Stop every process of the job where it is; blocks for some milliseconds."""
+        ...
+
+    def thaw(self) -> None:
+        """Let all of it go on; blocks as well, and changes nothing in a job that was not stopped."""
+        ...
+
     async def settle(self) -> None:
         """After the end of the process: kill what is left of the job and wait until nothing is."""
         ...
@@ -104,7 +116,8 @@ async def supervise(
         stack.callback(output.close)
         ours, theirs = socket.socketpair() if talk else (None, None)
         channel = await stack.enter_async_context(SocketChannel(ours)) if ours else None
-        started_s = clock.monotonic()
+        started_s, run = clock.monotonic(), standstill()
+        stood_s = run.stood_s() if run is not None else 0.0
         try:
             process = await _begin(job, grip, write_fd, theirs)
         finally:
@@ -114,7 +127,7 @@ async def supervise(
         killed, timed_out, full = True, False, False
         try:
             converse = partial(_converse, talk, channel, linger_s) if talk and channel else None
-            timed_out = await _hold(process, output, converse, job)
+            timed_out = await _hold(process, grip, output, converse, job)
             killed = process.returncode is None
         except OverstayedError:
             killed = process.returncode is None
@@ -123,12 +136,13 @@ async def supervise(
         finally:
             returncode = await uninterrupted(_end(process, grip))
         kept = await output.finish()
+    stood_s = run.stood_s() - stood_s if run is not None else 0.0
     return SandboxResult(
         exit_code=None if killed else grip.exit_code(returncode, kept),
         output=kept,
         output_truncated=output.truncated,
         timed_out=timed_out,
-        duration_s=clock.monotonic() - started_s,
+        duration_s=max(0.0, clock.monotonic() - started_s - stood_s),
         reached=("disk",) if full else (),
     )
 
@@ -218,21 +232,16 @@ def _seal(fd: int) -> None:
 
 async def _hold(
     process: asyncio.subprocess.Process,
+    grip: Grip,
     output: Output,
-    converse: Callable[[asyncio.Event], Coroutine[None, None, None]] | None,
+    converse: Converse | None,
     job: Job,
 ) -> bool:
     """Wait for the end of the job; True when its time ran out first."""
-    ended = asyncio.Event()
     try:
-        async with asyncio.timeout(job.limits.wall_s), asyncio.TaskGroup() as group:
-            if converse is not None:
-                group.create_task(converse(ended))
-            watching = [group.create_task(output.failure()), group.create_task(DiskWatch(job).watch())]
-            await process.wait()
-            ended.set()
-            for watch in watching:
-                watch.cancel()
+        async with asyncio.timeout(job.limits.wall_s) as timer:
+            with patient(timer):
+                await _until_end(process, grip, output, converse, job)
     except TimeoutError:
         if process.returncode is None:
             return True
@@ -241,14 +250,40 @@ async def _hold(
     return False
 
 
+async def _until_end(
+    process: asyncio.subprocess.Process, grip: Grip, output: Output, converse: Converse | None, job: Job
+) -> None:
+    run, ended = standstill(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        if converse is not None:
+            group.create_task(converse(ended))
+        watching = [group.create_task(output.failure()), group.create_task(DiskWatch(job).watch())]
+        if run is not None:
+            watching.append(group.create_task(_obey(run, grip)))
+        await process.wait()
+        ended.set()
+        for watch in watching:
+            watch.cancel()
+
+
+async def _obey(run: Standstill, grip: Grip) -> None:
+    """Stop the job whenever the run stands still, and let it go on with the run."""
+    while True:
+        await run.stopped.wait()
+        await asyncio.to_thread(grip.freeze)
+        await run.going.wait()
+        await asyncio.to_thread(grip.thaw)
+
+
 async def _converse(talk: Talk, channel: SocketChannel, linger_s: float | None, ended: asyncio.Event) -> None:
     await talk(channel)
     if linger_s is None:
         return
     channel.finish()
     try:
-        async with asyncio.timeout(linger_s):
-            await ended.wait()
+        async with asyncio.timeout(linger_s) as timer:
+            with patient(timer):
+                await ended.wait()
     except TimeoutError:
         raise OverstayedError from None
 
@@ -257,6 +292,7 @@ async def _end(process: asyncio.subprocess.Process, grip: Grip) -> int:
     """Kill what is left of the job and wait until it is gone."""
     if process.returncode is None:
         grip.signal(signal.SIGTERM)
+        await asyncio.to_thread(grip.thaw)  # a stopped process hears only SIGKILL
         try:
             async with asyncio.timeout(GRACE_S):
                 await process.wait()

@@ -34,6 +34,8 @@ class ProxiedGrip:
         self.name = grip.name
         self.attach = grip.attach
         self.signal = grip.signal
+        self.freeze = grip.freeze
+        self.thaw = grip.thaw
         self.settle = grip.settle
         self.exit_code = grip.exit_code
         self._grip = grip

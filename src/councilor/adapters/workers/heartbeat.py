@@ -1,4 +1,4 @@
-"""How often a worker's progress is told: at most every `HEARTBEAT_S` seconds, however often it moves."""
+"""How often a worker's progress is told: every `HEARTBEAT_S` seconds at most, and whenever it has spent more."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ class Heartbeat:
     emit: Callable[[Progress], None]
     clock: Clock
     last_s: float = float("-inf")
+    spent: tuple[int, float] = (0, 0.0)
+    """Tokens and dollars when it was told last."""
 
     def beat(self) -> None:
         """Something moved."""
-        if self.clock.monotonic() - self.last_s >= HEARTBEAT_S:
-            self.last_s = self.clock.monotonic()
-            self.emit(self.progress())
+        progress = self.progress()
+        spent = progress.tokens, progress.cost_usd
+        if self.clock.monotonic() - self.last_s >= HEARTBEAT_S or spent != self.spent:
+            self.last_s, self.spent = self.clock.monotonic(), spent
+            self.emit(progress)

@@ -7,7 +7,10 @@ Rules:
   the allow-list proxy, and no other address.
 - While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
   says nothing but the task's id.
+- It is told what it may spend: COUNCILOR_SECONDS, and COUNCILOR_TOKENS and COUNCILOR_COST_USD where there are limits.
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
+- Python leaves no compiled files in the workspace: one is taken for its source's when that was changed within the same
+  second to a text of the same length, and tests then see the text before.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
 What a person configured in `~` is linked into the disposable home at the same relative path, read-only.
@@ -133,7 +136,9 @@ class Outfit:
                 "TMPDIR": str(home / "tmp"),
                 "PATH": f"{workspace.environment.python.parent}:{program.parent}:{SYSTEM_PATH}",
                 "LANG": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
                 **({"TRACEPARENT": assignment.traceparent} if assignment.traceparent else {}),
+                **_left(assignment),
                 **credentials,
             },
             stdin=stdin,
@@ -173,6 +178,17 @@ class Outfit:
                 hint="Install it, give its absolute path, or correct the worker's profile.",
             )
         return Path(found)
+
+
+def _left(assignment: Assignment) -> dict[str, str]:
+    """What it may still spend, as far as there are limits."""
+    share = assignment.share
+    left = {"COUNCILOR_SECONDS": f"{assignment.timeout_s:.0f}"}
+    if share.tokens is not None:
+        left["COUNCILOR_TOKENS"] = str(share.tokens)
+    if share.cost_usd is not None:
+        left["COUNCILOR_COST_USD"] = f"{share.cost_usd:.6f}"
+    return left
 
 
 def _make_home(home: Path, real_home: Path, folders: tuple[Path, ...]) -> None:

@@ -47,6 +47,8 @@ class Case:
     """Seconds spent on evidence."""
     doubts: tuple[str, ...] = ()
     """Why the worker itself cannot know that its change is the right one."""
+    rivals: tuple[str, ...] = ()
+    """What other accepted candidates of the same iteration were seen to do otherwise; holds quoted untrusted text."""
     strength: Strength | None = None
     """How strong the tests are at the changed lines; None until it was measured."""
     question: str = ""

@@ -49,6 +49,7 @@ HOW_TO = {
     "security": "security: a scan of the change, with no finding that the tier forbids",
     "person": "person: a reviewer's approval (not built yet)",
     "contest": "contest: tests that tell the change from others that pass the same ones",
+    "choice": "choice: which of the accepted candidates is right, for they do not do the same",
     "distinction": "distinction: a test that tells the change from others that pass the same tests",
     "whole_suite": "whole_suite: the tests that were left out",
     "steadiness": "steadiness: a test of the change that always ends the same; one is flaky",
@@ -113,7 +114,7 @@ def decide(inputs: VerdictInputs) -> Conclusion:
     vetoes, missing = vetoes_of(case), missing_evidence(case)
     accepting = sum(vote.choice is Choice.ACCEPT for vote in seats)
     agreed = len(seats) >= MIN_VOTES and 2 * accepting > len(seats)
-    unanswered = bool(case.doubts or case.confirmed_challenges or open_questions(case))
+    unanswered = bool(case.doubts or case.rivals or case.confirmed_challenges or open_questions(case))
     named: tuple[str, ...] = ()
     if vetoes:
         decision = Decision.REFINE if _refinable(case) else Decision.REJECT
@@ -140,6 +141,8 @@ def decide(inputs: VerdictInputs) -> Conclusion:
 def _how_to(name: str, case: Case) -> str:
     if name == "distinction":
         return f"{HOW_TO[name]}; the worker says: {case.doubts[0]}"
+    if name == "choice":
+        return f"{HOW_TO[name]} ({case.rivals[0]})"
     if name == "counterexample":
         return f"{HOW_TO[name]} ({case.confirmed_challenges[0].reason})"
     if name == "contest":
@@ -164,6 +167,7 @@ def _needed(case: Case, missing: tuple[str, ...], *, agreed: bool, late: bool, s
     needed += [*dict.fromkeys(OPEN[item.rule] for item in open_questions(case)), *missing]
     needed += ["counterexample"] if case.confirmed_challenges else []
     needed += ["distinction"] if case.doubts else []
+    needed += ["choice"] if case.rivals else []
     if not sure:
         needed += [kind for kind in FURTHER if kind not in case.kinds and kind not in needed]
     needed += [] if agreed else ["judges"]

@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from councilor.domain.accounting import Account, account
 from councilor.domain.codec import decode
@@ -21,11 +23,14 @@ from councilor.domain.notification import Notification, compose, is_wanted, pres
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError
-from councilor.pipeline.executor.context import Parts, open_narrator
 from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.ledger import Ledger
+from councilor.ports.clock import Clock
+from councilor.ports.events import EventStream
+from councilor.ports.metrics import MetricsBackend
 from councilor.ports.notifier import Notifier
 
-__all__ = ["announce"]
+__all__ = ["Announcing", "announce"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +38,41 @@ PAGE = 500
 ERROR_LIMIT = 500
 
 
-async def announce(parts: Parts, task_id: str) -> None:
+class Announcing(Protocol):
+    """What an announcement needs; the parts of a run are enough."""
+
+    @property
+    def events(self) -> EventStream:
+        """Where it is told that somebody was told."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where the verdict is."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def metrics(self) -> MetricsBackend:
+        """Counts what was sent."""
+        ...
+
+    @property
+    def notifiers(self) -> Sequence[Notifier]:
+        """Who is told; each has a time limit of its own."""
+        ...
+
+    @property
+    def notify_on(self) -> Collection[str]:
+        """Reasons for which they are told."""
+        ...
+
+
+async def announce(parts: Announcing, task_id: str) -> None:
     """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before."""
     if not parts.notifiers:
         return
@@ -43,7 +82,7 @@ async def announce(parts: Parts, task_id: str) -> None:
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 
 
-async def _announce(parts: Parts, task_id: str) -> None:
+async def _announce(parts: Announcing, task_id: str) -> None:
     head = await parts.events.head(task_id)
     if head is None or head.state not in END_STATES:
         return
@@ -55,7 +94,7 @@ async def _announce(parts: Parts, task_id: str) -> None:
     if not is_wanted(message.reason, parts.notify_on):
         return
     # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = open_narrator(parts, task_id, attempt=0)
+    narrator = Narrator(task_id=task_id, attempt=0, events=parts.events, clock=parts.clock, metrics=parts.metrics)
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,
@@ -67,7 +106,7 @@ async def _announce(parts: Parts, task_id: str) -> None:
     await narrator.flush()
 
 
-async def _send(parts: Parts, narrator: Narrator, notifier: Notifier, message: Notification) -> None:
+async def _send(parts: Announcing, narrator: Narrator, notifier: Notifier, message: Notification) -> None:
     began, problem = parts.clock.monotonic(), None
     try:
         await notifier.send(message)
@@ -85,14 +124,14 @@ async def _send(parts: Parts, narrator: Narrator, notifier: Notifier, message: N
         narrator.note(EventType.NOTIFICATION_FAILED, channel=notifier.channel, duration_s=duration_s, error=problem)
 
 
-async def _read_all(parts: Parts, task_id: str) -> list[Event]:
+async def _read_all(parts: Announcing, task_id: str) -> list[Event]:
     events: list[Event] = []
     while page := await parts.events.read(task_id, after=events[-1].seq if events else 0, limit=PAGE):
         events += page
     return events
 
 
-async def _verdict(parts: Parts, told: Account) -> Verdict | None:
+async def _verdict(parts: Announcing, told: Account) -> Verdict | None:
     if told.verdict_artifact is None:
         return None
     return decode(Verdict, json.loads(await parts.ledger.storage.read(told.verdict_artifact)))

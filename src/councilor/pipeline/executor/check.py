@@ -79,7 +79,6 @@ async def examine(
     context: RunContext,
     made: Work,
     *,
-    iteration: int,
     baseline_id: str,
     patch: ExecutionArtifact,
     remaining_s: float,
@@ -89,14 +88,14 @@ async def examine(
     baseline = decode(Baseline, json.loads(await context.read(baseline_id)))
     candidate = (await gate_input(context, made, None)).candidate
     async with context.narrator.heartbeats():
-        collector = await collector_of(context, patch, suffix=str(iteration), remaining_s=remaining_s)
+        collector = await collector_of(context, patch, suffix=made.label, remaining_s=remaining_s)
         bundle = await collector.examine(candidate, baseline, context.spec.acceptance)
         report = (await context.read(made.report)).decode("utf-8", "replace")
         bundle = await measure_claims(collector, candidate, context.spec, report, bundle)
         bundle = await measure_answers(collector, candidate, bundle, context.task.answers)
     artifact = await context.ledger.record(
         ArtifactKind.TEST_REPORT,
-        f"evidence/{iteration}",
+        f"evidence/{made.label}",
         as_json(bundle),
         tree=made.tree,
         parent=patch,

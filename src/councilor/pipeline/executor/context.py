@@ -7,7 +7,8 @@ holds nothing that a crash could lose.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 from councilor.domain.artifact import ExecutionArtifact
@@ -17,6 +18,7 @@ from councilor.domain.task import Task
 from councilor.errors import NotFoundError
 from councilor.pipeline.council import ModelJudge
 from councilor.pipeline.evidence import EvidenceLimits
+from councilor.pipeline.executor.control import RunControl
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.gates import GateInput
 from councilor.pipeline.ledger import Ledger, TaskLedger
@@ -75,6 +77,10 @@ class Parts:
     """Reasons for which they are told."""
     tracer: Tracer = NO_TRACING
     """Where spans go."""
+    stall_s: Callable[[str], float] = lambda worker: inf
+    """Seconds without progress after which a worker is ended, by its name."""
+    side_by_side: int = 2
+    """Most candidates of one run that are made at the same time."""
     foresight: Foresight = field(default_factory=Foresight)
     """What predicts which tests a change may concern."""
 
@@ -84,6 +90,8 @@ class RunFolder:
     """Where a run keeps its files; all of it can be thrown away once the run has ended."""
 
     root: Path
+    candidate: int = 0
+    """Of several candidates that are made side by side, whose files; 0: of the only one, and of the whole run."""
 
     @property
     def store(self) -> Path:
@@ -93,12 +101,16 @@ class RunFolder:
     @property
     def workspace(self) -> Path:
         """The worker's throw-away repository."""
-        return self.root / "workspace"
+        return self.root / ("workspace" + self._suffix)
 
     @property
     def scratch(self) -> Path:
         """Exports, prompts and temporary files."""
-        return self.root / "scratch"
+        return self.root / ("scratch" + self._suffix)
+
+    @property
+    def _suffix(self) -> str:
+        return f"-{self.candidate}" if self.candidate else ""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -108,6 +120,8 @@ class Derived:
     environment: Environment | None = None
     inputs: dict[str, GateInput] = field(default_factory=dict)
     """What gates look at before anything is measured, by the patch's artifact id."""
+    baseline: str | None = None
+    """Artifact id of the base's measurement, once a candidate has come so far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +137,13 @@ class RunContext:
     folder: RunFolder
     narrator: Narrator
     ledger: TaskLedger
+    control: RunControl
     derived: Derived = field(default_factory=Derived)
+
+    @property
+    def max_iterations(self) -> int:
+        """Rounds that the worker gets, those among them that a person has added."""
+        return self.task.max_iterations + self.control.extension.iterations
 
     async def environment(self) -> Environment:
         """The base's dependencies; built the first time, found again after that."""
@@ -132,6 +152,21 @@ class RunContext:
                 self.repository, self.task.base_tree, install=self.spec.install
             )
         return self.derived.environment
+
+    def lane(self, candidate: int, worker: str) -> RunContext:
+        """The same for one of several candidates that are made side by side: its worker, its files, its voice."""
+        folder = replace(self.folder, candidate=candidate)
+        folder.scratch.mkdir(parents=True, exist_ok=True)
+        return replace(
+            self,
+            task=replace(self.task, worker=worker),
+            folder=folder,
+            narrator=replace(self.narrator, candidate=candidate),
+        )
+
+    def made_by(self, worker: str) -> RunContext:
+        """The same, with the worker whose candidate it is about."""
+        return replace(self, task=replace(self.task, worker=worker)) if worker else self
 
     async def artifact(self, artifact_id: str) -> ExecutionArtifact:
         """An artifact that an earlier step recorded."""
@@ -150,7 +185,7 @@ def open_narrator(parts: Parts, run_id: str, *, attempt: int) -> Narrator:
     return Narrator(task_id=run_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
 
 
-async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunContext:
+async def open_context(parts: Parts, run_id: str, narrator: Narrator, control: RunControl) -> RunContext:
     """Derive the context of a run.
 
     Raises:
@@ -174,4 +209,5 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator) -> RunCont
         folder=folder,
         narrator=narrator,
         ledger=parts.ledger.of_task(task.id, run_id=run_id, attempt=narrator.attempt),
+        control=control,
     )

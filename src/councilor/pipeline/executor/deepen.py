@@ -49,13 +49,13 @@ class Addition:
         )
 
 
-async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id: str, remaining_s: float) -> JsonValue:
+async def deepen(context: RunContext, made: Work, *, evidence_id: str, remaining_s: float) -> JsonValue:
     """Measure more about a candidate; gives the artifact id of what was added, or None."""
     bundle = await load_bundle(context, evidence_id)
     before = await context.artifact(evidence_id)
     candidate = (await gate_input(context, made, None)).candidate
     async with context.narrator.heartbeats():
-        collector = await collector_of(context, before, suffix=str(iteration), remaining_s=remaining_s)
+        collector = await collector_of(context, before, suffix=made.label, remaining_s=remaining_s)
         more = await measure_strength(collector, candidate, bundle, context.spec.acceptance)
         more = await settle_strength(collector, candidate, more)
         more = await measure_differences(collector, candidate, more, context.task.answers)
@@ -69,7 +69,7 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
     )
     artifact = await context.ledger.record(
         ArtifactKind.COVERAGE,
-        f"strength/{iteration}",
+        f"strength/{made.label}",
         as_json(added),
         tree=made.tree,
         parent=before,
@@ -81,7 +81,7 @@ async def deepen(context: RunContext, made: Work, *, iteration: int, evidence_id
     if more.questions:
         questions = await context.ledger.record(
             ArtifactKind.TEST_REPORT,
-            f"{QUESTIONS}{iteration}",
+            f"{QUESTIONS}{made.label}",
             as_json(more.questions),
             tree=made.tree,
             parent=artifact,

@@ -4,7 +4,8 @@ Rules:
 - The gates' results, the checked claims and the case are artifacts before the verdict that rests on them.
 - A verdict that an interrupted execution has stored already is taken, not reached again.
 - A verdict that a confirmed challenge made obsolete is stored too, before the one that holds (`obsolete-verdict/N/M`).
-- No progress (the same failures twice) leaves no further iteration.
+- No progress (the same failures twice) and an exhausted budget leave no further iteration.
+- Models are asked even when nothing is left of the budget: no worker can spend its judges away.
 - An open question goes to a worker that can answer it by a test, while iterations are left; the same one never twice.
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.budget import Budget
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import decode
 from councilor.domain.difference import BASE
@@ -34,6 +36,7 @@ from councilor.pipeline.executor.check import as_json, gate_input, load_bundle
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.deepen import deepened
 from councilor.pipeline.executor.prepare import note_stored
+from councilor.pipeline.executor.spending import read_budget, tell_exhausted
 from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.refinement import refinement_request, same_failures
@@ -66,6 +69,7 @@ async def deliberate(
     first: Deliberated | None = None,
     previous: Deliberated | None,
     remaining_s: float,
+    preliminary: bool = False,
 ) -> Deliberated:
     """Reach a verdict on a candidate.
 
@@ -75,8 +79,11 @@ async def deliberate(
         first: that first verdict; challenges that it was reached on stay.
         previous: how the iteration before ended.
         remaining_s: seconds that the task has left, for tests that judges propose.
+        preliminary: whether it is one of several candidates that are compared by these verdicts. No model is asked
+            about it then, and nothing goes back to its worker.
     """
-    name = f"{iteration}.2" if added_id else str(iteration)
+    name = f"{made.label}.2" if added_id else made.label
+    budget = await read_budget(context)
     async with context.narrator.phase(TaskState.DELIBERATING, brief=True, iteration=iteration):
         bundle = await load_bundle(context, evidence_id) if evidence_id else None
         if bundle is not None and added_id:
@@ -89,21 +96,26 @@ async def deliberate(
             sources.append((await context.artifact(evidence_id), "evidence"))
         if added_id:
             sources.append((await context.artifact(added_id), "strength"))
-        case = await _case(context, made, given, iteration, gates, claims, bundle, previous)
+        case = await _case(context, made, given, iteration, gates, claims, bundle, previous, budget)
         if first is not None:
             case = replace(case, challenges=(await _load_case(context, first)).challenges)
         case_artifact = await _keep(context, ArtifactKind.GATES, f"case/{name}", case, sources, made.tree)
-        if not added_id or not await _is_kept(context, f"claims/{iteration}", claims):
+        if not added_id or not await _is_kept(context, f"claims/{made.label}", claims):
             await _keep(context, ArtifactKind.CLAIMS, f"claims/{name}", claims, sources, made.tree)
         stored = await _stored_verdict(context, case_artifact, name)
         if stored is None:
-            models = await _models(context, made)
+            models = () if preliminary else await _models(context, made)
             runner = _challenges(context, made, bundle, case_artifact, name, remaining_s)
             stored = await _verdict(context, case, case_artifact, name, models, runner)
         verdict, artifact, case_artifact = stored
     refinement = None
-    if verdict.decision is Decision.REFINE:
+    await tell_exhausted(context, budget, iteration=iteration)
+    if preliminary:
+        pass
+    elif verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)
+    elif not budget.exhausted() and _is_guided(context, made, verdict, iteration):
+        refinement = await _refine(context, case, artifact, iteration, checkpoint="guide")
     elif bundle is not None and await is_asked(context, case, verdict, bundle, previous):
         refinement = await _refine(context, case, artifact, iteration, bundle.questions[0])
     return Deliberated(
@@ -113,6 +125,13 @@ async def deliberate(
         refinement=refinement,
         is_open=verdict.decision is not Decision.REJECT and not verdict.vetoes,
     )
+
+
+def _is_guided(context: RunContext, made: Work, verdict: Verdict, iteration: int) -> bool:
+    """Whether a person has told the worker something that it has not heard yet, and it gets another round for that."""
+    if verdict.decision is Decision.ACCEPT or context.task.worker is None:
+        return False
+    return iteration < context.max_iterations and bool(context.control.steering.waiting_guides(made.guided))
 
 
 async def load_refinement(context: RunContext, previous: Deliberated | None) -> RefinementRequest | None:
@@ -164,9 +183,12 @@ async def _case(
     claims: tuple[CheckedClaim, ...],
     bundle: EvidenceBundle | None,
     previous: Deliberated | None,
+    budget: Budget,
 ) -> Case:
-    left = context.task.max_iterations - iteration
+    left = context.max_iterations - iteration
     if previous is not None and same_failures((await _load_case(context, previous)).gates, gates):
+        left = 0
+    if budget.exhausted():
         left = 0
     evidence = bundle.evidence if bundle else ()
     return Case(
@@ -183,6 +205,7 @@ async def _case(
         evidence_s=spent_s(evidence),
         sla_s=context.parts.sla_s,
         doubts=made.doubts,
+        rivals=made.rivals,
         strength=bundle.strength if bundle else None,
         alike=alike_of(bundle.differences) if bundle else (),
         question=_open_question(bundle),
@@ -339,6 +362,7 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
             judge=vote.judge.value,
             voter=vote.voter,
             choice=vote.choice.value,
+            tokens=vote.tokens,
             reasons=list(vote.reasons),
         )
     context.narrator.note(
@@ -366,12 +390,18 @@ async def is_asked(
 
 
 async def _refine(
-    context: RunContext, case: Case, verdict: ExecutionArtifact, iteration: int, question: Question | None = None
+    context: RunContext,
+    case: Case,
+    verdict: ExecutionArtifact,
+    iteration: int,
+    question: Question | None = None,
+    *,
+    checkpoint: str = "council",
 ) -> str:
     request = refinement_request(
         case,
-        max_iterations=context.task.max_iterations,
-        checkpoint="question" if question else "council",
+        max_iterations=context.max_iterations,
+        checkpoint="question" if question else checkpoint,
         verdict_ref=verdict.id,
         question=question,
     )

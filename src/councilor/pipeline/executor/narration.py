@@ -41,12 +41,20 @@ class Narrator:
     events: EventStream
     clock: Clock
     metrics: MetricsBackend
+    candidate: int = 0
+    """Which of several candidates it tells of; 0: of the only one, or of the whole run."""
     _noted: list[NewEvent] = field(default_factory=list, init=False)
     _heartbeat: Progress | None = field(default=None, init=False)
+    _hurried: list[NewEvent] = field(default_factory=list, init=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def note(self, type_: EventType, **data: Any) -> None:
         """Take down an event; it is stored with the next one that is said, or by `flush`."""
         self._noted.append(self._event(type_, data))
+
+    def hurry(self, type_: EventType, **data: Any) -> None:
+        """Take down an event that is stored with the next heartbeat; only while `heartbeats` stores them."""
+        self._hurried.append(self._event(type_, data))
 
     async def say(self, type_: EventType, **data: Any) -> None:
         """Store one event, and before it everything that was noted; durable when this returns."""
@@ -55,10 +63,11 @@ class Narrator:
 
     async def flush(self) -> None:
         """Store what was noted; durable when this returns, and still noted when it fails."""
-        noted = list(self._noted)
-        if noted:
-            await self._store(noted)
-            del self._noted[: len(noted)]
+        async with self._turn:
+            noted = list(self._noted)
+            if noted:
+                await self._store(noted)
+                del self._noted[: len(noted)]
 
     async def has_said(self, type_: EventType, **data: Any) -> bool:
         """Whether the stream holds an event of this type with these data among its own."""
@@ -111,15 +120,14 @@ class Narrator:
             raise group_error.exceptions[0] from group_error  # only the pump is in it
         if raised is not None:
             raise raised
-        if (last := self._next_heartbeat()) is not None:
-            self._noted.append(last)
+        self._noted += self._next_told()
 
     async def _pump(self, over: asyncio.Event) -> None:
         # Asked twice to end: cancellations of it were seen to get lost, and its step then waited until the deadline.
         while not over.is_set():
             await self.clock.sleep(HEARTBEAT_S)
-            if (event := self._next_heartbeat()) is not None:
-                await self._store([event])
+            if told := self._next_told():
+                await self._store(told)
 
     async def _store(self, events: Sequence[NewEvent]) -> None:
         await self.events.append(events)
@@ -127,9 +135,15 @@ class Narrator:
             self.metrics.counter("v3.event.appended", {"type": event.type.value})
             _log.debug(event.type.value, extra={"task_id": self.task_id, "data": event.data})
 
+    def _next_told(self) -> list[NewEvent]:
+        hurried, self._hurried = self._hurried, []
+        last = self._next_heartbeat()
+        return [*([] if last is None else [last]), *hurried]
+
     def _next_heartbeat(self) -> NewEvent | None:
         progress, self._heartbeat = self._heartbeat, None
         return None if progress is None else self._event(EventType.WORKER_HEARTBEAT, encode(progress))
 
     def _event(self, type_: EventType, data: Mapping[str, Any]) -> NewEvent:
+        data = {**data, "candidate": self.candidate} if self.candidate else data
         return NewEvent(task_id=self.task_id, type=type_, ts=self.clock.now(), attempt=self.attempt, data=data)

@@ -2,6 +2,7 @@
 
 Rules:
 - The workspace always starts from a known tree: the base's, or the candidate of the iteration before.
+- Its order carries what people have told it so far; a round that is running is not begun anew for it.
 - What the worker says is stored as its report, and its output as its transcript; neither decides anything.
 - A workspace that makes no tree (a FIFO, a nested repository) gives no candidate, and the reason.
 """
@@ -9,25 +10,30 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.budget import Share
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType
 from councilor.domain.gate import RefinementRequest
 from councilor.domain.genai import agent
+from councilor.domain.intervention import MOST_GUIDES
 from councilor.domain.task import TaskState
 from councilor.domain.traceid import traceparent
-from councilor.domain.worker import Assignment, WorkerReport
+from councilor.domain.worker import Assignment, WorkerOutcome, WorkerReport
 from councilor.errors import HashMismatchError, InputError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
+from councilor.pipeline.executor.spending import budget_now, read_budget
+from councilor.pipeline.executor.supervision import Supervision
 from councilor.pipeline.refinement import write_prompt
 from councilor.ports.tracing import Span
 from councilor.ports.worker import Workspace
 
-__all__ = ["Work", "adopt", "restore_candidate", "work"]
+__all__ = ["Work", "adopt", "label_of", "restore_candidate", "work"]
 
 MAX_DOUBTS = 10
 DOUBT_LIMIT = 300
@@ -37,6 +43,8 @@ DOUBT_LIMIT = 300
 class Work:
     """What one iteration gave; small, so that the engine can remember it."""
 
+    label: str
+    """Ends the names of its artifacts: the iteration, and which candidate of it where there are several: `1-2`."""
     tree: str
     """The candidate's tree; the tree it started from when `problem` is set."""
     patch: str
@@ -50,6 +58,10 @@ class Work:
     """What ended the worker before it was done."""
     doubts: tuple[str, ...] = ()
     """The worker's own doubts, cut to a few short lines."""
+    guided: int = 0
+    """Number of the newest guidance that its prompt carried."""
+    rivals: tuple[str, ...] = ()
+    """What other accepted candidates of its iteration were seen to do otherwise."""
     admitted: bool = False
     """Whether no cheap gate refuses it, so that measuring it is worth its time."""
 
@@ -62,23 +74,27 @@ async def work(
     parent: ExecutionArtifact,
     refinement: RefinementRequest | None,
     timeout_s: float,
+    sharers: int = 1,
 ) -> Work:
     """Let the worker work once, and take the candidate.
 
     Args:
+        sharers: how many candidates share what is left of the budget.
         start_tree: what the workspace holds when the worker begins.
         parent: the artifact this iteration follows: the spec, or the refinement request.
         timeout_s: seconds it may take.
     """
     task, parts, policy = context.task, context.parts, context.rules.policy
     worker = parts.workers[task.worker or ""]
+    guides = context.control.steering.guides[-MOST_GUIDES:]
+    budget = await read_budget(context)
     await _lay_out(context, start_tree)
     assignment = Assignment(
         task_id=task.id,
         run_id=context.ledger.run_id,
         iteration=iteration,
         title=task.title,
-        prompt=write_prompt(context.spec, refinement),
+        prompt=write_prompt(context.spec, refinement, guides),
         scope_in=context.spec.scope.in_,
         scope_out=context.spec.scope.out,
         scope_free=(*policy.non_governed_zones, *policy.root_passthrough),
@@ -86,6 +102,8 @@ async def work(
         base_tree=task.base_tree,
         refinement=refinement,
         timeout_s=timeout_s,
+        share=budget.share(sharers),
+        candidate=context.folder.candidate,
     )
     workspace = Workspace(
         folder=context.folder.workspace,
@@ -100,15 +118,44 @@ async def work(
         about = agent(name=worker.name, model=parts.author_models.get(worker.name))
         with parts.tracer.span("invoke_agent", attributes=about) as span:
             assignment = replace(assignment, traceparent=traceparent(span.trace_id, span.span_id))
+            supervision = _supervision(context, worker.name, lambda: budget_now(context, budget).share(sharers))
             async with context.narrator.heartbeats():
-                report = await worker.run(assignment, workspace, context.narrator.beat)
+                report = await _report(supervision.run(worker, assignment, workspace), alone=sharers == 1)
             _tell(span, report)
         parts.metrics.histogram(
             "v3.worker.iteration",
             {"worker": worker.name, "outcome": report.outcome.value},
             parts.clock.monotonic() - began,
         )
-        return await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+        made = await _take(context, report, iteration=iteration, start_tree=start_tree, parent=parent)
+        return replace(made, guided=guides[-1].seq if guides else 0)
+
+
+async def _report(working: Awaitable[WorkerReport], *, alone: bool) -> WorkerReport:
+    """What a worker says; that it could not be started ends the task only where nobody else works on it."""
+    try:
+        return await working
+    except InputError as error:
+        if alone:
+            raise
+        ended = f"it could not be started: {error.message}"
+        return WorkerReport(outcome=WorkerOutcome.FAILED, text="", ended=ended)
+
+
+def _supervision(context: RunContext, worker: str, share: Callable[[], Share]) -> Supervision:
+    narrator = context.narrator
+    return Supervision(
+        clock=context.parts.clock,
+        share=share,
+        stall_s=context.parts.stall_s(worker),
+        emit=narrator.beat,
+        stalled=lambda silent_s: narrator.hurry(EventType.WORKER_STALLED, worker=worker, silent_s=round(silent_s, 1)),
+    )
+
+
+def label_of(iteration: int, candidate: int) -> str:
+    """What ends the names of a candidate's artifacts and steps."""
+    return f"{iteration}-{candidate}" if candidate else str(iteration)
 
 
 def _tell(span: Span, report: WorkerReport) -> None:
@@ -181,7 +228,7 @@ async def _take(
     if report.transcript:
         transcript = await context.ledger.record(
             ArtifactKind.TRANSCRIPT,
-            f"transcript/{iteration}",
+            f"transcript/{label_of(iteration, context.folder.candidate)}",
             report.transcript,
             media_type="text/plain",
             parent=parent,
@@ -228,9 +275,10 @@ async def _record(
     ended: str = "",
     doubts: tuple[str, ...] = (),
 ) -> Work:
+    label = label_of(iteration, context.folder.candidate)
     patch = await context.ledger.record(
         ArtifactKind.CODE_CHANGES,
-        f"patch/{iteration}",
+        f"patch/{label}",
         await context.repository.diff(context.task.base_tree, tree),
         media_type="text/x-diff",
         tree=tree,
@@ -239,7 +287,7 @@ async def _record(
     )
     report = await context.ledger.record(
         ArtifactKind.REPORT,
-        f"report/{iteration}",
+        f"report/{label}",
         text.encode("utf-8", "replace"),
         media_type="text/markdown",
         tree=tree,
@@ -249,5 +297,12 @@ async def _record(
     for artifact in (patch, report):
         note_stored(context, artifact)
     return Work(
-        tree=tree, patch=patch.id, report=report.id, outcome=outcome, problem=problem, ended=ended, doubts=doubts
+        label=label,
+        tree=tree,
+        patch=patch.id,
+        report=report.id,
+        outcome=outcome,
+        problem=problem,
+        ended=ended,
+        doubts=doubts,
     )

@@ -1,12 +1,10 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (work -> [baseline] -> examine -> deliberate -> [deepen -> deliberate])* -> finish
+prepare -> iteration* -> finish; `iteration.py` and `candidates.py` say what an iteration is.
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
-- Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
-- The base's own tests are measured once, and only when a candidate has come that far.
-- What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
+- Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
@@ -16,37 +14,36 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 
-from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.genai import SpanRole, role
+from councilor.domain.intervention import Approval
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
-from councilor.errors import CouncilorError, DeadlineError
+from councilor.errors import CouncilorError
 from councilor.guards.hostfault import find_host_fault, is_fenced
 from councilor.pipeline.executor.announcement import announce
-from councilor.pipeline.executor.baseline import measure_baseline
-from councilor.pipeline.executor.check import examine, inspect
+from councilor.pipeline.executor.approving import refused
+from councilor.pipeline.executor.candidates import compete
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
-from councilor.pipeline.executor.deepen import deepen
-from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load_refinement
+from councilor.pipeline.executor.control import RunControl, controlling
+from councilor.pipeline.executor.deliberate import Deliberated
+from councilor.pipeline.executor.ending import measure_end
+from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
-from councilor.pipeline.executor.work import Work, adopt, restore_candidate, work
+from councilor.pipeline.executor.steps import Steps
 from councilor.ports.engine import Engine, RunState
 from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "2"
+WORKFLOW_VERSION = "3"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
-WORK_SHARE = 0.7
-"""Share of the time left that a worker may take: what it made has to be checked as well."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
     Decision.REJECT: TaskState.REJECTED,
@@ -80,6 +77,8 @@ class Executor:
     def __init__(self, *, parts: Parts, engine: Engine) -> None:
         self._parts = parts
         self._engine = engine
+        self._impatient: set[str] = set()
+        """Tasks that are given back rather than waited for."""
 
     async def start(self) -> None:
         """Become able to execute tasks."""
@@ -99,13 +98,30 @@ class Executor:
         await self._parts.events.append([event])
         self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
-    async def run(self, task_id: str) -> Outcome:
-        """Execute a submitted task in this process, to its end."""
-        return decode(Outcome, await self._engine.submit(task_id))
+    async def run(self, task_id: str, *, patient: bool = True) -> Outcome:
+        """Execute a submitted task in this process, to its end.
+
+        Args:
+            patient: whether to wait for people.
+
+        Raises:
+            StandbyError: it waits for a person; not where this is to wait with it.
+        """
+        if patient:
+            return decode(Outcome, await self._engine.submit(task_id))
+        self._impatient.add(task_id)
+        try:
+            return decode(Outcome, await self._engine.submit(task_id))
+        finally:
+            self._impatient.discard(task_id)
 
     async def resume(self, task_id: str) -> Outcome:
         """Go on with an interrupted task, from its last finished step."""
         return decode(Outcome, await self._engine.recover(task_id))
+
+    async def forget(self, *, ended_before_s: float) -> int:
+        """Let the engine forget the steps of tasks that ended so many seconds ago; gives of how many."""
+        return await self._engine.forget(ended_before_s=ended_before_s)
 
     async def settle(self, task_id: str) -> None:
         """Let an execution that was killed right after its task's end do the rest: be remembered, announce the end."""
@@ -117,7 +133,7 @@ class Executor:
         """End a task for good, and say so on its stream."""
         events = self._parts.events
         head = await events.head(task_id)
-        if head is None or head.state is not TaskState.SUBMITTED or await self._engine.status(task_id) is not None:
+        if head is None or head.begun or await self._engine.status(task_id) is not None:
             await self._engine.cancel(task_id)  # one that was stored and never begun is not known to it
             head = await events.head(task_id)
         if head is not None:
@@ -135,7 +151,7 @@ class Executor:
             event = NewEvent(task_id=head.task_id, type=type_, ts=self._parts.clock.now(), data=data)
             await self._parts.events.append([event])
             whole.set(role(SpanRole.CHAIN) | {"councilor.task.state": state.value})
-            _measure_end(self._parts, state, tier=head.tier, submitted_at=head.submitted_at)
+            measure_end(self._parts.metrics, self._parts.clock, head, state)
             await announce(self._parts, head.task_id)
 
     async def _execute(self, run_id: str) -> JsonValue:
@@ -146,18 +162,27 @@ class Executor:
 
     async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
         narrator = open_narrator(self._parts, run_id, attempt=attempt)
+        control = RunControl(
+            task_id=run_id,
+            events=self._parts.events,
+            engine=self._engine,
+            clock=self._parts.clock,
+            patient=run_id not in self._impatient,
+        )
         try:
-            context = await open_context(self._parts, run_id, narrator)
-            whole.set(_about(context.task))
-            outcome = await _Journey(context=context, engine=self._engine).travel()
+            async with controlling(control):
+                context = await open_context(self._parts, run_id, narrator, control)
+                whole.set(_about(context.task))
+                outcome = await _Journey(context=context, engine=self._engine).travel()
         except Exception as error:
             if find_host_fault(error) is not None or is_fenced(error):
                 raise  # the run is only interrupted, or another process goes on with it
+            await control.require_not_cancelled()
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             head = await self._parts.events.head(run_id)
             if head is not None and head.state not in END_STATES:
                 await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
-                _measure_end(self._parts, TaskState.FAILED, tier=head.tier, submitted_at=head.submitted_at)
+                measure_end(self._parts.metrics, self._parts.clock, head, TaskState.FAILED)
             whole.set({"councilor.task.state": TaskState.FAILED.value})
             await announce(self._parts, run_id)
             raise
@@ -178,135 +203,75 @@ def _about(task: Task) -> dict[str, object]:
     }
 
 
-def _measure_end(parts: Parts, state: TaskState, *, tier: int, submitted_at: datetime) -> None:
-    seconds = (parts.clock.now() - submitted_at).total_seconds()
-    parts.metrics.counter("v3.task.finished", {"state": state.value, "risk_tier": str(tier)})
-    parts.metrics.histogram("v3.task.seconds", {"risk_tier": str(tier)}, max(0.0, seconds))  # a clock may be set back
-
-
 class _Journey:
     """One execution of one run."""
 
     def __init__(self, *, context: RunContext, engine: Engine) -> None:
         self._context = context
-        self._engine = engine
-        self._deadline = context.parts.clock.monotonic() + context.task.deadline_s
-        self._baseline: str | None = None
+        self._steps = Steps(context=context, engine=engine)
 
     async def travel(self) -> Outcome:
         """Go through all steps; those that have finished before give what they gave then."""
-        context, task = self._context, self._context.task
-        prepared = await self._step("prepare", lambda: prepare(context))
+        context, steps = self._context, self._steps
+        prepared = await steps.run("prepare", lambda: prepare(context))
         parent = await context.artifact(prepared["spec"])
-        tree, previous = task.base_tree, None
-        for iteration in range(1, task.max_iterations + 1):
-            made = decode(Work, await self._work(iteration, tree, parent, previous))
-            evidence = await self._evidence(iteration, made, parent)
-            previous = await self._judge(iteration, made, evidence, previous)
-            if previous.refinement is None:
-                break
-            tree, parent = made.tree, await context.artifact(previous.refinement)
-        assert previous is not None, "max_iterations is at least 1"
-        return decode(Outcome, await self._step("finish", lambda: self._finish(iteration, previous)))
+        refusal = await refused(context, Checkpoint.WORK, parent)
+        if refusal is not None:
+            return decode(Outcome, await steps.run("finish", partial(self._refuse, refusal)))
+        judged, number = None, 0
+        several = bool(context.task.workers) and context.task.candidate_tree is None
+        tree = context.task.base_tree
+        while judged is None or judged.deliberated.refinement is not None:
+            number += 1
+            previous = judged.deliberated if judged else None
+            iteration = Iteration(steps=steps, number=number, tree=tree, parent=parent, previous=previous)
+            judged = await (compete(context, iteration) if several else iteration.alone(context))
+            if judged.deliberated.refinement is not None:
+                tree, parent = judged.made.tree, await context.artifact(judged.deliberated.refinement)
+        last = judged
+        refusal = await self._unpublished(last.deliberated)
+        return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal)))
 
-    async def _work(
-        self, iteration: int, tree: str, parent: ExecutionArtifact, previous: Deliberated | None
-    ) -> JsonValue:
-        context, task = self._context, self._context.task
-
-        async def run() -> JsonValue:
-            if task.candidate_tree is not None:
-                made = await adopt(context, tree=await restore_candidate(context), parent=parent)
-            else:
-                made = await work(
-                    context,
-                    iteration=iteration,
-                    start_tree=tree,
-                    parent=parent,
-                    refinement=await load_refinement(context, previous),
-                    timeout_s=self._remaining_s() * WORK_SHARE,
-                )
-            return encode(replace(made, admitted=await inspect(context, made, iteration)))
-
-        return await self._step(f"work:{iteration}", run, preemptible=True)
-
-    async def _evidence(self, iteration: int, made: Work, parent: ExecutionArtifact) -> str | None:
-        """Artifact id of the candidate's evidence; None when a cheap gate already refuses it."""
-        context = self._context
-        if not made.admitted:
+    async def _unpublished(self, deliberated: Deliberated) -> Approval | None:
+        """Why an accepted candidate is not published: the refusal of who was asked."""
+        if deliberated.decision is not Decision.ACCEPT or self._context.task.worker is None:
             return None
-        if self._baseline is None:
-            measured = await self._step(
-                "baseline",
-                lambda: measure_baseline(context, made, parent, remaining_s=self._remaining_s()),
-                preemptible=True,
-            )
-            self._baseline = str(measured["baseline"])
-        baseline = self._baseline
-        patch = await context.artifact(made.patch)
-        examined = await self._step(
-            f"examine:{iteration}",
-            lambda: examine(
-                context, made, iteration=iteration, baseline_id=baseline, patch=patch, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
+        verdict = await self._context.artifact(deliberated.verdict)
+        return await refused(self._context, Checkpoint.PUBLISH, verdict)
+
+    async def _refuse(self, refusal: Approval) -> JsonValue:
+        """The end of a task that was not to be begun."""
+        task = self._context.task
+        outcome = Outcome(
+            task_id=task.id, state=TaskState.REJECTED, decision=Decision.REJECT, iterations=0, verdict_id="",
+            verdict_artifact="", tree=task.base_tree, commit=None, branch=None,
+        )  # fmt: skip
+        await self._tell_end(outcome, refusal)
+        return encode(outcome)
+
+    async def _tell_end(self, outcome: Outcome, refusal: Approval | None) -> None:
+        context = self._context
+        if await _has_ended(context):
+            return
+        await context.narrator.say(
+            EventType.TASK_FINISHED,
+            state=outcome.state.value,
+            commit=outcome.commit,
+            by=refusal.by if refusal is not None else None,
+            reason=refusal.reason if refusal is not None else None,
         )
-        return str(examined["evidence"])
+        measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
-    async def _judge(
-        self, iteration: int, made: Work, evidence: str | None, previous: Deliberated | None
-    ) -> Deliberated:
-        """The iteration's last verdict: the second one where more evidence could be added."""
-        first = await self._deliberate(iteration, made, evidence, previous)
-        parts = self._context.parts
-        if evidence is None or not first.is_open or (parts.servers is None and parts.tester is None):
-            return first
-        deepened = await self._step(
-            f"deepen:{iteration}",
-            lambda: deepen(
-                self._context, made, iteration=iteration, evidence_id=evidence, remaining_s=self._remaining_s()
-            ),
-            preemptible=True,
-        )
-        added = deepened["added"]
-        if added is None:
-            return first
-        return await self._deliberate(iteration, made, evidence, previous, added=str(added), first=first)
-
-    async def _deliberate(
-        self,
-        iteration: int,
-        made: Work,
-        evidence: str | None,
-        previous: Deliberated | None,
-        *,
-        added: str | None = None,
-        first: Deliberated | None = None,
-    ) -> Deliberated:
-        async def run() -> JsonValue:
-            return encode(
-                await deliberate(
-                    self._context,
-                    made,
-                    iteration=iteration,
-                    evidence_id=evidence,
-                    added_id=added,
-                    first=first,
-                    previous=previous,
-                    remaining_s=self._remaining_s(),
-                )
-            )
-
-        name = f"deliberate:{iteration}:2" if added else f"deliberate:{iteration}"
-        return decode(Deliberated, await self._step(name, run))
-
-    async def _finish(self, iteration: int, deliberated: Deliberated) -> JsonValue:
+    async def _finish(self, iteration: int, last: Judged, refusal: Approval | None) -> JsonValue:
         context, task = self._context, self._context.task
-        artifact = await context.artifact(deliberated.verdict)
+        artifact = await context.artifact(last.deliberated.verdict)
         verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
         ended = await _has_ended(context)
-        commit = ended.commit if ended else await publish(context, verdict, artifact)
-        state = END_OF.get(verdict.decision, TaskState.UNDECIDED)
+        if ended is not None or refusal is not None:
+            commit = ended.commit if ended is not None else None
+        else:
+            commit = await publish(context.made_by(last.worker), verdict, artifact)
+        state = END_OF.get(verdict.decision, TaskState.UNDECIDED) if refusal is None else TaskState.REJECTED
         outcome = Outcome(
             task_id=task.id,
             state=state,
@@ -318,40 +283,8 @@ class _Journey:
             commit=commit,
             branch=task.branch if commit else None,
         )
-        if not ended:
-            await context.narrator.say(EventType.TASK_FINISHED, state=state.value, commit=commit)
-            _measure_end(context.parts, state, tier=task.tier, submitted_at=task.submitted_at)
+        await self._tell_end(outcome, refusal)
         return encode(outcome)
-
-    async def _step(self, name: str, fn: Callable[[], Awaitable[JsonValue]], *, preemptible: bool = False) -> JsonValue:
-        remaining_s = self._remaining_s()
-        if remaining_s <= 0:
-            raise DeadlineError(
-                f"The task's deadline of {self._context.task.deadline_s:g} s passed before step {name!r}.",
-                backend="executor",
-                deadline_s=self._context.task.deadline_s,
-                hint="Give it more time with --deadline.",
-            )
-
-        # Entered where the step really runs, and left when the engine has remembered it: one that ran before has none.
-        with ExitStack() as running:
-
-            async def attempt() -> JsonValue:
-                running.enter_context(self._span(name))
-                result = await fn()
-                await self._context.narrator.flush()
-                return result
-
-            return await self._engine.step(name, attempt, preemptible=preemptible, timeout_s=remaining_s)
-
-    def _span(self, step: str) -> AbstractContextManager[Span]:
-        kind, _, number = step.partition(":")
-        about = role(SpanRole.EVALUATOR if kind == "deliberate" else SpanRole.CHAIN)
-        about |= {"councilor.step": step, "councilor.iteration": int(number.partition(":")[0]) if number else None}
-        return self._context.parts.tracer.span(kind, attributes=about, once=step)
-
-    def _remaining_s(self) -> float:
-        return self._deadline - self._context.parts.clock.monotonic()
 
 
 async def _has_ended(context: RunContext) -> TaskHead | None:

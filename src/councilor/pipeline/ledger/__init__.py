@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from councilor.pipeline.ledger.approval import record_approval
 from councilor.pipeline.ledger.export import ExportSource, export_task
 from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.override import record_override
@@ -28,6 +29,7 @@ __all__ = [
     "export_task",
     "missing_leaves",
     "prune_events",
+    "record_approval",
     "record_override",
     "task_ids",
     "trace",

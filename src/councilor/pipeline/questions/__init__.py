@@ -9,10 +9,13 @@ from __future__ import annotations
 from councilor.pipeline.questions.answering import measure_answers
 from councilor.pipeline.questions.differing import measure_differences
 from councilor.pipeline.questions.rejudging import QUESTIONS, draft_rejudgement, find_question, stored_questions
+from councilor.pipeline.questions.rivalry import compare_candidates, describe_differences
 from councilor.pipeline.questions.settling import settle_strength
 
 __all__ = [
     "QUESTIONS",
+    "compare_candidates",
+    "describe_differences",
     "draft_rejudgement",
     "find_question",
     "measure_answers",

@@ -14,7 +14,7 @@ It says where versions differ, never which one is right. What it runs is untrust
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from councilor.domain.change import Candidate
 from councilor.domain.difference import BASE, DifferentialRun
@@ -29,7 +29,7 @@ from councilor.pipeline.measurement import Meter
 from councilor.pipeline.strength.change import ChangedSource, changed_sources
 from councilor.ports.differential import DifferentialRequest, Version
 
-__all__ = ["alternatives_of", "measure_differences"]
+__all__ = ["Comparison", "alternatives_of", "changed_functions", "measure_differences"]
 
 MOST = {"rival": 10, "piece": 6, "mutant": 14}
 MOST_TESTS = 60
@@ -52,7 +52,8 @@ async def measure_differences(
     if meter.tester is None or meter.limits.differential_s <= 0 or not sources or bundle.uncompiled:
         return bundle
     started, began = meter.clock.now(), meter.clock.monotonic()
-    comparison = _Comparison(meter=meter, candidate=candidate, bundle=bundle, sources=sources)
+    versions = alternatives_of(candidate, sources, bundle, meter.runner.owns)
+    comparison = Comparison(meter=meter, candidate=candidate, bundle=bundle, sources=sources, versions=versions)
     tree = await meter.repository.composed(candidate.tree, candidate.base_tree, meter.runner.owns)
     run = await comparison.compare(tree)
     asked = {(each.question.setup, each.question.call) for each in answered}
@@ -81,18 +82,20 @@ async def measure_differences(
 
 
 @dataclass(kw_only=True)
-class _Comparison:
+class Comparison:
     """One candidate's."""
 
     meter: Meter
     candidate: Candidate
     bundle: EvidenceBundle
     sources: tuple[ChangedSource, ...]
-
-    def __post_init__(self) -> None:
-        self.versions = alternatives_of(self.candidate, self.sources, self.bundle, self.meter.runner.owns)
+    versions: list[tuple[Alternative, Version]]
+    """The base first."""
+    further: Mapping[str, set[str]] = field(default_factory=dict)
+    """Path -> names of functions in which versions differ, beside those that the candidate changed."""
 
     async def compare(self, tree: str) -> DifferentialRun:
+        """Look for inputs on which they differ, in an export of `tree`."""
         meter, tester = self.meter, self.meter.tester
         assert tester is not None, "without a tester nothing is compared"
         by_id = {each.id: version for each, version in self.versions}
@@ -105,7 +108,7 @@ class _Comparison:
             request = DifferentialRequest(
                 folder=folder,
                 environment=meter.environment,
-                targets={source.path: sorted(self._functions(source)) for source in self.sources},
+                targets=self._targets(),
                 nodeids=nodeids[:MOST_TESTS],
                 base=by_id.pop(BASE),
                 alternatives=by_id,
@@ -113,6 +116,12 @@ class _Comparison:
                 timeout_s=PATIENCE * meter.limits.differential_s + START_S,
             )
             return await tester.compare(request)
+
+    def _targets(self) -> dict[str, list[str]]:
+        names = {path: set(further) for path, further in self.further.items()}
+        for source in self.sources:
+            names.setdefault(source.path, set()).update(self._functions(source))
+        return {path: sorted(found) for path, found in names.items()}
 
     def _nodeids(self) -> list[str]:
         """Tests that reach the change, as the strength's measurement found; those that show the change first."""
@@ -129,11 +138,9 @@ class _Comparison:
     def _functions(self, source: ChangedSource) -> set[str]:
         """The functions of a file in which any version differs from the candidate."""
         strength = self.bundle.strength
-        lines = set(source.lines)
+        names = changed_functions(source)
         if strength is not None:
-            lines |= {each.line for each in strength.survivors if each.path == source.path}
-        names = {_entry(source.new, line) for line in lines}
-        names |= {_entry(source.old, line) for line in _old_lines(source)} if source.old is not None else set()
+            names |= {_entry(source.new, each.line) for each in strength.survivors if each.path == source.path}
         if strength is not None and source.old is not None:
             names |= {_entry(source.old, each.line) for each in strength.rivals if each.path == source.path}
         return names or {""}
@@ -207,6 +214,12 @@ def _versions(
         )
         found.append((alternative, Version(files={**files, trial.path: content}, weight=alternative.weight)))
     return found
+
+
+def changed_functions(source: ChangedSource) -> set[str]:
+    """Qualified names of the functions of a file, before and after, that a change touches."""
+    names = {_entry(source.new, line) for line in source.lines}
+    return names | ({_entry(source.old, line) for line in _old_lines(source)} if source.old is not None else set())
 
 
 def _old_lines(source: ChangedSource) -> set[int]:

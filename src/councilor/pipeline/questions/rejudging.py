@@ -87,6 +87,7 @@ async def draft_rejudgement(
         id=ids.new(),
         submitted_at=clock.now(),
         max_iterations=1,
+        workers=(),
         candidate_tree=verdict.tree,
         claims_text=(await ledger.storage.read(report.id)).decode("utf-8", "replace"),
         answers=(*earlier, answered),

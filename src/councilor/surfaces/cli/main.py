@@ -10,7 +10,7 @@ import typer
 
 from councilor import __version__
 from councilor.errors import InputError, UnavailableError
-from councilor.surfaces.cli import run, tasks
+from councilor.surfaces.cli import run, steering, tasks
 from councilor.surfaces.cli.artifacts import artifacts_app
 from councilor.surfaces.cli.breakers import breakers_app
 from councilor.surfaces.cli.claims import claims
@@ -95,6 +95,14 @@ app.command()(tasks.diff)
 app.command()(tasks.apply)
 app.command()(claims)
 app.command()(verify)
+app.command()(steering.pause)
+app.command()(steering.resume)
+app.command()(steering.cancel)
+app.command()(steering.guide)
+app.command()(steering.extend)
+app.command()(steering.reprioritise)
+app.command()(steering.approve)
+app.command()(steering.reject)
 app.command()(override)
 app.command()(questions)
 app.command()(answer)

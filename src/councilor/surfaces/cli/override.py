@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from councilor.app import open_store
+from councilor.app import open_interventions
 from councilor.domain.verdict import Decision
-from councilor.pipeline.ledger import record_override
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
+from councilor.surfaces.cli.steering import whoever
 
 __all__ = ["override"]
 
@@ -33,16 +32,14 @@ def override(
     """Record that a person decides otherwise than the council; nothing is published or taken back by it."""
 
     async def body(session: Session) -> ExitCode:
-        async with open_store(session.settings) as store:
-            head = await store.events.head(await find_task(store.events, task))
-            assert head is not None, "find_task only finds tasks that have a head"
-            artifact = await record_override(
-                store.ledger(), head, Decision(decision.value), reason=reason, by=by or getpass.getuser()
-            )
+        who = whoever(by)
+        async with open_interventions(session.settings) as interventions:
+            task_id = await find_task(interventions.events, task)
+            done = await interventions.override(task_id, Decision(decision.value), reason=reason, by=who)
         session.output.result(
-            {"task_id": head.task_id, "artifact_id": artifact.id, "decision": decision.value, "verified": False}
+            {"task_id": task_id, "artifact_id": done.artifact_id, "decision": decision.value, "verified": False}
         )
-        session.output.line(f"Recorded {artifact.name}: {decision.value}, by {by or getpass.getuser()} (unverified).")
+        session.output.line(f"Recorded override: {decision.value}, by {who} (unverified).")
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)

@@ -5,8 +5,9 @@ On a terminal one line with a spinner shows what is going on now; elsewhere each
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -63,6 +64,12 @@ def describe(event: Event | Gap) -> str:
             text = f"worker {data['worker']}"
         case EventType.WORKER_HEARTBEAT:
             text = f"{data['phase']} {data['line']}".strip()
+        case EventType.WORKER_STALLED:
+            text = f"worker {data['worker']} shows nothing new for {data['silent_s']:.0f} s"
+        case EventType.CANDIDATE_CHOSEN:
+            text = f"candidate {data['chosen']} of {data['candidates']} goes on ({data['worker']}: {data['decision']})"
+        case EventType.BUDGET_EXHAUSTED:
+            text = f"the budget is exhausted: {data['reason']}"
         case EventType.WORKER_OUTPUT:
             text = f"the worker did not end well: {data['ended']}" if data.get("ended") else ""
         case EventType.GATE_FINISHED:
@@ -71,11 +78,26 @@ def describe(event: Event | Gap) -> str:
             text = f"back to the worker: {', '.join(data['failed_gates'])}"
         case EventType.VERDICT_REACHED:
             text = f"verdict: {data['decision']} (P = {data['probability']:.3f})"
+        case EventType.INTERVENTION:
+            text = _intervention(data)
+        case EventType.APPROVAL_REQUESTED:
+            text = f"waits for an approval ({data['checkpoint']}): councilor approve {event.task_id}, or reject"
+        case EventType.APPROVAL_GIVEN:
+            text = f"{data['by']} {'approved' if data['approved'] else 'rejected'} it ({data['checkpoint']})"
+        case EventType.TASK_CANCELLED:
+            text = "cancelled"
         case EventType.TASK_FAILED:
             text = f"failed: {data['error']}"
         case _:
             text = ""
+    if text and data.get("candidate"):
+        text = f"[{data['candidate']}] {text}"
     return safe(text).replace("\n", " ")
+
+
+def _intervention(data: Mapping[str, Any]) -> str:
+    said = str(data.get("text") or data.get("reason") or "")
+    return f"{data['by']}: {data['kind']}" + (f", {said}" if said else "")
 
 
 @contextmanager

@@ -1,17 +1,15 @@
-"""`queue list|pause|resume|priority|remove`: the tasks that wait for worker processes, and these processes."""
+"""`queue list|remove`: the tasks that wait for worker processes, and these processes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
 from councilor.app import open_store
 from councilor.domain.codec import encode
-from councilor.domain.queue import HIGHEST_PRIORITY, QueueEntry
+from councilor.domain.queue import QueueEntry
 from councilor.errors import NotFoundError
-from councilor.ports.queue import TaskQueue
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
@@ -20,7 +18,6 @@ __all__ = ["queue_app"]
 queue_app = typer.Typer(help="The queue of tasks that worker processes execute.", no_args_is_help=True)
 
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="`last`, a task's id, or its beginning or end.")]
-Change = Callable[[TaskQueue, str], Awaitable[bool]]
 
 
 @queue_app.command("list")
@@ -53,48 +50,19 @@ def list_queue(context: typer.Context, as_json: AsJson = False) -> None:
     execute(context, as_json, body)
 
 
-@queue_app.command("pause")
-def pause(context: typer.Context, task: TaskId, as_json: AsJson = False) -> None:
-    """Let a waiting task wait until it is resumed; one that is being executed goes on."""
-    _change(context, as_json, task, lambda queue, task_id: queue.hold(task_id, paused=True), "paused")
-
-
-@queue_app.command("resume")
-def resume(context: typer.Context, task: TaskId, as_json: AsJson = False) -> None:
-    """Let a paused task be taken again."""
-    _change(context, as_json, task, lambda queue, task_id: queue.hold(task_id, paused=False), "waiting")
-
-
-@queue_app.command("priority")
-def priority(
-    context: typer.Context,
-    task: TaskId,
-    value: Annotated[
-        int,
-        typer.Argument(min=-HIGHEST_PRIORITY, max=HIGHEST_PRIORITY, help="Higher ones first; 0 is usual."),
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Change how soon a waiting task is taken."""
-    _change(context, as_json, task, lambda queue, task_id: queue.reprioritise(task_id, value), f"priority {value}")
-
-
 @queue_app.command("remove")
 def remove(context: typer.Context, task: TaskId, as_json: AsJson = False) -> None:
     """Take a waiting task out of the queue; it stays submitted, and can be queued or run later."""
-    _change(context, as_json, task, lambda queue, task_id: queue.remove(task_id), "removed")
 
-
-def _change(context: typer.Context, as_json: bool, fragment: str, change: Change, what: str) -> None:
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
-            task_id = await find_task(store.events, fragment)
-            if not await change(store.queue, task_id):
+            task_id = await find_task(store.events, task)
+            if not await store.queue.remove(task_id):
                 raise NotFoundError(
                     f"Task {task_id} does not wait in the queue.", hint="`councilor queue list` shows what does."
                 )
-        session.output.result({"task_id": task_id, "now": what})
-        session.output.line(f"{task_id}: {what}")
+        session.output.result({"task_id": task_id, "now": "removed"})
+        session.output.line(f"{task_id}: removed")
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)

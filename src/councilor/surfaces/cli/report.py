@@ -8,18 +8,21 @@ from typing import Any
 
 from councilor.app import Store
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.budget import Budget, budget_of
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.gate import GateResult
-from councilor.domain.task import TaskHead
+from councilor.domain.selection import Ranking
+from councilor.domain.task import Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import ErasedError
 from councilor.pipeline.council import explain_verdict
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output, one_line
+from councilor.surfaces.cli.summary import read_events
 from councilor.surfaces.cli.why import show_explanation
 
-__all__ = ["Judged", "load_judged", "show_gates", "show_outcome", "show_why"]
+__all__ = ["Judged", "load_budget", "load_judged", "show_candidates", "show_gates", "show_outcome", "show_why"]
 
 STYLES = {Decision.ACCEPT: "bold green", Decision.REJECT: "bold red"}
 MARKS = {"passed": "+", "failed": "x", "warned": "!", "skipped": "-", "error": "x"}
@@ -36,8 +39,10 @@ class Judged:
     claims: tuple[CheckedClaim, ...]
     overrides: tuple[dict[str, Any], ...]
     """What people decided about it since, oldest first; unverified."""
+    choices: tuple[Ranking, ...] = ()
+    """How the candidates of each iteration stood, where there were several."""
 
-    def json(self) -> JsonValue:
+    def json(self) -> dict[str, JsonValue]:
         """As JSON data; artifacts without their statements' bytes."""
         artifacts = [
             {
@@ -58,6 +63,7 @@ class Judged:
             "why": encode(explain_verdict(self.verdict, self.claims)) if self.verdict else None,
             "claims": [encode(item) for item in self.claims],
             "overrides": list(self.overrides),
+            "choices": [encode(item) for item in self.choices],
             "artifacts": artifacts,
         }
 
@@ -79,7 +85,20 @@ async def load_judged(store: Store, head: TaskHead) -> Judged:
                 if item.kind is ArtifactKind.OVERRIDE
             ]
         ),
+        choices=tuple(
+            [
+                decode(Ranking, json.loads(await store.artifacts.read(item.id)))
+                for item in artifacts
+                if item.kind is ArtifactKind.CHOICE
+            ]
+        ),
     )
+
+
+async def load_budget(store: Store, task_id: str) -> Budget:
+    """What a task may spend, and what it has spent."""
+    told = await read_events(store.events, task_id)
+    return budget_of(decode(Task, told[0].data["task"]), told)
 
 
 async def _latest(store: Store, artifacts: tuple[ExecutionArtifact, ...], prefix: str) -> Any:
@@ -96,8 +115,14 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
     """The end of a run in a few lines: the decision, why not, and what to do next."""
     if output.as_json:
         return
+    if not outcome.verdict_artifact:
+        output.line("rejected before it was begun", style=STYLES[Decision.REJECT])
+        output.line(f"  by whom, and why: councilor show {outcome.task_id}")
+        return
     verdict = decode(Verdict, json.loads(await store.artifacts.read(outcome.verdict_artifact)))
     _show_decision(verdict, output)
+    if outcome.state is TaskState.REJECTED and verdict.decision is Decision.ACCEPT:
+        output.line("  not published: a person rejected it", style="bold yellow")
     for gate in verdict.gates:
         if gate.blocks:
             output.line(f"  {gate.gate}: {gate.summary}")
@@ -106,6 +131,8 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
                 output.line(f"  warning: {item.rule} {item.message}")
     for need in verdict.missing_evidence:
         output.line(f"  needs: {need}")
+    if reason := (await load_budget(store, outcome.task_id)).exhausted():
+        output.line(f"  the budget is exhausted: {reason}")
     if outcome.commit:
         output.line(f"  committed {outcome.commit[:12]} on {outcome.branch}")
         output.line(f"  take it over: councilor apply {outcome.task_id}")
@@ -127,6 +154,27 @@ def show_why(judged: Judged, output: Output) -> None:
     rows = [(item.status.value, item.claim.text, item.reason) for item in judged.claims]
     if rows:
         output.table(("claim", "text", "evidence says"), rows, title="\nClaims")
+
+
+def show_candidates(judged: Judged, output: Output) -> None:
+    """A table of each iteration's candidates, the best first, and why the others lost."""
+    for number, choice in enumerate(judged.choices, 1):
+        rows = [
+            (
+                str(each.number),
+                each.worker,
+                each.decision.value,
+                f"{each.probability:.4f}",
+                "-" if each.strength is None else f"{each.strength:.0%}",
+                str(each.changed_lines),
+                ", ".join(each.refused_by) or each.ended,
+            )
+            for each in choice.order
+        ]
+        heads = ("candidate", "worker", "verdict", "P", "strength", "lines", "refused by")
+        output.table(heads, rows, title=f"\nCandidates of iteration {number}")
+        for reason in choice.reasons:
+            output.line(f"  {reason}")
 
 
 def show_gates(gates: tuple[GateResult, ...], output: Output) -> None:

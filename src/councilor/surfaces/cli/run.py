@@ -14,7 +14,9 @@ from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Commit, Repository
+from councilor.surfaces.cli.allotment import Candidates, MaxCost, MaxTokens, Workers, read_allotment
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
+from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -35,13 +37,17 @@ def run(
         str | None, typer.Argument(metavar="TASK", help="A spec's id or file, or the task as a sentence in quotes.")
     ] = None,
     repo: Folder = Path(),
-    worker: Annotated[str | None, typer.Option(help="Name of a worker profile.")] = None,
+    worker: Workers = None,
+    candidates: Candidates = None,
     base: Annotated[str, typer.Option(help="The commit to start from.")] = "HEAD",
     test: Tests = None,
     test_command: Command = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
     deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    mode: Mode = None,
+    dry_run: DryRun = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Leave uncommitted changes out.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another run on the same repository.")] = False,
     resume: Annotated[str | None, typer.Option(metavar="ID", help="Go on with an interrupted task.")] = None,
@@ -73,13 +79,18 @@ def run(
                 nodeids=test or (),
                 test_command=test_command,
             )
-            name = worker or settings.run.worker
-            settings.profile(name)
+            allotment = read_allotment(
+                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
+            )
             order = Order(
                 spec_text=spec_text,
                 base=commit,
-                worker=name,
-                mode=RunMode.DRY_RUN if dry_run else RunMode.AUTO,
+                worker=allotment.worker,
+                crew=allotment.crew,
+                candidates=allotment.candidates,
+                max_tokens=allotment.max_tokens,
+                max_cost_usd=allotment.max_cost_usd,
+                mode=chosen_mode(mode, dry_run=dry_run),
                 max_iterations=iterations or settings.run.max_iterations,
                 deadline_s=deadline or settings.run.deadline_s,
                 allow_dirty=allow_dirty,

@@ -28,8 +28,10 @@ from councilor.pipeline.resubmission import find_earlier
 from councilor.pipeline.submission import Order, draft_task
 from councilor.pipeline.watching import watch_task
 from councilor.ports.repository import Repository
+from councilor.surfaces.cli.allotment import Allotment, Candidates, MaxCost, MaxTokens, Workers, read_allotment
 from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.queueing import After, At, Priority, Queueing, enqueue, read_queueing
@@ -47,7 +49,7 @@ class _Wish:
     """What every task of the batch is asked with."""
 
     repo: Path | None
-    worker: str
+    allotment: Allotment
     base: str | None
     mode: RunMode
     max_iterations: int
@@ -74,11 +76,15 @@ def submit(
     repo: Annotated[
         Path | None, typer.Option("--repo", "-C", help="A folder of the repository, if not the specs' own.")
     ] = None,
-    worker: Annotated[str | None, typer.Option(help="Name of a worker profile.")] = None,
+    worker: Workers = None,
+    candidates: Candidates = None,
     base: Annotated[str | None, typer.Option(help="The commit to start from; else HEAD.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
     deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for each whole run.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but publish.")] = False,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    mode: Mode = None,
+    dry_run: DryRun = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Leave uncommitted changes out.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for other runs on the same repositories.")] = False,
     parallel: Annotated[int | None, typer.Option(min=1, max=64, help="Runs at the same time.")] = None,
@@ -101,14 +107,15 @@ def submit(
         settings = session.settings
         wish = _Wish(
             repo=repo,
-            worker=worker or settings.run.worker,
+            allotment=read_allotment(
+                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
+            ),
             base=base,
-            mode=RunMode.DRY_RUN if dry_run else RunMode.AUTO,
+            mode=chosen_mode(mode, dry_run=dry_run),
             max_iterations=iterations or settings.run.max_iterations,
             deadline_s=deadline or settings.run.deadline_s,
             allow_dirty=allow_dirty,
         )
-        settings.profile(wish.worker)
         async with open_observed_service(settings) as service:
             queueing = await read_queueing(service.store, queue=queue, priority=priority, at=at, after=after or ())
             drafts = await _gather(paths, wish, service)
@@ -177,7 +184,11 @@ async def _draft(drafts: _Drafts, wish: _Wish, service: Service) -> None:
             order = Order(
                 spec_text=spec.text,
                 base=await repository.resolve(wish.base or "HEAD"),
-                worker=wish.worker,
+                worker=wish.allotment.worker,
+                crew=wish.allotment.crew,
+                candidates=wish.allotment.candidates,
+                max_tokens=wish.allotment.max_tokens,
+                max_cost_usd=wish.allotment.max_cost_usd,
                 mode=wish.mode,
                 max_iterations=wish.max_iterations,
                 deadline_s=wish.deadline_s,
@@ -256,7 +267,7 @@ async def _execute_all(
 
         async def run_one(head: TaskHead) -> None:
             label = f"{Path(head.repository).name}/{head.spec_id}" if several else head.spec_id
-            after = head.last_seq if head.state is not TaskState.SUBMITTED else 0
+            after = head.last_seq if head.begun else 0
             events = service.store.events
             try:
                 async with asyncio.TaskGroup() as group:

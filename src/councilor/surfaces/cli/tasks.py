@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,16 @@ import typer
 
 from councilor.app import open_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
+from councilor.domain.budget import Budget
 from councilor.domain.codec import encode
+from councilor.domain.intervention import Steering
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
+from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
-from councilor.surfaces.cli.report import load_judged, show_why
+from councilor.surfaces.cli.report import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 
 __all__ = ["apply", "clean", "diff", "list_tasks", "show"]
@@ -60,11 +64,18 @@ def show(
         async with open_store(session.settings) as store:
             head = await _head(store.events, task)
             judged = await load_judged(store, head)
-        session.output.result(judged.json())
+            steering = await read_steering(store.events, head.task_id)
+            budget = await load_budget(store, head.task_id)
+        session.output.result({**judged.json(), "steering": encode(steering), "budget": encode(budget)})
         session.output.line(f"{head.title}", style="bold")
         session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
+        for line in _said(head, steering):
+            session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
+        if budget.limited:
+            session.output.line(f"  {_spent(budget)}")
+        show_candidates(judged, session.output)
         if why:
             show_why(judged, session.output)
         else:
@@ -151,6 +162,35 @@ def clean(
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
+
+
+def _said(head: TaskHead, steering: Steering) -> Iterator[str]:
+    """What people have said to a task, and what it waits for."""
+    if steering.ended:
+        waits = ""
+    elif steering.paused:
+        why = f": {steering.reason}" if steering.reason else ""
+        yield f"paused by {steering.paused_by}{why}"
+        waits = f"goes on with: councilor resume {head.task_id}"
+    elif steering.awaiting is not None:
+        waits = f"waits for an approval ({steering.awaiting.value}): councilor approve {head.task_id}, or reject"
+    else:
+        waits = ""
+    if waits:
+        yield waits
+    for approval in steering.approvals.values():
+        answer = "approved" if approval.approved else "rejected"
+        why = f": {approval.reason}" if approval.reason else ""
+        yield f"{answer} ({approval.checkpoint.value}) by {approval.by}, unverified{why}"
+    for guide in steering.guides:
+        yield f"{guide.by} to the worker: {guide.text}"
+
+
+def _spent(budget: Budget) -> str:
+    """What was spent of what may be, in words."""
+    tokens = f"{budget.tokens:,}" + (f" of {budget.max_tokens:,}" if budget.max_tokens is not None else "")
+    cost = f"{budget.cost_usd:.4f}" + (f" of {budget.max_cost_usd:.4f}" if budget.max_cost_usd is not None else "")
+    return f"{'exhausted: ' if budget.exhausted() else ''}{tokens} tokens and {cost} US dollars spent"
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:

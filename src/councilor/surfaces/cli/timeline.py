@@ -53,6 +53,9 @@ class Timeline:
 
     def _at(self, event: Event, text: str) -> str:
         elapsed_s = max(0.0, (event.ts - self._submitted_at).total_seconds())
+        candidate = event.data.get("candidate")
+        if candidate and not text.lstrip().startswith("["):
+            text = f"[{candidate}] {text}"
         return f"{elapsed_s:9.1f}s {_cut(text)}"
 
     def _text(self, event: Event) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from councilor.app import Service
-from councilor.domain.task import TaskState
 from councilor.pipeline.executor import Outcome
 from councilor.pipeline.watching import watch_task
 from councilor.surfaces.cli.output import Output
@@ -19,7 +18,7 @@ async def execute_watched(service: Service, task_id: str, output: Output, *, res
     head = await service.store.events.head(task_id)
     after = head.last_seq if resumed and head else 0
     # A task that was stored and never begun is not known to the engine yet, so there is nothing to recover.
-    begun = head is not None and head.state is not TaskState.SUBMITTED
+    begun = head is not None and head.begun
     executed = service.executor.resume if resumed and begun else service.executor.run
     async with asyncio.TaskGroup() as group:
         told = watch_task(service.store.events, task_id, after=after, clock=service.runtime.clock)

@@ -14,6 +14,7 @@ from councilor.adapters.memory.clock import SeededRandomness
 from councilor.adapters.memory.conversation import ScriptedConversation
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.llm import LlmWorker
+from councilor.domain.budget import NO_LIMIT, Share
 from councilor.domain.worker import Assignment, ModelUse, WorkerOutcome, WorkerProfile
 from councilor.errors import BreakerOpenError, SandboxError
 from councilor.ports.chat import Spent
@@ -63,7 +64,12 @@ FINISH = turn(("finish", {"report": "Done."}))
 
 
 def make(
-    folder: Path, said: Callable[[TurnRequest], Turn | Awaitable[Turn]], act: Act, *, timeout_s: float = 5.0
+    folder: Path,
+    said: Callable[[TurnRequest], Turn | Awaitable[Turn]],
+    act: Act,
+    *,
+    timeout_s: float = 5.0,
+    share: Share = NO_LIMIT,
 ) -> tuple[Any, FakeSandbox]:
     """A function that lets the worker work, and its sandbox."""
     sandbox, home = FakeSandbox(act), folder / "person"
@@ -105,6 +111,7 @@ def make(
         base_tree="0" * 40,
         refinement=None,
         timeout_s=60.0,
+        share=share,
     )
     progress: list[Progress] = []
 
@@ -192,3 +199,15 @@ async def test_a_model_that_never_answers_ends_with_its_time(tmp_path: Path, mon
         report = await run()
     assert report.outcome is WorkerOutcome.TIMED_OUT
     assert report.text == "There is no report: it did not end within 1 s."
+
+
+async def test_what_the_task_has_left_is_a_limit_beside_its_own(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def endless(_: TurnRequest) -> Turn:
+        asked.append(1)
+        return turn(("run", {"command": f"ls {len(asked)}"}))
+
+    run, _ = make(tmp_path, endless, lambda _: ended(), share=Share(tokens=1000))
+    report = await run()
+    assert report.ended == "it reached its limit of 1000 tokens" and len(asked) < 60

@@ -24,6 +24,7 @@ from typing import Any
 
 from councilor.adapters.analyzers.pytest.lineup import Budget, Lineup
 from councilor.domain.evidence import Breach, Outcome, TestRecord
+from councilor.guards.standstill import Allowance
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.sandbox import Channel
 
@@ -169,7 +170,7 @@ class Conversation:
         await self._send(channel, run=index, next=following, nonce=nonce)
         lines: dict[str, tuple[int, ...]] = {}
         try:
-            async with asyncio.timeout(self._order.test_timeout_s):
+            async with Allowance(self._order.test_timeout_s):
                 while True:
                     message = await self._message(channel)
                     if message is None or "status" in message:

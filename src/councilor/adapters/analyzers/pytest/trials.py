@@ -24,6 +24,7 @@ from councilor.adapters.analyzers.pytest.conversation import LAST_LINE, line_num
 from councilor.adapters.analyzers.pytest.selection import arguments, roots
 from councilor.domain.evidence import Outcome, TestRecord
 from councilor.errors import SandboxError
+from councilor.guards.standstill import Allowance
 from councilor.ports.analyzer import (
     ServerRequest,
     TestRequest,
@@ -129,7 +130,7 @@ class _Server:
         }
         await channel.send(json.dumps(start))
         try:
-            async with asyncio.timeout(START_S + request.collect_s):
+            async with Allowance(START_S + request.collect_s):
                 answer = await _answer(channel, lambda record: None)
         except (TimeoutError, _Nonsense) as error:
             raise _Left from error
@@ -155,7 +156,7 @@ class _Server:
         if channel is None:
             return None
         try:
-            async with asyncio.timeout(ANSWER_S + self._request.collect_s + PATIENCE * _longest_s(request)):
+            async with Allowance(ANSWER_S + self._request.collect_s + PATIENCE * _longest_s(request)):
                 return await self._run(channel, request, known, started_s)
         except (TimeoutError, _Nonsense):
             self._end()

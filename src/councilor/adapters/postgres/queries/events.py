@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 _HEAD: Final[LiteralString] = (
     "task_id::text, last, state, repository, spec_id, title, tier, worker, decision, commit, submitted_at, updated_at,"
-    " attempt, floor"
+    " attempt, floor, resumes"
 )
 _ENDED: Final[LiteralString] = "state IN ('completed', 'rejected', 'undecided', 'failed', 'cancelled')"
 """Written as the index `task_head_unended` has it, which is only then used."""
@@ -17,19 +17,19 @@ LOCK_HEADS: Final[LiteralString] = f"""
 SELECT {_HEAD} FROM task_head WHERE task_id = ANY(%s::uuid[]) ORDER BY task_head.task_id FOR UPDATE"""
 
 ADD_HEADS: Final[LiteralString] = """
-INSERT INTO task_head (task_id, last, state, decision, commit, updated_at, repository, spec_id, title, tier, worker,
-                       submitted_at)
+INSERT INTO task_head (task_id, last, state, decision, commit, updated_at, resumes, repository, spec_id, title, tier,
+                       worker, submitted_at)
 SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[],
-                     %s::text[], %s::text[], %s::smallint[], %s::text[], %s::timestamptz[])"""
+                     %s::text[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::timestamptz[])"""
 
 BEGIN_ATTEMPT: Final[LiteralString] = """
 UPDATE task_head SET attempt = attempt + 1 WHERE task_id = %s RETURNING attempt"""
 
 MOVE_HEADS: Final[LiteralString] = """
 UPDATE task_head SET last = new.last, state = new.state, decision = new.decision, commit = new.commit,
-                     updated_at = new.updated_at
-FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-    AS new (task_id, last, state, decision, commit, updated_at)
+                     updated_at = new.updated_at, resumes = new.resumes
+FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
+    AS new (task_id, last, state, decision, commit, updated_at, resumes)
 WHERE task_head.task_id = new.task_id"""
 
 ADD_EVENTS: Final[LiteralString] = """
@@ -38,16 +38,16 @@ SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::integer[], %s::text[], %s::ti
 
 APPEND_TO_KNOWN: Final[LiteralString] = """
 WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::bigint[],
-                         %s::integer[], %s::text[])
-        AS new (task_id, last, state, decision, commit, updated_at, known_last, known_attempt, known_state)
+    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[],
+                         %s::bigint[], %s::integer[], %s::text[])
+        AS new (task_id, last, state, decision, commit, updated_at, resumes, known_last, known_attempt, known_state)
 ), locked AS MATERIALIZED (
     SELECT task_id FROM task_head JOIN wanted USING (task_id)
     WHERE task_head.last = known_last AND task_head.attempt = known_attempt AND task_head.state = known_state
     ORDER BY task_id FOR UPDATE OF task_head
 ), moved AS (
     UPDATE task_head SET last = wanted.last, state = wanted.state, decision = wanted.decision, commit = wanted.commit,
-                         updated_at = wanted.updated_at
+                         updated_at = wanted.updated_at, resumes = wanted.resumes
     FROM wanted
     WHERE task_head.task_id = wanted.task_id AND (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted)
 ), added AS (
@@ -99,7 +99,9 @@ ORDER BY task_head.task_id LIMIT %(limit)s"""
 LOCK_PRUNABLE: Final[LiteralString] = f"""
 SELECT last FROM task_head WHERE task_id = %s AND {_ENDED} AND updated_at < %s FOR UPDATE"""
 
-TYPES_OF_EVENTS: Final[LiteralString] = "SELECT seq, type FROM event WHERE task_id = %s ORDER BY seq"
+TYPES_OF_EVENTS: Final[LiteralString] = """
+SELECT seq, type, CASE WHEN starts_with(type, 'worker.') THEN data::text END
+FROM event WHERE task_id = %s ORDER BY seq"""
 
 REMOVE_EVENTS: Final[LiteralString] = "DELETE FROM event WHERE task_id = %s AND seq = ANY(%s::bigint[])"
 

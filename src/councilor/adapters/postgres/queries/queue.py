@@ -47,7 +47,9 @@ RETURNING {_ENTRY}"""
 FINISH: Final[LiteralString] = "DELETE FROM task_queue WHERE task_id = %s AND executor_id = %s RETURNING 1"
 
 GIVE_BACK: Final[LiteralString] = """
-UPDATE task_queue SET executor_id = NULL, claimed_at = NULL, not_before = coalesce(%s, not_before)
+UPDATE task_queue SET executor_id = NULL, claimed_at = NULL,
+    not_before = greatest(not_before, now() + nullif(%s, interval '0')),
+    claims = greatest(claims - %s, 0)
 WHERE task_id = %s AND executor_id = %s RETURNING 1"""
 
 FIND_DOOMED: Final[LiteralString] = f"""
@@ -72,6 +74,8 @@ LIST_ENTRIES: Final[LiteralString] = f"""
 SELECT {_ENTRY} FROM task_queue q ORDER BY q.priority DESC, q.task_id LIMIT %s"""
 
 ANNOUNCE_QUEUE: Final[LiteralString] = "SELECT pg_notify('councilor_queue', '')"
+
+LISTEN_FOR_CHANGES: Final[LiteralString] = "LISTEN councilor_queue"
 
 ENLIST: Final[LiteralString] = """
 INSERT INTO executor_lease (executor_id, host, pid, version, lease, expires_at)

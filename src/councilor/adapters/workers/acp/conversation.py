@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from councilor import __version__
 from councilor.adapters.workers.acp.client import WorkspaceClient
 from councilor.adapters.workers.acp.transport import ChannelTransport
+from councilor.guards.standstill import Allowance, stood_s
 
 __all__ = ["Conversation", "Ending", "Patience"]
 
@@ -89,7 +90,7 @@ class Conversation:
     async def hold(self) -> Ending:
         """Hold it to its end."""
         connection = connect_to_agent(cast("Client", self.client), self.transport)  # of its methods, those we offer
-        deadline_s = asyncio.get_running_loop().time() + self.patience.all_s
+        deadline_s = _time_s() + self.patience.all_s
         try:
             session = await self._open(connection, deadline_s)
             return await self._ask(connection, session, deadline_s)
@@ -133,11 +134,13 @@ class Conversation:
         await _step("authenticate", signing, self.patience.session_s, deadline_s)
 
     async def _ask(self, connection: ClientSideConnection, session: str, deadline_s: float) -> Ending:
-        left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
+        left_s = max(0.0, deadline_s - _time_s())
         asking = asyncio.create_task(connection.prompt(session_id=session, prompt=[text_block(self.prompt)]))
         enough = asyncio.create_task(self.client.enough.wait())
         try:
-            await asyncio.wait({asking, enough}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(TimeoutError):
+                async with Allowance(left_s):
+                    await asyncio.wait({asking, enough}, return_when=asyncio.FIRST_COMPLETED)
             if asking.done():
                 grace_s = self.patience.cancel_s
                 return _ending(await _step("session/prompt", asking, grace_s, deadline_s + grace_s))
@@ -166,9 +169,9 @@ class Conversation:
 
 
 async def _step(name: str, answer: Awaitable[T], seconds: float, deadline_s: float) -> T:
-    left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
+    left_s = max(0.0, deadline_s - _time_s())
     try:
-        async with asyncio.timeout(min(seconds, left_s)):
+        async with Allowance(min(seconds, left_s)):
             return await answer
     except TimeoutError as error:
         trouble = f"it did not answer `{name}` within {min(seconds, left_s):.3g} s"
@@ -180,6 +183,11 @@ async def _step(name: str, answer: Awaitable[T], seconds: float, deadline_s: flo
         raise BrokenOffError(f"its answer to `{name}` is none") from error
     except ConnectionError as error:
         raise BrokenOffError(GONE) from error
+
+
+def _time_s() -> float:
+    """The loop's time, without what the run has stood still."""
+    return asyncio.get_running_loop().time() - stood_s()
 
 
 def _ending(answer: PromptResponse) -> Ending:

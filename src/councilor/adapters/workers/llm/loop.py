@@ -27,6 +27,7 @@ from councilor.adapters.workers.output import plain
 from councilor.domain.quoting import Quoter
 from councilor.domain.worker import ModelUse, WorkerOutcome
 from councilor.errors import TooLongError, UnavailableError
+from councilor.guards.standstill import passage
 from councilor.ports.chat import Spent
 from councilor.ports.clock import Clock
 from councilor.ports.conversation import Conversation, Heard, Message, Role, ToolCall, Turn, TurnRequest
@@ -103,6 +104,7 @@ class Loop:
                 self._say(at_once=True)
 
     async def _round(self) -> Ending | None:
+        await passage()
         if self._left_s() <= 0:
             return timed_out(self.limit_s)
         fits = self.history.fit()
@@ -189,6 +191,7 @@ class Loop:
         return None
 
     async def _use(self, tool: str, arguments: dict[str, Any]) -> tuple[ToolResult, bool]:
+        await passage()
         left_s = max(self._left_s(), 0.01)
         if tool != "run":
             return await self.workbench.use(tool, arguments, left_s=left_s), False

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from councilor.adapters.workers.llm.budget import Budget
@@ -28,10 +29,12 @@ from councilor.adapters.workers.llm.transcript import Transcript
 from councilor.adapters.workers.llm.workbench import Workbench
 from councilor.adapters.workers.outfit import Outfit
 from councilor.adapters.workers.output import Secrets, plain
+from councilor.domain.budget import Share
 from councilor.domain.codec import encode
 from councilor.domain.quoting import Quoter
 from councilor.domain.worker import Assignment, ModelUse, WorkerProfile, WorkerReport
 from councilor.errors import InputError
+from councilor.guards.standstill import Allowance
 from councilor.ports.clock import Clock, Randomness
 from councilor.ports.conversation import Conversation
 from councilor.ports.sandbox import Sandbox
@@ -98,7 +101,7 @@ class LlmWorker:
         Raises:
             InputError: the key or a folder is missing.
         """
-        use = self._use()
+        use = _within(self._use(), assignment.share)
         secrets = Secrets(values=self._key(use))
         began_s = self._clock.monotonic()
         workbench = Workbench(workspace=workspace, assignment=assignment, sandbox=self._sandbox, outfit=self._outfit)
@@ -156,7 +159,7 @@ class LlmWorker:
     async def _guarded(self, loop: Loop, transcript: Transcript) -> Ending:
         """Run the loop, its heartbeats beside it, within its time."""
         try:
-            async with asyncio.timeout(loop.limit_s) as limit, asyncio.TaskGroup() as group:
+            async with Allowance(loop.limit_s) as limit, asyncio.TaskGroup() as group:
                 beating = group.create_task(loop.beat())
                 ending = await loop.run()
                 beating.cancel()
@@ -188,3 +191,13 @@ class LlmWorker:
                 hint=f"Set it (`export {use.api_key_env}=...`), or correct the worker's profile.",
             )
         return {use.api_key_env: key}
+
+
+def _within(use: ModelUse, share: Share) -> ModelUse:
+    """The profile's limits, or what the task has left where that is less; cost counts only where prices are known."""
+    tokens, cost_usd = use.max_total_tokens, use.max_cost_usd
+    if share.tokens is not None:
+        tokens = min(tokens, share.tokens)
+    if share.cost_usd is not None:
+        cost_usd = share.cost_usd if cost_usd is None else min(cost_usd, share.cost_usd)
+    return replace(use, max_total_tokens=tokens, max_cost_usd=cost_usd)

@@ -12,13 +12,13 @@ What a fix is tried on is decided in `trial`; which rivals the other tests tell 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from councilor.adapters.workers.repair.candidates import Base
 from councilor.adapters.workers.repair.pool import Pool
 from councilor.domain.evidence import Outcome, TestRun
+from councilor.guards.standstill import Allowance
 from councilor.ports.analyzer import TrialMode, TrialRequest
 
 __all__ = ["FAILURES", "glance", "glanced_files", "patience_s", "wanted_failures"]
@@ -80,7 +80,7 @@ async def glance(pool: Pool, acceptance: Collection[str], *, left_s: float) -> B
         trace=True,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(min(MOST_S, left_s / 3)):
+        async with Allowance(min(MOST_S, left_s / 3)):
             run = await pool.run(request, known=lambda key: False)
     except TimeoutError:
         return None

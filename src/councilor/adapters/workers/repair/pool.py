@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from councilor.errors import SandboxError
+from councilor.guards.standstill import passage, stood_s
 from councilor.ports.analyzer import ServerRequest, TestServer, TestServers, TrialRequest, TrialRun
 from councilor.ports.worker import Workspace
 
@@ -97,12 +98,23 @@ class Pool:
         while True:
             order, run = await self._orders.get(), None
             try:
-                run = await server.run(order.request, known=order.known)
+                run = await _undisturbed(server, order)
             finally:
                 order.reply(run)
             if run is None:
                 self.why = self.why or "a trial ended it"
                 return
+
+
+async def _undisturbed(server: TestServer, order: _Order) -> TrialRun | None:
+    """Try one change, and again where the run stood still meanwhile: clocks inside the job went on, and may have ended
+    it for that."""
+    while True:
+        await passage()
+        before_s = stood_s()
+        run = await server.run(order.request, known=order.known)
+        if run is None or stood_s() == before_s:
+            return run
 
 
 @asynccontextmanager

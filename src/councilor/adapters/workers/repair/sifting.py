@@ -9,7 +9,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from councilor.adapters.workers.repair.pool import Pool
 from councilor.adapters.workers.repair.search import Search
 from councilor.domain.evidence import Outcome, TestRun
 from councilor.domain.mutation.fix import Fix
+from councilor.guards.standstill import Allowance
 from councilor.ports.analyzer import TrialMode, TrialRequest
 
 __all__ = ["sift"]
@@ -46,7 +46,7 @@ async def sift(
     if not unseen:
         return
     try:
-        async with asyncio.timeout(max(0.1, remaining_s())), open_pool() as pool:
+        async with Allowance(max(0.1, remaining_s())), open_pool() as pool:
             sifter = _Sifter(pool=pool, chosen=chosen.fix, durations_s=unseen)
             for rival in search.rivals[:MAX_SIFTED]:
                 if not search.is_rivalled:

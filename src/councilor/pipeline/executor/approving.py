@@ -1,0 +1,64 @@
+"""Approving: in strict mode a run asks a person, and waits for the answer as long as it takes.
+
+Rules:
+- Asked is before work starts on tier 1, and before an accepted candidate is published in every tier.
+- The request is an event, and so is the answer: a crash changes nothing about either, and nobody is asked twice.
+- An answer counts when its signed statement is there and names what was asked about; anything else is an alarm.
+- No time passes for the task while it waits.
+"""
+
+from __future__ import annotations
+
+import json
+
+from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.event import Checkpoint, EventType
+from councilor.domain.intervention import Approval
+from councilor.domain.task import RunMode, Task
+from councilor.errors import IntegrityError
+from councilor.pipeline.executor.context import RunContext
+
+__all__ = ["refused"]
+
+APPROVED_TIER = 1
+"""Work on this tier starts only once a person has approved it. Source: the design, 4-execution (modes)."""
+
+
+async def refused(context: RunContext, checkpoint: Checkpoint, about: ExecutionArtifact) -> Approval | None:
+    """Ask where the task's mode wants it, and wait; gives the answer when it is no, None when the run may go on.
+
+    Args:
+        about: what the person decides about: the spec, or the verdict.
+
+    Raises:
+        Interrupted: the task was cancelled meanwhile, or is given back while nobody has answered.
+        IntegrityError: the answer's statement is not there, or is about something else.
+    """
+    control = context.control
+    if not _is_asked(context.task, checkpoint) or control.steering.ended:
+        return None
+    if checkpoint not in control.steering.requested:
+        await context.narrator.say(
+            EventType.APPROVAL_REQUESTED, checkpoint=checkpoint.value, artifact_id=about.id, tree=about.tree
+        )
+    await control.until(lambda: checkpoint in control.steering.approvals)
+    approval = control.steering.approvals[checkpoint]
+    if context.parts.ledger.storage.durable:
+        await _require_signed(context, approval, about)
+    return None if approval.approved else approval
+
+
+def _is_asked(task: Task, checkpoint: Checkpoint) -> bool:
+    if task.mode is not RunMode.STRICT:
+        return False
+    return checkpoint is Checkpoint.PUBLISH or task.tier == APPROVED_TIER
+
+
+async def _require_signed(context: RunContext, approval: Approval, about: ExecutionArtifact) -> None:
+    artifact = await context.ledger.get(approval.artifact_id)
+    if artifact is None or artifact.kind is not ArtifactKind.APPROVAL:
+        raise IntegrityError(f"The statement of {approval.by}'s answer is not in the ledger.")
+    body = json.loads(await context.read(artifact.id))
+    said = (body["checkpoint"], body["about"], body["approved"])
+    if said != (approval.checkpoint.value, about.id, approval.approved):
+        raise IntegrityError(f"The statement {artifact.name} is not about what was asked.")

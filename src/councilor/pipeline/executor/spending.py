@@ -1,0 +1,57 @@
+"""Spending: what a run may still spend, from its own events.
+
+Rules:
+- It is read from the stream before a worker begins and before the council meets, inside their steps; so a run that is
+  executed again decides as it did.
+- What a person gives while a worker works counts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from councilor.domain.budget import Budget, budget_of
+from councilor.domain.event import Event, EventType
+from councilor.domain.intervention import Extension
+from councilor.pipeline.executor.context import RunContext
+
+__all__ = ["budget_now", "read_budget", "tell_exhausted"]
+
+PAGE = 500
+
+
+async def read_budget(context: RunContext) -> Budget:
+    """The task's budget as it stands, without what has only been noted."""
+    task = context.task
+    budget = budget_of(task, ())
+    return budget_of(task, await _read(context)) if budget.limited else budget
+
+
+def budget_now(context: RunContext, before: Budget) -> Budget:
+    """A budget that was read before, with what people have given since."""
+    task, more = context.task, context.control.extension
+    limits = budget_of(task, ()).extended(Extension(tokens=more.tokens, cost_usd=more.cost_usd))
+    return replace(limits, tokens=before.tokens, cost_usd=before.cost_usd)
+
+
+async def tell_exhausted(context: RunContext, budget: Budget, *, iteration: int) -> None:
+    """Note once for each iteration that nothing is left."""
+    reason = budget.exhausted()
+    if not reason or await context.narrator.has_said(EventType.BUDGET_EXHAUSTED, iteration=iteration):
+        return
+    context.narrator.note(
+        EventType.BUDGET_EXHAUSTED,
+        iteration=iteration,
+        reason=reason,
+        tokens=budget.tokens,
+        cost_usd=round(budget.cost_usd, 6),
+    )
+
+
+async def _read(context: RunContext) -> Sequence[Event]:
+    events = context.parts.events
+    found: list[Event] = []
+    while page := await events.read(context.task.id, after=found[-1].seq if found else 0, limit=PAGE):
+        found += page
+    return found

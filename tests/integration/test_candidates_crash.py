@@ -1,0 +1,84 @@
+"""Candidates that are made side by side, and the process killed while they are: nothing is made twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import replace
+
+import psycopg
+from journey import BUG, FIX, branches, git, make_repository, make_spec
+
+from councilor.app import open_service
+from councilor.domain.event import EventType
+from councilor.domain.verdict import Decision
+from councilor.settings import load_settings
+
+STEPS = "SELECT function_name FROM dbos.operation_outputs ORDER BY function_id"
+
+
+async def test_a_process_killed_while_two_work_leaves_what_one_has_done(tmp_path, database_url):
+    repository, flags = make_repository(tmp_path / "repo"), tmp_path / "flags"
+    flags.mkdir()
+    (tmp_path / "spec.yaml").write_text(make_spec())
+    change = "sed -i 's/{0}/{1}/' shop.py; echo done".format
+    scripts = {
+        "quick": change(BUG, "sum(prices) + 2"),
+        "slow": f"test -e {flags}/go || sleep 300; {change(BUG, FIX)}",
+    }
+    workers = {
+        name: {"kind": "command", "command": ["sh", "-c", script], "folders": [str(flags)]}
+        for name, script in scripts.items()
+    }
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"workers": workers}))
+    variables = os.environ | {"V3_DATA_DIR": str(tmp_path / "data"), "V3_STORAGE__DATABASE__URL": database_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "councilor", "--config", str(config), "run", "spec.yaml", "-C", str(repository),
+        "--worker", "quick", "--worker", "slow", "--iterations", "1",
+        cwd=tmp_path, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60):
+            while "work:1-1" not in await steps(database_url):
+                assert process.returncode is None, (await process.communicate())[0].decode()
+                await asyncio.sleep(0.05)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+    assert await steps(database_url) == ["prepare", "work:1-1"]
+
+    (flags / "go").touch()
+    settings = load_settings(
+        config=config, flags={"data_dir": str(tmp_path / "data"), "storage.database.url": database_url}
+    )
+
+    def adapt(parts):  # the first one's work is done; it cannot be done again
+        return replace(parts, workers={"slow": parts.workers["slow"], "quick": None})
+
+    async with open_service(settings, adapt=adapt) as service:
+        (head,) = await service.store.events.heads(limit=1)
+        outcome = await service.executor.resume(head.task_id)
+        events = await service.store.events.read(head.task_id, limit=1000)
+    assert (
+        outcome.decision is Decision.ACCEPT and git(repository, "log", "-1", "--format=%an", outcome.commit) == "slow"
+    )
+    assert sorted(branches(repository)) == sorted(["main", outcome.branch])
+    assigned = [event.data["candidate"] for event in events if event.type is EventType.WORKER_ASSIGNED]
+    assert sorted(assigned) == [1, 2, 2]
+    assert [event.type for event in events].count(EventType.CANDIDATE_CHOSEN) == 1
+    done = await steps(database_url)
+    assert len(set(done)) == len(done) and done[:3] == ["prepare", "work:1-1", "work:1-2"]
+    assert done[-3:] == ["choose:1", "deliberate:1:2", "finish"]
+
+
+async def steps(database_url):
+    """Names of the steps that the engine has remembered."""
+    try:
+        async with await psycopg.AsyncConnection.connect(database_url) as connection:
+            return [name for (name,) in await (await connection.execute(STEPS)).fetchall()]
+    except psycopg.errors.UndefinedTable:
+        return []

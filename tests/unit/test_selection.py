@@ -1,0 +1,61 @@
+"""Which of several candidates goes on, and why."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from councilor.domain.selection import Standing, rank
+from councilor.domain.verdict import Decision
+
+BASE = Standing(
+    number=1, worker="w", tree="t1", patch="p1", verdict="v1", decision=Decision.ACCEPT, refused_by=(),
+    probability=0.98, strength=0.8, changed_lines=10,
+)  # fmt: skip
+REFUSED = replace(BASE, decision=Decision.REFINE, refused_by=("a", "b"), probability=0.3, strength=None)
+
+
+def other(of: Standing = BASE, number: int = 2, **changes: object) -> Standing:
+    return replace(of, number=number, tree=f"t{number}", verdict=f"v{number}", **changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "reason"),
+    [
+        (REFUSED, other(), "Candidate 1 lost to 2: refine where the other is accept."),
+        (REFUSED, other(decision=Decision.ESCALATE), "Candidate 1 lost to 2: refine where the other is escalate."),
+        (REFUSED, other(REFUSED, refused_by=("a",)), "Candidate 1 lost to 2: 2 gates refuse it, 1 the other."),
+        (BASE, other(probability=0.99), "Candidate 1 lost to 2: probability 0.9800 to 0.9900."),
+        (BASE, other(strength=0.9), "Candidate 1 lost to 2: its tests notice 80% of small edits, the other's 90%."),
+        (BASE, other(changed_lines=3), "Candidate 1 lost to 2: 10 changed lines to 3."),
+    ],
+)  # fmt: skip
+def test_the_first_thing_that_differs_decides(one, two, reason):
+    for standings in ([one, two], [two, one]):
+        ranking = rank(standings)
+        assert (ranking.chosen, ranking.reasons) == (two, (reason,))
+
+
+def test_a_tie_has_an_end_and_says_so():
+    ranking = rank([other(), BASE])
+    assert ranking.chosen is BASE
+    assert ranking.reasons == ("Candidate 2 lost to 1: nothing tells them apart but their numbers.",)
+
+
+def test_the_same_tree_later_in_the_order_says_so():
+    twin = replace(BASE, number=2, same_as=1)
+    assert rank([BASE, twin]).reasons == ("Candidate 2 lost to 1: it made the same tree, later in their order.",)
+
+
+def test_strength_counts_only_where_it_is_known_of_all_so_that_the_order_is_one():
+    """Else the first beats the third by strength, the third the second by lines, and the second the first by lines."""
+    three = [
+        BASE,
+        other(number=2, strength=None, changed_lines=5),
+        other(number=3, strength=0.5, changed_lines=1),
+    ]
+    for standings in itertools.permutations(three):
+        assert [each.number for each in rank(standings).order] == [3, 2, 1]
+    assert rank(three).order[2] is BASE  # what is told is what was measured
