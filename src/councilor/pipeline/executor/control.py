@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from councilor.domain.event import Event
+from councilor.domain.event import Event, Gap
 from councilor.domain.intervention import Extension, Steering, steer
 from councilor.errors import CouncilorError, NotFoundError, StandbyError
 from councilor.guards.interruption import Interrupted
@@ -73,6 +73,8 @@ class RunControl:
         while True:
             try:
                 async for event in self.events.follow(self.task_id, after=self._seq):
+                    if isinstance(event, Gap):  # only of tasks that have ended
+                        continue
                     self._seq = event.seq
                     self._take(event)
                 if self.steering.cancelled:
