@@ -423,6 +423,19 @@ async def test_a_cancelled_delivery_ends_within_a_second(tmp_path, shared_enviro
     assert head is not None and head.state is TaskState.CANCELLED
 
 
+async def test_a_place_that_hangs_costs_no_task_its_end(tmp_path, shared_environment, monkeypatch):
+    monkeypatch.setattr("councilor.pipeline.executor.deliver.RESERVE_S", 119.0)  # of 120
+    repository = make_repository(tmp_path / "repo")
+    place, after = Place("push"), Place("command", repeatable=False)
+    place.hang = asyncio.Event()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        task = await on_main(going_to(journey, place, after), repository)
+        trip = await journey.travel(task)
+    assert trip.outcome.state is TaskState.COMPLETED and trip.outcome.branch in branches(repository)
+    failed = {event.data["target"]: event.data["error"] for event in trip.of(EventType.PUBLICATION_FAILED)}
+    assert "time was over" in failed["push"] and set(failed) == {"push", "command"} and after.got == []
+
+
 async def test_an_execution_that_was_taken_over_sends_nothing_more(tmp_path, shared_environment):
     repository = make_repository(tmp_path / "repo")
     push = Place("push")
