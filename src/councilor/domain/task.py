@@ -134,6 +134,8 @@ class TaskHead:
     updated_at: datetime
     attempt: int = 0
     """The newest execution that has begun; older ones may not write any more."""
+    floor: int = 0
+    """The last event's number that may be missing because it was pruned; 0: none is."""
     resumes: TaskState | None = None
     """Where a paused task goes on; None while it is not paused."""
 
