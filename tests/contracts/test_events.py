@@ -17,13 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from councilor.adapters.memory.events import MemoryEventStream
+from councilor.adapters.postgres import appending
 from councilor.adapters.postgres.events import DatabaseEventStream
+from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.domain.codec import encode
-from councilor.domain.event import Event, EventType, NewEvent
-from councilor.domain.task import RunMode, Task, TaskState
-from councilor.errors import CouncilorError, FencedError, InputError, NotFoundError
-from councilor.ports.events import EventStream
+from councilor.domain.event import Event, EventType, Gap, NewEvent
+from councilor.domain.task import END_STATES, RunMode, Task, TaskState
+from councilor.errors import CouncilorError, FencedError, InputError, IntegrityError, NotFoundError, UnavailableError
+from councilor.ports.events import EventStream, Pruned
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -49,13 +51,18 @@ def finished(id_: str) -> NewEvent:
     return event(id_, EventType.TASK_FINISHED, state="completed", commit="d" * 40)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "alone", "together"])
 async def stream(request: pytest.FixtureRequest) -> AsyncIterator[EventStream]:
+    """In memory; in the database, each caller by itself; and as a process uses it, with shared reading and writing."""
     if request.param == "memory":
         yield MemoryEventStream()
-    else:
-        async with Pool(request.getfixturevalue("emptied_database_url")) as pool:
+        return
+    async with Pool(request.getfixturevalue("emptied_database_url")) as pool:
+        if request.param == "alone":
             yield DatabaseEventStream(pool, poll_s=0.05)
+        else:
+            async with DatabaseEventStream(pool, poll_s=3600) as stream:
+                yield stream
 
 
 async def test_events_are_numbered_from_one_and_come_back_as_they_were(stream: EventStream) -> None:
@@ -154,6 +161,36 @@ async def test_nothing_follows_the_end(stream: EventStream) -> None:
     assert len(await stream.read(task_id())) == 2
 
 
+async def test_what_is_refused_is_nobody_elses_refusal(stream: EventStream) -> None:
+    await stream.append([submitted(task_id(1)), submitted(task_id(2)), finished(task_id(2))])
+    wanted = [[event(task_id(1), i=1)], [event(task_id(2))], [event(task_id(1), i=2), event(task_id(3))]]
+    outcomes = await asyncio.gather(*(stream.append(batch) for batch in wanted), return_exceptions=True)
+    assert [isinstance(outcome, InputError) for outcome in outcomes] == [False, True, True]
+    assert [item.data.get("i") for item in await stream.read(task_id(1), after=1)] == [1]
+
+
+async def test_a_caller_that_gives_up_takes_nobody_along(stream: EventStream) -> None:
+    await stream.append([submitted(task_id())])
+    callers = [asyncio.create_task(stream.append([event(task_id(), i=i)])) for i in range(30)]
+    await asyncio.sleep(0)
+    for caller in callers[::3]:
+        caller.cancel()
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    stored = [item.data["i"] for item in await stream.read(task_id(), after=1)]
+    acknowledged = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException)]
+    assert set(acknowledged) >= set(range(30)) - set(range(0, 30, 3))
+    assert set(acknowledged) <= set(stored)
+    assert len(stored) == len(set(stored))
+
+
+async def test_unended_tasks_are_listed_by_themselves(stream: EventStream) -> None:
+    for number in range(1, 6):
+        await stream.append([submitted(task_id(number)), *([finished(task_id(number))] if number % 2 else [])])
+    assert [head.task_id for head in await stream.heads(unended=True)] == [task_id(4), task_id(2)]
+    assert [head.task_id for head in await stream.heads(unended=True, before=task_id(4))] == [task_id(2)]
+    assert len(await stream.heads(unended=True, limit=1)) == 1
+
+
 async def test_no_events_are_no_offence(stream: EventStream) -> None:
     assert list(await stream.append([])) == []
 
@@ -168,7 +205,7 @@ async def test_following_gives_what_is_there_and_what_comes_until_the_end(stream
     await stream.append([submitted(task_id()), *(event(task_id(), i=i) for i in range(450))])
 
     async def collect(after: int) -> list[int]:
-        return [item.seq async for item in stream.follow(task_id(), after=after)]
+        return [item.seq async for item in stream.follow(task_id(), after=after) if isinstance(item, Event)]
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         whole, rest, beyond = (group.create_task(collect(after)) for after in (0, 440, 460))
@@ -184,7 +221,7 @@ async def test_following_gives_what_is_there_and_what_comes_until_the_end(stream
 
 async def test_a_follower_of_an_unknown_task_waits_for_it(stream: EventStream) -> None:
     async def collect() -> list[EventType]:
-        return [item.type async for item in stream.follow(task_id())]
+        return [item.type async for item in stream.follow(task_id()) if isinstance(item, Event)]
 
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         seen = group.create_task(collect())
@@ -258,6 +295,89 @@ async def test_two_submit_one_task_at_once(stream: EventStream) -> None:
     assert [item.seq for item in await stream.read(task_id())] == [1, 2, 3, 4]
 
 
+# --- pruning ----------------------------------------------------------------------------------------------------------
+
+LATER = START + timedelta(days=1)
+
+
+def a_life(id_: str) -> list[NewEvent]:
+    """A task's events: one round that was cut off, one that was not."""
+    kinds: list[tuple[EventType, dict[str, Any]]] = [
+        (EventType.TASK_STARTED, {}),
+        (EventType.PHASE_STARTED, {"phase": "working"}),
+        (EventType.WORKER_ASSIGNED, {}),
+        (EventType.WORKER_HEARTBEAT, {"done": 1}),
+        (EventType.WORKER_HEARTBEAT, {"done": 2}),
+        (EventType.WORKER_ASSIGNED, {}),
+        (EventType.WORKER_HEARTBEAT, {"done": 3}),
+        (EventType.WORKER_OUTPUT, {}),
+        (EventType.GATE_FINISHED, {}),
+        (EventType.VERDICT_REACHED, {"decision": "accept"}),
+    ]
+    return [submitted(id_), *(event(id_, kind, **data) for kind, data in kinds), finished(id_)]
+
+
+LEFT = [1, 2, 4, 6, 7, 9, 11, 12]
+"""Of those: without the phase, the heartbeats that newer ones or the output replaced, and the gate."""
+
+
+async def collect(stream: EventStream, id_: str, *, after: int = 0) -> list[Event | Gap]:
+    async with asyncio.timeout(20):
+        return [item async for item in stream.follow(id_, after=after)]
+
+
+async def test_pruning_leaves_what_is_still_read_and_tells_readers_of_the_rest(stream: EventStream) -> None:
+    await stream.append(a_life(task_id()))
+    assert await stream.prune(before=LATER) == Pruned(tasks=1, events=4, cursor=None)
+    assert [item.seq for item in await stream.read(task_id())] == LEFT
+    head = await stream.head(task_id())
+    assert head is not None and (head.floor, head.last_seq) == (11, 12)
+    gap = Gap(task_id=task_id(), after=2, floor=11, head=head)
+    stored = list(await stream.read(task_id()))
+    assert await collect(stream, task_id()) == [*stored[:2], gap, *stored[2:]], "one gap, where the first hole is"
+    assert await collect(stream, task_id(), after=4) == [replace(gap, after=4), *stored[3:]]
+    assert await collect(stream, task_id(), after=11) == stored[-1:]
+    assert await stream.prune(before=LATER) == Pruned(tasks=0, events=0, cursor=None)
+
+
+async def test_only_what_ended_and_is_old_and_not_spared_is_pruned(stream: EventStream) -> None:
+    for number in range(1, 5):
+        await stream.append(a_life(task_id(number))[: -1 if number == 2 else None])
+    assert (await stream.prune(before=START)).tasks == 0
+    dry = await stream.prune(before=LATER, spare=[task_id(3)], dry_run=True)
+    assert (dry.tasks, dry.events) == (2, 8)
+    assert [len(await stream.read(task_id(number))) for number in range(1, 5)] == [12, 11, 12, 12]
+    done = await stream.prune(before=LATER, spare=[task_id(3)])
+    assert (done.tasks, done.events) == (2, 8)
+    assert [len(await stream.read(task_id(number))) for number in range(1, 5)] == [8, 11, 12, 8]
+
+
+async def test_pruning_goes_page_by_page(stream: EventStream) -> None:
+    for number in range(1, 6):
+        await stream.append(a_life(task_id(number)))
+    pages, cursor = [], None
+    while not pages or cursor:
+        page = await stream.prune(before=LATER, after=cursor, limit=2, dry_run=True)
+        cursor = page.cursor
+        pages.append(page.tasks)
+    assert pages == [2, 2, 1]
+
+
+async def test_a_reader_is_told_of_a_hole_that_is_made_while_it_reads(stream: EventStream) -> None:
+    beats = [event(task_id(), i=i) for i in range(500)]
+    await stream.append([submitted(task_id()), *beats, finished(task_id())])
+    seen: list[Event | Gap] = []
+    async with asyncio.timeout(20):
+        async for item in stream.follow(task_id()):
+            seen.append(item)
+            if len(seen) == 10:
+                await stream.prune(before=LATER)
+    gaps = [item for item in seen if isinstance(item, Gap)]
+    assert [(gap.after, gap.floor) for gap in gaps] == [(200, 501)]
+    numbers = [item.seq for item in seen if isinstance(item, Event)]
+    assert numbers == [*range(1, 201), 501, 502], "and the last heartbeat, which says what a cut off round cost"
+
+
 # --- only the database --------------------------------------------------------------------------------------------
 
 
@@ -267,6 +387,7 @@ async def test_a_notification_wakes_a_follower_before_it_would_look(emptied_data
         seen: list[Event] = []
         async with asyncio.timeout(20):
             async for item in stream.follow(task_id()):
+                assert isinstance(item, Event)
                 seen.append(item)
                 if len(seen) < 5:
                     await stream.append([event(task_id())])
@@ -283,7 +404,7 @@ async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_da
             await stream.append([event(task_id(), i=i)])
 
     async def collect(stream: EventStream) -> list[int]:
-        return [item.seq async for item in stream.follow(task_id())]
+        return [item.seq async for item in stream.follow(task_id()) if isinstance(item, Event)]
 
     async def cut(followed: Pool) -> None:
         """End the connections of the following process, the listening one among them, again and again."""
@@ -316,12 +437,155 @@ async def test_followers_miss_nothing_while_their_connections_are_cut(emptied_da
         assert follower.result() == list(range(1, 3 * count + 3))
 
 
+async def test_lost_notifications_cost_time_and_no_event(emptied_database_url: str) -> None:
+    """The producing process announces on another channel, so nobody hears it."""
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool, poll_s=0.1) as stream:
+        await stream.append([submitted(task_id())])
+        follower = asyncio.create_task(collect(stream, task_id()))
+        async with await psycopg.AsyncConnection.connect(emptied_database_url, autocommit=True) as silent:
+            for seq in range(2, 12):
+                async with silent.transaction():
+                    await silent.execute("UPDATE task_head SET last = %s WHERE task_id = %s", [seq, task_id()])
+                    await silent.execute(
+                        "INSERT INTO event VALUES (%s, %s, 0, 'worker.heartbeat', now(), '{}')", [task_id(), seq]
+                    )
+                await asyncio.sleep(0.02)
+            await silent.execute("UPDATE task_head SET state = 'cancelled', last = 12")
+            await silent.execute("INSERT INTO event VALUES (%s, 12, 0, 'task.cancelled', now(), '{}')", [task_id()])
+        assert [item.seq for item in await follower if isinstance(item, Event)] == list(range(1, 13))
+
+
+async def test_a_missing_event_that_was_not_pruned_is_an_error(emptied_database_url: str) -> None:
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool) as stream:
+        await stream.append(a_life(task_id()))
+        async with pool.connection() as connection:
+            await connection.execute("DELETE FROM event WHERE seq IN (5, 6)")
+        with pytest.raises(IntegrityError, match="Events 5 to 6"):
+            await collect(stream, task_id())
+
+
+async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_url: str) -> None:
+    """However many there are, a new event is read once; one that never reads holds nobody up."""
+    async with (
+        Pool(emptied_database_url) as pool,
+        Pool(emptied_database_url, application_name="other") as writing,
+        DatabaseEventStream(pool, poll_s=3600) as stream,
+    ):
+        other = DatabaseEventStream(writing)
+        await other.append([submitted(task_id())])
+        caught_up = asyncio.Semaphore(0)
+
+        async def follow() -> list[int]:
+            seen = []
+            async for item in stream.follow(task_id()):
+                assert isinstance(item, Event)
+                seen.append(item.seq)
+                if item.seq == 1:
+                    caught_up.release()
+            return seen
+
+        dead = stream.follow(task_id())
+        await anext(dead)
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            followers = [group.create_task(follow()) for _ in range(50)]
+            for _ in followers:
+                await caught_up.acquire()
+            await asyncio.sleep(0.5)
+            read: list[Any] = []
+            original = stream.read
+
+            async def counting(*args: Any, **kwargs: Any) -> Sequence[Event]:
+                read.append(args)
+                return await original(*args, **kwargs)
+
+            stream.read = counting  # type: ignore[method-assign]
+            for i in range(20):
+                await other.append([event(task_id(), i=i)])
+            await other.append([finished(task_id())])
+        await dead.aclose()  # type: ignore[attr-defined]
+    assert all(follower.result() == list(range(1, 23)) for follower in followers)
+    assert read == [], "no follower asked the database for itself"
+
+
+async def test_followers_are_told_of_a_database_that_stays_away(postgres_url: str, empty_database_url: str) -> None:
+    """And those of one that comes back in time are not."""
+    migrate(empty_database_url)
+    name = psycopg.conninfo.conninfo_to_dict(empty_database_url)["dbname"]
+    async with (
+        Pool(empty_database_url, connect_timeout_s=2) as pool,
+        DatabaseEventStream(pool, poll_s=0.1, patience_s=0.4) as stream,
+        await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as admin,
+    ):
+        await stream.append([submitted(task_id())])
+        follower = asyncio.create_task(collect(stream, task_id()))
+        await asyncio.sleep(0.2)
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        await admin.execute(cut, [name])
+        assert len(await _persistently(stream, [event(task_id())])) == 1
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await admin.execute(cut, [name])
+        with pytest.raises(UnavailableError):
+            await follower
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+async def _persistently(stream: EventStream, events: Sequence[NewEvent]) -> Sequence[Event]:
+    while True:
+        with suppress(UnavailableError):
+            return await stream.append(events)
+        await asyncio.sleep(0.05)
+
+
+async def test_what_another_process_did_meanwhile_is_seen(emptied_database_url: str) -> None:
+    """A process remembers the heads it wrote; nothing is stored or refused because of a memory that is out of date."""
+    async with (
+        Pool(emptied_database_url) as pool,
+        DatabaseEventStream(pool) as one,
+        DatabaseEventStream(pool) as other,
+    ):
+        await one.append([submitted(task_id(number)) for number in range(1, 4)])
+        for i in range(6):
+            await (one, other)[i % 2].append([event(task_id(1), i=i), event(task_id(2), i=i)])
+        await asyncio.gather(
+            *(stream.append([event(id_, EventType.PHASE_STARTED, phase="working")]) for stream in (one, other)
+              for id_ in (task_id(1), task_id(2)) for _ in range(10))
+        )  # fmt: skip
+        for number in (1, 2):
+            assert [item.seq for item in await one.read(task_id(number))] == list(range(1, 28))
+        await one.append([event(task_id(2))])
+        assert await other.begin(task_id(2)) == 1 and await other.begin(task_id(2)) == 2
+        assert await other.begin(task_id(2)) == 3
+        with pytest.raises(FencedError):
+            await one.append([event(task_id(2))])
+        await one.append([event(task_id(1))])
+        await other.append([event(task_id(1), EventType.TASK_CANCELLED)])
+        with pytest.raises(InputError, match="cancelled"):
+            await one.append([event(task_id(3)), event(task_id(1))])
+        assert len(await one.read(task_id(3))) == 1
+        await one.append([event(task_id(3))])
+        assert [head.last_seq for head in await one.heads()] == [2, 28, 29]
+
+
+async def test_more_than_may_wait_waits_for_room_and_nothing_is_dropped(
+    emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "MOST_WAITING", 10)
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool) as stream:
+        await stream.append([submitted(task_id())])
+        batches = [[event(task_id(), i=i, j=j) for j in range(7)] for i in range(30)]
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(stream.append(batch) for batch in batches))
+        stored = [(item.data["i"], item.data["j"]) for item in await stream.read(task_id(), after=1, limit=999)]
+    assert sorted(stored) == [(i, j) for i in range(30) for j in range(7)]
+    assert all(stored[n : n + 7] == [(stored[n][0], j) for j in range(7)] for n in range(0, 210, 7))
+
+
 async def test_leaving_a_stream_ends_its_listener(emptied_database_url: str) -> None:
     async with Pool(emptied_database_url) as pool:
         with suppress(KeyError):
             async with DatabaseEventStream(pool):
                 raise KeyError
-        assert [task for task in asyncio.all_tasks() if task.get_name() == "event listener"] == []
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("event ")] == []
 
 
 JSON = st.recursive(
@@ -341,9 +605,9 @@ EVENTS = st.builds(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=st.lists(st.lists(EVENTS, max_size=4), max_size=5))
+@given(batches=st.lists(st.lists(EVENTS, max_size=4) | st.sampled_from(["prune", "begin"]), max_size=6))
 def test_the_database_does_what_the_memory_stream_does(emptied_database_url: str, batches: list[Any]) -> None:
-    """Every example has its own ids, because examples share the database."""
+    """Every example has its own ids, because examples share the database; one process or two write, alone or shared."""
     base = uuid4()
 
     def id_(number: int) -> str:
@@ -351,19 +615,37 @@ def test_the_database_does_what_the_memory_stream_does(emptied_database_url: str
 
     async def compare() -> None:
         oracle = MemoryEventStream()
-        async with Pool(emptied_database_url, max_connections=1) as pool:
-            stream = DatabaseEventStream(pool)
-            for batch in batches:
+        async with Pool(emptied_database_url, max_connections=1) as pool, DatabaseEventStream(pool) as shared:
+            streams = [shared, DatabaseEventStream(pool)]
+            for turn, batch in enumerate(batches):
+                stream = streams[turn % 2]
+                if batch == "prune":
+                    await stream.prune(before=LATER)
+                    await oracle.prune(before=LATER)
+                    continue
+                if batch == "begin":
+                    assert await _begin(stream, id_(1)) == await _begin(oracle, id_(1))
+                    continue
                 new = [
                     submitted(id_(number)) if kind is EventType.TASK_SUBMITTED else event(id_(number), kind, **data)
                     for number, kind, data in batch
                 ]
                 assert await _outcome(stream, new) == await _outcome(oracle, new)
             for number in (1, 2, 3):
-                assert await stream.head(id_(number)) == await oracle.head(id_(number))
-                assert repr(list(await stream.read(id_(number)))) == repr(list(await oracle.read(id_(number))))
+                head = await shared.head(id_(number))
+                assert head == await oracle.head(id_(number))
+                if head is not None and head.state in END_STATES:
+                    assert await collect(shared, id_(number)) == await collect(oracle, id_(number))
+                assert repr(list(await shared.read(id_(number)))) == repr(list(await oracle.read(id_(number))))
 
     asyncio.run(compare())
+
+
+async def _begin(stream: EventStream, id_: str) -> object:
+    try:
+        return await stream.begin(id_)
+    except NotFoundError as error:
+        return error.message
 
 
 async def _outcome(stream: EventStream, new: Sequence[NewEvent]) -> object:

@@ -1,4 +1,4 @@
-"""What happens when PostgreSQL stalls: it is there and answers nothing. Each by stopping its processes.
+"""What happens when PostgreSQL stalls: it is there and answers nothing; or restarts. Each by doing it.
 
 Nobody waits longer than the deadline and a moment, the breaker opens and says so, recovery is by itself, and no event
 is lost or there twice.
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,10 @@ from councilor.app.guarding import Guarding, make_guarding
 from councilor.app.store import IDEMPOTENT
 from councilor.domain.breaker import BreakerState
 from councilor.domain.codec import encode
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import Event, EventType, NewEvent
 from councilor.domain.task import RunMode, Task
 from councilor.errors import BreakerOpenError, CouncilorError, DeadlineError, UnavailableError
+from councilor.pipeline.watching import watch_task
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
 from councilor.settings import load_settings
@@ -52,6 +54,7 @@ class Server:
 
     url: str
     data: Path
+    postgres: EmbeddedPostgres
 
     def signal(self, number: signal.Signals) -> None:
         for process in processes_in(self.data):
@@ -78,9 +81,9 @@ def server(service_missing: Callable[[str], None]) -> Iterator[Server]:
             migrate(found.up())
         except UnavailableError as error:
             service_missing(str(error))
-        yield Server(found.url(), folder / "postgres/data")
+        yield Server(found.url(), folder / "postgres/data", found)
     finally:
-        Server("", folder / "postgres/data").signal(signal.SIGCONT)
+        Server("", folder / "postgres/data", found).signal(signal.SIGCONT)
         found.down()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -101,6 +104,9 @@ class Outside:
     @property
     def state(self) -> BreakerState:
         return self.guarding.breakers.states()[0].state
+
+    def has_acknowledged(self, count: int) -> bool:
+        return len(self.acknowledged) >= count
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -252,3 +258,35 @@ async def test_many_stalls_in_a_row_lose_and_double_nothing(server: Server, outs
         over.set()
     await outside.check(tasks)
     assert outside.longest_s < DEADLINE_S + MOMENT_S
+
+
+async def test_a_restart_loses_no_event_and_readers_go_on(server: Server, outside: Outside) -> None:
+    tasks, over = _tasks(901), asyncio.Event()
+    await outside.events.append([_submitted(task) for task in tasks])
+    seen: dict[str, list[int]] = {task: [] for task in tasks}
+
+    async def watch(task: str) -> None:
+        async for told in watch_task(outside.events, task, clock=SystemClock()):
+            assert isinstance(told, Event)
+            seen[task].append(told.seq)
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        watching = [group.create_task(watch(task)) for task in tasks]
+        writing = [group.create_task(outside.write(task, over)) for task in tasks]
+        for _ in range(2):
+            before = len(outside.acknowledged)
+            await outside.until(partial(outside.has_acknowledged, before + 40))
+            await asyncio.to_thread(server.postgres.down)
+            await asyncio.to_thread(server.postgres.up)
+        before = len(outside.acknowledged)
+        await outside.until(partial(outside.has_acknowledged, before + 40))
+        over.set()
+        await asyncio.gather(*writing)
+        ends = [NewEvent(task_id=task, type=EventType.TASK_CANCELLED, ts=START) for task in tasks]
+        await outside.events.append(ends)
+        await asyncio.gather(*watching)
+    await outside.check(tasks)
+    for task in tasks:
+        head = await outside.events.head(task)
+        assert head is not None and seen[task] == list(range(1, head.last_seq + 1))
+    assert outside.errors, "the server was away"

@@ -4,12 +4,15 @@ Rules:
 - `seq` counts from 1 without gaps within a task; the store assigns it.
 - An event's data is small JSON: ids and figures, never bytes or logs.
 - `fold` is the only place that derives a task's state from its events.
+- Of a task that has ended long ago, what artifacts and statements tell better may go: never what accounts, service
+  levels or the task itself are read from (`find_passing`), and never the last event. Whoever reads over such a hole
+  is told so by a `Gap`.
 - A paused task remembers the state that it goes back to; what moves it meanwhile moves that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +21,10 @@ from typing import Any
 from councilor.domain.codec import decode
 from councilor.domain.task import Task, TaskHead, TaskState
 
-__all__ = ["AFTER_END", "Checkpoint", "Event", "EventType", "InterventionKind", "NewEvent", "fold", "may_follow_end"]
+__all__ = [
+    "AFTER_END", "END_TYPES", "STILL", "Checkpoint", "Event", "EventType", "Gap", "InterventionKind", "NewEvent",
+    "find_passing", "fold", "may_follow_end",
+]  # fmt: skip
 
 
 class EventType(StrEnum):
@@ -44,6 +50,10 @@ class EventType(StrEnum):
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_GIVEN = "approval.given"
     INTERVENTION = "intervention"
+    PUBLICATION_REBASED = "publication.rebased"
+    PUBLICATION_STARTED = "publication.started"
+    PUBLICATION_FINISHED = "publication.finished"
+    PUBLICATION_FAILED = "publication.failed"
     TASK_FINISHED = "task.finished"
     TASK_FAILED = "task.failed"
     TASK_CANCELLED = "task.cancelled"
@@ -75,6 +85,23 @@ class Checkpoint(StrEnum):
 
 AFTER_END = frozenset({EventType.NOTIFICATION_STARTED, EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED})
 """What may follow an end: that somebody was told of it."""
+END_TYPES = frozenset({EventType.TASK_FINISHED, EventType.TASK_FAILED, EventType.TASK_CANCELLED})
+STILL = frozenset(
+    {EventType.WORKER_HEARTBEAT, EventType.ARTIFACT_STORED, EventType.GATE_FINISHED, EventType.COUNCIL_VOTE}
+)
+"""The many events of which `fold` reads nothing but number and time."""
+_PASSING = frozenset(
+    {
+        EventType.PHASE_STARTED,
+        EventType.ARTIFACT_STORED,
+        EventType.GATE_FINISHED,
+        EventType.REFINEMENT_REQUESTED,
+        EventType.CLAIMS_CHECKED,
+        EventType.COUNCIL_OPENED,
+    }
+)
+"""What the task's artifacts say in more words. A type that is not here stays."""
+_ROUND = frozenset({EventType.WORKER_ASSIGNED, EventType.WORKER_HEARTBEAT, EventType.WORKER_OUTPUT})
 
 
 BEFORE_CHECKPOINT = {Checkpoint.WORK: TaskState.PREPARING, Checkpoint.PUBLISH: TaskState.DELIBERATING}
@@ -99,6 +126,42 @@ class Event(NewEvent):
     """One numbered event."""
 
     seq: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """Some events that a reader asked for are gone; what is left of them, and everything newer, comes after it."""
+
+    task_id: str
+    after: int
+    """The last event before the hole."""
+    floor: int
+    """The last number that may be missing."""
+    head: TaskHead
+    """Where the task stands: what the missing events led to."""
+
+
+def find_passing(events: Iterable[tuple[int, EventType, Mapping[str, Any]]]) -> Sequence[int]:
+    """Numbers of the events that may go, of the numbers, types and data of one ended task in their order.
+
+    Heartbeats of a round go when a newer one or the round's output is there: the last one of a round that was cut off
+    is all that says what it cost. Rounds of several candidates run at the same time.
+
+    Args:
+        events: of types other than a worker's the data may be left out.
+    """
+    found: list[int] = []
+    heard: dict[str, int] = {}
+    last = 0
+    for seq, type_, data in events:
+        last, candidate = seq, str(data.get("candidate"))
+        if type_ in _ROUND and (heartbeat := heard.pop(candidate, None)) and type_ is not EventType.WORKER_ASSIGNED:
+            found.append(heartbeat)
+        if type_ is EventType.WORKER_HEARTBEAT:
+            heard[candidate] = seq
+        if type_ in _PASSING:
+            found.append(seq)
+    return sorted(seq for seq in found if seq != last)
 
 
 def fold(head: TaskHead | None, event: Event) -> TaskHead:

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from councilor.domain.artifact import ExecutionArtifact
-from councilor.domain.event import Event, EventType, NewEvent, fold, may_follow_end
+from councilor.domain.event import STILL, Event, EventType, Gap, NewEvent, fold, may_follow_end
 from councilor.domain.keeping import LegalHold
 from councilor.domain.metadata import canonical_metadata
 from councilor.domain.task import END_STATES, TaskHead
-from councilor.errors import FencedError, HashMismatchError, InputError
+from councilor.errors import FencedError, HashMismatchError, InputError, IntegrityError
 
 __all__ = [
     "LARGEST_BODY_BYTES",
+    "find_gap",
     "is_fragment",
     "is_id",
     "is_text",
@@ -166,22 +168,20 @@ def number_events(head: TaskHead | None, events: Sequence[NewEvent]) -> tuple[Ta
             not what its type asks for.
         FencedError: an event is of an older attempt than the newest that has begun.
     """
-    numbered = []
-    for new in events:
-        event = Event(
-            task_id=new.task_id,
-            type=new.type,
-            ts=new.ts,
-            attempt=new.attempt,
-            data=new.data,
-            seq=head.last_seq + 1 if head else 1,
-        )
+    numbered: list[Event] = []
+    for seq, new in enumerate(events, start=head.last_seq + 1 if head else 1):
+        event = Event(task_id=new.task_id, type=new.type, ts=new.ts, attempt=new.attempt, data=new.data, seq=seq)
         _require_event(head, event)
-        try:
-            head = fold(head, event)
-        except (KeyError, ValueError) as error:
-            raise InputError(f"The data of {event.type} is not what it should be: {error}.", field="data") from error
+        if head is None or event.type not in STILL:
+            try:
+                head = fold(head, event)
+            except (KeyError, ValueError) as error:
+                raise InputError(
+                    f"The data of {event.type} is not what it should be: {error}.", field="data"
+                ) from error
         numbered.append(event)
+    if head is not None and numbered:
+        head = replace(head, last_seq=numbered[-1].seq, updated_at=numbered[-1].ts)
     if head is None:
         raise InputError("There is no event to number.", field="events")
     for field in ("repository", "spec_id", "title", "worker", "decision", "commit"):
@@ -190,8 +190,26 @@ def number_events(head: TaskHead | None, events: Sequence[NewEvent]) -> tuple[Ta
     return head, numbered
 
 
+def find_gap(event: Event, after: int, floor: int, head: TaskHead) -> Gap | None:
+    """What a reader is to be told before an event, if anything between is missing.
+
+    Args:
+        after: the last number that the reader has.
+        floor: the floor that it was told of already; 0: of none.
+        head: the task's, read after the event was.
+
+    Raises:
+        IntegrityError: what is missing was not pruned.
+    """
+    if event.seq == after + 1 or event.seq <= floor + 1:
+        return None
+    if event.seq > head.floor + 1:
+        raise IntegrityError(f"Events {after + 1} to {event.seq - 1} of task {event.task_id} are missing.")
+    return Gap(task_id=event.task_id, after=after, floor=head.floor, head=head)
+
+
 def _require_event(head: TaskHead | None, event: Event) -> None:
-    if not is_id(event.task_id):
+    if (head is None or event.task_id != head.task_id) and not is_id(event.task_id):
         raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     if head is None and event.type is not EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")

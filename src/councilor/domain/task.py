@@ -105,6 +105,8 @@ class Task:
     """US dollars that the whole run may spend; None: no limit."""
     workers: tuple[str, ...] = ()
     """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
+    base_ref: str | None = None
+    """Full name of the branch that the base came from; None where a bare commit or a tag was named."""
 
     @property
     def branch(self) -> str:
@@ -132,6 +134,8 @@ class TaskHead:
     updated_at: datetime
     attempt: int = 0
     """The newest execution that has begun; older ones may not write any more."""
+    floor: int = 0
+    """The last event's number that may be missing because it was pruned; 0: none is."""
     resumes: TaskState | None = None
     """Where a paused task goes on; None while it is not paused."""
 

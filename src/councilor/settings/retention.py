@@ -1,4 +1,4 @@
-"""What can be configured about retention: when the bytes of artifacts may go, by their kind.
+"""What can be configured about retention: when the bytes of artifacts may go, by their kind, and when old events may.
 
 Kinds that decide or explain a decision (`ALWAYS_KEPT`) have no key here, so nothing can let their bytes go.
 """
@@ -32,6 +32,14 @@ class RetentionLimits(Block):
     )
 
 
+class EventLimits(Block):
+    """When events of ended tasks may go: those that artifacts tell better and that no command reads."""
+
+    max_age_days: Days | None = Field(
+        description="Days since a task's last event after which they may go; null: never."
+    )
+
+
 class RetentionSettings(Block):
     """When bytes may go; records and statements always stay."""
 
@@ -46,6 +54,7 @@ class RetentionSettings(Block):
     claims: RetentionLimits
     report: RetentionLimits
     transcript: RetentionLimits
+    events: EventLimits
 
     @property
     def grace(self) -> timedelta:

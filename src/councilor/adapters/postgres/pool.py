@@ -4,6 +4,8 @@ Rules:
 - Every connection has a connect timeout, a statement timeout, an application name and the time zone UTC.
 - A connection that the server ended, or that was idle for a second, is checked before it is given out: after a restart
   of the server nobody gets a dead one, and who works without a pause does not pay for it.
+- Where one connection was ended, the others were, too: they are all made anew, because the pool alone would find that
+  out of one after the other, with growing pauses.
 - Outside `transaction` each statement commits by itself.
 - A statement whose caller is cancelled is cancelled in the server. One that goes on, as a server hangs, costs its
   connection after `GRACE_S` seconds: nobody waits longer for it, and psycopg by itself would wait ten.
@@ -23,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, waiting
+from psycopg import AsyncConnection, OperationalError, waiting
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import QueryCanceled
@@ -121,6 +123,7 @@ class Pool:
         )
         self._connect_timeout_s = connect_timeout_s
         self._statement_timeout_s = statement_timeout_s
+        self._drained_at = -math.inf
         self._used_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._connection_string,
@@ -141,7 +144,13 @@ class Pool:
         told = select.poll()
         told.register(connection.fileno(), select.POLLIN)
         if told.poll(0) or time.monotonic() - self._used_at.get(connection, -math.inf) > IDLE_S:
-            await AsyncConnectionPool.check_connection(connection)
+            try:
+                await AsyncConnectionPool.check_connection(connection)
+            except OperationalError:
+                if time.monotonic() - self._drained_at > IDLE_S:
+                    self._drained_at = time.monotonic()
+                    await self._pool.drain()
+                raise
 
     async def _note_use(self, connection: Connection) -> None:
         self._used_at[connection] = time.monotonic()

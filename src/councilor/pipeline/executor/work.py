@@ -33,8 +33,10 @@ from councilor.pipeline.refinement import write_prompt
 from councilor.ports.tracing import Span
 from councilor.ports.worker import Workspace
 
-__all__ = ["Work", "adopt", "label_of", "restore_candidate", "work"]
+__all__ = ["BASE_COMMIT", "Work", "adopt", "label_of", "restore_candidate", "work"]
 
+BASE_COMMIT = "base_commit"
+"""In a patch's metadata: the commit that it applies to, which is the newest base once a candidate was rebased."""
 MAX_DOUBTS = 10
 DOUBT_LIMIT = 300
 
@@ -284,6 +286,7 @@ async def _record(
         tree=tree,
         parent=parent,
         producer=producer,
+        metadata={BASE_COMMIT: context.task.base_commit},
     )
     report = await context.ledger.record(
         ArtifactKind.REPORT,

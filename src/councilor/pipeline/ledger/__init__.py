@@ -6,6 +6,7 @@ from councilor.pipeline.ledger.approval import record_approval
 from councilor.pipeline.ledger.export import ExportSource, export_task
 from councilor.pipeline.ledger.finding import Finding, Verification
 from councilor.pipeline.ledger.override import record_override
+from councilor.pipeline.ledger.pruning import PrunedEvents, prune_events
 from councilor.pipeline.ledger.record import Ledger, TaskLedger
 from councilor.pipeline.ledger.retention import Collected, Collector
 from councilor.pipeline.ledger.trace import Trace, trace
@@ -20,12 +21,14 @@ __all__ = [
     "Finding",
     "Ledger",
     "LogWitness",
+    "PrunedEvents",
     "TaskLedger",
     "Trace",
     "Verification",
     "WholeVerification",
     "export_task",
     "missing_leaves",
+    "prune_events",
     "record_approval",
     "record_override",
     "task_ids",

@@ -13,9 +13,9 @@ from typing import Self
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from councilor.domain.event import Event, EventType
+from councilor.domain.event import Event, Gap
 from councilor.surfaces.cli.output import Output, safe
-from councilor.surfaces.cli.progress import describe
+from councilor.surfaces.cli.progress import describe, is_heartbeat
 
 __all__ = ["Board"]
 
@@ -61,13 +61,13 @@ class Board:
         if self._progress is not None:
             self._progress.stop()
 
-    async def watch(self, label: str, events: AsyncIterator[Event]) -> None:
+    async def watch(self, label: str, events: AsyncIterator[Event | Gap]) -> None:
         """Show a task's events until its stream ends."""
         label = safe(label)[:LABEL_LIMIT]
         if self._progress is None:
             async for event in events:
                 text = describe(event)
-                if text and not self._output.as_json and event.type is not EventType.WORKER_HEARTBEAT:
+                if text and not self._output.as_json and not is_heartbeat(event):
                     self._output.note(f"{label}  {text}")
             return
         line = self._progress.add_task("starting", label=label)

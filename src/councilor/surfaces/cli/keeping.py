@@ -14,7 +14,7 @@ from councilor.app import Store, open_store
 from councilor.domain.codec import encode
 from councilor.domain.keeping import LegalHold
 from councilor.errors import NotFoundError
-from councilor.pipeline.ledger import Collected, Collector
+from councilor.pipeline.ledger import Collected, Collector, PrunedEvents, prune_events
 from councilor.settings import Settings
 from councilor.surfaces.cli.addressing import ARTIFACT_HELP, find_artifact
 from councilor.surfaces.cli.exits import ExitCode
@@ -62,8 +62,10 @@ def retention(context: typer.Context, as_json: AsJson = False) -> None:
                     for item in page:
                         sizes[item.kind.value] += item.size_bytes
             held = await store.artifacts.holds()
+            pruned = await _prune(store, session.settings, dry_run=True)
         session.output.result(
             {
+                "events": {"max_age_days": session.settings.storage.retention.events.max_age_days} | asdict(pruned),
                 "grace_days": session.settings.storage.retention.grace_days,
                 "rules": [encode(rule) | {"words": str(rule)} for rule in collector.rules],
                 "due": {kind: {"artifacts": counts[kind], "size_bytes": sizes[kind]} for kind in sorted(counts)},
@@ -75,6 +77,9 @@ def retention(context: typer.Context, as_json: AsJson = False) -> None:
         if not collector.rules:
             session.output.line("No kind expires; `storage.retention` in the settings says when one does.")
         session.output.line(f"grace period: {session.settings.storage.retention.grace_days:g} days")
+        days = session.settings.storage.retention.events.max_age_days
+        until = "kept" if days is None else f"older than {days:g} days"
+        session.output.line(f"events of ended tasks: {until}: {pruned.events} due")
         session.output.line(f"{len(held)} task(s) held")
         return ExitCode.ACCEPTED
 
@@ -89,13 +94,16 @@ def gc(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let bytes go that are due, and erase those whose grace period is over."""
+    """Let bytes go that are due, erase those whose grace period is over, and prune old events."""
 
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             collected = await _collector(store, session.settings, grace_days).collect(dry_run=dry_run)
-        session.output.result(asdict(collected))
+            pruned = await _prune(store, session.settings, dry_run=dry_run)
+        session.output.result(asdict(collected) | {"events": asdict(pruned)})
         _say(collected, session.output)
+        would = "would be " if dry_run else ""
+        session.output.line(f"{pruned.events} event(s) of {pruned.tasks} task(s) {would}pruned")
         return ExitCode.ACCEPTED
 
     execute(context, as_json, body)
@@ -185,6 +193,17 @@ def _collector(store: Store, settings: Settings, grace_days: float | None = None
         events=store.events,
         rules=chosen.rules(),
         grace=chosen.grace if grace_days is None else timedelta(days=grace_days),
+    )
+
+
+async def _prune(store: Store, settings: Settings, *, dry_run: bool) -> PrunedEvents:
+    days = settings.storage.retention.events.max_age_days
+    return await prune_events(
+        store.events,
+        store.artifacts,
+        max_age=None if days is None else timedelta(days=days),
+        clock=store.runtime.clock,
+        dry_run=dry_run,
     )
 
 

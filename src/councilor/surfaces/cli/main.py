@@ -36,6 +36,7 @@ from councilor.surfaces.cli.streams import finish_streams, prepare_streams
 from councilor.surfaces.cli.submit import submit
 from councilor.surfaces.cli.verdict import verdict_app
 from councilor.surfaces.cli.verify import verify
+from councilor.surfaces.cli.watch import watch
 from councilor.surfaces.cli.worker import worker
 from councilor.surfaces.cli.workers import workers_app
 
@@ -87,6 +88,7 @@ app.command()(run.run)
 app.command()(run.judge)
 app.command()(submit)
 app.command()(worker)
+app.command()(watch)
 app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)

@@ -2,8 +2,9 @@
 
 Rules:
 - Results go to standard output, everything else (progress, hints, errors) to standard error.
-- With `--json`, standard output holds exactly one JSON document, in ASCII where the output is not UTF-8. Undecodable
-  bytes of a path, control characters and those that reorder text are escapes such as `\\udcff` in it.
+- With `--json`, standard output holds exactly one JSON document (of a stream: one on each line), in ASCII where the
+  output is not UTF-8. Undecodable bytes of a path, control characters and those that reorder text are escapes such as
+  `\\udcff` in it.
 - What the output's encoding cannot show is written as an escape.
 - Text of workers and repositories is untrusted: control characters, terminal escapes among them, are made visible, and
   Rich markup in it is not interpreted.
@@ -47,9 +48,9 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def _json_text(data: JsonValue) -> str:
+def _json_text(data: JsonValue, *, indent: int | None = 2) -> str:
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
-    text = json.dumps(data, ensure_ascii=not is_unicode, indent=2)
+    text = json.dumps(data, ensure_ascii=not is_unicode, indent=indent)
     return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -80,6 +81,12 @@ class Output:
         """Print the JSON document; only when `--json` was given."""
         if self.as_json:
             sys.stdout.write(self.document(data))
+
+    def record(self, data: JsonValue) -> None:
+        """Print one of many JSON documents, on a line of its own and at once; only when `--json` was given."""
+        if self.as_json:
+            sys.stdout.write(_json_text(data, indent=None) + "\n")
+            sys.stdout.flush()
 
     def line(self, text: str, *, style: str = "") -> None:
         """Print one line for a person; nothing with `--json`."""

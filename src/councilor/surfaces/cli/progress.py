@@ -11,18 +11,18 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from councilor.domain.event import Event, EventType
+from councilor.domain.event import Event, EventType, Gap
 from councilor.surfaces.cli.output import Output, safe
 
-__all__ = ["counted", "show_progress"]
+__all__ = ["counted", "describe", "is_heartbeat", "show_progress"]
 
 
-async def show_progress(events: AsyncIterator[Event], output: Output) -> None:
+async def show_progress(events: AsyncIterator[Event | Gap], output: Output) -> None:
     """Show events until the stream ends."""
     if output.as_json or not output.notes.is_terminal:
         async for event in events:
             text = describe(event)
-            if text and not output.as_json and event.type is not EventType.WORKER_HEARTBEAT:
+            if text and not output.as_json and not is_heartbeat(event):
                 output.note(text)
         return
     columns = (
@@ -36,7 +36,7 @@ async def show_progress(events: AsyncIterator[Event], output: Output) -> None:
         bar = progress.add_task("starting", total=None)
         async for event in events:
             text = describe(event)
-            if event.type is EventType.WORKER_HEARTBEAT:
+            if isinstance(event, Event) and is_heartbeat(event):
                 total = int(event.data["total"]) or None
                 progress.update(bar, description=text, completed=int(event.data["done"]), total=total)
             elif text:
@@ -44,8 +44,15 @@ async def show_progress(events: AsyncIterator[Event], output: Output) -> None:
                 progress.update(bar, description=text, completed=0, total=None)
 
 
-def describe(event: Event) -> str:
+def is_heartbeat(event: Event | Gap) -> bool:
+    """Whether it only says what is going on now."""
+    return isinstance(event, Event) and event.type is EventType.WORKER_HEARTBEAT
+
+
+def describe(event: Event | Gap) -> str:
     """One line about an event; empty when it says nothing to a person."""
+    if isinstance(event, Gap):
+        return f"events {event.after + 1} to {event.floor} were pruned, but for the most important"
     data = event.data
     match event.type:
         case EventType.TASK_STARTED:
@@ -77,6 +84,12 @@ def describe(event: Event) -> str:
             text = f"waits for an approval ({data['checkpoint']}): councilor approve {event.task_id}, or reject"
         case EventType.APPROVAL_GIVEN:
             text = f"{data['by']} {'approved' if data['approved'] else 'rejected'} it ({data['checkpoint']})"
+        case EventType.PUBLICATION_REBASED:
+            text = _moved(data)
+        case EventType.PUBLICATION_FINISHED:
+            text = f"published: {data['target']} {data['where']}"
+        case EventType.PUBLICATION_FAILED:
+            text = f"not published ({data['target']}): {data['error']}"
         case EventType.TASK_CANCELLED:
             text = "cancelled"
         case EventType.TASK_FAILED:
@@ -86,6 +99,13 @@ def describe(event: Event) -> str:
     if text and data.get("candidate"):
         text = f"[{data['candidate']}] {text}"
     return safe(text).replace("\n", " ")
+
+
+def _moved(data: Mapping[str, Any]) -> str:
+    if data["outcome"] == "kept":
+        return f"stays on the base {data['base'][:12]}: {data['reason']}"
+    conflicts = f", conflicts in {', '.join(data['conflicts'])}" if data["conflicts"] else ""
+    return f"the base has moved to {data['onto'][:12]}{conflicts}"
 
 
 def _intervention(data: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-__all__ = ["finish_streams", "prepare_streams"]
+__all__ = ["finish_streams", "prepare_streams", "reader_has_gone"]
 
 
 class _Sink(io.FileIO):
@@ -26,13 +26,15 @@ class _Sink(io.FileIO):
 
     failure: OSError | None = None
     """The first one; None also for a reader that has gone."""
+    gone = False
+    """Whether nobody reads any more."""
 
     def write(self, data: Any, /) -> int:
         """Write bytes; those that cannot be written count as written."""
         try:
             return super().write(data)
         except (BrokenPipeError, ConnectionResetError):
-            pass
+            self.gone = True
         except OSError as error:
             self.failure = self.failure or error
         return memoryview(data).nbytes
@@ -56,6 +58,12 @@ def finish_streams() -> OSError | None:
     sys.stdout.flush()
     raw = getattr(sys.stdout.buffer, "raw", None)
     return raw.failure if isinstance(raw, _Sink) else None
+
+
+def reader_has_gone() -> bool:
+    """Whether nobody reads standard output any more: what would go on without end may stop."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Sink) and raw.gone
 
 
 def _fill_gaps() -> None:

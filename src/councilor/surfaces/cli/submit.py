@@ -26,6 +26,7 @@ from councilor.errors import CouncilorError, InputError
 from councilor.pipeline.batch import run_batch
 from councilor.pipeline.resubmission import find_earlier
 from councilor.pipeline.submission import Order, draft_task
+from councilor.pipeline.watching import watch_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.allotment import Allotment, Candidates, MaxCost, MaxTokens, Workers, read_allotment
 from councilor.surfaces.cli.board import Board
@@ -192,6 +193,7 @@ async def _draft(drafts: _Drafts, wish: _Wish, service: Service) -> None:
                 max_iterations=wish.max_iterations,
                 deadline_s=wish.deadline_s,
                 allow_dirty=wish.allow_dirty or repository.root in known_clean,
+                base_ref=await repository.branch(wish.base or "HEAD"),
             )
             drafts.tasks.append(
                 await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
@@ -270,7 +272,8 @@ async def _execute_all(
             events = service.store.events
             try:
                 async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(board.watch(label, events.follow(head.task_id, after=after)))
+                    told = watch_task(events, head.task_id, after=after, clock=service.runtime.clock)
+                    watching = group.create_task(board.watch(label, told))
                     try:
                         await service.executor.run(head.task_id)
                     except BaseException:

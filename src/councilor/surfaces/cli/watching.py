@@ -6,6 +6,7 @@ import asyncio
 
 from councilor.app import Service
 from councilor.pipeline.executor import Outcome
+from councilor.pipeline.watching import watch_task
 from councilor.surfaces.cli.output import Output
 from councilor.surfaces.cli.progress import show_progress
 
@@ -20,7 +21,8 @@ async def execute_watched(service: Service, task_id: str, output: Output, *, res
     begun = head is not None and head.begun
     executed = service.executor.resume if resumed and begun else service.executor.run
     async with asyncio.TaskGroup() as group:
-        follower = group.create_task(show_progress(service.store.events.follow(task_id, after=after), output))
+        told = watch_task(service.store.events, task_id, after=after, clock=service.runtime.clock)
+        follower = group.create_task(show_progress(told, output))
         try:
             return await executed(task_id)
         except BaseException:
