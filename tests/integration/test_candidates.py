@@ -109,6 +109,8 @@ async def test_of_two_wrong_ones_and_a_right_one_the_right_one_is_published_and_
     # All began with the same tree before any had ended, and none saw another's work.
     begun, ended = spans_of(trip)
     assert max(begun.values()) < min(ended.values())
+    phases = [event.data["phase"] for event in trip.of(EventType.PHASE_STARTED)]
+    assert phases[:4] == ["preparing", "working", "working", "working"] and "checking" not in phases
     assert len({hand.assignments[0].base_tree for hand in workers.values()}) == 1
     # The losers' patches, evidence and verdicts are artifacts; what needed no test run has no evidence.
     for number, measured in ((1, True), (2, True), (3, False)):
