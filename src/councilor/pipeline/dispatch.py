@@ -9,6 +9,7 @@ Rules:
   waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
   what kills its processes.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
+  One whose worker stands still is given back when this process is told to stop.
 - A task whose predecessor ended otherwise than completed fails, and says so.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
@@ -159,6 +160,7 @@ class Dispatcher:
         if lost.is_set() or not self._running:
             return
         _log.info("finishing what was begun", extra={"tasks": len(self._running), "seconds": self.drain_s})
+        await self._let_go_of_standing()
         ended = asyncio.create_task(lost.wait())
         try:
             deadline = self.clock.monotonic() + self.drain_s
@@ -167,6 +169,16 @@ class Dispatcher:
         finally:
             ended.cancel()
             await asyncio.wait([ended])
+
+    async def _let_go_of_standing(self) -> None:
+        """Give back what stands still: it would not end while it is waited for."""
+        for task_id, task in list(self._running.items()):
+            try:
+                head = await self.events.head(task_id)
+            except UnavailableError:
+                return
+            if head is not None and head.state in STANDING_STATES:
+                task.cancel()
 
     async def _execute(self, entry: QueueEntry) -> None:
         """One task, to its end or until it is interrupted."""

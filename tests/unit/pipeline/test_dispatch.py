@@ -17,7 +17,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import RunMode, Task, TaskState
-from councilor.errors import UnavailableError
+from councilor.errors import StandbyError, UnavailableError
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
 
 ME = "0190aaaa-0000-7000-8000-000000000001"
@@ -161,6 +161,39 @@ async def test_told_to_stop_it_finishes_what_it_began_and_takes_nothing_more(pla
         TaskState.COMPLETED, TaskState.COMPLETED, TaskState.SUBMITTED,
     ]  # fmt: skip
     assert [entry.task_id for entry in await plant.queue.entries()] == [task_id(3)]
+
+
+async def pause(plant: Plant, task: str) -> None:
+    said = {"kind": "pause", "by": "Ada", "reason": ""}
+    await plant.events.append([NewEvent(task_id=task, type=EventType.INTERVENTION, ts=datetime.now(UTC), data=said)])
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_a_task_that_waits_for_a_person_is_held_until_that_person_has_spoken(plant: Plant, paused: bool) -> None:
+    task = await plant.add(1)
+    if paused:
+        await pause(plant, task)
+    plant.runs.raises[task] = StandbyError("It waits.")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher().work(plant.stopping))
+        await plant.until(lambda: len(plant.runs.begun) >= (1 if paused else 3))
+        await asyncio.sleep(0.1)
+        plant.stopping.set()
+    entry = await plant.queue.find(task)
+    assert entry is not None and (entry.paused, entry.executor_id, entry.claims) == (paused, None, 0)
+    assert not paused or len(plant.runs.begun) == 1, "somebody spoke between asking and holding, or nobody did"
+
+
+async def test_told_to_stop_it_does_not_wait_for_what_stands_still(plant: Plant) -> None:
+    plant.runs.gate.clear()
+    task = await plant.add(1)
+    async with asyncio.timeout(3), asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher(drain_s=60.0).work(plant.stopping))
+        await plant.until(lambda: bool(plant.runs.begun))
+        await pause(plant, task)
+        plant.stopping.set()
+    entry = await plant.queue.find(task)
+    assert entry is not None and entry.executor_id is None
 
 
 async def test_what_does_not_end_in_time_waits_again_for_others(plant: Plant) -> None:
