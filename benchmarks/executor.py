@@ -42,9 +42,9 @@ from servers import redis_server  # noqa: E402 - the tests' own server, found on
 QUICK = bool(os.environ.get("QUICK"))
 SEED = int(os.environ.get("SEED", "1"))
 ROUNDS = 2 if QUICK else 6
-STARTS = 20 if QUICK else 50
+STARTS = 15 if QUICK else 50
 """Tasks submitted one after the other in one round."""
-IDLE_S = 4.0 if QUICK else 20.0
+IDLE_S = 2.0 if QUICK else 20.0
 EXECUTING = ROOT / "benchmarks/executing"
 PEERS = ROOT / ".peers/bin/python"
 AIM_TASKS_PER_S, AIM_X_DBOS, AIM_START_P95_MS, AIM_IDLE = 20.0, 0.7, 150.0, 0.05

@@ -48,7 +48,7 @@ from journey import BUG, FIX, branches, git, make_repository, make_spec  # noqa:
 QUICK = bool(os.environ.get("QUICK"))
 SEED = int(os.environ.get("SEED", "1"))
 KILLS = int(os.environ.get("KILLS", "3" if QUICK else "54"))
-STOP_EVERY = 5
+STOP_EVERY = 3 if QUICK else 5
 """Each so manieth process is stopped, not killed."""
 PROCESSES, LANES, AT_ONCE = (2, 3, 2) if QUICK else (3, 4, 3)
 """Free lanes for what others had, so that a takeover does not wait for other tasks."""
@@ -109,7 +109,10 @@ class Plant:
     pipe: Pipe
     chance: random.Random
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    recoveries_s: list[float] = field(default_factory=list)
+    killed_s: list[float] = field(default_factory=list)
+    """Until each task of a killed process was gone on with."""
+    stopped_s: list[float] = field(default_factory=list)
+    """Of a stopped one."""
     kills: int = 0
     recovered: int = 0
     odd_ends: list[str] = field(default_factory=list)
@@ -220,8 +223,10 @@ def kill_one(made: Plant, number: int) -> bool:
     if not stopped:
         victim.wait()
         made.start_missing()
-    followed = [follow(made, task, attempt, killed_at) for task, attempt in tasks]
-    made.recovered += all(followed)
+    followed = follow(made, tasks)
+    times_s = made.stopped_s if stopped else made.killed_s
+    times_s += [at - killed_at for at in followed]
+    made.recovered += len(followed) == len(tasks)
     if stopped:
         let_go_on(made, victim)
     return True
@@ -247,17 +252,20 @@ def wait_for_step(made: Plant, tasks: Sequence[str]) -> None:
         until(lambda: steps() != before, 5.0, every_s=0.002)
 
 
-def follow(made: Plant, task: str, attempt: int, killed_at: float) -> bool:
-    """Wait until another process goes on with a task, and note how long that took."""
+def follow(made: Plant, tasks: Sequence[tuple[str, int]]) -> list[float]:
+    """When other processes went on with tasks, as far as they do; each with the attempt that was interrupted."""
+    taken: dict[str, float] = {}
     with psycopg.connect(made.url, autocommit=True) as connection:
 
-        def is_taken() -> bool:
-            row = connection.execute(TAKEN, {"task": task, "attempt": attempt}).fetchone()
-            return bool(row and row[0])
+        def are_taken() -> bool:
+            for task, attempt in tasks:
+                row = connection.execute(TAKEN, {"task": task, "attempt": attempt}).fetchone()
+                if row and row[0]:
+                    taken.setdefault(task, time.monotonic())
+            return len(taken) == len(tasks)
 
-        taken = until(is_taken, LONGEST_WAIT_S)
-    made.recoveries_s.append(time.monotonic() - killed_at)
-    return taken
+        until(are_taken, LONGEST_WAIT_S)
+    return list(taken.values())
 
 
 def let_go_on(made: Plant, stopped: subprocess.Popen[bytes]) -> None:
@@ -315,8 +323,14 @@ def zombies(made: Plant) -> int:
     return late
 
 
+def stop_here(number: int, frame: object) -> None:
+    """Told to end: what was started ends as well."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Kill, wait, count and print."""
+    signal.signal(signal.SIGTERM, stop_here)
     began = time.monotonic()
     with plant() as made:
         tasks = submit(made, KILLS + 3)
@@ -330,7 +344,7 @@ def main() -> None:
         report = {
             "kills": made.kills,
             "recovered": made.recovered,
-            "recovery_p95_s": round(quantile(made.recoveries_s, 0.95), 2),
+            "recovery_p95_s": round(quantile([*made.killed_s, *made.stopped_s], 0.95), 2),
             "duplicated_side_effects": effects_again(made, tasks) + doubled(made, tasks),
             "zombie_writes": zombies(made),
             "lost": len(lost),
@@ -340,9 +354,11 @@ def main() -> None:
             print(problem)
         print(
             f"{len(tasks)} tasks, {attempts} attempts, {len(made.pipe.effects)} runs of the worker,"
-            f" {time.monotonic() - began:.0f} s; recovery p50 {quantile(made.recoveries_s, 0.5):.2f} s,"
-            f" longest {max(made.recoveries_s, default=0.0):.2f} s; aim: p95 <= {AIM_P95_S:g} s, all else 0"
+            f" {time.monotonic() - began:.0f} s; load {os.getloadavg()[1]:.1f}; aim: p95 <= {AIM_P95_S:g} s, all else 0"
         )
+        for what, times_s in (("killed", made.killed_s), ("stopped", made.stopped_s)):
+            shares = (quantile(times_s, share) for share in (0.5, 0.95, 1.0))
+            print(f"{what}: {len(times_s)} tasks gone on with, p50, p95, longest:", *(f"{item:.2f}" for item in shares))
         if not ended or made.odd_ends:
             print((made.folder / "workers.log").read_text()[-4000:])
     print(json.dumps(report))

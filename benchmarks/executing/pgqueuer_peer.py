@@ -59,7 +59,7 @@ class Peer:
                 yield Queries(PsycopgDriver(other))
             finally:
                 worker.shutdown.set()
-                await asyncio.wait([task], timeout=5)
+                await asyncio.wait([task], timeout=0.5)
                 task.cancel()
 
     async def throughput(self, tasks: int) -> float:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import psycopg
+import pytest
 from journey import BUG, FIX, branches, git, make_repository, make_spec
 
 from councilor.app import open_service
@@ -19,6 +20,7 @@ from councilor.settings import load_settings
 STEPS = "SELECT function_name FROM dbos.operation_outputs ORDER BY function_id"
 
 
+@pytest.mark.slow
 async def test_a_process_killed_while_two_work_leaves_what_one_has_done(tmp_path, database_url):
     repository, flags = make_repository(tmp_path / "repo"), tmp_path / "flags"
     flags.mkdir()

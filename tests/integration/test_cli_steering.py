@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commandline import CommandLine, hand
 from journey import branches, make_repository, make_spec
-from steering import REPAIR, TICKING, TIER_1, Watched, queued, submit, until, working
+from steering import ENDS, REPAIR, TICKING, TIER_1, Watched, queued, submit, until, working
 
 SOON_S = 5.0
 """An intervention takes effect within a second on a quiet machine; this one may not be quiet."""
@@ -64,6 +64,7 @@ def test_strict_mode_asks_before_work_on_tier_1_and_a_refusal_ends_the_task(tmp_
         task.reaches("awaiting_approval")
         until(lambda: [item["executor_id"] for item in queued(own)] == [None])
         assert "waits for an approval (work)" in own("show", task.task).expect(0).out
+        assert "awaiting approval" in own("queue", "list").expect(0).out
         assert not task.home.exists(), "no worker has begun"
         own("reject", task.task).expect(2)
         own("reject", task.task, "--by", "Ada", "--reason", "not now").expect(0)
@@ -171,3 +172,17 @@ def test_an_interrupted_run_that_is_cancelled_never_goes_on(tmp_path: Path, own:
     assert resumed.code == 130, resumed.err
     assert task.state() == "cancelled"
     assert len(branches(tmp_path / "shop")) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_in_the_executing_process_stands_still_as_well(tmp_path: Path, own: CommandLine) -> None:
+    limit = ("--set", "workers.repair.timeout_s=15")
+    task = Watched(own, submit(own, limit, tmp_path, "--iterations", "1", "--worker", "repair"))
+    with working(own, limit):
+        until(lambda: task.state() == "working")
+        own("pause", task.task).expect(0)
+        time.sleep(20)
+        assert task.state() == "paused"
+        own("resume", task.task).expect(0)
+        until(lambda: task.state() in ENDS)
+    assert "1 of 1 acceptance criteria hold" in own("show", "--why", task.task).expect(0).out, "it found the fix"

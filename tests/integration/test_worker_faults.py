@@ -230,6 +230,7 @@ async def test_a_full_disk_interrupts_tasks_and_they_go_on_when_there_is_space(s
             with ballast.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - 2 * 2**20)
             await asyncio.sleep(4)
+            assert len([step for _, step, _ in lines_of(plant.log) if int(step) == STEPS - 1]) < len(tasks)
             assert plant.processes[0].poll() in (None, LOST)
             ballast.unlink()
             await asyncio.to_thread(server.up)

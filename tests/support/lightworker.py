@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from storing import artifact
@@ -134,10 +135,11 @@ class Light:
         return step
 
     async def _keep(self, run_id: str, attempt: int, size: int) -> None:
-        body = b"x" * size
+        body = Random(run_id).randbytes(size)
         if any(item.name == "report-1" for item in await self._store.of_task(run_id)):
             return
-        made = artifact(attempt, body, task_id=run_id, run_id=run_id, attempt=attempt)
+        id_ = SystemIds(clock=SystemClock()).new()
+        made = artifact(1, body, id=id_, task_id=run_id, run_id=run_id, attempt=attempt)
         putting = asyncio.create_task(self._store.put(made, body))
         await asyncio.sleep(0.005)  # until it is in the middle
         self._places.at("put")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from councilor.domain.accounting import Spent, account
-from councilor.domain.budget import NO_LIMIT, Budget, Share, budget_of
+from councilor.domain.budget import NO_LIMIT, Budget, Share, budget_of, part_of
 from councilor.domain.event import Event, EventType
+from councilor.domain.intervention import Extension
 from councilor.domain.task import RunMode, Task
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,6 +39,7 @@ def output(tokens: int, cost_usd: float = 0.0, **more: Any) -> tuple[EventType, 
     return E.WORKER_OUTPUT, {"usage": {"tokens": tokens, "cost_usd": cost_usd}, **more}
 
 
+NOTHING = Extension()
 ASSIGNED = (E.WORKER_ASSIGNED, {"worker": "w", "iteration": 1})
 
 
@@ -89,3 +91,21 @@ def test_a_share_says_what_goes_beyond_it_and_when_nothing_can_be_begun():
     assert share.passed(tokens=0, cost_usd=0.6) == "its budget of 0.5000 US dollars was spent"
     assert Share(tokens=0).nothing and Share(cost_usd=0.0).nothing and not NO_LIMIT.nothing
     assert NO_LIMIT.passed(tokens=10**9, cost_usd=1e9) == ""
+
+
+def test_a_candidates_part_is_of_what_was_left_when_its_iteration_began():
+    one, two = {"candidate": 1}, {"candidate": 2}
+    earlier = [(E.WORKER_ASSIGNED, {"iteration": 1, **one}), output(400, **one)]
+    begun = [(E.WORKER_ASSIGNED, {"iteration": 2, **each}) for each in (one, two)]
+    limited, more = task(max_tokens=1000), Extension(tokens=100)
+
+    def share(told, candidate, given=NOTHING):
+        part = part_of(limited, events(*told), iteration=2, candidate=candidate, parts=2)
+        return part.share(given).tokens
+
+    assert share(earlier, 1) == share([*earlier, *begun], 2) == 300
+    # What the other one spends is no concern of it; what was spent on itself before a crash is.
+    cut = [*earlier, *begun, output(300, **one), beat(120, **two)]
+    assert (share(cut, 1), share(cut, 2)) == (0, 180)
+    assert share(cut, 2, more) == 230
+    assert part_of(task(), events(*cut), iteration=2, candidate=2, parts=2).share(more) == NO_LIMIT

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from councilor.app.judges import model_judges
 from councilor.app.notices import notifiers
+from councilor.app.publishing import make_publishing
 from councilor.app.runtime import Runtime, sharing
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
@@ -84,6 +85,7 @@ async def open_service(
             author_models={name: worker.model for name, worker in settings.workers.items() if worker.model},
             notifiers=notifiers(settings, shared.guarding),
             notify_on=settings.notify.reasons,
+            publishing=make_publishing(settings),
         )
         executor = Executor(parts=adapt(parts), engine=engine)
         await executor.start()

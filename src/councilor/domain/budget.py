@@ -5,7 +5,7 @@ Rules:
 - Spent is what workers tell, interrupted rounds included, and the tokens of models that voted, as far as their servers
   tell. Nobody is believed more than that: who tells nothing is limited by time and iterations only.
 - Models that vote are counted and never limited: no worker can spend its judges away.
-- What is left is shared evenly by the candidates of a round, so that one cannot spend another's part.
+- What is left when a round begins is shared evenly by its candidates; one cannot spend another's part, nor wait for it.
 - Time and iterations are limits of their own: the run's clock and `max_iterations` keep them.
 
 It ends nothing: `pipeline/executor/supervision.py` does. What an iteration of a model worker may take is that worker's
@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from councilor.domain.accounting import account
-from councilor.domain.event import Event
+from councilor.domain.event import Event, EventType
 from councilor.domain.intervention import Extension, Steering, steer
 from councilor.domain.task import Task
 
-__all__ = ["NO_LIMIT", "Budget", "Share", "budget_of"]
+__all__ = ["NO_LIMIT", "Budget", "Part", "Share", "budget_of", "part_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,16 +98,61 @@ class Budget:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One candidate's part of what was left when its iteration began."""
+
+    before: Budget
+    """The whole, without extensions, as it stood then."""
+    parts: int
+    tokens: int
+    """Spent on this candidate already, in executions that a crash ended."""
+    cost_usd: float
+
+    def share(self, more: Extension) -> Share:
+        """What it may still spend.
+
+        Args:
+            more: what the task was given beyond what it was submitted with.
+        """
+        whole = self.before.extended(more).share(self.parts)
+        return Share(
+            tokens=None if whole.tokens is None else max(0, whole.tokens - self.tokens),
+            cost_usd=None if whole.cost_usd is None else max(0.0, whole.cost_usd - self.cost_usd),
+        )
+
+
 def budget_of(task: Task, events: Iterable[Event]) -> Budget:
     """A task's budget, from all its events in their order."""
-    told = list(events)
-    spent, steering = account(told), Steering()
+    told, steering = list(events), Steering()
     for event in told:
         steering = steer(steering, event)
-    budget = Budget(
+    return _spent(task, told).extended(steering.extension)
+
+
+def part_of(task: Task, events: Iterable[Event], *, iteration: int, candidate: int, parts: int) -> Part:
+    """A candidate's part, from all events of its task; what the others of its iteration spend changes nothing.
+
+    Args:
+        candidate: its number; 0: the only one.
+        parts: how many candidates the iteration has.
+    """
+    told = list(events)
+    begun = (at for at, event in enumerate(told) if _begins(event, iteration))
+    start = next(begun, len(told))
+    own = account(event for event in told[start:] if event.data.get("candidate", 0) == candidate).worker
+    return Part(before=_spent(task, told[:start]), parts=parts, tokens=own.tokens, cost_usd=own.cost_usd)
+
+
+def _begins(event: Event, iteration: int) -> bool:
+    return event.type is EventType.WORKER_ASSIGNED and event.data.get("iteration") == iteration
+
+
+def _spent(task: Task, told: Iterable[Event]) -> Budget:
+    spent = account(told)
+    return Budget(
         max_tokens=task.max_tokens,
         max_cost_usd=task.max_cost_usd,
         tokens=spent.worker.tokens + spent.judge_tokens,
         cost_usd=spent.worker.cost_usd,
     )
-    return budget.extended(steering.extension)

@@ -82,7 +82,8 @@ class RefinementRequest:
     iteration: int
     """The iteration that failed, counted from 1."""
     checkpoint: str
-    """Where it failed: `gates` or `council`; or `question`, where nothing failed and something is open."""
+    """Where it failed: `gates` or `council`; `question`, where nothing failed and something is open; `rebase`, where an
+    accepted change conflicts with its moved base."""
     failed_gates: tuple[str, ...]
     violations: tuple[Violation, ...]
     required_changes: tuple[str, ...]

@@ -105,6 +105,8 @@ class Task:
     """US dollars that the whole run may spend; None: no limit."""
     workers: tuple[str, ...] = ()
     """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
+    base_ref: str | None = None
+    """Full name of the branch that the base came from; None where a bare commit or a tag was named."""
 
     @property
     def branch(self) -> str:

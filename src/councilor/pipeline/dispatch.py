@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
-REAP_S = 1.0
+REAP_S = 0.5
+"""Seconds between two looks for the dead."""
 FORGET_EVERY_S = 600.0
 """Seconds between two looks for steps that are of no use any more."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0

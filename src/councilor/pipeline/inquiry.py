@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from councilor.domain.artifact import ExecutionArtifact
@@ -23,6 +23,7 @@ from councilor.domain.task import Task
 from councilor.errors import NotFoundError
 from councilor.pipeline.claims import ClaimContext
 from councilor.pipeline.executor.deepen import Addition
+from councilor.pipeline.executor.work import BASE_COMMIT
 from councilor.pipeline.gates import Stage, latest, run_gates
 from councilor.pipeline.inspection import put_together
 from councilor.pipeline.rules import read_rules
@@ -70,7 +71,8 @@ async def recall(
     if patch is None or report is None or patch.tree is None:
         raise NotFoundError(f"Task {task_id} has no candidate yet.", hint="Check a change: --base and --head.")
     repository = await repositories.open(Path(task.repository), store=runs_dir / task_id / "store")
-    base = await repository.resolve(task.base_commit)
+    base = await repository.resolve(str(patch.metadata.get(BASE_COMMIT, task.base_commit)))
+    task = replace(task, base_commit=base.hash, base_tree=base.tree)
     given = await put_together(
         repository,
         task=task,

@@ -22,8 +22,10 @@ from councilor.domain.question import Question
 from councilor.domain.spec import WorkingSpec
 from councilor.pipeline.council.case import Case
 
-__all__ = ["refinement_request", "same_failures", "write_prompt"]
+__all__ = ["REBASE", "refinement_request", "same_failures", "write_prompt"]
 
+REBASE = "rebase"
+"""The checkpoint of a request for a change that was accepted and conflicts with what its branch holds by now."""
 CHANGES_LIMIT = 30
 RULES_ASKED = frozenset({"QUESTION-1", "MUTANT-2", "MUTANT-3", "PIECE-1"})
 DATA_LIMIT = 4000
@@ -164,6 +166,15 @@ def _again(refinement: RefinementRequest) -> list[str]:
             _fenced(refinement.question),
             "Decide it by the task, not by what the code does now. Add a test of this call that says which outcome is"
             " right, correct the code if it fails, and say in the report which outcome you chose, and why.",
+            _fenced("\n".join(f"- {change}" for change in refinement.required_changes)),
+        ]
+    if refinement.checkpoint == REBASE:
+        return [
+            "## The base has moved",
+            f"What iteration {refinement.iteration} of {refinement.max_iterations} made was accepted, but others have"
+            " changed the same places meanwhile. This folder holds the new base. Where it has conflict markers"
+            " (`<<<<<<<`, `=======`, `>>>>>>>`), the upper part is theirs and the lower part is that change; where it"
+            " has none, make the change again. Then look at the whole: their other changes may concern it too.",
             _fenced("\n".join(f"- {change}" for change in refinement.required_changes)),
         ]
     if refinement.checkpoint == "guide":

@@ -46,6 +46,8 @@ class Order:
     allow_dirty: bool = False
     candidate_tree: str | None = None
     claims_text: str = ""
+    base_ref: str | None = None
+    """Full name of the branch that the base is the tip of, if it was named by one."""
     max_tokens: int | None = None
     max_cost_usd: float | None = None
     crew: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
         submitted_at=clock.now(),
         candidate_tree=order.candidate_tree,
         claims_text=order.claims_text,
+        base_ref=order.base_ref,
         max_tokens=order.max_tokens,
         max_cost_usd=order.max_cost_usd,
         workers=_crew(order, spec.risk_tier),

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from councilor.domain.change import Candidate, TreeEntry
 
-__all__ = ["Commit", "Repositories", "Repository", "Revision"]
+__all__ = ["Commit", "Merged", "Repositories", "Repository", "Revision"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +45,16 @@ class Revision:
     """The principal whose valid SSH signature it has; empty where none is allowed, or none is there."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merged:
+    """A change carried over to another base."""
+
+    tree: str
+    """With conflicts: of what could be merged, the rest between git's conflict markers."""
+    conflicts: tuple[str, ...] = ()
+    """Paths that both sides changed in ways that exclude each other, sorted."""
+
+
 class Repository(Protocol):
     """One opened repository. Every method raises `InputError` for a name that does not resolve."""
 
@@ -53,6 +63,10 @@ class Repository(Protocol):
 
     async def resolve(self, revision: str) -> Commit:
         """The commit that `revision` names."""
+        ...
+
+    async def branch(self, revision: str) -> str | None:
+        """Full name of the branch that `revision` stands for, followed through HEAD; None for anything else."""
         ...
 
     async def tags(self) -> Sequence[str]:
@@ -105,6 +119,18 @@ class Repository(Protocol):
 
     async def composed(self, tree: str, other: str, theirs: Callable[[str], bool]) -> str:
         """`tree` with every path for which `theirs(path)` holds taken from `other` (or absent, when absent there)."""
+        ...
+
+    async def merged(self, base: Commit, onto: Commit, tree: str) -> Merged:
+        """What `tree`, made on `base`, is on top of `onto`: a three-way merge of files and lines.
+
+        Raises:
+            UnavailableError: the host's git is older than 2.38.
+        """
+        ...
+
+    async def mail(self, commit: str) -> bytes:
+        """A commit of this run as a patch that `git am` takes, with its author and message, binary files included."""
         ...
 
     async def history(self, commit: str, path: str, *, allowed_signers: bytes | None) -> Sequence[Revision]:

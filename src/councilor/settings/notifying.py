@@ -17,6 +17,7 @@ from pydantic import (
 
 from councilor.settings.address import problem_of_url
 from councilor.settings.block import Block, Seconds, VariableName
+from councilor.settings.publishing import checked_command
 
 __all__ = ["NotifySettings"]
 
@@ -43,11 +44,7 @@ class NotifySettings(Block):
     @field_validator("command")
     @classmethod
     def _can_be_found(cls, command: tuple[str, ...]) -> tuple[str, ...]:
-        if command and (not command[0] or ("/" in command[0] and not command[0].startswith("/"))):
-            raise ValueError("Input should begin with an absolute path, or a program's name on PATH")
-        if any("\0" in part for part in command):
-            raise ValueError("Input should hold no NUL character")
-        return command
+        return checked_command(command)
 
     @field_validator("webhook")
     @classmethod

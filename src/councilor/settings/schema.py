@@ -49,6 +49,7 @@ from councilor.settings.observing import (
     Statsd,
     Traces,
 )
+from councilor.settings.publishing import Author, PublishSettings
 from councilor.settings.retention import RetentionSettings
 
 __all__ = ["Settings", "default_data_dir"]
@@ -257,6 +258,10 @@ class WorkerSettings(ModelWorkerSettings):
         default=None, description="The model that it works with; judges of the same family are recused."
     )
 
+    co_author: Author | None = Field(
+        default=None, description="`Name <address>` that its commits name in a `Co-authored-by` trailer."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:
@@ -292,7 +297,7 @@ class WorkerSettings(ModelWorkerSettings):
 
     def profile(self, name: str) -> WorkerProfile:
         """The same as the domain has it."""
-        rest = {key: value for key, value in self if key != "preset"}
+        rest = {key: value for key, value in self if key not in {"preset", "co_author"}}
         use = {key: rest.pop(key) for key in ModelWorkerSettings.model_fields}
         endpoint = use.pop("endpoint")
         model_use = ModelUse(endpoint=endpoint, **use) if endpoint is not None else None
@@ -372,6 +377,7 @@ class Settings(BaseSettings):
     run: RunSettings
     workers: dict[ProfileName, WorkerSettings] = Field(description="Worker profiles by name.")
     notify: NotifySettings
+    publish: PublishSettings
     log: LogSettings
     engine: EngineSettings
 

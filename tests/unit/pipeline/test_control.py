@@ -117,6 +117,19 @@ async def test_who_has_other_tasks_gives_a_waiting_one_back(desk: Desk) -> None:
     assert await desk.engine.submit(ID) == "went on", "nothing was lost by it"
 
 
+async def test_a_task_is_not_given_back_while_a_step_of_it_runs(desk: Desk) -> None:
+    control = desk.control(patient=False)
+    async with controlling(control):
+        with control.step(working=True):
+            await desk.intervene("pause")
+            await until(lambda: control.steering.paused)
+            beside = asyncio.create_task(control.passage())
+            await until(lambda: True)
+            assert not beside.done(), "a frozen worker beside it would be lost"
+        with pytest.raises(Interrupted):
+            await beside
+
+
 async def test_the_tasks_time_is_counted_over_all_executions_and_not_while_it_stands(desk: Desk) -> None:
     first = desk.control()
     async with controlling(first):

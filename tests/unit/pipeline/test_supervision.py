@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,8 @@ from councilor.errors import SandboxError
 from councilor.guards.standstill import Standstill, standing_still
 from councilor.pipeline.executor import supervision
 from councilor.pipeline.executor.supervision import Supervision
-from councilor.ports.worker import Progress
+from councilor.ports.environment import Environment
+from councilor.ports.worker import Progress, Workspace
 
 DONE = WorkerReport(outcome=WorkerOutcome.FINISHED, text="done")
 
@@ -55,7 +57,11 @@ class Scripted:
 class Watched:
     """A supervision with everything that it tells."""
 
-    def __init__(self, *, stall_s=60.0, share=NO_LIMIT):
+    def __init__(self, *, stall_s=60.0, share=NO_LIMIT, folder=Path("/nonexistent")):
+        environment = Environment(
+            env_hash="0", source="none", python=Path("/p"), mounts=(), tools=Path("/t"), ruff=Path("/r")
+        )
+        self.workspace = Workspace(folder=folder, scratch=folder, environment=environment, repository=None)
         self.share, self.beats, self.stalls = share, [], []
         self.supervision = Supervision(
             clock=SystemClock(), share=lambda: self.share, stall_s=stall_s, emit=self.beats.append,
@@ -63,7 +69,7 @@ class Watched:
         )  # fmt: skip
 
     async def run(self, worker, share=None):
-        return await self.supervision.run(worker, assignment(self.share if share is None else share), None)
+        return await self.supervision.run(worker, assignment(self.share if share is None else share), self.workspace)
 
 
 def says(line="", *, tokens=0, cost_usd=0.0):
@@ -93,10 +99,23 @@ async def test_a_silent_one_is_told_of_once_and_ended_a_quarter_later():
 
 
 async def test_who_shows_something_new_is_not_ended_and_who_repeats_itself_is():
-    moving = Scripted(*((0.3, says(str(number))) for number in range(5)))
+    moving = Scripted(*((0.3, says(str(number))) for number in range(3)))
     assert await Watched(stall_s=0.6).run(moving) is DONE
     repeating = Scripted(*[(0.3, says("again"))] * 10)
     assert "no sign of progress" in (await Watched(stall_s=0.6).run(repeating)).ended
+
+
+async def test_who_changes_files_without_a_word_is_not_ended(tmp_path):
+    (tmp_path / "src").mkdir()
+
+    class Quiet(Scripted):
+        async def run(self, assignment, workspace, emit):
+            for number in range(3):
+                await asyncio.sleep(0.4)
+                (tmp_path / "src" / "a.py").write_text(f"{number}")
+            return DONE
+
+    assert await Watched(stall_s=0.6, folder=tmp_path).run(Quiet()) is DONE
 
 
 async def test_who_spends_too_much_is_ended_within_a_second():

@@ -14,7 +14,16 @@ from councilor.domain.change import TreeEntry
 from councilor.errors import InputError, IntegrityError
 from councilor.ports.repository import Commit
 
-__all__ = ["DEEPEST", "decode_path", "encode_path", "list_entries", "parse_commit", "read_blobs", "read_object"]
+__all__ = [
+    "DEEPEST",
+    "branch_of",
+    "decode_path",
+    "encode_path",
+    "list_entries",
+    "parse_commit",
+    "read_blobs",
+    "read_object",
+]
 
 DEEPEST = 128
 """Most folders in one another. Deeper ones come from nobody's repository, and exhaust whoever recurses into them."""
@@ -85,6 +94,15 @@ async def read_blobs(git: Git, names: Iterable[str]) -> Mapping[str, bytes]:
         blobs[name] = output[end + 1 : end + 1 + size]
         position = end + 2 + size
     return blobs
+
+
+async def branch_of(git: Git, revision: str) -> str | None:
+    """Full name of the branch that a revision stands for; None for a commit, a tag, or a HEAD without a branch."""
+    if not revision or revision.startswith("-") or set(revision) & set("\n\0"):
+        return None
+    done = await git.run("rev-parse", "--verify", "--quiet", "--symbolic-full-name", revision)
+    name = done.output.decode("utf-8", "surrogateescape").strip()
+    return name if not done.code and name.startswith(("refs/heads/", "refs/remotes/")) else None
 
 
 def parse_commit(name: str, content: bytes) -> Commit:

@@ -24,6 +24,8 @@ from councilor.adapters.git import (
     advance,
     comparison,
     history,
+    mailing,
+    merging,
     objects,
     publication,
     staging,
@@ -39,7 +41,7 @@ from councilor.domain.change import Candidate, TreeEntry
 from councilor.errors import InputError
 from councilor.ports.clock import Clock
 from councilor.ports.metrics import MetricsBackend
-from councilor.ports.repository import Commit, Revision
+from councilor.ports.repository import Commit, Merged, Revision
 
 __all__ = ["GitRepositories", "GitRepository"]
 
@@ -85,6 +87,10 @@ class GitRepository:
             hint = "`git log --oneline --all` shows the commits."
             raise InputError(f"{revision!r} names no commit of this repository.", hint=hint)
         return objects.parse_commit(found[0], found[2])
+
+    async def branch(self, revision: str) -> str | None:
+        """Full name of the branch that `revision` stands for; None for anything else."""
+        return await objects.branch_of(self._git, revision)
 
     async def tags(self) -> Sequence[str]:
         """Names of its tags, sorted."""
@@ -155,6 +161,15 @@ class GitRepository:
             ours = await self.entries(tree)
             chosen = trees.choose(ours, await self.entries(other), theirs)
             return tree if chosen == ours else await trees.write_tree(self._store, chosen)
+
+    async def merged(self, base: Commit, onto: Commit, tree: str) -> Merged:
+        """What `tree`, made on `base`, is on top of `onto`."""
+        with _timed("merged", self._clock, self._metrics):
+            return await merging.merge(self._store, base=base, onto=onto, tree=tree)
+
+    async def mail(self, commit: str) -> bytes:
+        """A commit of this run as a patch that `git am` takes."""
+        return await mailing.write_mail(self._store, commit)
 
     async def history(self, commit: str, path: str, *, allowed_signers: bytes | None) -> Sequence[Revision]:
         """The commits up to `commit` that changed a file, newest first, with who signed each."""

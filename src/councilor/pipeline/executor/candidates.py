@@ -169,6 +169,7 @@ async def _again(
         tree=source.tree,
         parent=parent or source,
         inputs=[(source, "chosen")],
+        metadata=source.metadata,
     )
     note_stored(context, artifact)
     return artifact

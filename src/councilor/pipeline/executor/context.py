@@ -31,12 +31,25 @@ from councilor.ports.environment import Environment, Environments
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.notifier import Notifier
+from councilor.ports.outlet import Outlet
 from councilor.ports.repository import Commit, Repositories, Repository
 from councilor.ports.sandbox import Sandbox
 from councilor.ports.tracing import NO_TRACING, Tracer
 from councilor.ports.worker import Worker
 
-__all__ = ["Derived", "Parts", "RunContext", "RunFolder", "open_context", "open_narrator"]
+__all__ = ["Derived", "Parts", "Publishing", "RunContext", "RunFolder", "open_context", "open_narrator"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publishing:
+    """How accepted candidates are published."""
+
+    outlets: Sequence[Outlet] = ()
+    """Where a commit goes beyond its branch, in this order."""
+    rebase: bool = True
+    """Whether a candidate follows the branch that its base came from."""
+    co_authors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Worker -> who else made its commits, each as `Name <address>`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +88,8 @@ class Parts:
     """Who is told of a task's end; each has a time limit of its own."""
     notify_on: Collection[str] = ("ended",)
     """Reasons for which they are told."""
+    publishing: Publishing = field(default_factory=Publishing)
+    """How accepted candidates are published, and where beyond their branch."""
     tracer: Tracer = NO_TRACING
     """Where spans go."""
     stall_s: Callable[[str], float] = lambda worker: inf
@@ -139,6 +154,8 @@ class RunContext:
     ledger: TaskLedger
     control: RunControl
     derived: Derived = field(default_factory=Derived)
+    rebases: int = 0
+    """How often it has followed its branch to another base."""
 
     @property
     def max_iterations(self) -> int:

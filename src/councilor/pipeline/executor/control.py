@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from councilor.domain.event import Event, Gap
 from councilor.domain.intervention import Extension, Steering, steer
-from councilor.errors import NotFoundError, StandbyError, UnavailableError
+from councilor.errors import CouncilorError, NotFoundError, StandbyError
 from councilor.guards.interruption import Interrupted
 from councilor.guards.standstill import Standstill, standing_still
 from councilor.ports.clock import Clock
@@ -77,10 +77,10 @@ class RunControl:
                         continue
                     self._seq = event.seq
                     self._take(event)
-                    if self.steering.cancelled:
-                        await self._cancel()
+                if self.steering.cancelled:
+                    await self._cancel()
                 return
-            except UnavailableError as error:
+            except CouncilorError as error:
                 _log.warning("interventions cannot be read", extra={"task_id": self.task_id, "problem": error.message})
                 await self.clock.sleep(AGAIN_S)
 
@@ -111,7 +111,7 @@ class RunControl:
         while not met() or self.steering.paused:
             if self._cancelled:
                 raise Interrupted(self.task_id)
-            if not self.patient:
+            if not self.patient and not self._steps:  # a step beside this one is not thrown away for it
                 given_back = Interrupted(self.task_id)
                 given_back.fault = StandbyError(f"Task {self.task_id} waits for a person.")
                 raise given_back
@@ -152,6 +152,7 @@ class RunControl:
         finally:
             del self._steps[run]
             run.go()
+            self._changed.set()
 
     def _take(self, event: Event) -> None:
         before, self.steering = self.steering, steer(self.steering, event)

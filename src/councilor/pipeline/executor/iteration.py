@@ -2,7 +2,7 @@
 
 Rules:
 - Cheap gates come first: a candidate that fails one goes back to the worker without any test being run.
-- The base's own tests are measured once, and only when a candidate has come that far.
+- A base's own tests are measured once, and only when a candidate has come that far.
 - What is dearer is measured once a first verdict shows that nothing forbids acceptance; then the council meets again.
 - Each of these is a step named after the candidate's label, such as `work:1`, or `work:1-2` for the second of several.
 """
@@ -150,7 +150,7 @@ class Iteration:
             return None
         if context.derived.baseline is None:
             measured = await self.steps.run(
-                "baseline",
+                f"baseline:{context.rebases}" if context.rebases else "baseline",
                 lambda: measure_baseline(context, made, self.parent, remaining_s=self.steps.remaining_s()),
                 context=context,
                 preemptible=True,

@@ -1,8 +1,10 @@
 """Publishing: an accepted candidate becomes one commit on a branch of its own.
 
 Rules:
-- Only a verdict of `accept` on exactly this tree publishes, only when artifacts are durable, and never a push.
+- Only a verdict of `accept` on exactly this tree publishes, and only when artifacts are durable; what goes beyond the
+  branch is `deliver.py`'s.
 - The commit names its verdict and the verdict's statement in trailers; the same verdict always makes the same commit.
+- The author is the worker, the committer councilor; others are named as co-authors, as the settings say.
 - It also carries the oldest signed checkpoint of the log that covers the verdict: whoever has the commit has a witness
   outside the database.
 """
@@ -13,10 +15,11 @@ from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.provenance import digest
-from councilor.domain.task import RunMode, TaskState
-from councilor.domain.verdict import Decision, Verdict
+from councilor.domain.task import TaskState
+from councilor.domain.verdict import Verdict
 from councilor.errors import IntegrityError
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.rebase import is_published
 from councilor.pipeline.ledger.verification import CHECKPOINT_TRAILER, STATEMENT_TRAILER
 
 __all__ = ["publish"]
@@ -25,9 +28,7 @@ __all__ = ["publish"]
 async def publish(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> str | None:
     """Commit an accepted candidate; gives the commit, or None when this run publishes nothing."""
     task = context.task
-    if verdict.decision is not Decision.ACCEPT or task.mode is RunMode.DRY_RUN or task.worker is None:
-        return None
-    if not context.parts.ledger.storage.durable:
+    if not is_published(task, verdict.decision) or not context.parts.ledger.storage.durable:
         return None
     async with context.narrator.phase(TaskState.PUBLISHING):
         with context.parts.tracer.span("publish", attributes=role(SpanRole.CHAIN)):
@@ -61,8 +62,9 @@ def _message(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact,
         "CAWS-Verdict-Id": verdict.id,
         STATEMENT_TRAILER: f"sha256:{digest(artifact.statement)}",
         CHECKPOINT_TRAILER: checkpoint.trailer(),
-        "Co-authored-by": "councilor <councilor@localhost>",
     }
     subject = " ".join(task.title.split())
-    lines = "\n".join(f"{name}: {value}" for name, value in trailers.items())
+    authors = context.parts.publishing.co_authors.get(task.worker or "", ())
+    rows = [*trailers.items(), *(("Co-authored-by", author) for author in authors)]
+    lines = "\n".join(f"{name}: {value}" for name, value in rows)
     return f"{subject}\n\nAccepted by councilor on evidence for tree {verdict.tree}:\n{criteria}\n\n{lines}\n"

@@ -9,14 +9,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from councilor.domain.budget import Budget, budget_of
+from councilor.domain.budget import Budget, Part, budget_of, part_of
 from councilor.domain.event import Event, EventType
-from councilor.domain.intervention import Extension
 from councilor.pipeline.executor.context import RunContext
 
-__all__ = ["budget_now", "read_budget", "tell_exhausted"]
+__all__ = ["read_budget", "read_part", "tell_exhausted"]
 
 PAGE = 500
 
@@ -28,11 +26,10 @@ async def read_budget(context: RunContext) -> Budget:
     return budget_of(task, await _read(context)) if budget.limited else budget
 
 
-def budget_now(context: RunContext, before: Budget) -> Budget:
-    """A budget that was read before, with what people have given since."""
-    task, more = context.task, context.control.extension
-    limits = budget_of(task, ()).extended(Extension(tokens=more.tokens, cost_usd=more.cost_usd))
-    return replace(limits, tokens=before.tokens, cost_usd=before.cost_usd)
+async def read_part(context: RunContext, *, iteration: int, parts: int) -> Part:
+    """The part of the candidate that is to be made, of so many of its iteration."""
+    told = await _read(context) if budget_of(context.task, ()).limited else ()
+    return part_of(context.task, told, iteration=iteration, candidate=context.folder.candidate, parts=parts)
 
 
 async def tell_exhausted(context: RunContext, budget: Budget, *, iteration: int) -> None:

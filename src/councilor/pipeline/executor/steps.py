@@ -84,7 +84,7 @@ class Steps:
 
     def _span(self, step: str) -> AbstractContextManager[Span]:
         kind, _, number = step.partition(":")
-        iteration = number.partition(":")[0].partition("-")[0]
+        iteration = number.partition(":")[0].partition("-")[0] if kind != "baseline" else ""
         about = role(SpanRole.EVALUATOR if kind == "deliberate" else SpanRole.CHAIN)
         about |= {"councilor.step": step, "councilor.iteration": int(iteration) if iteration else None}
         return self._context.parts.tracer.span(kind, attributes=about, once=step)

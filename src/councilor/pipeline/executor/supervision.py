@@ -2,7 +2,7 @@
 
 Rules:
 - Liveness is another matter: a process with a healthy lease may have a worker that hangs. Progress is a heartbeat that
-  says something new.
+  says something new, or a change in the workspace: many agents say nothing before they have done.
 - A silent worker is told of once, as an event and in the log; after a quarter as long again it is ended. The time that
   its run stands still for a person does not count.
 - A worker that tells more tokens or dollars than it was given is ended within a second.
@@ -20,9 +20,11 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from councilor.domain.budget import Share
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerReport
+from councilor.guards.footprint import footprint
 from councilor.guards.standstill import stood_s
 from councilor.ports.clock import Clock
 from councilor.ports.worker import Progress, Worker, Workspace
@@ -59,6 +61,7 @@ class Supervision:
     _began_s: float = field(default=0.0, init=False)
     _moved_s: float = field(default=0.0, init=False)
     _emitted_s: float = field(default=0.0, init=False)
+    _footprint: tuple[int, int] = field(default=(0, 0), init=False)
     _told: bool = field(default=False, init=False)
 
     async def run(self, worker: Worker, assignment: Assignment, workspace: Workspace) -> WorkerReport:
@@ -66,11 +69,12 @@ class Supervision:
         self._began_s = self._moved_s = self._emitted_s = self._now_s()
         if reason := assignment.share.nothing:
             return self._ended(f"it was not begun: {reason}")
+        await self._has_changed(workspace.folder)
         working = asyncio.ensure_future(worker.run(assignment, workspace, self._hear))
         try:
             while not working.done():
                 await asyncio.wait([working], timeout=LOOK_S)
-                if not working.done() and (reason := self._look()):
+                if not working.done() and (reason := await self._look(workspace.folder)):
                     await _end(working)
                     return self._ended(reason)
             return working.result()
@@ -85,13 +89,16 @@ class Supervision:
         self._last, self._emitted_s = progress, self._now_s()
         self.emit(progress)
 
-    def _look(self) -> str:
+    async def _look(self, folder: Path) -> str:
         """Why it has to be ended; empty when it may go on."""
         now_s, last = self._now_s(), self._last
         if reason := self.share().passed(tokens=last.tokens, cost_usd=last.cost_usd):
             return reason
         silent_s = now_s - self._moved_s
-        if silent_s >= self.stall_s * (1 + GRACE):
+        late = silent_s >= self.stall_s * (1 + GRACE)
+        if (late or (silent_s >= self.stall_s and not self._told)) and await self._has_changed(folder):
+            self._moved_s, self._told, silent_s, late = now_s, False, 0.0, False
+        if late:
             return f"it gave no sign of progress for {silent_s:.0f} s"
         if silent_s >= self.stall_s and not self._told:
             self._told = True
@@ -101,6 +108,11 @@ class Supervision:
             self._emitted_s = now_s
             self.emit(replace(last, silent_s=round(silent_s, 1)))
         return ""
+
+    async def _has_changed(self, folder: Path) -> bool:
+        """Whether anything in the workspace changed since it was asked last."""
+        before, self._footprint = self._footprint, await asyncio.to_thread(footprint, folder)
+        return before != self._footprint
 
     def _ended(self, reason: str) -> WorkerReport:
         return WorkerReport(

@@ -27,14 +27,16 @@ from councilor.errors import HashMismatchError, InputError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
-from councilor.pipeline.executor.spending import budget_now, read_budget
+from councilor.pipeline.executor.spending import read_part
 from councilor.pipeline.executor.supervision import Supervision
 from councilor.pipeline.refinement import write_prompt
 from councilor.ports.tracing import Span
 from councilor.ports.worker import Workspace
 
-__all__ = ["Work", "adopt", "label_of", "restore_candidate", "work"]
+__all__ = ["BASE_COMMIT", "Work", "adopt", "label_of", "restore_candidate", "work"]
 
+BASE_COMMIT = "base_commit"
+"""In a patch's metadata: the commit that it applies to, which is the newest base once a candidate was rebased."""
 MAX_DOUBTS = 10
 DOUBT_LIMIT = 300
 
@@ -87,7 +89,7 @@ async def work(
     task, parts, policy = context.task, context.parts, context.rules.policy
     worker = parts.workers[task.worker or ""]
     guides = context.control.steering.guides[-MOST_GUIDES:]
-    budget = await read_budget(context)
+    part = await read_part(context, iteration=iteration, parts=sharers)
     await _lay_out(context, start_tree)
     assignment = Assignment(
         task_id=task.id,
@@ -102,7 +104,7 @@ async def work(
         base_tree=task.base_tree,
         refinement=refinement,
         timeout_s=timeout_s,
-        share=budget.share(sharers),
+        share=part.share(context.control.extension),
         candidate=context.folder.candidate,
     )
     workspace = Workspace(
@@ -118,7 +120,7 @@ async def work(
         about = agent(name=worker.name, model=parts.author_models.get(worker.name))
         with parts.tracer.span("invoke_agent", attributes=about) as span:
             assignment = replace(assignment, traceparent=traceparent(span.trace_id, span.span_id))
-            supervision = _supervision(context, worker.name, lambda: budget_now(context, budget).share(sharers))
+            supervision = _supervision(context, worker.name, lambda: part.share(context.control.extension))
             async with context.narrator.heartbeats():
                 report = await _report(supervision.run(worker, assignment, workspace), alone=sharers == 1)
             _tell(span, report)
@@ -284,6 +286,7 @@ async def _record(
         tree=tree,
         parent=parent,
         producer=producer,
+        metadata={BASE_COMMIT: context.task.base_commit},
     )
     report = await context.ledger.record(
         ArtifactKind.REPORT,

@@ -1,11 +1,13 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> iteration* -> finish; `iteration.py` and `candidates.py` say what an iteration is.
+prepare -> (iteration* -> [rebase])* -> [publish -> deliver] -> finish; `iteration.py` and `candidates.py` say what an
+iteration is, `rebase.py`, `publish.py` and `deliver.py` what comes after an accepted one.
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
 - Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
+- An accepted candidate follows a base that has moved, and is then measured and judged again.
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
@@ -15,9 +17,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.genai import SpanRole, role
@@ -32,17 +35,20 @@ from councilor.pipeline.executor.candidates import compete
 from councilor.pipeline.executor.context import Parts, RunContext, open_context, open_narrator
 from councilor.pipeline.executor.control import RunControl, controlling
 from councilor.pipeline.executor.deliberate import Deliberated
+from councilor.pipeline.executor.deliver import deliver
 from councilor.pipeline.executor.ending import measure_end
 from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
+from councilor.pipeline.executor.rebase import Rebased, follow, is_published, on_base
 from councilor.pipeline.executor.steps import Steps
+from councilor.pipeline.executor.work import Work
 from councilor.ports.engine import Engine, RunState
 from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "3"
+WORKFLOW_VERSION = "4"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
@@ -203,6 +209,21 @@ def _about(task: Task) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """What an iteration begins with."""
+
+    tree: str
+    parent: ExecutionArtifact
+    """The artifact that it follows: the spec, a refinement request, or the verdict before a rebase."""
+    previous: Deliberated | None = None
+    """How the iteration before ended."""
+    carried: Work | None = None
+    """The candidate, where it came from the base before and no worker makes one."""
+    worker: str = ""
+    """Whose candidate that is."""
+
+
 class _Journey:
     """One execution of one run."""
 
@@ -218,19 +239,76 @@ class _Journey:
         refusal = await refused(context, Checkpoint.WORK, parent)
         if refusal is not None:
             return decode(Outcome, await steps.run("finish", partial(self._refuse, refusal)))
-        judged, number = None, 0
-        several = bool(context.task.workers) and context.task.candidate_tree is None
-        tree = context.task.base_tree
-        while judged is None or judged.deliberated.refinement is not None:
+        start: _Start | None = _Start(tree=context.task.base_tree, parent=parent)
+        number = 0
+        while start is not None:
             number += 1
-            previous = judged.deliberated if judged else None
-            iteration = Iteration(steps=steps, number=number, tree=tree, parent=parent, previous=previous)
-            judged = await (compete(context, iteration) if several else iteration.alone(context))
-            if judged.deliberated.refinement is not None:
-                tree, parent = judged.made.tree, await context.artifact(judged.deliberated.refinement)
-        last = judged
+            last = await self._iterate(number, start)
+            start = await self._next(number, last)
         refusal = await self._unpublished(last.deliberated)
-        return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal)))
+        commit = await self._publish(last) if refusal is None else None
+        return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal, commit)))
+
+    async def _iterate(self, number: int, start: _Start) -> Judged:
+        context = self._context
+        iteration = Iteration(
+            steps=self._steps, number=number, tree=start.tree, parent=start.parent, previous=start.previous
+        )
+        if start.carried is not None:
+            return await iteration.judge(context.made_by(start.worker), start.carried)
+        several = bool(context.task.workers) and context.task.candidate_tree is None
+        return await (compete(context, iteration) if several else iteration.alone(context))
+
+    async def _next(self, number: int, last: Judged) -> _Start | None:
+        """What another iteration begins with; None when there is to be none."""
+        judged = last.deliberated
+        if judged.refinement is not None:
+            return _Start(tree=last.made.tree, parent=await self._context.artifact(judged.refinement), previous=judged)
+        moved = await self._follow(number, last)
+        if moved.onto is None:
+            return None
+        parent = await self._context.artifact(moved.parent)
+        if moved.made is None:
+            asked = replace(judged, refinement=moved.parent)
+            return _Start(tree=moved.start_tree, parent=parent, previous=asked)
+        return _Start(tree=moved.made.tree, parent=parent, previous=judged, carried=moved.made, worker=last.worker)
+
+    async def _follow(self, number: int, last: Judged) -> Rebased:
+        """Where an accepted candidate goes; from then on the run is about the new base."""
+        context, steps = self._context, self._steps
+        if context.task.base_ref is None or not is_published(context.task, last.deliberated.decision):
+            return Rebased()
+        made_by = context.made_by(last.worker)
+
+        async def run() -> JsonValue:
+            remaining_s = steps.remaining_s()
+            return await follow(made_by, last.made, last.deliberated, iteration=number, remaining_s=remaining_s)
+
+        moved = decode(Rebased, await steps.run(f"rebase:{number}", run, preemptible=True))
+        if moved.onto is not None:
+            self._context = await on_base(context, moved.onto, added_rounds=int(moved.made is not None))
+        return moved
+
+    async def _publish(self, last: Judged) -> str | None:
+        """Publish an accepted candidate, first here and then wherever it is to go; gives the commit."""
+        if not is_published(self._context.task, last.deliberated.decision):
+            return None
+        context = self._context.made_by(last.worker)
+        verdict, artifact = await self._verdict(last.deliberated)
+        commit = await self._steps.run("publish", partial(publish, context, verdict, artifact))
+        if commit is None:
+            return None
+
+        async def run() -> JsonValue:
+            remaining_s = self._steps.remaining_s()
+            return await deliver(context, verdict, artifact, str(commit), remaining_s=remaining_s)
+
+        await self._steps.run("deliver", run, preemptible=True)
+        return str(commit)
+
+    async def _verdict(self, judged: Deliberated) -> tuple[Verdict, ExecutionArtifact]:
+        artifact = await self._context.artifact(judged.verdict)
+        return decode(Verdict, json.loads(await self._context.read(artifact.id))), artifact
 
     async def _unpublished(self, deliberated: Deliberated) -> Approval | None:
         """Why an accepted candidate is not published: the refusal of who was asked."""
@@ -262,15 +340,9 @@ class _Journey:
         )
         measure_end(context.parts.metrics, context.parts.clock, context.task, outcome.state)
 
-    async def _finish(self, iteration: int, last: Judged, refusal: Approval | None) -> JsonValue:
-        context, task = self._context, self._context.task
-        artifact = await context.artifact(last.deliberated.verdict)
-        verdict = decode(Verdict, json.loads(await context.read(artifact.id)))
-        ended = await _has_ended(context)
-        if ended is not None or refusal is not None:
-            commit = ended.commit if ended is not None else None
-        else:
-            commit = await publish(context.made_by(last.worker), verdict, artifact)
+    async def _finish(self, iteration: int, last: Judged, refusal: Approval | None, commit: str | None) -> JsonValue:
+        task = self._context.task
+        verdict, artifact = await self._verdict(last.deliberated)
         state = END_OF.get(verdict.decision, TaskState.UNDECIDED) if refusal is None else TaskState.REJECTED
         outcome = Outcome(
             task_id=task.id,

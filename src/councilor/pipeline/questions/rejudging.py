@@ -87,6 +87,8 @@ async def draft_rejudgement(
         id=ids.new(),
         submitted_at=clock.now(),
         max_iterations=1,
+        base_commit=str(patch.metadata.get("base_commit", task.base_commit)),
+        base_tree=verdict.base_tree,
         workers=(),
         candidate_tree=verdict.tree,
         claims_text=(await ledger.storage.read(report.id)).decode("utf-8", "replace"),

@@ -84,6 +84,12 @@ def describe(event: Event | Gap) -> str:
             text = f"waits for an approval ({data['checkpoint']}): councilor approve {event.task_id}, or reject"
         case EventType.APPROVAL_GIVEN:
             text = f"{data['by']} {'approved' if data['approved'] else 'rejected'} it ({data['checkpoint']})"
+        case EventType.PUBLICATION_REBASED:
+            text = _moved(data)
+        case EventType.PUBLICATION_FINISHED:
+            text = f"published: {data['target']} {data['where']}"
+        case EventType.PUBLICATION_FAILED:
+            text = f"not published ({data['target']}): {data['error']}"
         case EventType.TASK_CANCELLED:
             text = "cancelled"
         case EventType.TASK_FAILED:
@@ -93,6 +99,13 @@ def describe(event: Event | Gap) -> str:
     if text and data.get("candidate"):
         text = f"[{data['candidate']}] {text}"
     return safe(text).replace("\n", " ")
+
+
+def _moved(data: Mapping[str, Any]) -> str:
+    if data["outcome"] == "kept":
+        return f"stays on the base {data['base'][:12]}: {data['reason']}"
+    conflicts = f", conflicts in {', '.join(data['conflicts'])}" if data["conflicts"] else ""
+    return f"the base has moved to {data['onto'][:12]}{conflicts}"
 
 
 def _intervention(data: Mapping[str, Any]) -> str:

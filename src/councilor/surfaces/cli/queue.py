@@ -9,6 +9,7 @@ import typer
 from councilor.app import open_store
 from councilor.domain.codec import encode
 from councilor.domain.queue import QueueEntry
+from councilor.domain.task import STANDING_STATES, TaskHead
 from councilor.errors import NotFoundError
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -27,12 +28,20 @@ def list_queue(context: typer.Context, as_json: AsJson = False) -> None:
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             entries, leases = await store.queue.entries(), await store.queue.leases()
+            heads = {entry.task_id: await store.events.head(entry.task_id) for entry in entries if entry.paused}
             now = store.runtime.clock.now()
         session.output.result(
             {"tasks": [encode(entry) for entry in entries], "workers": [encode(lease) for lease in leases]}
         )
         rows = (
-            (entry.task_id, _standing(entry), str(entry.priority), str(entry.tier), str(entry.claims), entry.repository)
+            (
+                entry.task_id,
+                _standing(entry, heads.get(entry.task_id)),
+                str(entry.priority),
+                str(entry.tier),
+                str(entry.claims),
+                entry.repository,
+            )
             for entry in entries
         )
         session.output.table(("task", "standing", "priority", "tier", "begun", "repository"), rows)
@@ -68,11 +77,12 @@ def remove(context: typer.Context, task: TaskId, as_json: AsJson = False) -> Non
     execute(context, as_json, body)
 
 
-def _standing(entry: QueueEntry) -> str:
+def _standing(entry: QueueEntry, head: TaskHead | None) -> str:
+    held = "paused" if head is None or head.state not in STANDING_STATES else head.state.value.replace("_", " ")
     if entry.executor_id is not None:
-        return f"executed by {entry.executor_id[-12:]}"
+        return f"executed by {entry.executor_id[-12:]}" + (f", {held}" if entry.paused else "")
     if entry.paused:
-        return "paused"
+        return held
     if entry.after:
         return f"after {len(entry.after)} other(s)"
     return f"not before {entry.not_before:%Y-%m-%d %H:%M}" if entry.not_before else "waiting"

@@ -13,7 +13,7 @@ from councilor.domain.codec import encode
 from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
-from councilor.ports.repository import Commit, Repository
+from councilor.ports.repository import Repository
 from councilor.surfaces.cli.allotment import Candidates, MaxCost, MaxTokens, Workers, read_allotment
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
@@ -94,6 +94,7 @@ def run(
                 max_iterations=iterations or settings.run.max_iterations,
                 deadline_s=deadline or settings.run.deadline_s,
                 allow_dirty=allow_dirty,
+                base_ref=await repository.branch(base),
             )
             async with service.tools.hold(repository.root, wait=wait):
                 task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
@@ -102,7 +103,7 @@ def run(
                 if drafted:
                     session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
                 code = await _start(session, service, task)
-                await _note_moved(session, repository, base, commit)
+                await _note_moved(session, service, repository, base, task)
                 return code
 
     execute(context, as_json, body)
@@ -185,14 +186,18 @@ def _read_claims(path: Path | None) -> str:
         raise InputError(f"The claims file {path} cannot be read: {error}", field="claims") from error
 
 
-async def _note_moved(session: Session, repository: Repository, base: str, commit: Commit) -> None:
+async def _note_moved(session: Session, service: Service, repository: Repository, base: str, task: Task) -> None:
     """Say when `base` no longer names the commit that the task was done on."""
+    head = await service.store.events.head(task.id)
+    done_on = task.base_commit
+    if head is not None and head.commit is not None:
+        done_on = (await repository.resolve(f"{head.commit}^")).hash
     try:
-        now = (await repository.resolve(base)).hash[:12]
+        now = (await repository.resolve(base)).hash
     except InputError:
         now = "gone"
-    if now != commit.hash[:12]:
-        text = f"{base} has moved during the run and is now {now}; the task was done on {commit.hash[:12]}."
+    if now != done_on:
+        text = f"{base} has moved during the run and is now {now[:12]}; the task was done on {done_on[:12]}."
         session.output.note(f"{text} A published change has to be merged or rebased.", style="yellow")
 
 

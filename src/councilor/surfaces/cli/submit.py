@@ -193,6 +193,7 @@ async def _draft(drafts: _Drafts, wish: _Wish, service: Service) -> None:
                 max_iterations=wish.max_iterations,
                 deadline_s=wish.deadline_s,
                 allow_dirty=wish.allow_dirty or repository.root in known_clean,
+                base_ref=await repository.branch(wish.base or "HEAD"),
             )
             drafts.tasks.append(
                 await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)

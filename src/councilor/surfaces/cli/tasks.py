@@ -14,14 +14,17 @@ from councilor.domain.artifact import ArtifactKind
 from councilor.domain.budget import Budget
 from councilor.domain.codec import encode
 from councilor.domain.intervention import Steering
+from councilor.domain.publication import destinations
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.published import show_destinations
 from councilor.surfaces.cli.report import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
+from councilor.surfaces.cli.summary import read_events
 
 __all__ = ["apply", "clean", "diff", "list_tasks", "show"]
 
@@ -65,14 +68,17 @@ def show(
             head = await _head(store.events, task)
             judged = await load_judged(store, head)
             steering = await read_steering(store.events, head.task_id)
+            published = destinations(await read_events(store.events, head.task_id))
             budget = await load_budget(store, head.task_id)
-        session.output.result({**judged.json(), "steering": encode(steering), "budget": encode(budget)})
+        known = {"steering": encode(steering), "budget": encode(budget)}
+        session.output.result({**judged.json(), **known, "publications": [encode(item) for item in published]})
         session.output.line(f"{head.title}", style="bold")
         session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
         for line in _said(head, steering):
             session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
+            show_destinations(published, session.output)
         if budget.limited:
             session.output.line(f"  {_spent(budget)}")
         show_candidates(judged, session.output)
