@@ -89,5 +89,10 @@ def test_nothing_that_a_terminal_obeys_and_one_short_line_whatever_is_told(kind:
     assert kind in {EventType.ARTIFACT_STORED, EventType.NOTIFICATION_STARTED} or found
 
 
+def test_data_of_another_release_do_not_end_it() -> None:
+    (line,) = lines(event(1, EventType.VERDICT_REACHED, decision="accept", probability="high", votes=[1]))
+    assert line == "      1.0s verdict.reached decision accept, probability high"
+
+
 def test_the_first_line_names_the_task() -> None:
     assert head_line(HEAD) == r"task 0190: Fix \x1b[31mit (tier 2, completed)"
