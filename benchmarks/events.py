@@ -3,7 +3,8 @@
 What is measured, on a PostgreSQL of its own (embedded, fsync on) and with the event stream as `app` opens it:
 - `append_per_s`: 20 writers in one process append 50 events each time, readers off. Beside it the same with single
   events, which are gathered into transactions while the one before is written; and, in turn with them, the statements
-  alone on one connection with rows made beforehand, which is what this server on this machine takes just now.
+  alone on one connection with rows made beforehand, which is what this server on this machine takes just now. The CPU
+  that the writing process takes for each event hardly depends on what else runs here.
 - `read_p95_ms`: another process appends single events at random moments, 400 a second over 20 tasks, while 500 readers
   in this process follow them, 25 a task; each is cut off every few seconds and resumes after the last number it took,
   and one more never reads on. The lag is from before `append` until a reader has the event.
@@ -58,6 +59,8 @@ class Bench:
     url: str
     round: int = 0
     cuts: int = 0
+    cpu_us: float = 0.0
+    """Of the process that appended last, for each event."""
 
     async def tasks(self, count: int) -> Sequence[str]:
         """New tasks."""
@@ -72,8 +75,9 @@ class Bench:
         process = Process(work, self.url, await self.tasks(WRITERS), batch, ROUND_S)
         await asyncio.to_thread(process.wait)
         process.go()
-        count, spent_s = await asyncio.to_thread(process.wait)
+        count, spent_s, cpu_s = await asyncio.to_thread(process.wait)
         process.end()
+        self.cpu_us = cpu_s / count * 1e6
         return float(count / spent_s)
 
     async def read(self, seconds: float, *, cut: bool = False) -> tuple[Seen, int, list[float]]:
@@ -108,24 +112,28 @@ async def measure(url: str) -> dict[str, float]:
     """Every figure."""
     bench = Bench(url)
     await bench.append(write_fast, batch=50)  # warms up
-    many, bare, single = [], [], []
+    many, bare, single, cpu_us = [], [], [], []
     for _ in range(ROUNDS):
         many.append(await bench.append(write_fast, batch=50))
+        cpu_us.append(bench.cpu_us)
         bare.append(await bench.append(write_bare, batch=50))
         single.append(await bench.append(write_fast, batch=1))
     shares = [ours / limit for ours, limit in zip(many, bare, strict=True)]
-    say(f"20 writers, 50 events at a time: {rounded(many)} events/s")
+    say(f"20 writers, 50 events at a time: {rounded(many)} events/s, {statistics.median(cpu_us):.1f} us of CPU each")
     say(f"the statements alone, 1,000 at a time: {rounded(bare)}; ours is {statistics.median(shares):.2f} of that")
     say(f"20 writers, one event at a time: {rounded(single)} events/s")
     seen, lost, took_s = await bench.read(READ_S)
     say(f"{READERS} readers, {PER_S:g} events/s: {told(seen, lost)}")
     say(f"of which append {spread([each_s * 1e3 for each_s in took_s])}; the readers' own timers were late by")
-    say(f"{spread(seen.loop_late_ms)}")
+    read_us = seen.cpu_s / seen.events * 1e6
+    say(f"{spread(seen.loop_late_ms)}; a delivery took {read_us:.0f} us of their CPU")
     cut, cut_lost, _ = await bench.read(CUT_S, cut=True)
     say(f"their connections ended {bench.cuts} times: {told(cut, cut_lost)}")
     return {
         "append_per_s": round(statistics.median(many)),
         "append_single_per_s": round(statistics.median(single)),
+        "append_cpu_us": round(statistics.median(cpu_us), 1),
+        "read_cpu_us": round(read_us, 1),
         "append_x_bare": round(statistics.median(shares), 2),
         "read_p50_ms": round(quantile(seen.lags_ms, 0.5), 1),
         "read_p95_ms": round(quantile(seen.lags_ms, 0.95), 1),

@@ -13,6 +13,7 @@ import asyncio
 import random
 import resource
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,13 +32,15 @@ CUT_OFF_S = (2.0, 8.0)
 class Seen:
     """What readers saw."""
 
-    lags_ms: list[float] = field(default_factory=list)
+    lags_ms: array[float] = field(default_factory=lambda: array("d"))
     out_of_order: int = 0
     events: int = 0
     resumed: int = 0
     last: dict[tuple[str, int], int] = field(default_factory=dict)
     """The number up to which each reader has every event."""
     rss_mb: float = 0.0
+    cpu_s: float = 0.0
+    """Of this process."""
     loop_late_ms: list[float] = field(default_factory=list)
     """How late this process's own timers were."""
 
@@ -83,7 +86,7 @@ class Reader:
 
 async def read_all(stream: EventStream, ids: Sequence[str], readers: int) -> Seen:
     """Let readers follow the tasks to their ends."""
-    seen = Seen()
+    seen, cpu_s = Seen(), time.process_time()
     dead = stream.follow(ids[0])
     await anext(dead)
     async with asyncio.TaskGroup() as group:
@@ -94,6 +97,7 @@ async def read_all(stream: EventStream, ids: Sequence[str], readers: int) -> See
         await asyncio.wait(reading)
         watch.cancel()
     await dead.aclose()
+    seen.cpu_s = time.process_time() - cpu_s
     seen.rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return seen
 

@@ -15,13 +15,14 @@ from journey import BUG, FIX, Hand, branches, git, make_repository, make_spec, o
 from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.workers.command import CommandWorker
 from councilor.domain.artifact import ArtifactKind
-from councilor.domain.event import EventType
+from councilor.domain.event import EventType, NewEvent
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import InputError, RunCancelledError, UnavailableError
 from councilor.pipeline.council import inputs_of, recompute
 from councilor.pipeline.ledger import verify_task
+from councilor.ports.worker import Progress
 
 
 def wrong(folder, assignment):
@@ -108,6 +109,8 @@ async def test_of_two_wrong_ones_and_a_right_one_the_right_one_is_published_and_
     # All began with the same tree before any had ended, and none saw another's work.
     begun, ended = spans_of(trip)
     assert max(begun.values()) < min(ended.values())
+    phases = [event.data["phase"] for event in trip.of(EventType.PHASE_STARTED)]
+    assert phases[:4] == ["preparing", "working", "working", "working"] and "checking" not in phases
     assert len({hand.assignments[0].base_tree for hand in workers.values()}) == 1
     # The losers' patches, evidence and verdicts are artifacts; what needed no test run has no evidence.
     for number, measured in ((1, True), (2, True), (3, False)):
@@ -137,7 +140,7 @@ async def test_of_two_right_ones_the_smaller_wins_and_the_same_tree_is_judged_on
 
 
 async def test_an_accepted_rival_that_does_otherwise_speaks_against_it_and_nothing_is_published(race):
-    trip, repository = await race(crew(a=repair, b=careful), options={"differential_s": 3.0})
+    trip, repository = await race(crew(a=repair, b=careful), options={"differential_s": 1.5})
     assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and trip.outcome.state is TaskState.UNDECIDED
     case = await trip.case_of("1.2") if "case/1.2" in await _names(trip) else await trip.case_of("1")
     (told,) = case.rivals
@@ -151,7 +154,7 @@ async def test_an_accepted_rival_that_does_otherwise_speaks_against_it_and_nothi
 
 
 async def test_right_ones_that_do_the_same_are_accepted(race):
-    trip, _ = await race(crew(a=repair, b=longer), options={"differential_s": 3.0})
+    trip, _ = await race(crew(a=repair, b=longer), options={"differential_s": 1.5})
     assert trip.outcome.decision is Decision.ACCEPT
     assert "rivals/1" in await _names(trip)
 
@@ -311,6 +314,31 @@ async def test_what_earlier_rounds_spent_is_missing_in_the_next_and_candidates_s
     given = [each.share for each in workers["a"].assignments]
     assert [(each.tokens, each.cost_usd) for each in given] == [(500, 0.75), (200, 0.25)]
     assert trip.outcome.decision is Decision.REJECT
+
+
+async def test_an_extension_counts_while_the_worker_works(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+
+    class Costly(Hand):
+        async def run(self, assignment, workspace, emit):
+            emit(Progress(phase="asking", tokens=900))
+            said = {"kind": "extend", "by": "me", "reason": "it is worth it", "tokens": 600}
+            event = NewEvent(
+                task_id=assignment.task_id, type=EventType.INTERVENTION, ts=journey.parts.clock.now(), data=said
+            )
+            await journey.parts.events.append([event])
+            await asyncio.sleep(1.0)  # within which an intervention takes effect
+            emit(Progress(phase="asking", tokens=1500))
+            await asyncio.sleep(0.6)  # thrice as long as it takes to notice that too much was spent
+            report = await super().run(assignment, workspace, lambda progress: None)
+            return replace(report, usage=replace(NO_USAGE, tokens=1500))
+
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        task = await contest(journey, repository, {"hand": Costly(acts=[repair])}, max_tokens=1000)
+        trip = await journey.travel(task)
+    (told,) = trip.of(EventType.WORKER_OUTPUT)
+    assert told.data["outcome"] == "finished" and trip.outcome.decision is Decision.ACCEPT
+    assert not trip.of(EventType.BUDGET_EXHAUSTED)
 
 
 NO_USAGE = WorkerReport(outcome=WorkerOutcome.FINISHED, text="").usage

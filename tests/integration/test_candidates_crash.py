@@ -74,7 +74,7 @@ async def test_a_process_killed_while_two_work_leaves_what_one_has_done(tmp_path
     assert [event.type for event in events].count(EventType.CANDIDATE_CHOSEN) == 1
     done = await steps(database_url)
     assert len(set(done)) == len(done) and done[:3] == ["prepare", "work:1-1", "work:1-2"]
-    assert done[-3:] == ["choose:1", "deliberate:1:2", "finish"]
+    assert done[done.index("choose:1") :][:2] == ["choose:1", "deliberate:1:2"] and done[-1] == "finish"
 
 
 async def steps(database_url):

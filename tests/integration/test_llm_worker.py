@@ -22,6 +22,7 @@ from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.adapters.workers.llm import LlmWorker
 from councilor.domain.worker import Assignment, ModelUse, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import InputError, SandboxError
+from councilor.guards.standstill import StandingClock, Standstill, standing_still
 from councilor.ports.environment import Environment
 from councilor.ports.sandbox import Mount, Sandbox
 from councilor.ports.worker import Progress, Workspace
@@ -52,7 +53,7 @@ class Bench:
         given: dict[str, Any] = {"idle_timeout_s": 2.0, "call_timeout_s": 10.0, "command_timeout_s": 10.0}
         timeout_s, folders = changes.pop("timeout_s", 30.0), changes.pop("folders", ())
         model_use = ModelUse(endpoint=endpoint, **(given | changes))
-        clock, randomness, host_env = SystemClock(), SystemRandomness(), dict(env or {})
+        clock, randomness, host_env = StandingClock(SystemClock()), SystemRandomness(), dict(env or {})
         return LlmWorker(
             profile=WorkerProfile(
                 name="house", kind="llm", model="qwen", model_use=model_use, timeout_s=timeout_s, folders=folders
@@ -643,3 +644,27 @@ async def test_heartbeats_carry_turns_tokens_cost_and_the_last_line(bench: Bench
     assert last.tokens >= 120
     assert last.cost_usd == pytest.approx(2 * (100 + 40) / 1e6)
     assert all(len(item.line) <= 200 and "\n" not in item.line for item in bench.progress)
+
+
+# --- standing still ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_a_paused_model_is_asked_nothing_and_runs_nothing_and_its_time_stands(bench: Bench) -> None:
+    run = Standstill()
+    ticking = "for n in 1 2 3 4 5 6 7 8; do echo $n >> ticks; sleep 0.1; done"
+    with standing_still(run):
+        working = asyncio.create_task(bench.say(use("run", command=ticking), DONE, timeout_s=6.0))
+    ticks = bench.folder / "ticks"
+    async with asyncio.timeout(20):
+        while not ticks.exists():
+            await asyncio.sleep(0.02)
+    run.stop()
+    await asyncio.sleep(0.5)
+    before = ticks.read_text()
+    await asyncio.sleep(6.0)
+    assert ticks.read_text() == before and not working.done()
+    assert bench.server is not None and len(bench.server.asked) == 1
+    run.go()
+    report = await working
+    assert (report.outcome, ticks.read_text().split()[-1]) == (WorkerOutcome.FINISHED, "8")

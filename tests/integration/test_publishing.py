@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from journey import (
@@ -29,14 +30,18 @@ from journey import (
 
 from councilor.adapters.git import PatchFolder, RemotePush
 from councilor.adapters.memory.engine import MemoryEngine
+from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.domain.event import Event, EventType
 from councilor.domain.publication import Publication
+from councilor.domain.question import Answered
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
 from councilor.errors import FencedError, RunCancelledError, UnavailableError
 from councilor.pipeline.executor import Publishing
 from councilor.pipeline.inquiry import recall
+from councilor.pipeline.interventions import Interventions
 from councilor.pipeline.ledger import verify_task
+from councilor.pipeline.questions import draft_rejudgement
 from councilor.ports.outlet import Outlet
 from councilor.ports.repository import Repository
 
@@ -88,6 +93,11 @@ async def test_a_candidate_follows_its_branch_and_is_judged_there(tmp_path, shar
         head = await journey.parts.events.head(task.id)
         opened = await journey.parts.repositories.open(repository)
         verification = await verify_task(head, trip.storage, journey.keys, opened)
+        answered = cast(Answered, SimpleNamespace(question=SimpleNamespace(setup=(), call="total([])")))
+        parts = journey.parts
+        again = await draft_rejudgement(parts.ledger, head, task, answered, clock=parts.clock, ids=parts.ids)
+        assert await opened.patched(again.base_tree, await trip.storage.read(again.patch or "")) == again.candidate_tree
+        assert again.base_commit == tips[0], "what is judged again is judged on the new base"
     outcome, verdict = trip.outcome, await trip.verdict()
 
     assert (outcome.state, outcome.decision, outcome.iterations) == (TaskState.COMPLETED, Decision.ACCEPT, 2)
@@ -104,6 +114,29 @@ async def test_a_candidate_follows_its_branch_and_is_judged_there(tmp_path, shar
     assert (await trip.artifact("report/2")) == b"All tests pass."
     assert verification.sound
     assert len(trip.of(EventType.WORKER_ASSIGNED)) == 1
+
+
+async def test_a_person_approves_the_verdict_on_the_last_base_and_that_is_published(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+    tips = list[str]()
+    act = moving(repository, lambda: tips.append(commit(repository, {"other.py": "OTHER = 1\n"})))
+    async with open_journey(tmp_path, act, shared=shared_environment) as journey:
+        parts = journey.parts
+        queue = MemoryTaskQueue(parts.events, clock=parts.clock)
+        do = Interventions(
+            events=parts.events, queue=queue, ledger=parts.ledger, clock=parts.clock, metrics=parts.metrics
+        )
+        task = await on_main(journey, repository, mode=RunMode.STRICT)
+        travelling = asyncio.create_task(journey.travel(task))
+        async with asyncio.timeout(60):
+            while not any(event.type is EventType.APPROVAL_REQUESTED for event in await parts.events.read(task.id)):
+                await asyncio.sleep(0.02)
+        commit(repository, {"other.py": "OTHER = 2\n"})
+        await do.approve(task.id, by="Ada", reason="right")
+        trip = await travelling
+    (asked,) = trip.of(EventType.APPROVAL_REQUESTED)
+    assert asked.data["artifact_id"] == trip.outcome.verdict_artifact == await trip.artifact_id("verdict/2")
+    assert git(repository, "rev-parse", f"{trip.outcome.commit}^") == tips[0]
 
 
 async def test_what_does_not_move_or_has_no_branch_is_judged_once(tmp_path, shared_environment):
@@ -388,6 +421,19 @@ async def test_a_cancelled_delivery_ends_within_a_second(tmp_path, shared_enviro
         await executor.stop()
         head = await journey.parts.events.head(task.id)
     assert head is not None and head.state is TaskState.CANCELLED
+
+
+async def test_a_place_that_hangs_costs_no_task_its_end(tmp_path, shared_environment, monkeypatch):
+    monkeypatch.setattr("councilor.pipeline.executor.deliver.RESERVE_S", 119.0)  # of 120
+    repository = make_repository(tmp_path / "repo")
+    place, after = Place("push"), Place("command", repeatable=False)
+    place.hang = asyncio.Event()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        task = await on_main(going_to(journey, place, after), repository)
+        trip = await journey.travel(task)
+    assert trip.outcome.state is TaskState.COMPLETED and trip.outcome.branch in branches(repository)
+    failed = {event.data["target"]: event.data["error"] for event in trip.of(EventType.PUBLICATION_FAILED)}
+    assert "time was over" in failed["push"] and set(failed) == {"push", "command"} and after.got == []
 
 
 async def test_an_execution_that_was_taken_over_sends_nothing_more(tmp_path, shared_environment):

@@ -82,10 +82,16 @@ def test_nothing_that_a_terminal_obeys_and_one_short_line_whatever_is_told(kind:
         "probability": 0.5, "vetoes": [bad], "failed_gates": [bad], "state": bad, "commit": bad, "error": bad,
         "silent_s": 5.0, "chosen": bad, "candidates": 2, "checkpoint": bad, "approved": True, "by": bad, "kind": bad,
         "text": bad, "channel": bad, "reason": bad, "sla_s": 5, "duration_s": 1.0, "usage": {}, "iteration": 1,
+        "base": bad, "onto": bad, "conflicts": [bad], "target": bad, "where": bad, "hint": bad,
     }  # fmt: skip
     found = lines(event(1, kind, **data))
     assert all(line.isprintable() and len(line) < 200 for line in found)
     assert kind in {EventType.ARTIFACT_STORED, EventType.NOTIFICATION_STARTED} or found
+
+
+def test_data_of_another_release_do_not_end_it() -> None:
+    (line,) = lines(event(1, EventType.VERDICT_REACHED, decision="accept", probability="high", votes=[1]))
+    assert line == "      1.0s verdict.reached decision accept, probability high"
 
 
 def test_the_first_line_names_the_task() -> None:

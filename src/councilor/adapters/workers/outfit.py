@@ -7,7 +7,8 @@ Rules:
   the allow-list proxy, and no other address.
 - While a task is traced it gets TRACEPARENT, so that an agent that tells spans of its own adds to the task's trace. It
   says nothing but the task's id.
-- It is told what it may spend: COUNCILOR_SECONDS, and COUNCILOR_TOKENS and COUNCILOR_COST_USD where there are limits.
+- It is told what it may spend: COUNCILOR_SECONDS, and COUNCILOR_TOKENS and COUNCILOR_COST_USD where there are limits;
+  and which of several candidates it makes: COUNCILOR_CANDIDATE.
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
 - Python leaves no compiled files in the workspace: one is taken for its source's when that was changed within the same
   second to a text of the same length, and tests then see the text before.
@@ -181,9 +182,11 @@ class Outfit:
 
 
 def _left(assignment: Assignment) -> dict[str, str]:
-    """What it may still spend, as far as there are limits."""
+    """What it may still spend, as far as there are limits, and which of several candidates it makes."""
     share = assignment.share
     left = {"COUNCILOR_SECONDS": f"{assignment.timeout_s:.0f}"}
+    if assignment.candidate:
+        left["COUNCILOR_CANDIDATE"] = str(assignment.candidate)
     if share.tokens is not None:
         left["COUNCILOR_TOKENS"] = str(share.tokens)
     if share.cost_usd is not None:

@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
@@ -63,7 +64,9 @@ async def gate_input(context: RunContext, made: Work, bundle: EvidenceBundle | N
 
 async def inspect(context: RunContext, made: Work, iteration: int) -> bool:
     """Run the gates that need no evidence; gives whether none of them refuses the candidate."""
-    async with context.narrator.phase(TaskState.CHECKING, brief=True, iteration=iteration):
+    phase = context.narrator.phase(TaskState.CHECKING, brief=True, iteration=iteration)
+    # Of several candidates others are still being made: the task stays in that state.
+    async with nullcontext() if context.folder.candidate else phase:
         with context.parts.tracer.span("inspect", attributes=role(SpanRole.GUARDRAIL)):
             results = run_gates(
                 await gate_input(context, made, None),

@@ -7,14 +7,15 @@ Rules:
   as failed, because nobody knows what it did.
 - A place that does not take the commit changes no outcome: the commit is on its branch, and the reason is told. The
   program that makes a pull request is not run when the push before it failed.
-- Places follow one another, each within its own time limit.
+- Places follow one another, each within its own time limit and the task's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue
@@ -24,7 +25,7 @@ from councilor.domain.notification import presentable
 from councilor.domain.provenance import digest
 from councilor.domain.publication import Publication, body_of
 from councilor.domain.verdict import Verdict
-from councilor.errors import CouncilorError, UnavailableError
+from councilor.errors import CouncilorError, DeadlineError, UnavailableError
 from councilor.pipeline.executor.context import RunContext
 from councilor.ports.outlet import Outlet
 
@@ -35,30 +36,87 @@ _log = logging.getLogger(__name__)
 LINE_LIMIT = 500
 PAGE = 500
 PUSH, COMMAND = "push", "command"
+RESERVE_S = 2.0
+"""Seconds of the task's time that are kept for telling its end: its deadline must not undo an acceptance."""
 
 
-async def deliver(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact, commit: str) -> JsonValue:
-    """Take a published commit to every configured place; gives target -> where it is, null where it is not."""
+async def deliver(
+    context: RunContext, verdict: Verdict, artifact: ExecutionArtifact, commit: str, *, remaining_s: float
+) -> JsonValue:
+    """Take a published commit to every configured place; gives target -> where it is, null where it is not.
+
+    Args:
+        remaining_s: seconds that the task has left.
+    """
     outlets = context.parts.publishing.outlets
     if not outlets:
         return {}
-    told = await _told(context)
-    publication = _compose(context, verdict, artifact, commit)
-    results: dict[str, str | None] = {}
+    delivery = _Delivery(
+        context=context,
+        publication=_compose(context, verdict, artifact, commit),
+        told=await _told(context),
+        until_s=context.parts.clock.monotonic() + remaining_s - RESERVE_S,
+    )
     for outlet in outlets:
-        before = told.get(outlet.target)
-        if before is None or (before.type is EventType.PUBLICATION_STARTED and outlet.repeatable):
-            where = await _attempt(context, outlet, publication, blocked=_blocked(outlet, results))
-        elif before.type is EventType.PUBLICATION_STARTED:
-            where = None
-            _note_failed(context, outlet, _interrupted(outlet))
-        else:
-            where = before.data.get("where")
-        results[outlet.target] = where
-        if outlet.target == PUSH and where is not None:
-            publication = replace(publication, remote=where.partition("/")[0])
+        await delivery.to(outlet)
     await context.narrator.flush()
-    return dict(results)
+    return dict(delivery.results)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Delivery:
+    """One commit on its way."""
+
+    context: RunContext
+    publication: Publication
+    told: Mapping[str, Event]
+    """What was told of each place before."""
+    until_s: float
+    """When the task's time is over, less what ending it takes."""
+    results: dict[str, str | None] = field(default_factory=dict)
+
+    async def to(self, outlet: Outlet) -> None:
+        """Take it to one place, unless that was done or tried before."""
+        before = self.told.get(outlet.target)
+        if before is not None and before.type is not EventType.PUBLICATION_STARTED:
+            where = before.data.get("where")
+        elif before is not None and not outlet.repeatable:
+            where = self._fail(outlet, _interrupted(outlet))
+        elif outlet.target == COMMAND and self.results.get(PUSH, "") is None:
+            where = self._fail(outlet, _blocked(outlet))
+        else:
+            where = await self._attempt(outlet)
+        self.results[outlet.target] = where
+        if outlet.target == PUSH and where is not None:
+            self.publication = replace(self.publication, remote=where.partition("/")[0])
+
+    async def _attempt(self, outlet: Outlet) -> str | None:
+        context = self.context
+        await context.narrator.say(EventType.PUBLICATION_STARTED, target=outlet.target)
+        began = context.parts.clock.monotonic()
+        about = role(SpanRole.CHAIN) | {"councilor.target": outlet.target}
+        try:
+            with context.parts.tracer.span("deliver", attributes=about):
+                async with asyncio.timeout(self.until_s - began):
+                    where = await outlet.deliver(self.publication, context.repository)
+        except TimeoutError:
+            return self._fail(outlet, _late(outlet, self.until_s - began))
+        except Exception as error:  # whatever it is, the commit is on its branch
+            return self._fail(outlet, error)
+        duration_s = round(context.parts.clock.monotonic() - began, 6)
+        line = presentable(where, LINE_LIMIT)
+        await context.narrator.say(
+            EventType.PUBLICATION_FINISHED, target=outlet.target, where=line, duration_s=duration_s
+        )
+        return where
+
+    def _fail(self, outlet: Outlet, error: Exception) -> str | None:
+        told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
+        problem, hint = presentable(told.message, LINE_LIMIT), presentable(told.hint(), LINE_LIMIT)
+        about = {"task_id": self.publication.task_id, "target": outlet.target, "problem": problem}
+        _log.warning("a commit was not published there", extra=about)
+        self.context.narrator.note(EventType.PUBLICATION_FAILED, target=outlet.target, error=problem, hint=hint)
+        return None
 
 
 async def _told(context: RunContext) -> Mapping[str, Event]:
@@ -86,36 +144,16 @@ def _compose(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact,
     )
 
 
-def _blocked(outlet: Outlet, results: Mapping[str, str | None]) -> bool:
-    return outlet.target == COMMAND and PUSH in results and results[PUSH] is None
-
-
-async def _attempt(context: RunContext, outlet: Outlet, publication: Publication, *, blocked: bool) -> str | None:
-    if blocked:
-        _note_failed(context, outlet, _blocked_by_push(outlet))
-        return None
-    clock = context.parts.clock
-    await context.narrator.say(EventType.PUBLICATION_STARTED, target=outlet.target)
-    began = clock.monotonic()
-    try:
-        with context.parts.tracer.span(
-            "deliver", attributes=role(SpanRole.CHAIN) | {"councilor.target": outlet.target}
-        ):
-            where = await outlet.deliver(publication, context.repository)
-    except Exception as error:  # whatever it is, the commit is on its branch
-        _note_failed(context, outlet, error)
-        return None
-    context.narrator.note(
-        EventType.PUBLICATION_FINISHED,
-        target=outlet.target,
-        where=presentable(where, LINE_LIMIT),
-        duration_s=round(clock.monotonic() - began, 6),
+def _late(outlet: Outlet, seconds: float) -> CouncilorError:
+    return DeadlineError(
+        f"The task's time was over after {max(0.0, seconds):.1f} s of it.",
+        backend=outlet.target,
+        deadline_s=max(0.0, seconds),
+        hint="The commit is on its local branch; take it there yourself, and give the next task more time.",
     )
-    await context.narrator.flush()
-    return where
 
 
-def _blocked_by_push(outlet: Outlet) -> CouncilorError:
+def _blocked(outlet: Outlet) -> CouncilorError:
     return UnavailableError(
         "It was not run, because the branch could not be pushed before.",
         backend=outlet.target,
@@ -129,10 +167,3 @@ def _interrupted(outlet: Outlet) -> CouncilorError:
         backend=outlet.target,
         hint="Look there, and run it yourself if it did not.",
     )
-
-
-def _note_failed(context: RunContext, outlet: Outlet, error: Exception) -> None:
-    told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
-    problem, hint = presentable(told.message, LINE_LIMIT), presentable(told.hint(), LINE_LIMIT)
-    _log.warning("a commit was not published there", extra={"task_id": context.task.id, "target": outlet.target})
-    context.narrator.note(EventType.PUBLICATION_FAILED, target=outlet.target, error=problem, hint=hint)

@@ -298,7 +298,12 @@ class _Journey:
         commit = await self._steps.run("publish", partial(publish, context, verdict, artifact))
         if commit is None:
             return None
-        await self._steps.run("deliver", partial(deliver, context, verdict, artifact, str(commit)), preemptible=True)
+
+        async def run() -> JsonValue:
+            remaining_s = self._steps.remaining_s()
+            return await deliver(context, verdict, artifact, str(commit), remaining_s=remaining_s)
+
+        await self._steps.run("deliver", run, preemptible=True)
         return str(commit)
 
     async def _verdict(self, judged: Deliberated) -> tuple[Verdict, ExecutionArtifact]:

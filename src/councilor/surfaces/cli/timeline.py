@@ -3,7 +3,8 @@
 Rules:
 - Phases are told with how long they took; gates that passed are counted, the others told.
 - Signs of life are told when what is being done changes, or every `PULSE_S` seconds.
-- A type that it does not know is told by its name and its short data: nothing that happens is hidden.
+- A type that it does not know, or data of another release, are told by the type's name and the data's short values:
+  nothing that happens is hidden, and nothing ends the watching.
 - Texts of workers and repositories are made visible and cut.
 """
 
@@ -62,7 +63,12 @@ class Timeline:
         if event.type is EventType.WORKER_HEARTBEAT:
             return self._pulse_of(event)
         self._pulse = None if event.type is EventType.PHASE_STARTED else self._pulse
-        return "" if event.type in _SILENT else _sentence(event)
+        if event.type in _SILENT:
+            return ""
+        try:
+            return _sentence(event)
+        except (KeyError, TypeError, ValueError):
+            return _plainly(event)
 
     def _pulse_of(self, event: Event) -> str:
         phase = str(event.data.get("phase", ""))
@@ -111,7 +117,7 @@ def _sentence(event: Event) -> str:
         case EventType.NOTIFICATION_SENT | EventType.NOTIFICATION_FAILED:
             return f"told by {data.get('channel')}: {'not, ' + str(data['error']) if data.get('error') else 'sent'}"
         case _:
-            return describe(event) or f"{event.type.value} {_short(data)}".strip()
+            return describe(event) or _plainly(event)
 
 
 def _output(data: Mapping[str, Any]) -> str:
@@ -123,9 +129,9 @@ def _output(data: Mapping[str, Any]) -> str:
     return f"  the worker {data.get('outcome', 'ended')} after {', '.join(spent)}{ended}"
 
 
-def _short(data: Mapping[str, Any]) -> str:
-    plain = {key: value for key, value in data.items() if isinstance(value, str | int | float) and value != ""}
-    return ", ".join(f"{key} {value}" for key, value in plain.items())
+def _plainly(event: Event) -> str:
+    plain = {key: value for key, value in event.data.items() if isinstance(value, str | int | float) and value != ""}
+    return " ".join([event.type.value, ", ".join(f"{key} {value}" for key, value in plain.items())]).strip()
 
 
 def _cut(text: str) -> str:
