@@ -41,8 +41,8 @@ from servers import redis_server  # noqa: E402 - the tests' own server, found on
 
 QUICK = bool(os.environ.get("QUICK"))
 SEED = int(os.environ.get("SEED", "1"))
-ROUNDS = 2 if QUICK else 6
-STARTS = 15 if QUICK else 50
+ROUNDS = 2 if QUICK else 5
+STARTS = 15 if QUICK else 30
 """Tasks submitted one after the other in one round."""
 IDLE_S = 2.0 if QUICK else 20.0
 EXECUTING = ROOT / "benchmarks/executing"

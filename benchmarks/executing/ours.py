@@ -32,7 +32,7 @@ from councilor.pipeline.executor.narration import Narrator
 from councilor.ports.metrics import NoMetrics
 
 STEPS = 10
-PARALLEL = 16
+PARALLEL = 50
 POLL_S, LEASE_S = 0.1, 10.0
 
 

@@ -34,7 +34,7 @@ __all__ = ["APPLICATION", "SCHEMA", "RememberedStep", "StepTable"]
 APPLICATION: Final = "councilor"
 """The name under which DBOS knows us."""
 SCHEMA: Final[LiteralString] = "dbos"
-CONNECTIONS = 4
+CONNECTIONS = 8
 WAIT_S = 10.0
 """Seconds for a connection; DBOS's own pool waits thirty."""
 
