@@ -115,7 +115,7 @@ async def test_a_killed_run_and_its_resumption_are_one_trace(tmp_path, database_
 
     steps = {str(span.attributes["councilor.step"]): span for span in spans if "councilor.step" in span.attributes}
     assert list(steps) == ["prepare", "work:1", "baseline", "examine:1", "deliberate:1", "deepen:1",
-                           "deliberate:1:2", "finish"]  # fmt: skip
+                           "deliberate:1:2", "rebase:1", "publish", "deliver", "finish"]  # fmt: skip
     for name, span in steps.items():
         assert (span.parent_id, span.span_id) == (root.span_id, span_id_of(trace_id, name)), name
         assert root.began_ns <= span.began_ns <= span.ended_ns <= root.ended_ns
@@ -123,7 +123,7 @@ async def test_a_killed_run_and_its_resumption_are_one_trace(tmp_path, database_
 
     within = Counter((step_of(span, known), span.name) for span in spans)
     assert within["work:1", "inspect"] == within["work:1", "invoke_agent"] == 1
-    assert within["finish", "publish"] == within["deliberate:1", "council"] == within["deliberate:1", "claims"] == 1
+    assert within["publish", "publish"] == within["deliberate:1", "council"] == within["deliberate:1", "claims"] == 1
     assert within["baseline", "measure"] == 1 and within["examine:1", "measure"] >= 1
     assert within["examine:1", "analyze"] >= 1 and within["examine:1", "sandbox job"] >= 1
     gates = {name for step, name in within if step == "deliberate:1" and name.startswith("gate ")}

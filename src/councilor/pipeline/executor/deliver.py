@@ -96,7 +96,7 @@ class _Delivery:
         began = context.parts.clock.monotonic()
         about = role(SpanRole.CHAIN) | {"councilor.target": outlet.target}
         try:
-            with context.parts.tracer.span("deliver", attributes=about):
+            with context.parts.tracer.span(f"deliver {outlet.target}", attributes=about):
                 async with asyncio.timeout(self.until_s - began):
                     where = await outlet.deliver(self.publication, context.repository)
         except TimeoutError:

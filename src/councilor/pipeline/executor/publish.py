@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.checkpoint import SignedCheckpoint
-from councilor.domain.genai import SpanRole, role
 from councilor.domain.provenance import digest
 from councilor.domain.task import TaskState
 from councilor.domain.verdict import Verdict
@@ -31,15 +30,14 @@ async def publish(context: RunContext, verdict: Verdict, artifact: ExecutionArti
     if not is_published(task, verdict.decision) or not context.parts.ledger.storage.durable:
         return None
     async with context.narrator.phase(TaskState.PUBLISHING):
-        with context.parts.tracer.span("publish", attributes=role(SpanRole.CHAIN)):
-            checkpoint = await _covering(context, artifact)
-            return await context.repository.publish(
-                tree=verdict.tree,
-                base=context.base,
-                branch=task.branch,
-                message=_message(context, verdict, artifact, checkpoint),
-                author=f"{task.worker} <{task.worker}@localhost>",
-            )
+        checkpoint = await _covering(context, artifact)
+        return await context.repository.publish(
+            tree=verdict.tree,
+            base=context.base,
+            branch=task.branch,
+            message=_message(context, verdict, artifact, checkpoint),
+            author=f"{task.worker} <{task.worker}@localhost>",
+        )
 
 
 async def _covering(context: RunContext, artifact: ExecutionArtifact) -> SignedCheckpoint:
