@@ -177,7 +177,7 @@ def _seconds(
 
 _CALL_S = (0.05, 0.5, 5.0)
 _QUICK_S = (0.1, 1.0)
-_STEP_S = (1.0, 10.0, 60.0, 600.0)
+_STEP_S = (1.0, 30.0, 600.0)
 _LONG_S = (0.1, 1.0, 10.0, 60.0, 300.0, 1800.0)
 _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -264,10 +264,10 @@ _ENTRIES = (
     _seconds(
         "v3.engine.step",
         "Time of one durable step, iteration numbers left out of its name.",
-        _open("step", 10),
+        _open("step", 12),
         _STEP_OUTCOME,
         buckets=_STEP_S,
-        most_sets=12,
+        most_sets=14,
     ),
     _seconds(
         "v3.port.seconds",
