@@ -121,7 +121,7 @@ async def test_a_change_that_must_not_get_through(travel, act, rule, veto):
     assert verdict.decision is Decision.REJECT and veto in verdict.vetoes and rule in rules(verdict)
     assert trip.outcome.commit is None and branches(repository) == ["main"]
     assert recompute(inputs_of(verdict, await trip.case())) is Decision.REJECT
-    assert trip.events[-1].data == {"state": "rejected", "commit": None}
+    assert trip.events[-1].data == {"state": "rejected", "commit": None, "by": None, "reason": None}
 
 
 async def test_a_worker_that_cannot_know_that_it_is_right_leaves_the_run_undecided(travel):

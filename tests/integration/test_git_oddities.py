@@ -406,7 +406,8 @@ def test_the_repository_may_change_during_the_run(shop: Path, tmp_path: Path, co
     signals = tmp_path / "signals"
     signals.mkdir()
     fix = f"until [ -e {signals}/go ]; do sleep 0.05; done; sed -i 's/{BUG}/{FIX}/' shop.py"
-    order = (*hand(tmp_path, fix, folders=[str(signals)]), "run", SENTENCE, "-C", shop, "--test", TOTAL)
+    kept = ("--set", "publish.rebase=false")  # what is published stays on the base that it was done on
+    order = (*hand(tmp_path, fix, folders=[str(signals)]), *kept, "run", SENTENCE, "-C", shop, "--test", TOTAL)
     with councilor.start(*order) as process:
         assert process.stderr is not None
         seen = b""
