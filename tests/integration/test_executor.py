@@ -21,10 +21,11 @@ from journey import (
 
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.memory.engine import MemoryEngine
+from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.claim import ClaimStatus
-from councilor.domain.event import EventType
+from councilor.domain.event import END_TYPES, EventType
 from councilor.domain.evidence import EvidenceKind
 from councilor.domain.provenance import digest
 from councilor.domain.task import RunMode, TaskState
@@ -302,6 +303,36 @@ async def test_a_cancelled_task_is_counted_as_one(tmp_path, shared_environment):
         await executor.fail(task.id, error="late", hint="none")  # it has ended
     assert metrics.value("v3.task.finished") == metrics.value("v3.task.finished", state="cancelled") == 1
     assert len(metrics.observations("v3.task.seconds", risk_tier=str(task.tier))) == 1
+
+
+class LateAtTheEnd(MemoryEventStream):
+    """Its answer to the end of a task comes too late, whether it stored it or not."""
+
+    def __init__(self, *, stored: bool) -> None:
+        super().__init__()
+        self.stored, self.late = stored, False
+
+    async def append(self, events):
+        if not self.late and any(event.type is EventType.TASK_FINISHED for event in events):
+            self.late = True
+            if self.stored:
+                await super().append(events)
+            raise DeadlineError("too late", backend="memory", deadline_s=1.0)
+        return await super().append(events)
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "lost"])
+async def test_an_end_whose_storing_took_too_long_is_not_followed_by_another(tmp_path, shared_environment, stored):
+    repository, metrics = make_repository(tmp_path / "repo"), RecordingMetrics()
+    events = LateAtTheEnd(stored=stored)
+    async with open_journey(tmp_path, repair, shared=shared_environment, events=events, metrics=metrics) as journey:
+        task = await journey.task(repository)
+        with pytest.raises(DeadlineError, match="too late"):
+            await journey.travel(task)
+        head, told = await events.head(task.id), await events.read(task.id)
+    assert head.state is TaskState.COMPLETED and head.commit is not None
+    assert [event.type for event in told if event.type in END_TYPES] == [EventType.TASK_FINISHED]
+    assert metrics.value("v3.task.finished", state="completed") == metrics.value("v3.task.finished") <= 1
 
 
 class Lingering:

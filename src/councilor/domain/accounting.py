@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from councilor.domain.event import Event, EventType
+from councilor.domain.event import END_TYPES, Event, EventType
 
 __all__ = ["Account", "Spent", "account"]
 
-_ENDS = {EventType.TASK_FINISHED, EventType.TASK_FAILED, EventType.TASK_CANCELLED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +133,7 @@ class _Book:
                 self.verdict_artifact = str(data.get("artifact_id"))
             case EventType.TASK_FAILED:
                 self.failure, self.failure_hint = str(data.get("error", "")), str(data.get("hint", ""))
-        if event.type in _ENDS:
+        if event.type in END_TYPES:
             self.ended_at = event.ts
 
     def _close_round(self, lane: int) -> None:

@@ -185,7 +185,7 @@ class Dispatcher:
         self.told("began", entry)
         try:
             if entry.claims > MOST_CLAIMS:
-                await self._fail(entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.")
+                await self._settle(self._fail(entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended."))
             else:
                 await self._run(entry)
         except asyncio.CancelledError:
@@ -232,7 +232,7 @@ class Dispatcher:
         """Tell the queue; where it does not answer, the lease's end tells it."""
         try:
             await change
-        except UnavailableError as error:
+        except CouncilorError as error:  # one task's trouble must not stop the others
             _log.warning("the queue was not told", extra={"problem": error.message})
 
     async def _hear(self) -> None:
@@ -262,7 +262,7 @@ class Dispatcher:
                 for entry, because in await self.queue.doomed():
                     if await self.queue.remove(entry.task_id):
                         await self._fail(entry.task_id, f"It was to follow task {because}, which was not completed.")
-            except UnavailableError as error:
+            except CouncilorError as error:  # one task's trouble must not stop the others
                 _log.warning("the queue cannot be looked after", extra={"problem": error.message})
             await self.clock.sleep(REAP_S)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from councilor.domain.codec import encode
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import END_TYPES, EventType, NewEvent
 from councilor.domain.task import TaskState
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -60,6 +60,11 @@ class Narrator:
         """Store one event, and before it everything that was noted; durable when this returns."""
         self.note(type_, **data)
         await self.flush()
+
+    @property
+    def notes_end(self) -> bool:
+        """Whether an end of the task is noted and, as far as is known here, not stored."""
+        return any(event.type in END_TYPES for event in self._noted)
 
     async def flush(self) -> None:
         """Store what was noted; durable when this returns, and still noted when it fails."""

@@ -27,7 +27,7 @@ from councilor.domain.genai import SpanRole, role
 from councilor.domain.intervention import Approval
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
-from councilor.errors import CouncilorError
+from councilor.errors import CouncilorError, InputError
 from councilor.guards.hostfault import find_host_fault, is_fenced
 from councilor.pipeline.executor.announcement import announce
 from councilor.pipeline.executor.approving import refused
@@ -38,6 +38,7 @@ from councilor.pipeline.executor.deliberate import Deliberated
 from councilor.pipeline.executor.deliver import deliver
 from councilor.pipeline.executor.ending import measure_end
 from councilor.pipeline.executor.iteration import Iteration, Judged
+from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
 from councilor.pipeline.executor.rebase import Rebased, follow, is_published, on_base
@@ -185,16 +186,32 @@ class Executor:
                 raise  # the run is only interrupted, or another process goes on with it
             await control.require_not_cancelled()
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
-            head = await self._parts.events.head(run_id)
-            if head is not None and head.state not in END_STATES:
-                await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
-                measure_end(self._parts.metrics, self._parts.clock, head, TaskState.FAILED)
+            await self._tell_failure(narrator, told)
             whole.set({"councilor.task.state": TaskState.FAILED.value})
             await announce(self._parts, run_id)
             raise
         whole.set({"councilor.task.state": outcome.state.value, "councilor.task.iterations": outcome.iterations})
         await announce(self._parts, run_id)
         return encode(outcome)
+
+
+    async def _tell_failure(self, narrator: Narrator, told: CouncilorError) -> None:
+        """Store that a task failed. An end that was being stored when a step's time was over stands instead."""
+        events, task_id = self._parts.events, narrator.task_id
+        head = await events.head(task_id)
+        if head is None or head.state in END_STATES:
+            return
+        try:
+            if narrator.notes_end:
+                await narrator.flush()
+            else:
+                await narrator.say(EventType.TASK_FAILED, error=told.message, hint=told.hint())
+        except InputError:
+            head = await events.head(task_id)
+            if head is None or head.state not in END_STATES:
+                raise
+        head = await events.head(task_id) or head
+        measure_end(self._parts.metrics, self._parts.clock, head, head.state)
 
 
 def _about(task: Task) -> dict[str, object]:
