@@ -24,7 +24,6 @@ from councilor.domain.event import END_TYPES, Event, EventType
 __all__ = ["Account", "Spent", "account"]
 
 
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
     """What workers consumed."""

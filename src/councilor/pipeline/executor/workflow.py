@@ -194,7 +194,6 @@ class Executor:
         await announce(self._parts, run_id)
         return encode(outcome)
 
-
     async def _tell_failure(self, narrator: Narrator, told: CouncilorError) -> None:
         """Store that a task failed. An end that was being stored when a step's time was over stands instead."""
         events, task_id = self._parts.events, narrator.task_id
