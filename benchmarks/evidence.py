@@ -192,7 +192,7 @@ def altered(artifact: ExecutionArtifact) -> Iterator[tuple[str, ExecutionArtifac
         old = getattr(artifact, field.name)
         match old:
             case ArtifactKind():
-                new: Any = ArtifactKind.COVERAGE
+                new: Any = next(kind for kind in ArtifactKind if kind is not old)
             case int():
                 new = old + 1
             case bytes():
