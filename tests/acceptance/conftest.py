@@ -31,3 +31,16 @@ def main_job(service_missing: Callable[[str], None]) -> Iterator[MainJob]:
     finally:
         councilor("db", "down")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def workplace() -> Iterator[tuple[CommandLine, Path]]:
+    """The command line with a data folder of its own, and a place for a repository."""
+    folder = Path(tempfile.mkdtemp(prefix="councilor-acceptance-"))
+    folder.chmod(0o711)  # as root the server's own user passes through
+    councilor = CommandLine(folder / "data")
+    try:
+        yield councilor, folder
+    finally:
+        councilor("db", "down")
+        shutil.rmtree(folder, ignore_errors=True)

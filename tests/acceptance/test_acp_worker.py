@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,19 +20,6 @@ from library import IndexUnreachableError
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LIBRARY = next(library for library in LIBRARIES if library.name == "humanize")
 SUPPORT = Path(__file__).parents[1] / "support"
-
-
-@pytest.fixture
-def workplace() -> Iterator[tuple[CommandLine, Path]]:
-    """The command line with a data folder of its own, and a place for the repository."""
-    folder = Path(tempfile.mkdtemp(prefix="councilor-acp-"))
-    folder.chmod(0o711)  # as root the server's own user passes through
-    councilor = CommandLine(folder / "data")
-    try:
-        yield councilor, folder
-    finally:
-        councilor("db", "down")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def options(folder: Path, new: str) -> tuple[str, str]:

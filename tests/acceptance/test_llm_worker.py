@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,6 @@ from toolserver import Say, serving_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LIBRARY = next(library for library in LIBRARIES if library.name == "humanize")
-
-
-@pytest.fixture
-def workplace() -> Iterator[tuple[CommandLine, Path]]:
-    """The command line with a data folder of its own, and a place for the repository."""
-    folder = Path(tempfile.mkdtemp(prefix="councilor-llm-"))
-    folder.chmod(0o711)  # as root the server's own user passes through
-    councilor = CommandLine(folder / "data")
-    try:
-        yield councilor, folder
-    finally:
-        councilor("db", "down")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def options(folder: Path, endpoint: str) -> tuple[str, str]:

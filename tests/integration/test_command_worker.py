@@ -6,12 +6,12 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from modelhosts import model_server
 
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.sandbox.choose import choose_sandbox
@@ -150,21 +150,6 @@ FETCH = """
 import sys, urllib.request
 print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
 """
-
-
-@asynccontextmanager
-async def model_server() -> AsyncIterator[str]:
-    """A host that answers every request; gives its `host:port`."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_only_model_hosts_can_be_reached(bench: Bench) -> None:

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from threadserver import listening
 
 
 @dataclass(frozen=True)
@@ -123,23 +125,8 @@ def serving(
         def log_message(self, *arguments: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = False
-
-        def handle_error(self, request: object, address: object) -> None:
-            pass  # a client that has heard enough hangs up
-
-    server = Server(("127.0.0.1", 0), Handler)
-    chat.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler, chat.over) as chat.url:
         yield chat
-    finally:
-        chat.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _completion(request: Mapping[str, Any], reply: Reply) -> Mapping[str, Any]:

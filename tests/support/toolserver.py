@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from threadserver import listening
 
 Request = Mapping[str, Any]
 
@@ -203,23 +205,8 @@ def serving_tools(
         def log_message(self, *arguments: object) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = False
-
-        def handle_error(self, request: object, address: object) -> None:
-            pass  # a client that has heard enough hangs up
-
-    server = Server(("127.0.0.1", 0), Handler)
-    tools.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler, tools.over) as tools.url:
         yield tools
-    finally:
-        tools.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _argument_text(call: Call) -> str:

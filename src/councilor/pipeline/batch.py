@@ -14,13 +14,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from councilor.domain.queue import SERIAL_TIER
 from councilor.domain.task import TaskHead
 from councilor.errors import CouncilorError
 
 __all__ = ["run_batch"]
-
-SERIAL_TIER = 1
-"""This tier runs one at a time. Source: the design, 4-execution (per-tier concurrency)."""
 
 
 async def run_batch(

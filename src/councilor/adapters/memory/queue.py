@@ -167,15 +167,6 @@ class MemoryTaskQueue:
             expires_at=now + timedelta(seconds=lease_s),
         )  # fmt: skip
 
-    async def renew(self, executor_id: str) -> bool:
-        """Renew a lease, as the process's own thread does with others; False when it is gone or has expired."""
-        now, lease = self._clock.now(), self._leases.get(executor_id)
-        if lease is None or lease.expires_at <= now:
-            return False
-        length = lease.expires_at - lease.renewed_at
-        self._leases[executor_id] = replace(lease, renewed_at=now, expires_at=now + length)
-        return True
-
     async def leave(self, executor_id: str) -> None:
         """Give up a lease."""
         self._free({executor_id})
