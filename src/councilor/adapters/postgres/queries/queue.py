@@ -68,6 +68,11 @@ REPRIORITISE: Final[LiteralString] = "UPDATE task_queue SET priority = %s WHERE 
 
 HOLD: Final[LiteralString] = "UPDATE task_queue SET paused = %s WHERE task_id = %s RETURNING 1"
 
+RELEASE: Final[LiteralString] = """
+UPDATE task_queue q SET paused = false FROM task_head h
+WHERE q.paused AND q.executor_id IS NULL AND h.task_id = q.task_id AND h.state <> ALL(%s)
+RETURNING q.task_id::text"""
+
 FIND_ENTRY: Final[LiteralString] = f"SELECT {_ENTRY} FROM task_queue q WHERE q.task_id = %s"
 
 LIST_ENTRIES: Final[LiteralString] = f"""
