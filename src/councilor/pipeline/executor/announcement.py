@@ -3,7 +3,8 @@
 Rules:
 - Only an end that is stored is announced, and only when the settings ask for its reason.
 - `notification.started` is stored before anything is sent. An execution that finds it says nothing: a crash or Ctrl-C
-  in the middle can lose a notification, never repeat one.
+  in the middle can lose a notification, never repeat one. Nor can an execution that was taken over: its event is
+  refused.
 - All channels are tried at the same time, each within its own limit. What goes wrong here is logged, counted and told
   on the task's stream; it changes no outcome and raises nothing but cancellation.
 """
@@ -72,17 +73,21 @@ class Announcing(Protocol):
         ...
 
 
-async def announce(parts: Announcing, task_id: str) -> None:
-    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before."""
+async def announce(parts: Announcing, task_id: str, *, attempt: int = 0) -> None:
+    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before.
+
+    Args:
+        attempt: whose announcement it is, so that an execution that was taken over makes none; 0: nobody's.
+    """
     if not parts.notifiers:
         return
     try:
-        await _announce(parts, task_id)
+        await _announce(parts, task_id, attempt)
     except Exception:  # whatever it is, the task has ended as it has
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 
 
-async def _announce(parts: Announcing, task_id: str) -> None:
+async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     head = await parts.events.head(task_id)
     if head is None or head.state not in END_STATES:
         return
@@ -94,7 +99,9 @@ async def _announce(parts: Announcing, task_id: str) -> None:
     if not is_wanted(message.reason, parts.notify_on):
         return
     # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = Narrator(task_id=task_id, attempt=0, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+    narrator = Narrator(
+        task_id=task_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics
+    )
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,
