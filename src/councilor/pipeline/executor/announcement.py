@@ -99,9 +99,7 @@ async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     if not is_wanted(message.reason, parts.notify_on):
         return
     # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = Narrator(
-        task_id=task_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics
-    )
+    narrator = Narrator(task_id=task_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,
