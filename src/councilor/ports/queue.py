@@ -69,6 +69,13 @@ class TaskQueue(Protocol):
         """Pause a task in the queue or let it go on; False when it is not in the queue."""
         ...
 
+    async def release(self) -> Sequence[str]:
+        """Let go on what waits paused although its task does not stand still (any more); gives the ids of these.
+
+        A pause is told to the task's stream first, so there is none of which only the queue knows.
+        """
+        ...
+
     async def find(self, task_id: str) -> QueueEntry | None:
         """One entry."""
         ...

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry
-from councilor.domain.task import END_STATES, TaskState
+from councilor.domain.task import END_STATES, STANDING_STATES, TaskState
 from councilor.errors import NotFoundError
 from councilor.ports.clock import Clock
 
@@ -150,6 +150,15 @@ class MemoryTaskQueue:
         self._entries[task_id] = replace(entry, paused=paused)
         self._announce()
         return True
+
+    async def release(self) -> Sequence[str]:
+        """Let go on what is held for nothing."""
+        heads = {id_: await self._events.head(id_) for id_ in sorted(self._entries)}
+        held = [id_ for id_, head in heads.items() if head is not None and head.state not in STANDING_STATES]
+        free = [id_ for id_ in held if self._entries[id_].paused and self._entries[id_].executor_id is None]
+        for task_id in free:
+            await self.hold(task_id, paused=False)
+        return free
 
     async def find(self, task_id: str) -> QueueEntry | None:
         """One entry."""
