@@ -55,8 +55,8 @@ IDEMPOTENT = {
     "log": ("origin", "state", "covering", "checkpoints", "entries", "waiting", "leaves", "lost", "read"),
     # keep: an older or equal checkpoint changes nothing
     "checkpoints": ("newest", "keep"),
-    # not claim, nor what tells whether it was still possible
-    "queue": ("doomed", "find", "entries", "leases", "reap"),
+    # not claim, not reap, nor what else tells what it changed
+    "queue": ("doomed", "find", "entries", "leases"),
 }  # fmt: skip
 """Methods that may be repeated, even when they were done and only the answer was lost."""
 
