@@ -108,6 +108,28 @@ async def test_a_missing_event_that_was_not_pruned_is_an_error(emptied_database_
             await collect(stream, task_id())
 
 
+async def test_an_event_of_a_newer_release_costs_only_who_reads_its_task(emptied_database_url: str) -> None:
+    """Two releases may share a database: what one does not know must not end its reading of everything."""
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool, poll_s=0.05) as stream:
+        await stream.append([submitted(task_id(1)), submitted(task_id(2))])
+        unlucky, lucky = (asyncio.create_task(collect(stream, task_id(number))) for number in (1, 2))
+        await asyncio.sleep(0.2)
+        with psycopg.connect(emptied_database_url, autocommit=True) as newer:
+            newer.execute(
+                """WITH head AS (UPDATE task_head SET last = 2 WHERE task_id = %s RETURNING task_id)
+                   INSERT INTO event (task_id, seq, attempt, type, ts, data)
+                   SELECT task_id, 2, 0, 'task.admired', now(), '{}' FROM head""",
+                [task_id(1)],
+            )
+        with pytest.raises(InputError, match=r"task\.admired") as refused:
+            await asyncio.wait_for(unlucky, 5)
+        assert "Upgrade" in refused.value.hint()
+        with pytest.raises(InputError):
+            await stream.read(task_id(1))
+        await stream.append([finished(task_id(2))])
+        assert len(await asyncio.wait_for(lucky, 5)) == 2
+
+
 async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_url: str) -> None:
     """However many there are, a new event is read once; one that never reads holds nobody up."""
     async with (

@@ -18,7 +18,7 @@ class TaskQueue(Protocol):
 
         Raises:
             NotFoundError: the task, or one that it waits for, was never submitted.
-            InputError: it waits for itself, or its priority is out of range.
+            InputError: it waits for itself, also by way of others, or its priority is out of range.
         """
         ...
 

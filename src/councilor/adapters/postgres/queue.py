@@ -17,7 +17,15 @@ from typing import Any, LiteralString
 
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queries import queue as queries
-from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry, session_names
+from councilor.domain.queue import (
+    SERIAL_TIER,
+    Lease,
+    QueueEntry,
+    QueueLimits,
+    refuse_circle,
+    require_entry,
+    session_names,
+)
 from councilor.domain.stored import is_id
 from councilor.domain.task import END_STATES, STANDING_STATES, TaskState
 from councilor.errors import NotFoundError
@@ -46,6 +54,13 @@ class DatabaseTaskQueue:
             cursor = await connection.execute(queries.FIND_UNKNOWN, [[entry.task_id, *entry.after]])
             if (unknown := await cursor.fetchone()) is not None:
                 raise NotFoundError(f"There is no task {unknown[0]}.")
+            if entry.after:
+                await connection.execute(queries.LOCK_CLAIMS, [LOCK_KEY])  # two at once would not see each other
+                circle = await connection.execute(
+                    queries.FIND_CIRCLE, {"after": list(entry.after), "task": entry.task_id}
+                )
+                if await circle.fetchone() is not None:
+                    raise refuse_circle(entry.task_id)
             cursor = await connection.execute(
                 queries.ADD_ENTRY,
                 [

@@ -13,6 +13,14 @@ FIND_UNKNOWN: Final[LiteralString] = """
 SELECT wanted.id::text FROM unnest(%s::uuid[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM task_head WHERE task_id = wanted.id)"""
 
+FIND_CIRCLE: Final[LiteralString] = """
+WITH RECURSIVE before (id) AS (
+    SELECT unnest(%(after)s::uuid[])
+    UNION SELECT unnest(q.after) FROM before JOIN task_queue q ON q.task_id = before.id)
+SELECT 1 FROM before
+WHERE id = %(task)s AND NOT EXISTS (SELECT FROM task_queue WHERE task_id = %(task)s)"""
+"""One row when a task that is not queued is among those that have to end before others, also by way of further ones."""
+
 ADD_ENTRY: Final[LiteralString] = """
 INSERT INTO task_queue (task_id, repository, tier, priority, not_before, after, paused, enqueued_at)
 VALUES (%s, %s, %s, %s, %s, %s::uuid[], %s, %s) ON CONFLICT DO NOTHING RETURNING 1"""
