@@ -49,7 +49,7 @@ from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "4"
+WORKFLOW_VERSION = "5"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
