@@ -168,7 +168,6 @@ class Executor:
             return await self._go(run_id, attempt, whole)
 
     async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
-        narrator = open_narrator(self._parts, run_id, attempt=attempt)
         control = RunControl(
             task_id=run_id,
             events=self._parts.events,
@@ -176,6 +175,7 @@ class Executor:
             clock=self._parts.clock,
             patient=run_id not in self._impatient,
         )
+        narrator = open_narrator(self._parts, run_id, attempt=attempt, spent_s=control.spent_s)
         try:
             async with controlling(control):
                 context = await open_context(self._parts, run_id, narrator, control)
