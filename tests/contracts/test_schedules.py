@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
+from scheduling import MINUTE, NOON, ONE, START, TWO, make_schedule, set_clock, with_own_clock
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.events import MemoryEventStream
@@ -24,22 +25,15 @@ from councilor.errors import InputError
 from councilor.ports.queue import TaskQueue
 from councilor.ports.schedules import Schedules
 
-ONE, TWO = (f"0190aaaa-0000-7000-8000-00000000000{number}" for number in (1, 2))
-START = datetime(2031, 5, 5, 11, 59, 30, tzinfo=UTC)
-NOON = datetime(2031, 5, 5, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
 SUBMITTED = Settlement(outcome=DueOutcome.SUBMITTED)
 
 
 def schedule(number: int = 1, **changes: Any) -> Schedule:
-    given: dict[str, Any] = {
-        "id": f"0190bbbb-0000-7000-8000-00000000000{number}", "name": f"nightly-{number}", "cron": "*/10 * * * *",
-        "repository": "/srv/ré", "base_ref": "refs/heads/main", "spec_path": ".caws/specs/X-1.yaml",
-        "spec_text": "id: X-1", "spec_id": "X-1", "tier": 3, "worker": "repair", "crew": ("other",),
-        "candidates": {1: 3, 2: 2}, "mode": RunMode.STRICT, "max_iterations": 4, "deadline_s": 60.0, "max_tokens": 9,
-        "max_cost_usd": 1.5, "priority": 7, "overlap": Overlap.ALLOW, "catch_up_s": 120.0,
+    more: dict[str, Any] = {
+        "crew": ("other",), "candidates": {1: 3, 2: 2}, "mode": RunMode.STRICT, "max_tokens": 9, "max_cost_usd": 1.5,
+        "overlap": Overlap.ALLOW,
     }  # fmt: skip
-    return Schedule(**(given | changes))
+    return make_schedule(number, **(more | changes))
 
 
 @dataclass
@@ -68,25 +62,15 @@ async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
 
         yield Office(MemorySchedules(queue, clock=clock), queue, advance)
     else:
-        url = request.getfixturevalue("database_url")
+        url = request.getfixturevalue("emptied_database_url")
         with psycopg.connect(url, autocommit=True) as admin:
             set_clock(admin, START)
-            async with Pool(url) as pool:
+            async with Pool(with_own_clock(url)) as pool:
 
                 async def jump(moment: datetime) -> None:
                     set_clock(admin, moment)
 
                 yield Office(DatabaseSchedules(pool), DatabaseTaskQueue(pool), jump)
-
-
-def set_clock(admin: psycopg.Connection[Any], moment: datetime) -> None:
-    """Put another `clock_timestamp()` before PostgreSQL's own, which only statements about schedules ask."""
-    admin.execute("CREATE SCHEMA IF NOT EXISTS fake")
-    admin.execute(
-        "CREATE OR REPLACE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE "
-        f"AS $$ SELECT '{moment.isoformat()}'::timestamptz $$"
-    )
-    admin.execute(f"ALTER DATABASE {admin.info.dbname} SET search_path = fake, pg_catalog, public")
 
 
 async def test_what_is_kept_comes_back_as_it_was(office: Office) -> None:

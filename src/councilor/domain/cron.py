@@ -37,7 +37,7 @@ _FIELDS = (
 """What each is called, what it may be, and an example."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """What is due next where nothing is within fifty years."""
-_FORMS = "`*`, numbers, ranges such as 1-5, lists such as 1,15 and steps such as */15 are allowed"
+_FORMS = "`*`, numbers, ranges such as 1-5 (upwards only), lists such as 1,15 and steps such as */15 are allowed"
 
 
 def require_cron(line: str) -> str:
@@ -51,7 +51,8 @@ def require_cron(line: str) -> str:
         raise InputError(f"The cron line has {len(line)} characters; {LONGEST_LINE} are the most.", field="--cron")
     if len(fields) != len(_FIELDS):
         raise InputError(
-            f"{line!r} is no cron line: it has {len(fields)} fields, not {len(_FIELDS)}.",
+            f"{line!r} is no cron line: it has {len(fields)} {'field' if len(fields) == 1 else 'fields'} instead of "
+            f"{len(_FIELDS)}.",
             field="--cron",
             hint=f"Minute, hour, day of the month, month, day of the week, in UTC; for example {CRON_EXAMPLE!r}.",
         )
