@@ -91,7 +91,7 @@ def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply verify override "
         "questions answer clean report notify serve slo doctor demo gates spec env workers "
-        "artifacts provenance db breakers config verdict worker watch queue "
+        "artifacts provenance db breakers config verdict worker watch queue schedule "
         "pause resume cancel guide extend reprioritise approve reject"
     )
     names = {command[0] for command in commands() if command}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-import random
 from datetime import datetime
 from threading import Thread
 

@@ -10,6 +10,8 @@ Rules:
 - The queue is told how a task went until it has heard: nobody else frees what a living process has.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
   One whose worker stands still is given back when this process is told to stop.
+- It submits what schedules say (`scheduling.py`) until it is told to stop; a batch job does so before it looks whether
+  the queue is empty.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
 It does not decide the order or the limits: `domain/queue.py` says them, the queue keeps them. What all processes do for
@@ -29,6 +31,7 @@ from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, STANDING_STATES
 from councilor.errors import CouncilorError, StandbyError, UnavailableError
 from councilor.pipeline.executor import Executor
+from councilor.pipeline.scheduling import Scheduler
 from councilor.pipeline.upkeep import Upkeep, fail
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -40,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
+SCHEDULE_S = 1.0
+"""Seconds between two looks at what is due."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds that an interrupted task waits before it is tried again, doubled each time."""
 AGAIN_S = 0.5
@@ -69,6 +74,7 @@ class Dispatcher:
         parallel: most tasks at the same time.
         poll_s: seconds between two looks at the queue.
         keep_steps_s: seconds after the end of a task for which the engine remembers its steps; None: for ever.
+        scheduler: submits what is due; None: nobody does here.
         told: called with each task that begins and ends here, for a display.
     """
 
@@ -84,6 +90,7 @@ class Dispatcher:
     lease_s: float
     drain_s: float
     keep_steps_s: float | None = None
+    scheduler: Scheduler | None = None
     told: Callable[[str, QueueEntry], None] = lambda what, entry: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -105,11 +112,14 @@ class Dispatcher:
         try:
             with self.keep_lease(lose):
                 async with asyncio.TaskGroup() as group:
+                    if until_empty:
+                        await self._submit_due()
                     helpers = [
                         group.create_task(upkeep.free()),
                         group.create_task(upkeep.fail_doomed()),
                         group.create_task(upkeep.forget(self.keep_steps_s)),
                         group.create_task(self._hear()),
+                        group.create_task(self._schedule(stopping)),
                         group.create_task(self._wake_when(stopping)),
                         group.create_task(self._end_when(lost)),
                     ]
@@ -273,6 +283,19 @@ class Dispatcher:
         await lost.wait()
         self._cancel_running()
         self._wake.set()
+
+    async def _schedule(self, stopping: asyncio.Event) -> None:
+        while self.scheduler is not None and not stopping.is_set():
+            await self._submit_due()
+            await self.clock.sleep(SCHEDULE_S)
+
+    async def _submit_due(self) -> None:
+        if self.scheduler is None:
+            return
+        try:
+            await self.scheduler.submit_due(self.identity.executor_id)
+        except CouncilorError as error:  # it stays due
+            _log.warning("what is due could not be submitted", extra={"problem": error.message})
 
     def _cancel_running(self) -> None:
         for task in self._running.values():

@@ -102,7 +102,12 @@ class Executor:
         event = NewEvent(
             task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
         )
-        await self._parts.events.append([event])
+        try:
+            await self._parts.events.append([event])
+        except InputError:
+            if await self._parts.events.head(task.id) is None:
+                raise
+            return  # another process submitted it in between
         self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
     async def run(self, task_id: str, *, patient: bool = True) -> Outcome:
