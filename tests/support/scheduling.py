@@ -39,15 +39,16 @@ def make_schedule(number: int = 1, **changes: Any) -> Schedule:
 
 def with_own_clock(url: str) -> str:
     """A database's URL under which `clock_timestamp()`, which only statements about schedules ask, is `set_clock`'s."""
-    return f"{url}{'&' if '?' in url else '?'}options={quote('-csearch_path=fake,pg_catalog,public')}"
+    return f"{url}{'&' if '?' in url else '?'}options={quote('-csearch_path=public,fake,pg_catalog')}"
 
 
-def set_clock(admin: psycopg.Connection[Any], moment: datetime) -> None:
-    """Let the database's clock stand at a moment."""
+def set_clock(admin: psycopg.Connection[Any], moment: datetime, *, pace: float = 0.0) -> None:
+    """Let the database's clock go on from a moment, `pace` times as fast as time does."""
     admin.execute("CREATE SCHEMA IF NOT EXISTS fake")
     admin.execute(
-        "CREATE OR REPLACE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE "
-        f"AS $$ SELECT '{moment.isoformat()}'::timestamptz $$"
+        "CREATE OR REPLACE FUNCTION fake.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ "
+        f"SELECT '{moment.isoformat()}'::timestamptz "
+        f"+ {pace} * (pg_catalog.clock_timestamp() - '{datetime.now(UTC).isoformat()}'::timestamptz) $$"
     )
 
 

@@ -84,6 +84,9 @@ class Scheduler:
                 if settled and settlement.error is not None and settlement.error != due.last_error:
                     messages.append(refused_submission(due, settlement, now=self.clock.now()))
                 done += 1
+        except asyncio.CancelledError:
+            messages.clear()  # whoever ends this process does not wait for them
+            raise
         finally:
             for message in messages:  # last: who is told may be slow, and nothing due waits for that
                 await self._notify(message)

@@ -18,6 +18,7 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, RunMode, Task, TaskState
 from councilor.errors import StandbyError, UnavailableError
+from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
 
 ME = "0190aaaa-0000-7000-8000-000000000001"
@@ -420,3 +421,52 @@ async def test_a_lost_lease_cancels_everything_although_the_queue_does_not_answe
     answer.set()
     with pytest.raises(UnavailableError, match="lost its lease"):
         await asyncio.wait_for(work, 5)
+
+
+class Scheduling:
+    """Stands for the scheduler: each look submits what the test says, or fails."""
+
+    def __init__(self, *submits: Any) -> None:
+        self.submits = list(submits)
+        self.looks: list[str] = []
+
+    async def submit_due(self, executor_id: str) -> int:
+        self.looks.append(executor_id)
+        if self.submits:
+            await self.submits.pop(0)()
+        return 0
+
+
+async def test_a_batch_job_first_submits_what_is_due(plant: Plant) -> None:
+    async def submit() -> None:
+        await asyncio.sleep(0.05)
+        await plant.add(1)
+
+    scheduling = Scheduling(submit)
+    await plant.dispatcher(scheduler=scheduling).work(plant.stopping, until_empty=True)
+    assert (plant.runs.begun, scheduling.looks[0]) == ([task_id(1)], ME)
+
+
+async def test_what_is_due_is_looked_for_again_and_again_until_it_is_told_to_stop(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise UnavailableError("away", backend="postgres")
+
+    async def submit() -> None:
+        await plant.add(1)
+
+    monkeypatch.setattr(dispatch, "SCHEDULE_S", 0.01)
+    scheduling = Scheduling(fail, submit)
+    working = asyncio.create_task(plant.dispatcher(scheduler=scheduling).work(plant.stopping))
+    await plant.until(lambda: plant.runs.begun == [task_id(1)])
+    plant.runs.gate.clear()
+    await plant.add(2)
+    await plant.until(lambda: len(plant.runs.begun) == 2)
+    plant.stopping.set()
+    await asyncio.sleep(0.03)
+    looks = len(scheduling.looks)
+    await asyncio.sleep(0.05)
+    assert len(scheduling.looks) == looks, "it drains"
+    plant.runs.gate.set()
+    await working
