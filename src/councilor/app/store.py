@@ -59,8 +59,8 @@ IDEMPOTENT = {
     "log": ("origin", "state", "covering", "checkpoints", "entries", "waiting", "leaves", "lost", "read"),
     # keep: an older or equal checkpoint changes nothing
     "checkpoints": ("newest", "keep"),
-    # not claim, nor what tells whether it was still possible
-    "queue": ("doomed", "find", "entries", "leases", "reap"),
+    # not claim, not reap, nor what else tells what it changed
+    "queue": ("doomed", "find", "entries", "leases"),
     # take: who has a due time already is given it again; settle tells whether it was still pending
     "schedules": ("now", "find", "heads", "take"),
 }  # fmt: skip
