@@ -19,6 +19,7 @@ from councilor.adapters.memory.schedules import MemorySchedules
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.adapters.postgres.schedules import DatabaseSchedules
+from councilor.domain.limit import Limit
 from councilor.domain.schedule import Due, DueOutcome, Overlap, Schedule, Settlement, task_id_at
 from councilor.domain.task import RunMode
 from councilor.errors import InputError
@@ -31,7 +32,7 @@ SUBMITTED = Settlement(outcome=DueOutcome.SUBMITTED)
 def schedule(number: int = 1, **changes: Any) -> Schedule:
     more: dict[str, Any] = {
         "crew": ("other",), "candidates": {1: 3, 2: 2}, "mode": RunMode.STRICT, "max_tokens": 9, "max_cost_usd": 1.5,
-        "overlap": Overlap.ALLOW,
+        "overlap": Overlap.ALLOW, "flags": frozenset({Limit.TOKENS, Limit.COST_USD}),
     }  # fmt: skip
     return make_schedule(number, **(more | changes))
 
