@@ -132,11 +132,16 @@ async def test_what_the_dead_had_taken_another_takes(office: Office) -> None:
         await office.enlist(executor)
     await office.schedules.add(schedule())
     await office.go_to(NOON)
-    assert await office.taken(ONE) == ("nightly-1", NOON)
+    lost = await office.schedules.take(ONE)
     await office.queue.leave(ONE)
     due = await office.schedules.take(TWO)
-    assert due is not None and (due.due_at, due.takes) == (NOON, 2)
+    assert due is not None and (due.due_at, due.takes, due.executor_id) == (NOON, 2, TWO)
     assert await office.taken(ONE) is None, "it has no lease"
+    failed = Settlement(outcome=DueOutcome.FAILED, error="it was cut off")
+    assert lost is not None and not await office.schedules.settle(lost, failed), "another has it"
+    await _settled(office, due)
+    head = await office.schedules.find("nightly-1")
+    assert head is not None and (head.record.submitted, head.record.failed) == (1, 0)
 
 
 async def test_who_has_no_lease_is_given_nothing(office: Office) -> None:

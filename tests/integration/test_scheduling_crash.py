@@ -100,7 +100,7 @@ async def test_of_many_processes_that_look_at_once_one_is_given_a_due_time(
                 )
                 (due,) = [item for item in found if item is not None]
                 assert (due.due_at, due.takes) == (NOON + turn * 10 * MINUTE, 1)
-                await crowd[0].schedules.settle(due, Settlement(outcome=DueOutcome.SKIPPED))
+                assert await crowd[0].schedules.settle(due, Settlement(outcome=DueOutcome.SKIPPED))
 
 
 async def test_many_processes_at_once_submit_each_due_time_once(emptied_database_url: str, repository: Path) -> None:
