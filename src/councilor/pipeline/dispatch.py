@@ -50,6 +50,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 AGAIN_S = 0.5
 """Seconds until a queue that did not answer is asked again."""
 
+ENDED, WAITS = "ended", "waits again"
+
 LeaseKeeping = Callable[[Callable[[], None]], AbstractContextManager[object]]
 """What renews this process's lease while it is entered, and calls what it is given when the lease is lost."""
 
@@ -75,7 +77,7 @@ class Dispatcher:
         poll_s: seconds between two looks at the queue.
         keep_steps_s: seconds after the end of a task for which the engine remembers its steps; None: for ever.
         scheduler: submits what is due; None: nobody does here.
-        told: called with each task that begins and ends here, for a display.
+        told: called with each task and what it did here: `began`, then `ended` or `waits again`; for a display.
     """
 
     queue: TaskQueue
@@ -206,10 +208,8 @@ class Dispatcher:
         """One task, to its end or until it is interrupted."""
         self.told("began", entry)
         try:
-            if entry.claims > MOST_CLAIMS:
-                await self._settle(partial(self._give_up, entry))
-            else:
-                await self._run(entry)
+            gives_up = entry.claims > MOST_CLAIMS
+            what = await (self._settle(partial(self._give_up, entry)) if gives_up else self._run(entry))
         except asyncio.CancelledError:
             with suppress(CouncilorError):  # else the lease's end tells the queue
                 await self._give_back(entry, counted=False)
@@ -217,15 +217,14 @@ class Dispatcher:
         finally:
             del self._running[entry.task_id]
             self._wake.set()
-        self.told("ended", entry)
+        self.told(what, entry)
 
-    async def _run(self, entry: QueueEntry) -> None:
+    async def _run(self, entry: QueueEntry) -> str:
         problem = ""
         try:
             await self.executor.run(entry.task_id, patient=False)
         except StandbyError:
-            await self._settle(partial(self._stand_by, entry))
-            return
+            return await self._settle(partial(self._stand_by, entry))
         except CouncilorError as error:
             problem = error.message
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
@@ -233,9 +232,9 @@ class Dispatcher:
             problem = f"{type(error).__name__}: {error}"
             _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
-        await self._settle(partial(self._leave_queue, entry, pause_s, problem))
+        return await self._settle(partial(self._leave_queue, entry, pause_s, problem))
 
-    async def _leave_queue(self, entry: QueueEntry, pause_s: float, problem: str) -> None:
+    async def _leave_queue(self, entry: QueueEntry, pause_s: float, problem: str) -> str:
         """Out of the queue when it has ended, else back into it."""
         head = await self.events.head(entry.task_id)
         if head is None or head.state in END_STATES:
@@ -244,26 +243,30 @@ class Dispatcher:
             await self._give_up(entry, problem)
         else:
             await self._give_back(entry, pause_s=pause_s)
+            return WAITS
+        return ENDED
 
-    async def _stand_by(self, entry: QueueEntry) -> None:
+    async def _stand_by(self, entry: QueueEntry) -> str:
         """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
         await self.queue.hold(entry.task_id, paused=True)
         await self._give_back(entry, counted=False)
         head = await self.events.head(entry.task_id)
         if head is None or head.state not in STANDING_STATES:
             await self.queue.hold(entry.task_id, paused=False)
+        return WAITS
 
-    async def _give_up(self, entry: QueueEntry, problem: str = "") -> None:
+    async def _give_up(self, entry: QueueEntry, problem: str = "") -> str:
         last = f" The last time: {problem}" if problem else ""
         await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.{last}")
         await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
+        return ENDED
 
     async def _give_back(self, entry: QueueEntry, *, pause_s: float = 0.0, counted: bool = True) -> None:
         me = self.identity.executor_id
         await self.queue.give_back(entry.task_id, executor_id=me, pause_s=pause_s, counted=counted)
 
-    async def _settle(self, change: Callable[[], Awaitable[None]]) -> None:
-        """Tell the queue what became of a task, until it has heard."""
+    async def _settle(self, change: Callable[[], Awaitable[str]]) -> str:
+        """Tell the queue what became of a task, until it has heard; gives that."""
         while True:
             try:
                 return await change()

@@ -137,6 +137,19 @@ async def test_everything_in_the_queue_is_executed_a_few_at_a_time(plant: Plant)
     assert await plant.queue.entries() == [] and await plant.queue.leases() == []
 
 
+async def test_what_only_waits_again_has_not_ended(plant: Plant) -> None:
+    told: list[tuple[str, str]] = []
+    first, second = await plant.add(1), await plant.add(2)
+    plant.runs.raises[first] = UnavailableError("no database", backend="postgres")
+    async with asyncio.TaskGroup() as group:
+        dispatcher = plant.dispatcher(told=lambda what, entry: told.append((entry.task_id, what)))
+        group.create_task(dispatcher.work(plant.stopping))
+        await plant.until(lambda: len(told) == 4)
+        plant.stopping.set()
+    assert [what for task, what in told if task == first] == ["began", "waits again"]
+    assert [what for task, what in told if task == second] == ["began", "ended"]
+
+
 async def test_a_change_of_the_queue_is_not_waited_for(plant: Plant) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher(poll_s=600.0).work(plant.stopping))

@@ -199,10 +199,10 @@ class Executor:
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             await self._tell_failure(narrator, told)
             whole.set({"councilor.task.state": TaskState.FAILED.value})
-            await announce(self._parts, run_id)
+            await announce(self._parts, run_id, attempt=attempt)
             raise
         whole.set({"councilor.task.state": outcome.state.value, "councilor.task.iterations": outcome.iterations})
-        await announce(self._parts, run_id)
+        await announce(self._parts, run_id, attempt=attempt)
         return encode(outcome)
 
     async def _tell_failure(self, narrator: Narrator, told: CouncilorError) -> None:
