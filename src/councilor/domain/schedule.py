@@ -22,6 +22,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from councilor.domain.cron import count_due, due_after, latest_due, require_cron
+from councilor.domain.limit import Limit
 from councilor.domain.queue import HIGHEST_PRIORITY
 from councilor.domain.stored import is_id, require_text
 from councilor.domain.task import RunMode
@@ -90,6 +91,8 @@ class Schedule:
     deadline_s: float
     max_tokens: int | None = None
     max_cost_usd: float | None = None
+    flags: frozenset[Limit] = frozenset()
+    """Which of its limits a person gave for it; the others were the settings'."""
     priority: int = 0
     overlap: Overlap = Overlap.SKIP
     catch_up_s: float = CATCH_UP_S

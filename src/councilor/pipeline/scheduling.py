@@ -221,6 +221,7 @@ async def draft_scheduled(schedule: Schedule, task_id: str, repositories: Reposi
         mode=schedule.mode,
         max_iterations=schedule.max_iterations,
         deadline_s=schedule.deadline_s,
+        flags=schedule.flags,
         allow_dirty=True,
         base_ref=schedule.base_ref,
     )

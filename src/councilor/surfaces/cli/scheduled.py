@@ -45,8 +45,6 @@ class Wish:
     base: str | None
     allotment: Allotment
     mode: RunMode
-    max_iterations: int
-    deadline_s: float
     priority: int
     overlap: Overlap
     catch_up: str | None
@@ -84,8 +82,9 @@ async def make_schedule(
         crew=wish.allotment.crew,
         candidates=wish.allotment.candidates,
         mode=wish.mode,
-        max_iterations=wish.max_iterations,
-        deadline_s=wish.deadline_s,
+        max_iterations=wish.allotment.max_iterations,
+        deadline_s=wish.allotment.deadline_s,
+        flags=wish.allotment.flags,
         max_tokens=wish.allotment.max_tokens,
         max_cost_usd=wish.allotment.max_cost_usd,
         priority=wish.priority,
