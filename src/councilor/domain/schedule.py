@@ -92,7 +92,7 @@ class Schedule:
     max_tokens: int | None = None
     max_cost_usd: float | None = None
     flags: frozenset[Limit] = frozenset()
-    """Which of the limits a person gave; the others were the settings'."""
+    """Which of its limits a person gave for it; the others were the settings'."""
     priority: int = 0
     overlap: Overlap = Overlap.SKIP
     catch_up_s: float = CATCH_UP_S

@@ -147,6 +147,17 @@ async def test_each_due_time_starts_from_where_its_branch_is_then(own: Plant) ->
     assert first.base_commit != second.base_commit == later
 
 
+async def test_the_specs_limits_hold_for_each_task_and_under_a_flag(own: Plant) -> None:
+    await own.add(max_tokens=900, flags=frozenset({Limit.TOKENS}))
+    commit(own.folder, SPEC, make_spec(limits={"tokens": 5, "iterations": 2}))
+    await own.go_to(NOON)
+    await own.scheduler().submit_due(ONE)
+    (task,) = await own.tasks()
+    assert (task.max_tokens, task.max_iterations) == (900, 2)
+    assert task.limit_origins is not None
+    assert (task.limit_origins.tokens, task.limit_origins.iterations) == (Origin.FLAG, Origin.SPEC)
+
+
 async def test_a_spec_from_outside_stays_as_it_was_given(own: Plant) -> None:
     await own.add(spec_path=None, spec_text=make_spec(title="Given"))
     commit(own.folder, SPEC, make_spec(title="Committed"))
