@@ -120,6 +120,13 @@ async def give(value=None):
     return value
 
 
+async def test_one_that_has_not_executed_anything_yet_says_that_nothing_runs(engine, metrics):
+    assert "v3.engine.running" not in metrics.names()
+    await engine.start(give)
+    assert "v3.engine.running" in metrics.names()
+    assert metrics.value("v3.engine.running") == 0
+
+
 async def test_nothing_that_is_stored_is_a_pickle(engine, engine_database_url):
     async def fail():
         raise DeadlineError("late", backend="git", deadline_s=2)

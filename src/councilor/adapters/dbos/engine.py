@@ -94,6 +94,7 @@ class DbosEngine:
             application_version=self._application_version,
             workflow=interruptible(workflow),
         )
+        self._metrics.gauge("v3.engine.running", {}, len(self._executions))  # one that is idle is seen to be
 
     async def stop(self) -> None:
         """End every running step, thread and connection; the runs stay resumable."""
