@@ -8,6 +8,7 @@ import json
 import logging
 import signal
 import threading
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -362,3 +363,29 @@ async def test_a_restarted_server_goes_unnoticed_between_steps(cuttable, proxy):
     await cuttable.start(workflow)
 
     assert await cuttable.submit(str(uuid4())) == 2
+
+
+@pytest.mark.parametrize("written", ["string", "url"])
+async def test_whatever_names_the_database_to_our_own_connections_names_it_to_the_engine(
+    engine_database_url, tmp_path, written
+):
+    """Two hosts of which one is the primary, and libpq's other form of connection strings."""
+    known = conninfo_to_dict(engine_database_url)
+    host, port = str(known.get("host", "localhost")), str(known.get("port", 5432))
+    if written == "string":
+        name = f"host={tmp_path},{host} port=1,{port} dbname={known['dbname']} user={known['user']}"
+        name += f" password={known['password']}" if known.get("password") else ""
+    else:
+        who = known["user"] + (f":{known['password']}" if known.get("password") else "")
+        hosts = f"{quote(str(tmp_path), safe='')}:1,{quote(host, safe='')}:{port}"
+        name = f"postgresql://{who}@{hosts}/{known['dbname']}?target_session_attrs=read-write"
+    engine = DbosEngine(database_url=name, executor_id="e", clock=SystemClock(), metrics=RecordingMetrics())
+
+    async def workflow(run_id):
+        return await engine.step("one", lambda: asyncio.sleep(0, 1), timeout_s=5)
+
+    await engine.start(workflow)
+    try:
+        assert await engine.submit(str(uuid4())) == 1
+    finally:
+        await engine.stop()

@@ -213,6 +213,34 @@ def test_secrets_are_hidden_by_name() -> None:
     assert "sk-123456" not in read("key sk-123456 x", secrets={"K": "sk-123456"}).last_line
 
 
+KEY = "sk-ant-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"key {KEY[:9]}\x1b[0m{KEY[9:]}",
+        f"key {KEY[:9]}\0{KEY[9:]}",
+        json.dumps({"type": "result", "result": f"key {KEY}"}).replace("-", "\\u002d"),
+        f"{'x' * 190} {KEY} and more",
+        f"the end of it is missing: {KEY[:-3]}",
+    ],
+)
+def test_no_part_of_a_secret_is_in_a_line_or_a_result(line: str) -> None:
+    reader = read(line, secrets={"K": KEY})
+    assert KEY[:6] not in reader.last_line
+    assert len(reader.last_line) <= 200
+
+
+def test_a_secret_of_several_lines_is_found_line_by_line_and_within_json() -> None:
+    secret = f"-----BEGIN-----\n{'A' * 64}\n{'B' * 64}\nend\n"
+    secrets = Secrets(values={"PEM": secret})
+    assert read("A" * 64, secrets={"PEM": secret}).last_line == "[PEM]"
+    for said in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), secret):
+        assert b"AAAA" not in secrets.hide(said.encode())
+    assert secrets.hide(b"the end") == b"the end"
+
+
 def test_escapes_and_control_characters_are_removed() -> None:
     assert plain("a\x1b]0;title\x07b\x1b[1;31mc\x1b[0m\x00\x08d\te\r\nf\u202eg") == "abcd\te\nfg"
 

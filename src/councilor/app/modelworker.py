@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from councilor.app.runtime import Runtime
 from councilor.app.tools import Tools
@@ -42,7 +41,6 @@ def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
     use, guarding = profile.model_use, runtime.guarding
     assert use is not None, "the settings see to it"
     assert profile.model is not None, "the settings see to it"
-    place = urlsplit(use.endpoint)
     return TracedConversation(
         conversation=guarding.around(
             OpenAIConversation(
@@ -60,6 +58,5 @@ def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
         ),
         tracer=guarding.tracer,
         metrics=guarding.metrics,
-        server=place.hostname or "",
-        port=place.port or (443 if place.scheme == "https" else 80),
+        endpoint=use.endpoint,
     )

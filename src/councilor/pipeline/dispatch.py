@@ -4,16 +4,18 @@ Rules:
 - It has a lease as long as it works. When that is lost, everything it executes is cancelled at once: others may have
   taken it over. Whatever it would still write is refused (`EventStream.begin`).
 - It looks at the queue when that says that something changed, and every `poll_s` seconds: times come by themselves.
-- Every process looks for dead ones and lets what these had wait again.
-- A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
-  waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
-  what kills its processes.
+- A task that has ended leaves the queue. One that was only interrupted (a fault of this machine) waits again, longer
+  each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be what kills its
+  processes. That this process was told to stop does not count.
+- The queue is told how a task went until it has heard: nobody else frees what a living process has.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
   One whose worker stands still is given back when this process is told to stop.
-- A task whose predecessor ended otherwise than completed fails, and says so.
+- It submits what schedules say (`scheduling.py`) until it is told to stop; a batch job does so before it looks whether
+  the queue is empty.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
-It does not decide the order or the limits: `domain/queue.py` says them, the queue keeps them.
+It does not decide the order or the limits: `domain/queue.py` says them, the queue keeps them. What all processes do for
+each other is `upkeep.py`.
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, STANDING_STATES
 from councilor.errors import CouncilorError, StandbyError, UnavailableError
 from councilor.pipeline.executor import Executor
+from councilor.pipeline.scheduling import Scheduler
+from councilor.pipeline.upkeep import Upkeep, fail
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
 from councilor.ports.queue import TaskQueue
@@ -38,12 +43,12 @@ _log = logging.getLogger(__name__)
 
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
-REAP_S = 0.5
-"""Seconds between two looks for the dead."""
-FORGET_EVERY_S = 600.0
-"""Seconds between two looks for steps that are of no use any more."""
+SCHEDULE_S = 1.0
+"""Seconds between two looks at what is due."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds that an interrupted task waits before it is tried again, doubled each time."""
+AGAIN_S = 0.5
+"""Seconds until a queue that did not answer is asked again."""
 
 LeaseKeeping = Callable[[Callable[[], None]], AbstractContextManager[object]]
 """What renews this process's lease while it is entered, and calls what it is given when the lease is lost."""
@@ -69,6 +74,7 @@ class Dispatcher:
         parallel: most tasks at the same time.
         poll_s: seconds between two looks at the queue.
         keep_steps_s: seconds after the end of a task for which the engine remembers its steps; None: for ever.
+        scheduler: submits what is due; None: nobody does here.
         told: called with each task that begins and ends here, for a display.
     """
 
@@ -84,6 +90,7 @@ class Dispatcher:
     lease_s: float
     drain_s: float
     keep_steps_s: float | None = None
+    scheduler: Scheduler | None = None
     told: Callable[[str, QueueEntry], None] = lambda what, entry: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -96,6 +103,7 @@ class Dispatcher:
         """
         me, loop = self.identity, asyncio.get_running_loop()
         lost = asyncio.Event()
+        upkeep = Upkeep(queue=self.queue, executor=self.executor, clock=self.clock)
 
         def lose() -> None:
             loop.call_soon_threadsafe(lost.set)
@@ -104,18 +112,23 @@ class Dispatcher:
         try:
             with self.keep_lease(lose):
                 async with asyncio.TaskGroup() as group:
+                    if until_empty:
+                        await self._submit_due()
                     helpers = [
-                        group.create_task(self._reap()),
+                        group.create_task(upkeep.free()),
+                        group.create_task(upkeep.fail_doomed()),
+                        group.create_task(upkeep.forget(self.keep_steps_s)),
                         group.create_task(self._hear()),
-                        group.create_task(self._forget()),
-                        group.create_task(_relay(stopping, self._wake)),
-                        group.create_task(_relay(lost, self._wake)),
+                        group.create_task(self._schedule(stopping)),
+                        group.create_task(self._wake_when(stopping)),
+                        group.create_task(self._end_when(lost)),
                     ]
                     try:
                         await self._dispatch(group, stopping, lost, until_empty)
                         await self._drain(lost)
                     finally:
-                        for task in [*self._running.values(), *helpers]:
+                        self._cancel_running()
+                        for task in helpers:
                             task.cancel()
         finally:
             if not lost.is_set():
@@ -137,7 +150,7 @@ class Dispatcher:
                 task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
                 self._running[entry.task_id] = task
                 continue
-            if until_empty and not self._running and not await self.queue.entries(limit=1):
+            if until_empty and not self._running and await self._is_over():
                 return
             await self._pause(self.poll_s)
 
@@ -148,6 +161,15 @@ class Dispatcher:
             _log.warning("the queue cannot be read", extra={"problem": error.message})
             await self._pause(FIRST_PAUSE_S)
             return None
+
+    async def _is_over(self) -> bool:
+        """Whether nothing is left that could be executed here: what is paused waits for a person."""
+        try:
+            left = await self.queue.entries()
+        except UnavailableError as error:
+            _log.warning("the queue cannot be read", extra={"problem": error.message})
+            return False
+        return all(entry.paused or entry.version not in (None, self.identity.version) for entry in left)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -185,11 +207,12 @@ class Dispatcher:
         self.told("began", entry)
         try:
             if entry.claims > MOST_CLAIMS:
-                await self._settle(self._fail(entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended."))
+                await self._settle(partial(self._give_up, entry))
             else:
                 await self._run(entry)
         except asyncio.CancelledError:
-            await self._settle(self._give_back(entry, pause_s=0.0))
+            with suppress(CouncilorError):  # else the lease's end tells the queue
+                await self._give_back(entry, counted=False)
             raise
         finally:
             del self._running[entry.task_id]
@@ -200,14 +223,14 @@ class Dispatcher:
         try:
             await self.executor.run(entry.task_id, patient=False)
         except StandbyError:
-            await self._settle(self._stand_by(entry))
+            await self._settle(partial(self._stand_by, entry))
             return
         except CouncilorError as error:
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
         except Exception:  # a defect in one run must not stop the others
             _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
-        await self._settle(self._leave_queue(entry, pause_s))
+        await self._settle(partial(self._leave_queue, entry, pause_s))
 
     async def _leave_queue(self, entry: QueueEntry, pause_s: float) -> None:
         """Out of the queue when it has ended, else back into it."""
@@ -220,20 +243,27 @@ class Dispatcher:
     async def _stand_by(self, entry: QueueEntry) -> None:
         """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
         await self.queue.hold(entry.task_id, paused=True)
-        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, counted=False)
+        await self._give_back(entry, counted=False)
         head = await self.events.head(entry.task_id)
         if head is None or head.state not in STANDING_STATES:
             await self.queue.hold(entry.task_id, paused=False)
 
-    async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
-        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, pause_s=pause_s)
+    async def _give_up(self, entry: QueueEntry) -> None:
+        await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.")
+        await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
 
-    async def _settle(self, change: Awaitable[None]) -> None:
-        """Tell the queue; where it does not answer, the lease's end tells it."""
-        try:
-            await change
-        except CouncilorError as error:  # one task's trouble must not stop the others
-            _log.warning("the queue was not told", extra={"problem": error.message})
+    async def _give_back(self, entry: QueueEntry, *, pause_s: float = 0.0, counted: bool = True) -> None:
+        me = self.identity.executor_id
+        await self.queue.give_back(entry.task_id, executor_id=me, pause_s=pause_s, counted=counted)
+
+    async def _settle(self, change: Callable[[], Awaitable[None]]) -> None:
+        """Tell the queue what became of a task, until it has heard."""
+        while True:
+            try:
+                return await change()
+            except CouncilorError as error:  # one task's trouble must not stop the others
+                _log.warning("the queue was not told", extra={"problem": error.message})
+            await self.clock.sleep(AGAIN_S)
 
     async def _hear(self) -> None:
         while True:
@@ -242,35 +272,32 @@ class Dispatcher:
                     self._wake.set()
             except UnavailableError as error:
                 _log.warning("the queue tells no changes", extra={"problem": error.message})
-            await self.clock.sleep(REAP_S)
+            await self.clock.sleep(AGAIN_S)
 
-    async def _forget(self) -> None:
-        while self.keep_steps_s is not None:
-            try:
-                if runs := await self.executor.forget(ended_before_s=self.keep_steps_s):
-                    _log.info("the steps of old tasks are forgotten", extra={"tasks": runs})
-            except UnavailableError as error:
-                _log.warning("no steps were forgotten", extra={"problem": error.message})
-            await self.clock.sleep(FORGET_EVERY_S)
+    async def _wake_when(self, stopping: asyncio.Event) -> None:
+        await stopping.wait()
+        self._wake.set()
 
-    async def _reap(self) -> None:
-        while True:
-            try:
-                for task_id in await self.queue.reap():
-                    _log.warning("a task waits again, for its process is gone", extra={"task_id": task_id})
-                    self._wake.set()
-                for entry, because in await self.queue.doomed():
-                    if await self.queue.remove(entry.task_id):
-                        await self._fail(entry.task_id, f"It was to follow task {because}, which was not completed.")
-            except CouncilorError as error:  # one task's trouble must not stop the others
-                _log.warning("the queue cannot be looked after", extra={"problem": error.message})
-            await self.clock.sleep(REAP_S)
+    async def _end_when(self, lost: asyncio.Event) -> None:
+        # By itself: whoever dispatches may be waiting for a database that does not answer.
+        await lost.wait()
+        self._cancel_running()
+        self._wake.set()
 
-    async def _fail(self, task_id: str, why: str) -> None:
-        await self.executor.fail(task_id, error=why, hint="Submit it again once its cause is put right.")
-        await self.queue.finish(task_id, executor_id=self.identity.executor_id)
+    async def _schedule(self, stopping: asyncio.Event) -> None:
+        while self.scheduler is not None and not stopping.is_set():
+            await self._submit_due()
+            await self.clock.sleep(SCHEDULE_S)
 
+    async def _submit_due(self) -> None:
+        if self.scheduler is None:
+            return
+        try:
+            await self.scheduler.submit_due(self.identity.executor_id)
+        except CouncilorError as error:  # it stays due
+            _log.warning("what is due could not be submitted", extra={"problem": error.message})
 
-async def _relay(source: asyncio.Event, to: asyncio.Event) -> None:
-    await source.wait()
-    to.set()
+    def _cancel_running(self) -> None:
+        for task in self._running.values():
+            if not task.cancelling():  # a second cancellation would interrupt its clean-up
+                task.cancel()

@@ -49,7 +49,7 @@ from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "4"
+WORKFLOW_VERSION = "5"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
@@ -102,7 +102,12 @@ class Executor:
         event = NewEvent(
             task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
         )
-        await self._parts.events.append([event])
+        try:
+            await self._parts.events.append([event])
+        except InputError:
+            if await self._parts.events.head(task.id) is None:
+                raise
+            return  # another process submitted it in between
         self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
     async def run(self, task_id: str, *, patient: bool = True) -> Outcome:
@@ -168,7 +173,6 @@ class Executor:
             return await self._go(run_id, attempt, whole)
 
     async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
-        narrator = open_narrator(self._parts, run_id, attempt=attempt)
         control = RunControl(
             task_id=run_id,
             events=self._parts.events,
@@ -176,6 +180,7 @@ class Executor:
             clock=self._parts.clock,
             patient=run_id not in self._impatient,
         )
+        narrator = open_narrator(self._parts, run_id, attempt=attempt, spent_s=control.spent_s)
         try:
             async with controlling(control):
                 context = await open_context(self._parts, run_id, narrator, control)

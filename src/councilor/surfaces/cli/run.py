@@ -14,7 +14,16 @@ from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Repository
-from councilor.surfaces.cli.allotment import Candidates, MaxCost, MaxTokens, Workers, read_allotment
+from councilor.surfaces.cli.allotment import (
+    Candidates,
+    Deadline,
+    Iterations,
+    MaxCost,
+    MaxTokens,
+    Workers,
+    read_allotment,
+    remarks_on,
+)
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
@@ -42,8 +51,8 @@ def run(
     base: Annotated[str, typer.Option(help="The commit to start from.")] = "HEAD",
     test: Tests = None,
     test_command: Command = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    iterations: Iterations = None,
+    deadline: Deadline = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     mode: Mode = None,
@@ -80,8 +89,9 @@ def run(
                 test_command=test_command,
             )
             allotment = read_allotment(
-                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
-            )
+                settings, workers=worker, candidates=candidates, iterations=iterations, deadline_s=deadline,
+                max_tokens=max_tokens, max_cost_usd=max_cost,
+            )  # fmt: skip
             order = Order(
                 spec_text=spec_text,
                 base=commit,
@@ -91,8 +101,9 @@ def run(
                 max_tokens=allotment.max_tokens,
                 max_cost_usd=allotment.max_cost_usd,
                 mode=chosen_mode(mode, dry_run=dry_run),
-                max_iterations=iterations or settings.run.max_iterations,
-                deadline_s=deadline or settings.run.deadline_s,
+                max_iterations=allotment.max_iterations,
+                deadline_s=allotment.deadline_s,
+                flags=allotment.flags,
                 allow_dirty=allow_dirty,
                 base_ref=await repository.branch(base),
             )
@@ -102,6 +113,8 @@ def run(
                     session.output.note(remark, style="yellow")
                 if drafted:
                     session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
+                for remark in remarks_on(task):
+                    session.output.note(remark)
                 code = await _start(session, service, task)
                 await _note_moved(session, service, repository, base, task)
                 return code
@@ -117,7 +130,7 @@ def judge(
     test: Tests = None,
     test_command: Command = None,
     claims: Annotated[Path | None, typer.Option(help="A file with what the author says of the change.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    deadline: Deadline = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge an existing change as if a worker had just made it; nothing is published."""

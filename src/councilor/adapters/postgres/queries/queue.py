@@ -13,6 +13,14 @@ FIND_UNKNOWN: Final[LiteralString] = """
 SELECT wanted.id::text FROM unnest(%s::uuid[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM task_head WHERE task_id = wanted.id)"""
 
+FIND_CIRCLE: Final[LiteralString] = """
+WITH RECURSIVE before (id) AS (
+    SELECT unnest(%(after)s::uuid[])
+    UNION SELECT unnest(q.after) FROM before JOIN task_queue q ON q.task_id = before.id)
+SELECT 1 FROM before
+WHERE id = %(task)s AND NOT EXISTS (SELECT FROM task_queue WHERE task_id = %(task)s)"""
+"""One row when a task that is not queued is among those that have to end before others, also by way of further ones."""
+
 ADD_ENTRY: Final[LiteralString] = """
 INSERT INTO task_queue (task_id, repository, tier, priority, not_before, after, paused, enqueued_at)
 VALUES (%s, %s, %s, %s, %s, %s::uuid[], %s, %s) ON CONFLICT DO NOTHING RETURNING 1"""
@@ -68,6 +76,11 @@ REPRIORITISE: Final[LiteralString] = "UPDATE task_queue SET priority = %s WHERE 
 
 HOLD: Final[LiteralString] = "UPDATE task_queue SET paused = %s WHERE task_id = %s RETURNING 1"
 
+RELEASE: Final[LiteralString] = """
+UPDATE task_queue q SET paused = false FROM task_head h
+WHERE q.paused AND q.executor_id IS NULL AND h.task_id = q.task_id AND h.state <> ALL(%s)
+RETURNING q.task_id::text"""
+
 FIND_ENTRY: Final[LiteralString] = f"SELECT {_ENTRY} FROM task_queue q WHERE q.task_id = %s"
 
 LIST_ENTRIES: Final[LiteralString] = f"""
@@ -91,9 +104,13 @@ FIND_DEAD: Final[LiteralString] = """
 SELECT executor_id::text FROM executor_lease l
 WHERE expires_at <= now()
    OR (renewed_at < now() - least(lease / 4, interval '5 s') AND session_pid IS NOT NULL AND NOT EXISTS (
-       SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.application_name = 'councilor lease'))
+       SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.application_name = 'councilor lease')
+       AND EXISTS (
+       SELECT FROM pg_stat_activity a
+       WHERE a.application_name = 'councilor lease' AND a.backend_start < now() - least(lease / 4, interval '5 s')))
 FOR UPDATE SKIP LOCKED"""
-"""Processes whose lease has expired, and earlier those whose connection is gone and that did not come back."""
+"""Processes whose lease has expired, and earlier those whose connection is gone and that did not come back although
+another one's was there all the time: a restart of the database ends them all."""
 
 END_SESSIONS: Final[LiteralString] = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
