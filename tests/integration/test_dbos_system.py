@@ -227,7 +227,7 @@ async def test_each_executed_step_is_measured_once(engine, metrics):
 
     async def workflow(_):
         await engine.step("worker 1", give, timeout_s=5)
-        await engine.step("worker 2", give, timeout_s=5)
+        await engine.step("worker:2-1.next", give, timeout_s=5)
         with contextlib.suppress(DeadlineError):
             await engine.step("slow", lambda: asyncio.sleep(9), timeout_s=0.01)
         await engine.step("evidence", fail, timeout_s=5)

@@ -259,8 +259,8 @@ class DbosEngine:
             outcome = "failed"
             raise
         finally:
-            # `worker 2` counts as `worker`: the label has few values.
-            labels = {"step": re.sub(r"[\W_]*\d+", "", name), "outcome": outcome}
+            # `choose:2-1.next` counts as `choose`: the label has few values.
+            labels = {"step": re.sub(r"[\W_]*\d.*", "", name), "outcome": outcome}
             self._metrics.histogram("v3.engine.step", labels, self._clock.monotonic() - started_s)
         return result
 
