@@ -220,23 +220,28 @@ class Dispatcher:
         self.told("ended", entry)
 
     async def _run(self, entry: QueueEntry) -> None:
+        problem = ""
         try:
             await self.executor.run(entry.task_id, patient=False)
         except StandbyError:
             await self._settle(partial(self._stand_by, entry))
             return
         except CouncilorError as error:
+            problem = error.message
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
-        except Exception:  # a defect in one run must not stop the others
+        except Exception as error:  # a defect in one run must not stop the others
+            problem = f"{type(error).__name__}: {error}"
             _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
         pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
-        await self._settle(partial(self._leave_queue, entry, pause_s))
+        await self._settle(partial(self._leave_queue, entry, pause_s, problem))
 
-    async def _leave_queue(self, entry: QueueEntry, pause_s: float) -> None:
+    async def _leave_queue(self, entry: QueueEntry, pause_s: float, problem: str) -> None:
         """Out of the queue when it has ended, else back into it."""
         head = await self.events.head(entry.task_id)
         if head is None or head.state in END_STATES:
             await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
+        elif entry.claims >= MOST_CLAIMS:
+            await self._give_up(entry, problem)
         else:
             await self._give_back(entry, pause_s=pause_s)
 
@@ -248,8 +253,9 @@ class Dispatcher:
         if head is None or head.state not in STANDING_STATES:
             await self.queue.hold(entry.task_id, paused=False)
 
-    async def _give_up(self, entry: QueueEntry) -> None:
-        await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.")
+    async def _give_up(self, entry: QueueEntry, problem: str = "") -> None:
+        last = f" The last time: {problem}" if problem else ""
+        await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.{last}")
         await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
 
     async def _give_back(self, entry: QueueEntry, *, pause_s: float = 0.0, counted: bool = True) -> None:

@@ -17,7 +17,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, RunMode, Task, TaskState
-from councilor.errors import StandbyError, UnavailableError
+from councilor.errors import InputError, StandbyError, UnavailableError
 from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
 
@@ -263,6 +263,18 @@ async def test_what_never_ends_is_given_up_and_says_so(plant: Plant) -> None:
     assert await plant.state(1) is TaskState.FAILED and plant.runs.begun == []
     (last,) = (await plant.events.read(task_id(1)))[-1:]
     assert f"{MOST_CLAIMS} times" in last.data["error"]
+
+
+async def test_what_is_given_up_says_what_went_wrong_the_last_time(plant: Plant) -> None:
+    task = await plant.add(1)
+    plant.runs.raises[task] = InputError("The run was begun by another version.")
+    await plant.queue.enlist(OTHER, host="h", pid=2, version="1", lease_s=60)
+    for _ in range(MOST_CLAIMS - 1):
+        assert await plant.queue.claim(OTHER, limits=QueueLimits(per_repository=9))
+        await plant.queue.give_back(task, executor_id=OTHER)
+    await plant.dispatcher().work(plant.stopping, until_empty=True)
+    (last,) = (await plant.events.read(task))[-1:]
+    assert "another version" in last.data["error"] and plant.runs.begun == [task]
 
 
 async def test_a_task_whose_predecessor_failed_fails_and_says_which(plant: Plant) -> None:

@@ -9,7 +9,7 @@ Rules:
 - A cancelled run is noticed every `poll_s` seconds while a preemptible step runs, whichever process cancelled it.
 - Importing this is cheap: DBOS (about 0.3 s) is loaded by `start`, in a thread.
 
-No queue across processes, no leases, no reaper yet: a run that nobody recovers stays pending.
+It finds no run by itself and knows no leases: the queue does (`ports/queue.py`), and who has a task there submits it.
 """
 
 from __future__ import annotations
@@ -232,11 +232,13 @@ class DbosEngine:
             raise
         finally:
             watcher.cancel()
-            await asyncio.wait([watcher])
-            self._current.reset(token)
-            del self._executions[run_id]
-            self._metrics.gauge("v3.engine.running", {}, len(self._executions))
-            execution.ended.set()
+            try:
+                await asyncio.wait([watcher])
+            finally:  # also when it is cancelled again: who stops the engine waits for this
+                self._current.reset(token)
+                del self._executions[run_id]
+                self._metrics.gauge("v3.engine.running", {}, len(self._executions))
+                execution.ended.set()
 
     async def _watch(self, execution: _Execution) -> None:
         while not execution.switch.cancelled:
