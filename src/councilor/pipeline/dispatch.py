@@ -7,7 +7,8 @@ Rules:
 - Every process looks for dead ones and lets what these had wait again.
 - A task that has ended leaves the queue. One that was only interrupted (a fault of this machine, the engine stopped)
   waits again, longer each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be
-  what kills its processes.
+  what kills its processes. What a fault of the machine interrupted does not count: a disk may be full for a night.
+- Where a word to the queue or its answer was lost, what it takes for ours and nobody here executes waits again.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
   One whose worker stands still is given back when this process is told to stop.
 - A task whose predecessor ended otherwise than completed fails, and says so.
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, STANDING_STATES
 from councilor.errors import CouncilorError, StandbyError, UnavailableError
+from councilor.guards.hostfault import find_host_fault
 from councilor.pipeline.executor import Executor
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -38,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
+EVERY_ENTRY = 1_000_000
 REAP_S = 0.5
 """Seconds between two looks for the dead."""
 FORGET_EVERY_S = 600.0
@@ -87,6 +90,10 @@ class Dispatcher:
     told: Callable[[str, QueueEntry], None] = lambda what, entry: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _faults: dict[str, int] = field(default_factory=dict, init=False)
+    """How often in a row this machine interrupted a task."""
+    _in_doubt: bool = field(default=False, init=False)
+    """Whether the queue may take something for ours that nobody here executes."""
 
     async def work(self, stopping: asyncio.Event, *, until_empty: bool = False) -> None:
         """Execute tasks until `stopping` is set, or until nothing is left that could be executed.
@@ -137,17 +144,34 @@ class Dispatcher:
                 task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
                 self._running[entry.task_id] = task
                 continue
-            if until_empty and not self._running and not await self.queue.entries(limit=1):
+            if until_empty and not self._running and await self._is_empty():
                 return
             await self._pause(self.poll_s)
 
+    async def _is_empty(self) -> bool:
+        try:
+            return not await self.queue.entries(limit=1)
+        except UnavailableError:
+            return False
+
     async def _claim(self) -> QueueEntry | None:
         try:
+            if self._in_doubt:
+                await self._settle_doubt()
             return await self.queue.claim(self.identity.executor_id, limits=self.limits)
         except UnavailableError as error:
+            self._in_doubt = True
             _log.warning("the queue cannot be read", extra={"problem": error.message})
             await self._pause(FIRST_PAUSE_S)
             return None
+
+    async def _settle_doubt(self) -> None:
+        me = self.identity.executor_id
+        for entry in await self.queue.entries(limit=EVERY_ENTRY):
+            if entry.executor_id == me and entry.task_id not in self._running:
+                _log.warning("a task waits again, for a word about it was lost", extra={"task_id": entry.task_id})
+                await self.queue.give_back(entry.task_id, executor_id=me, counted=False)
+        self._in_doubt = False
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -197,25 +221,32 @@ class Dispatcher:
         self.told("ended", entry)
 
     async def _run(self, entry: QueueEntry) -> None:
+        interrupted = False
         try:
             await self.executor.run(entry.task_id, patient=False)
         except StandbyError:
             await self._settle(self._stand_by(entry))
             return
-        except CouncilorError as error:
-            _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
-        except Exception:  # a defect in one run must not stop the others
-            _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
-        await self._settle(self._leave_queue(entry, pause_s))
+        except Exception as error:  # a defect in one run must not stop the others
+            interrupted = find_host_fault(error) is not None
+            if isinstance(error, CouncilorError):
+                _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
+            else:
+                _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
+        before = self._faults.pop(entry.task_id, 0)
+        if interrupted:
+            self._faults[entry.task_id] = before + 1
+        await self._settle(self._leave_queue(entry, before + 1 if interrupted else 0))
 
-    async def _leave_queue(self, entry: QueueEntry, pause_s: float) -> None:
+    async def _leave_queue(self, entry: QueueEntry, faults: int) -> None:
         """Out of the queue when it has ended, else back into it."""
         head = await self.events.head(entry.task_id)
         if head is None or head.state in END_STATES:
             await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
-        else:
-            await self._give_back(entry, pause_s=pause_s)
+            self._faults.pop(entry.task_id, None)
+            return
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(MOST_CLAIMS, (faults or entry.claims) - 1))
+        await self._give_back(entry, pause_s=pause_s, counted=not faults)
 
     async def _stand_by(self, entry: QueueEntry) -> None:
         """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
@@ -225,14 +256,16 @@ class Dispatcher:
         if head is None or head.state not in STANDING_STATES:
             await self.queue.hold(entry.task_id, paused=False)
 
-    async def _give_back(self, entry: QueueEntry, *, pause_s: float) -> None:
-        await self.queue.give_back(entry.task_id, executor_id=self.identity.executor_id, pause_s=pause_s)
+    async def _give_back(self, entry: QueueEntry, *, pause_s: float, counted: bool = True) -> None:
+        me = self.identity.executor_id
+        await self.queue.give_back(entry.task_id, executor_id=me, pause_s=pause_s, counted=counted)
 
     async def _settle(self, change: Awaitable[None]) -> None:
-        """Tell the queue; where it does not answer, the lease's end tells it."""
+        """Tell the queue; where it does not answer, it is told before the next claim, or by the lease's end."""
         try:
             await change
         except CouncilorError as error:  # one task's trouble must not stop the others
+            self._in_doubt = True
             _log.warning("the queue was not told", extra={"problem": error.message})
 
     async def _hear(self) -> None:
