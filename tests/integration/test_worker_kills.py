@@ -65,8 +65,10 @@ def test_killed_once_at_every_step_a_task_ends_once(tmp_path: Path, database_url
     attempts = [attempt for _, attempt in told if attempt]
     assert attempts == sorted(attempts)
     assert kinds["task.finished"] == 1 and told[-1][0] in ("task.finished", "notification.sent")
-    assert [name for name, count in artifacts.items() if count > 1] == []
-    assert kinds["verdict.reached"] == sum(name.startswith("verdict/") for name in artifacts)
+    verdicts = {name: count for name, count in artifacts.items() if name.startswith("verdict/")}
+    assert verdicts and set(verdicts.values()) == {1}, "nothing is judged twice, whatever else was measured again"
+    if moment in ("begun", "remembered"):
+        assert set(artifacts.values()) == {1}
     (branch,) = (name for name in branches(shop) if name != "main")
     assert git(shop, "rev-list", "--count", f"main..{branch}") == "1"
     assert git(remote, "rev-parse", branch) == git(shop, "rev-parse", branch)
