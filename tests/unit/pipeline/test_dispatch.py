@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, RunMode, Task, TaskState
 from councilor.errors import InputError, StandbyError, UnavailableError
+from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
 
 ME = "0190aaaa-0000-7000-8000-000000000001"
@@ -255,6 +257,49 @@ async def test_an_interrupted_task_waits_longer_each_time(plant: Plant) -> None:
     assert await plant.state(1) is TaskState.SUBMITTED
 
 
+async def test_what_the_machine_interrupted_is_tried_for_ever(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("councilor.pipeline.dispatch.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("councilor.pipeline.dispatch.LONGEST_PAUSE_S", 0.004)
+    full = await plant.add(1)
+    plant.runs.raises[full] = OSError(errno.ENOSPC, "No space left on device")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher().work(plant.stopping))
+        await plant.until(lambda: len(plant.runs.begun) > MOST_CLAIMS + 2)
+        del plant.runs.raises[full]
+        while await plant.state(1) is not TaskState.COMPLETED:
+            await asyncio.sleep(0.005)
+        plant.stopping.set()
+    assert await plant.queue.entries() == []
+
+
+@pytest.mark.parametrize("word", ["claim", "finish", "give_back"])
+@pytest.mark.parametrize("arrives", [True, False], ids=["answer", "word"])
+async def test_a_word_that_was_lost_costs_no_task(
+    plant: Plant, word: str, arrives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database went away for a moment that no lease notices."""
+    tasks = [await plant.add(number) for number in (1, 2, 3)]
+    plant.runs.raises[tasks[0]] = UnavailableError("no database", backend="postgres")
+    monkeypatch.setattr("councilor.pipeline.dispatch.FIRST_PAUSE_S", 0.02)
+    inner, lost = getattr(plant.queue, word), 0
+
+    async def lose(*values: Any, **options: Any) -> Any:
+        nonlocal lost
+        lost += 1
+        if lost >= 2:
+            plant.runs.raises.clear()
+        if lost > 2:
+            return await inner(*values, **options)
+        if arrives:
+            await inner(*values, **options)
+        raise UnavailableError("it broke off", backend="postgres")
+
+    setattr(plant.queue, word, lose)
+    await asyncio.wait_for(plant.dispatcher().work(plant.stopping, until_empty=True), 30)
+    assert [await plant.state(number) for number in (1, 2, 3)] == [TaskState.COMPLETED] * 3
+    assert lost >= 2
+
+
 async def test_one_defect_does_not_stop_the_others(plant: Plant) -> None:
     plant.runs.raises[await plant.add(1, not_before=None)] = RuntimeError("oops")
     await plant.add(2)
@@ -445,3 +490,52 @@ async def test_a_lost_lease_cancels_everything_although_the_queue_does_not_answe
     answer.set()
     with pytest.raises(UnavailableError, match="lost its lease"):
         await asyncio.wait_for(work, 5)
+
+
+class Scheduling:
+    """Stands for the scheduler: each look submits what the test says, or fails."""
+
+    def __init__(self, *submits: Any) -> None:
+        self.submits = list(submits)
+        self.looks: list[str] = []
+
+    async def submit_due(self, executor_id: str) -> int:
+        self.looks.append(executor_id)
+        if self.submits:
+            await self.submits.pop(0)()
+        return 0
+
+
+async def test_a_batch_job_first_submits_what_is_due(plant: Plant) -> None:
+    async def submit() -> None:
+        await asyncio.sleep(0.05)
+        await plant.add(1)
+
+    scheduling = Scheduling(submit)
+    await plant.dispatcher(scheduler=scheduling).work(plant.stopping, until_empty=True)
+    assert (plant.runs.begun, scheduling.looks[0]) == ([task_id(1)], ME)
+
+
+async def test_what_is_due_is_looked_for_again_and_again_until_it_is_told_to_stop(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise UnavailableError("away", backend="postgres")
+
+    async def submit() -> None:
+        await plant.add(1)
+
+    monkeypatch.setattr(dispatch, "SCHEDULE_S", 0.01)
+    scheduling = Scheduling(fail, submit)
+    working = asyncio.create_task(plant.dispatcher(scheduler=scheduling).work(plant.stopping))
+    await plant.until(lambda: plant.runs.begun == [task_id(1)])
+    plant.runs.gate.clear()
+    await plant.add(2)
+    await plant.until(lambda: len(plant.runs.begun) == 2)
+    plant.stopping.set()
+    await asyncio.sleep(0.03)
+    looks = len(scheduling.looks)
+    await asyncio.sleep(0.05)
+    assert len(scheduling.looks) == looks, "it drains"
+    plant.runs.gate.set()
+    await working

@@ -94,6 +94,7 @@ class DbosEngine:
             application_version=self._application_version,
             workflow=interruptible(workflow),
         )
+        self._metrics.gauge("v3.engine.running", {}, len(self._executions))  # one that is idle is seen to be
 
     async def stop(self) -> None:
         """End every running step, thread and connection; the runs stay resumable."""
@@ -260,8 +261,8 @@ class DbosEngine:
             outcome = "failed"
             raise
         finally:
-            # `worker 2` counts as `worker`: the label has few values.
-            labels = {"step": re.sub(r"[\W_]*\d+", "", name), "outcome": outcome}
+            # `choose:2-1.next` counts as `choose`: the label has few values.
+            labels = {"step": re.sub(r"[\W_]*\d.*", "", name), "outcome": outcome}
             self._metrics.histogram("v3.engine.step", labels, self._clock.monotonic() - started_s)
         return result
 

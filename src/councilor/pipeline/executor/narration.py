@@ -4,6 +4,7 @@ Rules:
 - `say` stores at once, with everything noted before it and in that order. `note` waits for the next `say` or `flush`.
 - A phase that takes long is stored before its work begins. Whoever runs a step flushes before it is remembered: a step
   that counts as finished has told everything, and one that is repeated after a crash tells it again.
+- How much of the task's time is over goes with phases and heartbeats: who carries the task on has no other sure clock.
 - Heartbeats of a worker are merged: the newest replaces one that has not been stored yet. A store that does not answer
   costs no work: they are told again with the next. Its lease or its next step says when it has been away for too long.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from councilor.domain.codec import encode
 from councilor.domain.event import END_TYPES, EventType, NewEvent
+from councilor.domain.intervention import TELLING
 from councilor.domain.task import TaskState
 from councilor.errors import UnavailableError
 from councilor.ports.clock import Clock
@@ -43,6 +45,8 @@ class Narrator:
     events: EventStream
     clock: Clock
     metrics: MetricsBackend
+    spent_s: Callable[[], float] | None = None
+    """Gives the seconds of the task's time that are over; told with what `TELLING` names."""
     candidate: int = 0
     """Which of several candidates it tells of; 0: of the only one, or of the whole run."""
     _noted: list[NewEvent] = field(default_factory=list, init=False)
@@ -161,4 +165,6 @@ class Narrator:
 
     def _event(self, type_: EventType, data: Mapping[str, Any]) -> NewEvent:
         data = {**data, "candidate": self.candidate} if self.candidate else data
+        if self.spent_s is not None and type_ in TELLING:
+            data = {**data, "spent_s": round(self.spent_s(), 3)}
         return NewEvent(task_id=self.task_id, type=type_, ts=self.clock.now(), attempt=self.attempt, data=data)
