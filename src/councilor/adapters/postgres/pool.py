@@ -44,7 +44,7 @@ GRACE_S = 0.25
 SILENT_S = 15.0
 """Seconds without any sign of the server's host after which a connection is broken; TCP itself takes minutes."""
 ABANDONED_S = 60.0
-"""Seconds without a statement after which a transaction is ended: a process that was stopped (Ctrl-Z) keeps its locks."""
+"""Seconds without a statement after which a transaction is ended: who was stopped (Ctrl-Z) keeps its locks."""
 WAKE_S = 0.1
 """Seconds after which a wait for the server looks around, as psycopg's own."""
 
