@@ -22,7 +22,7 @@ from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.domain.codec import encode
-from councilor.domain.event import Event, EventType, Gap, NewEvent
+from councilor.domain.event import DELIVERIES, Event, EventType, Gap, NewEvent
 from councilor.domain.task import END_STATES, RunMode, Task, TaskState
 from councilor.errors import CouncilorError, FencedError, InputError, IntegrityError, NotFoundError, UnavailableError
 from councilor.ports.events import EventStream, Pruned
@@ -101,6 +101,12 @@ async def test_a_paused_task_remembers_where_it_goes_on_and_its_end_forgets_that
     await stream.append([said("pause"), finished(task_id()), said("override")])
     head = await stream.head(task_id())
     assert head is not None and (head.state, head.resumes) == (TaskState.COMPLETED, None)
+    delivery = [event(task_id(), type_, target="push") for type_ in sorted(DELIVERIES)]
+    assert len(await stream.append(delivery)) == 3, "the commit of a completed task may still be taken somewhere"
+    await stream.append([submitted(task_id(3)), event(task_id(3), EventType.TASK_CANCELLED)])
+    for type_ in DELIVERIES:
+        with pytest.raises(InputError, match="cannot follow"):
+            await stream.append([event(task_id(3), type_, target="push")])
     for late in (said("pause"), said("resume"), said("cancel")):
         with pytest.raises(InputError, match="cannot follow"):
             await stream.append([late])

@@ -213,7 +213,7 @@ def _require_event(head: TaskHead | None, event: Event) -> None:
         raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     if head is None and event.type is not EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")
-    if head is not None and head.state in END_STATES and not may_follow_end(event):
+    if head is not None and head.state in END_STATES and not may_follow_end(event, head.state):
         raise InputError(f"Task {event.task_id} is {head.state}; {event.type} cannot follow.", field="type")
     if event.ts.utcoffset() != timedelta(0):
         raise InputError("An event's time is not in UTC.", field="ts")
