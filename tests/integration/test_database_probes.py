@@ -156,6 +156,11 @@ async def test_tasks_that_wait_are_counted_and_missed_workers_told(database_url:
             VALUES ('{UUID(int=9)}', 'here', 1, '1', '1 s', now() + interval '1 hour')""",
     )
     assert (await probe.check()).status is PASS
+    execute(database_url, f"UPDATE task_queue SET version = '0' WHERE task_id = '{UUID(int=1)}'")
+    stranded = await probe.check()
+    assert stranded.status is WARN and "1 of them" in stranded.output and "another version" in stranded.output
+    execute(database_url, "UPDATE task_queue SET version = '1'")
+    assert (await probe.check()).status is PASS
     execute(database_url, f"UPDATE task_queue SET executor_id = '{UUID(int=9)}' WHERE task_id = '{UUID(int=1)}'")
     assert (await probe.check()).observed == 1
     execute(database_url, "UPDATE executor_lease SET expires_at = now() - interval '1 s'")

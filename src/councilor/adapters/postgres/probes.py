@@ -151,12 +151,18 @@ class QueueProbe(_DatabaseLook):
 
     async def check(self) -> Check:
         """Count them."""
-        waiting, alive = await _read(await self._url(), queries.QUEUE_STANDING, of="task_queue") or (0, 0)
+        row = await _read(await self._url(), queries.QUEUE_STANDING, of="task_queue")
+        waiting, alive, stranded = row or (0, 0, 0)
         queued = int(str(waiting))
         self._metrics.gauge("v3.engine.queued", {}, queued)
         found: _Measured = {"measurement": "queued", "observed": queued, "unit": "{run}"}
         if queued and not alive:
             return self._warn(f"{queued} tasks wait, and no process takes them; start one: councilor worker", **found)
+        if stranded:
+            return self._warn(
+                f"{queued} tasks wait; {stranded} of them were begun by a worker of another version, and none runs",
+                **found,
+            )
         return self._pass(f"{queued} waiting, {alive} processes alive", **found)
 
 

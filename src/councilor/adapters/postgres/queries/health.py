@@ -16,9 +16,10 @@ SELECT (SELECT origin FROM log_identity), (SELECT count(*) FROM log_pending),
 
 # Who waits for a task before it, or for a time, does not wait for an executor.
 QUEUE_STANDING: Final[LiteralString] = """
-SELECT count(*) FILTER (
-           WHERE executor_id IS NULL AND NOT paused AND coalesce(not_before <= now(), true) AND NOT EXISTS (
-               SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
-               WHERE h.state IS DISTINCT FROM 'completed')),
-       (SELECT count(*) FROM executor_lease WHERE expires_at > now())
-FROM task_queue q"""
+WITH alive AS (SELECT version FROM executor_lease WHERE expires_at > now())
+SELECT count(*), (SELECT count(*) FROM alive), count(*) FILTER (WHERE q.version NOT IN (SELECT version FROM alive))
+FROM task_queue q
+WHERE executor_id IS NULL AND NOT paused AND coalesce(not_before <= now(), true) AND NOT EXISTS (
+    SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
+    WHERE h.state IS DISTINCT FROM 'completed')"""
+"""How many tasks wait, how many processes live, and how many of the former are of versions that none of these is of."""
