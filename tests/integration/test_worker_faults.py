@@ -127,7 +127,7 @@ async def test_killed_at_every_boundary_and_in_every_step_each_step_is_done_once
     for number in range(len(places) + 2):
         # One of them always waits already; their clocks differ by two days.
         plant.start(end=end, skew_s=86_400.0 * (-1) ** number)
-    await plant.is_empty()
+    await plant.is_empty(180.0)
     assert sum(process.poll() == -signal.SIGKILL for process in plant.processes) == len(places) + 1
     await plant.ended_once([task])
     assert [int(step) for _, step, _ in lines_of(plant.log)] == list(range(STEPS))
