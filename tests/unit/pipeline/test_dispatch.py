@@ -462,14 +462,21 @@ class Scheduling:
         return 0
 
 
-async def test_a_batch_job_first_submits_what_is_due(plant: Plant) -> None:
+async def test_a_batch_job_first_submits_what_is_due_and_then_no_more(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule of every minute would never let it end."""
+    await plant.queue.enlist(OTHER, host="h", pid=2, version="1", lease_s=0.0)
+
     async def submit() -> None:
+        assert [lease.executor_id for lease in await plant.queue.leases()] == [ME], "the dead hold nothing any more"
         await asyncio.sleep(0.05)
         await plant.add(1)
 
-    scheduling = Scheduling(submit)
+    monkeypatch.setattr(dispatch, "SCHEDULE_S", 0.001)
+    scheduling = Scheduling(submit, submit)
     await plant.dispatcher(scheduler=scheduling).work(plant.stopping, until_empty=True)
-    assert (plant.runs.begun, scheduling.looks[0]) == ([task_id(1)], ME)
+    assert (plant.runs.begun, scheduling.looks) == ([task_id(1)], [ME])
 
 
 async def test_what_is_due_is_looked_for_again_and_again_until_it_is_told_to_stop(
