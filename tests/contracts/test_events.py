@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from eventlives import START, event, finished, submitted, task_id
 
-from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.event import DELIVERIES, Event, EventType, NewEvent
 from councilor.domain.task import TaskState
 from councilor.errors import FencedError, InputError, NotFoundError
 from councilor.ports.events import EventStream
@@ -53,6 +53,12 @@ async def test_a_paused_task_remembers_where_it_goes_on_and_its_end_forgets_that
     await stream.append([said("pause"), finished(task_id()), said("override")])
     head = await stream.head(task_id())
     assert head is not None and (head.state, head.resumes) == (TaskState.COMPLETED, None)
+    delivery = [event(task_id(), type_, target="push") for type_ in sorted(DELIVERIES)]
+    assert len(await stream.append(delivery)) == 3, "the commit of a completed task may still be taken somewhere"
+    await stream.append([submitted(task_id(3)), event(task_id(3), EventType.TASK_CANCELLED)])
+    for type_ in DELIVERIES:
+        with pytest.raises(InputError, match="cannot follow"):
+            await stream.append([event(task_id(3), type_, target="push")])
     for late in (said("pause"), said("resume"), said("cancel")):
         with pytest.raises(InputError, match="cannot follow"):
             await stream.append([late])

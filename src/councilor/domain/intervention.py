@@ -28,6 +28,7 @@ __all__ = [
     "LONGEST_REASON",
     "LONGEST_TEXT",
     "MOST_GUIDES",
+    "SILENT_S",
     "TELLING",
     "Approval",
     "Extension",
