@@ -311,3 +311,17 @@ async def test_tasks_that_would_wait_for_each_other_are_refused(office: Office) 
         assert refused.value.field == "after"
     assert await office.queue.add(entry)
     assert not await office.queue.add(replace(entry, after=(task_id(2),))), "it is there already"
+
+
+async def test_a_task_that_somebody_is_just_changing_keeps_nobody_waiting(emptied_database_url: str) -> None:
+    """Whoever does may have been stopped in the middle, as by Ctrl-Z."""
+    async with Pool(emptied_database_url) as pool:
+        office = Office(DatabaseTaskQueue(pool), DatabaseEventStream(pool), None)
+        await office.enlist(ONE)
+        for number in (1, 2):
+            await office.add(number)
+        async with pool.transaction() as stopped:
+            await stopped.execute("UPDATE task_queue SET priority = 5 WHERE task_id = %s", [task_id(1)])
+            async with asyncio.timeout(5):
+                assert await office.claimed() == task_id(2)
+        assert await office.claimed() == task_id(1)
