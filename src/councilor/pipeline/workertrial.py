@@ -197,4 +197,6 @@ async def _tried(
 def _told(report: WorkerReport) -> str:
     """Why a worker did not finish, and the end of what it said."""
     said = (report.text or report.transcript[-4 * SHOWN :].decode(errors="replace")).strip()
-    return ": ".join(part for part in (report.ended, " ".join(said[-SHOWN:].split())) if part) or "it said nothing"
+    words = " ".join(said[-SHOWN:].split())
+    why = "" if report.ended.rstrip(".") in words else report.ended  # who has no report of its own says it there
+    return ": ".join(part for part in (why, words) if part) or "it said nothing"
