@@ -22,6 +22,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from councilor.domain.cron import count_due, due_after, latest_due, require_cron
+from councilor.domain.limit import Limit
 from councilor.domain.queue import HIGHEST_PRIORITY
 from councilor.domain.stored import is_id, require_text
 from councilor.domain.task import RunMode
@@ -90,6 +91,8 @@ class Schedule:
     deadline_s: float
     max_tokens: int | None = None
     max_cost_usd: float | None = None
+    flags: frozenset[Limit] = frozenset()
+    """Which of its limits a person gave for it; the others were the settings'."""
     priority: int = 0
     overlap: Overlap = Overlap.SKIP
     catch_up_s: float = CATCH_UP_S
@@ -133,6 +136,8 @@ class Due:
     """One due time that a process has taken."""
 
     schedule: Schedule
+    executor_id: str
+    """Of the process; once another one has taken it, this one settles nothing."""
     due_at: datetime
     late_s: float
     """Seconds since then, by the store's clock."""
@@ -186,14 +191,14 @@ def hold(head: ScheduleHead, now: datetime, *, paused: bool) -> ScheduleHead:
 _MOMENT = timedelta(microseconds=1)
 
 
-def take(head: ScheduleHead, now: datetime) -> tuple[ScheduleHead, Due] | None:
+def take(head: ScheduleHead, now: datetime, executor_id: str) -> tuple[ScheduleHead, Due] | None:
     """Take what is due: the pending due time again, else the latest one that has come; None where there is none."""
     cron, record = head.schedule.cron, head.record
     if head.paused:
         return None
     if head.pending is not None:
         taken = replace(head, record=replace(record, takes=record.takes + 1))
-        return taken, _due(taken, head.pending, now, passed=0)
+        return taken, _due(taken, executor_id, head.pending, now, passed=0)
     if head.next_due > now:
         return None
     due_at = latest_due(cron, now)
@@ -204,12 +209,13 @@ def take(head: ScheduleHead, now: datetime) -> tuple[ScheduleHead, Due] | None:
         next_due=due_after(cron, due_at),
         record=replace(record, takes=1, missed=record.missed + passed),
     )
-    return taken, _due(taken, due_at, now, passed=passed)
+    return taken, _due(taken, executor_id, due_at, now, passed=passed)
 
 
-def _due(head: ScheduleHead, due_at: datetime, now: datetime, *, passed: int) -> Due:
+def _due(head: ScheduleHead, executor_id: str, due_at: datetime, now: datetime, *, passed: int) -> Due:
     return Due(
         schedule=head.schedule,
+        executor_id=executor_id,
         due_at=due_at,
         late_s=(now - due_at).total_seconds(),
         passed=passed,

@@ -101,7 +101,7 @@ class Scheduler:
             drafted = await self._draft(due)
             if isinstance(drafted, Settlement):
                 return drafted
-            await self.executor.submit(drafted)
+            await self.executor.submit(drafted, due=due)
             head = await self.events.head(due.task_id)
         assert head is not None, "it was submitted"
         await self._enqueue(head, due)
@@ -221,6 +221,7 @@ async def draft_scheduled(schedule: Schedule, task_id: str, repositories: Reposi
         mode=schedule.mode,
         max_iterations=schedule.max_iterations,
         deadline_s=schedule.deadline_s,
+        flags=schedule.flags,
         allow_dirty=True,
         base_ref=schedule.base_ref,
     )

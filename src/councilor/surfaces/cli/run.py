@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +71,16 @@ def run(
             if resume is not None:
                 if what is not None:
                     raise InputError("Give a task or --resume, not both.", field="task")
+                _refuse_settled(
+                    {
+                        "--worker": worker,
+                        "--candidates": candidates,
+                        "--iterations": iterations,
+                        "--deadline": deadline,
+                        "--max-tokens": max_tokens,
+                        "--max-cost-usd": max_cost,
+                    }
+                )
                 task_id = await find_task(service.store.events, resume)
                 head = await service.store.events.head(task_id)
                 assert head is not None, "find_task only finds tasks that have a head"
@@ -197,6 +208,17 @@ def _read_claims(path: Path | None) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"The claims file {path} cannot be read: {error}", field="claims") from error
+
+
+def _refuse_settled(options: Mapping[str, object]) -> None:
+    """Refuse what a task cannot be given any more once it was submitted."""
+    for flag, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"A task that goes on keeps what it was submitted with; {flag} would change nothing.",
+                field=flag,
+                hint="Leave it out. `councilor extend` gives a task more time, rounds, tokens or money.",
+            )
 
 
 async def _note_moved(session: Session, service: Service, repository: Repository, base: str, task: Task) -> None:

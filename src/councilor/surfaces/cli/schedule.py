@@ -14,7 +14,15 @@ from councilor.domain.cron import CRON_EXAMPLE, iterate_due
 from councilor.domain.queue import HIGHEST_PRIORITY
 from councilor.domain.schedule import CATCH_UP_S, Overlap, ScheduleHead, task_id_at
 from councilor.errors import NotFoundError
-from councilor.surfaces.cli.allotment import Candidates, MaxCost, MaxTokens, Workers, read_allotment
+from councilor.surfaces.cli.allotment import (
+    Candidates,
+    Deadline,
+    Iterations,
+    MaxCost,
+    MaxTokens,
+    Workers,
+    read_allotment,
+)
 from councilor.surfaces.cli.duetimes import document, row_of, said, time_of
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
@@ -56,8 +64,8 @@ def add(
     base: Annotated[
         str | None, typer.Option(help="The branch whose newest commit each task starts from; else the current one.")
     ] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for each whole run.")] = None,
+    iterations: Iterations = None,
+    deadline: Deadline = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     mode: Mode = None,
@@ -88,11 +96,15 @@ def add(
             repo=repo,
             base=base,
             allotment=read_allotment(
-                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
+                settings,
+                workers=worker,
+                candidates=candidates,
+                iterations=iterations,
+                deadline_s=deadline,
+                max_tokens=max_tokens,
+                max_cost_usd=max_cost,
             ),
             mode=chosen_mode(mode, dry_run=dry_run),
-            max_iterations=iterations or settings.run.max_iterations,
-            deadline_s=deadline or settings.run.deadline_s,
             priority=priority,
             overlap=overlap,
             catch_up=catch_up,
@@ -121,10 +133,11 @@ def list_schedules(context: typer.Context, as_json: AsJson = False) -> None:
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             heads, leases = await store.schedules.heads(), await store.queue.leases()
+            now = await store.schedules.now()
         session.output.result([document(head) for head in heads])
         columns = ("schedule", "cron (UTC)", "next due (UTC)", "last due (UTC)", "outcome")
         counts = ("submitted", "skipped", "missed", "failed")
-        rows = ((*row_of(head), *(str(getattr(head.record, name)) for name in counts)) for head in heads)
+        rows = ((*row_of(head, now), *(str(getattr(head.record, name)) for name in counts)) for head in heads)
         session.output.table((*columns, *counts), rows)
         for head in heads:
             if head.record.last_error is not None:

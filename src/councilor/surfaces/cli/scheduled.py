@@ -26,7 +26,7 @@ from councilor.pipeline.rules import find_spec, read_spec_at
 from councilor.pipeline.scheduling import draft_scheduled
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.repository import Repositories, Repository
-from councilor.surfaces.cli.allotment import Allotment
+from councilor.surfaces.cli.allotment import Allotment, remarks_on
 from councilor.surfaces.cli.specfiles import SpecFile, read_spec_file
 
 __all__ = ["Wish", "make_schedule", "parse_length"]
@@ -45,8 +45,6 @@ class Wish:
     base: str | None
     allotment: Allotment
     mode: RunMode
-    max_iterations: int
-    deadline_s: float
     priority: int
     overlap: Overlap
     catch_up: str | None
@@ -84,8 +82,9 @@ async def make_schedule(
         crew=wish.allotment.crew,
         candidates=wish.allotment.candidates,
         mode=wish.mode,
-        max_iterations=wish.max_iterations,
-        deadline_s=wish.deadline_s,
+        max_iterations=wish.allotment.max_iterations,
+        deadline_s=wish.allotment.deadline_s,
+        flags=wish.allotment.flags,
         max_tokens=wish.allotment.max_tokens,
         max_cost_usd=wish.allotment.max_cost_usd,
         priority=wish.priority,
@@ -93,7 +92,8 @@ async def make_schedule(
         catch_up_s=CATCH_UP_S if wish.catch_up is None else parse_length(wish.catch_up, field="--catch-up"),
     )
     require_schedule(schedule)
-    await draft_scheduled(schedule, ids.new(), repositories, clock=clock)
+    for said in remarks_on(await draft_scheduled(schedule, ids.new(), repositories, clock=clock)):
+        remark(said)
     return schedule
 
 
