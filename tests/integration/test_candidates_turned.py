@@ -92,13 +92,14 @@ class Dying(MemoryEngine):
 async def race(tmp_path, shared_environment):
     """Runs one contest of hands, judged by a sharp model and three friendly ones where nothing else is said."""
 
-    async def run(*acts, dies_after=None, next_best=2, brains=(sharp, *[friendly] * 3), **changes):
+    async def run(*acts, dies_after=None, next_best=2, brains=(sharp, *[friendly] * 3), options=None, **changes):
         repository = make_repository(tmp_path / "repo")
         workers = {name: Hand(acts=[act], name=name) for name, act in zip("abcd", acts, strict=False)}
         with ExitStack() as stack:
             servers = [stack.enter_context(serving(brain)) for brain in brains]
             models = tuple(judge(server, f"judge-{number}") for number, server in enumerate(servers))
-            async with open_journey(tmp_path, shared=shared_environment, engine=Dying(dies_after)) as journey:
+            engine = Dying(dies_after)
+            async with open_journey(tmp_path, shared=shared_environment, engine=engine, **(options or {})) as journey:
                 journey.parts = replace(
                     journey.parts, workers=workers, side_by_side=4, models=models, debate_rounds=2, next_best=next_best
                 )
@@ -192,3 +193,29 @@ async def test_right_at_once_no_other_is_tried(race):
     trip, _, server = await race(repair, longer)
     assert trip.outcome.decision is Decision.ACCEPT and await names_of(trip, "choice/") == ["choice/1"]
     assert not any("result = sum(prices)" in prompt for prompt in server.prompts())
+
+
+@pytest.mark.slow
+async def test_each_is_held_against_the_rivals_that_are_left_and_keeps_its_deeper_evidence(race):
+    def written(lines):
+        def act(folder, assignment):
+            file = folder / "shop.py"
+            file.write_text(file.read_text().replace(f"return {BUG}", lines))
+
+        return act
+
+    acts = (
+        inventive(5),
+        written("result = sum(prices or [5])\n    return result"),
+        written("both = prices\n    result = sum(prices or [5])\n    return result"),
+    )
+    trip, repository, _ = await race(*acts, options={"differential_s": 1.5})
+    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and branches(repository) == ["main"]
+    first, second, third = [name.removeprefix("choice/") for name in await names_of(trip, "choice/")]
+    assert await names_of(trip, "rivals/") == [f"rivals/{first}", f"rivals/{second}"], "none is left for the third"
+    verdicts = await names_of(trip, "verdict/")
+    assert verdicts[-3:] == [f"verdict/{label}.2" for label in (first, second, third)]
+    turned = (await choice_of(trip, f"choice/{third}")).turned
+    assert [each.verdict for each in turned] == [await trip.artifact_id(name) for name in verdicts[-3:-1]]
+    report = await replay_task(trip.task.id, trip.storage)
+    assert report.sound and all(item.identical for item in report.verdicts)
