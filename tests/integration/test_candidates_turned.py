@@ -20,6 +20,7 @@ from councilor.domain.verdict import Decision, Judge
 from councilor.errors import UnavailableError
 from councilor.guards.interruption import Interrupted
 from councilor.pipeline.council import ModelJudge, inputs_of, recompute
+from councilor.pipeline.executor import choosing
 from councilor.pipeline.ledger import verify_task
 from councilor.pipeline.replays import replay_task
 
@@ -170,10 +171,14 @@ async def test_so_many_are_tried_as_are_allowed_and_the_last_one_tried_is_the_ro
     assert set(turned.against) >= {"integration_validator/judge-0"}, "words of all models turn one down, too"
 
 
-async def test_none_is_tried_where_that_is_not_wanted(race):
-    trip, _, _ = await race(inventive(5), longer, next_best=0)
-    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE
+@pytest.mark.parametrize("why", [pytest.param("not wanted", marks=pytest.mark.slow), "too little time"])
+async def test_the_first_stands_where_no_other_is_tried(race, monkeypatch, why):
+    if why == "too little time":
+        monkeypatch.setattr(choosing, "TIME_FACTOR", 1e9)
+    trip, _, _ = await race(inventive(5), longer, next_best=0 if why == "not wanted" else 2, max_iterations=2)
+    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and trip.outcome.iterations == 1
     assert await names_of(trip, "choice/") == ["choice/1"]
+    assert trip.outcome.verdict_artifact == await trip.artifact_id("verdict/1")
 
 
 @pytest.mark.parametrize("step", [pytest.param("choose:1-2.next", marks=pytest.mark.slow), "deliberate:1-2.next"])
