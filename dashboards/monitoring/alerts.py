@@ -203,9 +203,9 @@ _WORK = (
     Alert(
         name="CouncilorQueueStuck",
         severity=Severity.PAGE,
-        # One queue, seen by each process: whether anybody works matters, not who. A process that has not executed
-        # anything yet says nothing of what runs.
-        expr=f"max({name('v3.engine.queued')}) > 0 unless sum({name('v3.engine.running')}) > 0",
+        # One queue, seen by each process: whether anybody works matters, not who. Where no executor is scraped nobody
+        # knows what runs.
+        expr=f"max({name('v3.engine.queued')}) > 0 and sum({name('v3.engine.running')}) == 0",
         for_="10m",
         summary="Runs wait, and none is executed anywhere.",
         description="No executor takes anything from the queue.",
@@ -213,8 +213,8 @@ _WORK = (
             series={_of("v3.engine.queued"): "2x20", _of("v3.engine.running"): "0x20"},
             at="15m",
         ),
-        fires_too=(Case(series={_of("v3.engine.queued"): "2x20"}, at="15m"),),
         quiet=(
+            Case(series={_of("v3.engine.queued"): "2x20"}, at="15m"),
             Case(series={_of("v3.engine.queued"): "2x20", _of("v3.engine.running"): "1x20"}, at="15m"),
             Case(
                 series={

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from eventlives import START, event, finished, submitted, task_id
 
-from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.event import DELIVERIES, Event, EventType, NewEvent
 from councilor.domain.task import TaskState
-from councilor.errors import InputError
+from councilor.errors import FencedError, InputError, NotFoundError
 from councilor.ports.events import EventStream
 
 
@@ -52,6 +53,12 @@ async def test_a_paused_task_remembers_where_it_goes_on_and_its_end_forgets_that
     await stream.append([said("pause"), finished(task_id()), said("override")])
     head = await stream.head(task_id())
     assert head is not None and (head.state, head.resumes) == (TaskState.COMPLETED, None)
+    delivery = [event(task_id(), type_, target="push") for type_ in sorted(DELIVERIES)]
+    assert len(await stream.append(delivery)) == 3, "the commit of a completed task may still be taken somewhere"
+    await stream.append([submitted(task_id(3)), event(task_id(3), EventType.TASK_CANCELLED)])
+    for type_ in DELIVERIES:
+        with pytest.raises(InputError, match="cannot follow"):
+            await stream.append([event(task_id(3), type_, target="push")])
     for late in (said("pause"), said("resume"), said("cancel")):
         with pytest.raises(InputError, match="cannot follow"):
             await stream.append([late])
@@ -246,3 +253,36 @@ async def test_of_several_that_submit_one_task_at_once_one_does(stream: EventStr
     refused = [item for item in found if isinstance(item, InputError)]
     assert len(refused) == 3 and "submitted already" in refused[0].message
     assert [item.seq for item in await stream.read(task_id())] == [1]
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------
+
+
+async def test_attempts_count_up_and_an_older_one_may_not_write(stream: EventStream) -> None:
+    await stream.append([submitted(task_id())])
+    assert [await stream.begin(task_id()) for _ in range(3)] == [1, 2, 3]
+    head = await stream.head(task_id())
+    assert head is not None and head.attempt == 3
+    with pytest.raises(FencedError, match="taken over by attempt 3"):
+        await stream.append([event(task_id())])  # of attempt 2
+    assert [item.type for item in await stream.read(task_id())] == [EventType.TASK_SUBMITTED]
+    (stored,) = await stream.append([replace(event(task_id()), attempt=3)])
+    assert (stored.attempt, stored.seq) == (3, 2)
+
+
+async def test_what_is_written_outside_of_any_attempt_is_taken(stream: EventStream) -> None:
+    await stream.append([submitted(task_id())])
+    await stream.begin(task_id())
+    (stored,) = await stream.append([replace(event(task_id(), EventType.TASK_CANCELLED), attempt=0)])
+    assert stored.attempt == 0
+
+
+async def test_an_attempt_at_nothing_cannot_begin(stream: EventStream) -> None:
+    for unknown in (task_id(9), "nobody"):
+        with pytest.raises(NotFoundError):
+            await stream.begin(unknown)
+
+
+async def test_attempts_that_begin_at_the_same_time_are_different(stream: EventStream) -> None:
+    await stream.append([submitted(task_id())])
+    assert sorted(await asyncio.gather(*(stream.begin(task_id()) for _ in range(8)))) == list(range(1, 9))

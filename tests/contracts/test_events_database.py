@@ -246,6 +246,25 @@ async def test_more_than_may_wait_waits_for_room_and_nothing_is_dropped(
     assert all(stored[n : n + 7] == [(stored[n][0], j) for j in range(7)] for n in range(0, 210, 7))
 
 
+async def test_leaving_a_stream_leaves_nobody_waiting(
+    emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "MOST_WAITING", 10)
+    async with Pool(emptied_database_url) as pool:
+        async with DatabaseEventStream(pool) as stream:
+            await stream.append([submitted(task_id())])
+            async with pool.transaction() as connection:  # nothing is stored meanwhile
+                await connection.execute("SELECT 1 FROM task_head FOR UPDATE")
+                batches = [[event(task_id(), i=i, j=j) for j in range(7)] for i in range(5)]
+                waiting = [asyncio.create_task(stream.append(batch)) for batch in batches]
+                await asyncio.sleep(0.2)
+                for task in stream._work:
+                    task.cancel()
+                async with asyncio.timeout(10):
+                    await asyncio.wait(waiting)
+        assert all(task.cancelled() or isinstance(task.exception(), CouncilorError) for task in waiting)
+
+
 async def test_leaving_a_stream_ends_its_listener(emptied_database_url: str) -> None:
     async with Pool(emptied_database_url) as pool:
         with suppress(KeyError):

@@ -19,6 +19,7 @@ from councilor.adapters.memory.schedules import MemorySchedules
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.adapters.postgres.schedules import DatabaseSchedules
+from councilor.domain.limit import Limit
 from councilor.domain.schedule import Due, DueOutcome, Overlap, Schedule, Settlement, task_id_at
 from councilor.domain.task import RunMode
 from councilor.errors import InputError
@@ -31,7 +32,7 @@ SUBMITTED = Settlement(outcome=DueOutcome.SUBMITTED)
 def schedule(number: int = 1, **changes: Any) -> Schedule:
     more: dict[str, Any] = {
         "crew": ("other",), "candidates": {1: 3, 2: 2}, "mode": RunMode.STRICT, "max_tokens": 9, "max_cost_usd": 1.5,
-        "overlap": Overlap.ALLOW,
+        "overlap": Overlap.ALLOW, "flags": frozenset({Limit.TOKENS, Limit.COST_USD}),
     }  # fmt: skip
     return make_schedule(number, **(more | changes))
 
@@ -131,11 +132,16 @@ async def test_what_the_dead_had_taken_another_takes(office: Office) -> None:
         await office.enlist(executor)
     await office.schedules.add(schedule())
     await office.go_to(NOON)
-    assert await office.taken(ONE) == ("nightly-1", NOON)
+    lost = await office.schedules.take(ONE)
     await office.queue.leave(ONE)
     due = await office.schedules.take(TWO)
-    assert due is not None and (due.due_at, due.takes) == (NOON, 2)
+    assert due is not None and (due.due_at, due.takes, due.executor_id) == (NOON, 2, TWO)
     assert await office.taken(ONE) is None, "it has no lease"
+    failed = Settlement(outcome=DueOutcome.FAILED, error="it was cut off")
+    assert lost is not None and not await office.schedules.settle(lost, failed), "another has it"
+    await _settled(office, due)
+    head = await office.schedules.find("nightly-1")
+    assert head is not None and (head.record.submitted, head.record.failed) == (1, 0)
 
 
 async def test_who_has_no_lease_is_given_nothing(office: Office) -> None:

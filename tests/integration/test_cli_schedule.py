@@ -142,7 +142,9 @@ def test_a_batch_job_submits_what_is_due_and_executes_it(
     git(other, "commit", "-q", "-m", "It is gone")
     with psycopg.connect(database_url, autocommit=True) as admin:
         set_clock(admin, NOON + timedelta(minutes=25))
+    assert own("schedule", "list").expect(0).out.count("2031-05-05 12:10 (overdue)") == 2
     done = own.finish(*worker, "worker", "--until-empty", "--json").expect(0)
+    assert "overdue" not in own("schedule", "list").expect(0).out
     assert "could not submit" in done.err
     good, gone = schedules(own)
     task = task_id_at(added["id"], NOON + timedelta(minutes=20))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,14 @@ from journey import BUG, FIX, branches, make_repository, make_spec
 from psycopg.rows import dict_row
 from wallclock import LIBRARY, WallClock, program
 
+from councilor.adapters.ed25519 import KeyFolder
+from councilor.domain.intervention import SILENT_S
+
 LEASE_S = 2.0
 AHEAD_H, BEHIND_H = 30.0, -50.0
+KEY_AGE_H = 100.0
+NOTICED_S = 1.5
+"""Within which a process sees that its clock jumped."""
 SETTINGS = ("--set", f"engine.lease_s={LEASE_S:g}")
 
 
@@ -89,6 +95,7 @@ def shop(tmp_path: Path, database_url: str, clock: WallClock) -> Shop:
     command = CommandLine(tmp_path / "data", env={"V3_STORAGE__DATABASE__URL": database_url})
     run = program("import runpy; runpy.run_module('councilor', run_name='__main__', alter_sys=True)")
     jumping = replace(command, env=command.env | clock.variables, program=run)
+    KeyFolder(command.data_dir / "keys", now=lambda: datetime.now(UTC) - timedelta(hours=KEY_AGE_H)).signer()
     make_repository(tmp_path / "repo")
     (tmp_path / "words").mkdir()
     return Shop(tmp_path, database_url, command, jumping)
@@ -125,10 +132,10 @@ def test_a_task_is_executed_once_and_in_its_time_while_the_clock_jumps(shop: Sho
         (lease,) = shop.queue("workers")
         for hours in (AHEAD_H, BEHIND_H, AHEAD_H):
             clock.jump(hours)
-            time.sleep(LEASE_S / 2)
+            time.sleep(NOTICED_S)
         shop.word.touch()
         shop.until(task, "checking")
-        clock.jump(0)
+        clock.jump(BEHIND_H)
         shop.until(task, "completed")
         (kept,) = shop.queue("workers")
         stopped(process)
@@ -162,26 +169,30 @@ def test_a_clock_that_jumps_gives_a_task_no_time(shop: Shop, clock: WallClock, h
 
 @pytest.mark.slow  # two processes, one after the other
 @pytest.mark.parametrize("hours", [AHEAD_H, BEHIND_H])
-def test_who_takes_over_from_a_clock_that_jumped_neither_gains_nor_loses_time(
+def test_who_takes_over_from_a_clock_that_jumped_loses_a_minute_at_most(
     shop: Shop, clock: WallClock, hours: float
 ) -> None:
-    task = shop.submit(deadline_s=60.0)
+    task = shop.submit(deadline_s=150.0)
     with worker(shop.jumping, shop) as process:
         shop.until(task, "working")
         clock.jump(hours)
-        time.sleep(6)  # its worker says nothing: the next sign of life comes after five seconds
+        time.sleep(NOTICED_S)
+        noticed = len(shop.events(task))
+        shop.until_in(lambda: len(shop.events(task)) > noticed)  # its worker says nothing: a sign of life each 5 s
         process.kill()
         process.communicate()
     before = shop.events(task)[-1]
-    assert before["type"] == "worker.heartbeat" and before["data"]["spent_s"] > 5
+    assert before["type"] == "worker.heartbeat" and before["data"]["spent_s"] > NOTICED_S
     shop.word.touch()
     with worker(shop.command, shop) as process:  # its clock is right
         shop.until(task, "completed")
         stopped(process)
     events = shop.events(task)
     spent_s = [event["data"]["spent_s"] for event in events if "spent_s" in event["data"]]
-    assert spent_s == sorted(spent_s) and spent_s[-1] < 60
+    assert spent_s == sorted(spent_s) and spent_s[-1] < 150
     assert [event["attempt"] for event in events if event["type"] == "worker.assigned"] == [1, 2]
+    first = next(event["data"]["spent_s"] for event in events if "spent_s" in event["data"] and event["attempt"] == 2)
+    assert 0 <= first - before["data"]["spent_s"] < SILENT_S + 10
 
 
 @pytest.mark.slow  # waits for the next try
@@ -189,10 +200,10 @@ def test_a_clock_behind_the_signing_key_interrupts_a_task_until_it_is_right(shop
     task = shop.submit(deadline_s=90.0)
     with worker(shop.jumping, shop) as process:
         shop.until(task, "working")
-        clock.jump(BEHIND_H)
+        clock.jump(-2 * KEY_AGE_H)
+        time.sleep(NOTICED_S)
         shop.word.touch()
         shop.until_in(lambda: {event["attempt"] for event in shop.events(task)} >= {2, 3})
-        assert shop.state(task) == "checking"
         clock.jump(0)
         shop.until(task, "completed")
         assert "valid from" in stopped(process)

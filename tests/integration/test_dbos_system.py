@@ -121,6 +121,13 @@ async def give(value=None):
     return value
 
 
+async def test_one_that_has_not_executed_anything_yet_says_that_nothing_runs(engine, metrics):
+    assert "v3.engine.running" not in metrics.names()
+    await engine.start(give)
+    assert "v3.engine.running" in metrics.names()
+    assert metrics.value("v3.engine.running") == 0
+
+
 async def test_nothing_that_is_stored_is_a_pickle(engine, engine_database_url):
     async def fail():
         raise DeadlineError("late", backend="git", deadline_s=2)
@@ -220,7 +227,7 @@ async def test_each_executed_step_is_measured_once(engine, metrics):
 
     async def workflow(_):
         await engine.step("worker 1", give, timeout_s=5)
-        await engine.step("worker 2", give, timeout_s=5)
+        await engine.step("worker:2-1.next", give, timeout_s=5)
         with contextlib.suppress(DeadlineError):
             await engine.step("slow", lambda: asyncio.sleep(9), timeout_s=0.01)
         await engine.step("evidence", fail, timeout_s=5)

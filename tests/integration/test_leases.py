@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import psycopg
 import pytest
@@ -44,3 +45,17 @@ async def test_a_process_that_cannot_be_back_yet_after_a_restart_of_the_database
             await asyncio.sleep(LEASE_S / 4)
             await queue.reap()
             assert [lease.executor_id for lease in await queue.leases()] == [TWO], "it had its time to come back"
+
+
+async def test_a_lease_that_cannot_be_renewed_for_whatever_reason_is_lost_and_says_so(
+    emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the process would go on, and believe that its tasks are its own."""
+
+    def defect(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("councilor.adapters.postgres.lease.psycopg.connect", defect)
+    lost = threading.Event()
+    with LeaseKeeper(emptied_database_url, executor_id=ONE, lease_s=0.3, lost=lost.set):
+        assert await asyncio.to_thread(lost.wait, 5)

@@ -29,7 +29,7 @@ from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.adapters.postgres.schedules import DatabaseSchedules
 from councilor.domain.event import EventType
-from councilor.domain.schedule import Overlap, task_id_at
+from councilor.domain.schedule import DueOutcome, Overlap, Settlement, task_id_at
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,27 @@ async def test_a_process_that_is_killed_between_any_two_statements_leaves_exactl
             (head,) = await heir.schedules.heads()
             assert (head.record.submitted, head.pending) == (len(expected), None)
             assert [entry.task_id for entry in await heir.queue.entries()] == expected
+
+
+async def test_of_many_processes_that_look_at_once_one_is_given_a_due_time(
+    emptied_database_url: str, repository: Path
+) -> None:
+    executors = [f"0190aaaa-0000-7000-8000-0000000000{number:02}" for number in range(6)]
+    with psycopg.connect(emptied_database_url, autocommit=True) as admin:
+        set_clock(admin, START)
+        async with AsyncExitStack() as stack:
+            crowd = [await stack.enter_async_context(process(emptied_database_url)) for _ in executors]
+            for executor in executors:
+                await crowd[0].enlist(executor)
+            await crowd[0].schedules.add(make_schedule(repository=str(repository)))
+            for turn in range(10):
+                set_clock(admin, NOON + turn * 10 * MINUTE)
+                found = await asyncio.gather(
+                    *(works.schedules.take(name) for works, name in zip(crowd, executors, strict=True))
+                )
+                (due,) = [item for item in found if item is not None]
+                assert (due.due_at, due.takes) == (NOON + turn * 10 * MINUTE, 1)
+                assert await crowd[0].schedules.settle(due, Settlement(outcome=DueOutcome.SKIPPED))
 
 
 async def test_many_processes_at_once_submit_each_due_time_once(emptied_database_url: str, repository: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import random
 from datetime import datetime
 from threading import Thread
 
@@ -494,3 +496,31 @@ def test_a_policy_that_none_can_go_by_is_refused(wrong: dict[str, float]) -> Non
 def test_the_gauge_tells_the_states_in_the_documented_order() -> None:
     order = ["closed", "half_open", "open", "forced_open", "disabled"]
     assert [STATE_VALUES[BreakerState(name)] for name in order] == [0, 1, 2, 3, 4]
+
+
+# --- over simulated backends
+
+
+async def calls_until_it_opens(bench: Bench, *, failing: float, slow: float, calls: int, seed: int) -> int | None:
+    chance = random.Random(seed)
+    for number in range(calls):
+        error = DOWN if chance.random() < failing else None
+        with contextlib.suppress(UnavailableError):
+            await bench.call(error, seconds=2.0 if chance.random() < slow else 0.0)
+        if any(isinstance(event, Transition) for event in bench.events):
+            return number + 1
+    return None
+
+
+async def test_a_healthy_backend_does_not_open_it() -> None:
+    for seed in range(5):
+        assert await calls_until_it_opens(Bench(), failing=0.01, slow=0.001, calls=5000, seed=seed) is None
+
+
+@pytest.mark.parametrize(
+    ("failing", "slow", "most"), [(1.0, 0.0, 5), (0.5, 0.0, 300), (0.1, 0.0, 600), (0.0, 0.05, 600)]
+)
+async def test_a_bad_backend_opens_it_soon(failing: float, slow: float, most: int) -> None:
+    for seed in range(5):
+        needed = await calls_until_it_opens(Bench(), failing=failing, slow=slow, calls=5000, seed=seed)
+        assert needed is not None and needed <= most

@@ -149,6 +149,11 @@ def test_data_of_every_kind_is_made_fit_to_be_shown():
     assert shown["set"] == ["a"]
 
 
+def test_what_follows_an_option_for_a_secret_is_one():
+    shown = Redaction().value("argv", ["agent", "--api-key", "hunter2", "--password=hunter2", "--token-file", "/x"])
+    assert shown == ["agent", "--api-key", MASK, "--password=***", "--token-file", "/x"]
+
+
 def test_nesting_without_end_becomes_text():
     endless: dict[str, object] = {}
     endless["self"] = endless

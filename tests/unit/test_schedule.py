@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduling import MINUTE, NOON, START, make_schedule
+from scheduling import MINUTE, NOON, ONE, START, TWO, make_schedule
 
 from councilor.domain.cron import due_after, iterate_due
 from councilor.domain.schedule import (
@@ -57,7 +57,7 @@ def test_every_due_time_is_given_once_or_counted_as_missed(
     passed = 0
     for jump in jumps:
         now += jump
-        while (found := take(head, now)) is not None:
+        while (found := take(head, now, ONE)) is not None:
             head, due = found
             assert due.due_at <= now < head.next_due
             assert due.late_s == (now - due.due_at).total_seconds()
@@ -81,10 +81,10 @@ def _head(**changes: str) -> ScheduleHead:
 
 
 def test_a_taken_due_time_is_given_again_until_it_is_settled() -> None:
-    found = take(_head(), NOON)
+    found = take(_head(), NOON, ONE)
     assert found is not None
     head, due = found
-    again = take(head, NOON + 30 * MINUTE)
+    again = take(head, NOON + 30 * MINUTE, TWO)
     assert again is not None and (again[1].due_at, again[1].takes, again[1].passed) == (NOON, 2, 0)
     settled = settle(again[0], NOON, Settlement(outcome=DueOutcome.SUBMITTED))
     assert settled is not None and (settled.record.takes, settled.record.last_task_id) == (0, due.task_id)
@@ -93,7 +93,7 @@ def test_a_taken_due_time_is_given_again_until_it_is_settled() -> None:
 
 
 def test_a_year_of_minutes_is_not_counted_to_its_end() -> None:
-    found = take(_head(cron="* * * * *"), NOON + timedelta(days=365))
+    found = take(_head(cron="* * * * *"), NOON + timedelta(days=365), ONE)
     assert found is not None
     head, due = found
     assert (due.passed, due.due_at) == (MOST_COUNTED, NOON + timedelta(days=365))
@@ -102,7 +102,7 @@ def test_a_year_of_minutes_is_not_counted_to_its_end() -> None:
 
 def test_what_comes_due_during_a_pause_is_left_out() -> None:
     paused = hold(_head(), START, paused=True)
-    assert take(paused, NOON + 99 * MINUTE) is None
+    assert take(paused, NOON + 99 * MINUTE, ONE) is None
     assert hold(paused, NOON, paused=True) == paused
     resumed = hold(paused, NOON + 25 * MINUTE, paused=False)
     assert (resumed.paused, resumed.next_due, resumed.record.missed) == (False, NOON + 30 * MINUTE, 0)

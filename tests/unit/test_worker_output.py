@@ -6,6 +6,7 @@ The samples were written by hand after the published descriptions of the formats
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -205,6 +206,17 @@ def test_plain_lines_become_the_last_line() -> None:
     reader.end()
     assert reader.last_line == "next"
     assert len(read("x" * 1000).last_line) == 200
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x\n", b"{\n", b"\x1b[0m\n"])
+def test_a_flood_of_short_lines_takes_no_time(line: bytes) -> None:
+    reader, piece = OutputReader(secrets=Secrets(values={"K": "sk-123456"})), line * (2**16 // len(line))
+    reader.feed(b"before\n")
+    began_s = time.process_time()
+    for _ in range(16):
+        reader.feed(piece)
+    assert time.process_time() - began_s < 2.0, "a mebibyte of them took 4 to 12 s when each was looked at"
+    assert reader.last_line in {"before", "x", "{"}
 
 
 def test_secrets_are_hidden_by_name() -> None:

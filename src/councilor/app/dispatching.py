@@ -29,7 +29,7 @@ def make_dispatcher(
     Args:
         parallel: most tasks at the same time; the settings' when not given.
         drain_s: seconds that tasks may go on for when it is told to stop; the settings' when not given.
-        told: called with `began` or `ended` and the task.
+        told: called with `began`, `ended` or `waits again`, and the task.
     """
     runtime, store = service.runtime, service.store
     chosen = runtime.settings.engine

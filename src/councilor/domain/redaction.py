@@ -106,6 +106,11 @@ def plain_text(text: str, *, lines: bool = False) -> str:
     return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), _ESCAPES.sub("", text))
 
 
+def _is_secret_option(argument: object) -> bool:
+    """Whether the next argument of a command is a secret: `--api-key`."""
+    return isinstance(argument, str) and argument.startswith("--") and is_secret_name(argument)
+
+
 def _spelled(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
@@ -140,7 +145,11 @@ class Redaction:
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_LIMIT:
-            return [self.value(name, item, lines=lines, depth=depth + 1) for item in value]
+            items = list(value)
+            return [
+                MASK if _is_secret_option(before) else self.value(name, item, lines=lines, depth=depth + 1)
+                for before, item in zip([None, *items], items, strict=False)
+            ]
         return self.text(str(value), lines=lines)
 
     def text(self, text: str, *, lines: bool = False) -> str:

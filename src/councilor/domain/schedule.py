@@ -136,6 +136,8 @@ class Due:
     """One due time that a process has taken."""
 
     schedule: Schedule
+    executor_id: str
+    """Of the process; once another one has taken it, this one settles nothing."""
     due_at: datetime
     late_s: float
     """Seconds since then, by the store's clock."""
@@ -189,14 +191,14 @@ def hold(head: ScheduleHead, now: datetime, *, paused: bool) -> ScheduleHead:
 _MOMENT = timedelta(microseconds=1)
 
 
-def take(head: ScheduleHead, now: datetime) -> tuple[ScheduleHead, Due] | None:
+def take(head: ScheduleHead, now: datetime, executor_id: str) -> tuple[ScheduleHead, Due] | None:
     """Take what is due: the pending due time again, else the latest one that has come; None where there is none."""
     cron, record = head.schedule.cron, head.record
     if head.paused:
         return None
     if head.pending is not None:
         taken = replace(head, record=replace(record, takes=record.takes + 1))
-        return taken, _due(taken, head.pending, now, passed=0)
+        return taken, _due(taken, executor_id, head.pending, now, passed=0)
     if head.next_due > now:
         return None
     due_at = latest_due(cron, now)
@@ -207,12 +209,13 @@ def take(head: ScheduleHead, now: datetime) -> tuple[ScheduleHead, Due] | None:
         next_due=due_after(cron, due_at),
         record=replace(record, takes=1, missed=record.missed + passed),
     )
-    return taken, _due(taken, due_at, now, passed=passed)
+    return taken, _due(taken, executor_id, due_at, now, passed=passed)
 
 
-def _due(head: ScheduleHead, due_at: datetime, now: datetime, *, passed: int) -> Due:
+def _due(head: ScheduleHead, executor_id: str, due_at: datetime, now: datetime, *, passed: int) -> Due:
     return Due(
         schedule=head.schedule,
+        executor_id=executor_id,
         due_at=due_at,
         late_s=(now - due_at).total_seconds(),
         passed=passed,

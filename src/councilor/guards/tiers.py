@@ -22,7 +22,8 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from councilor.errors import BreakerOpenError, BudgetSpentError, DeadlineError, DeclinedError, UnavailableError
+from councilor.errors import BreakerOpenError, BudgetSpentError, DeclinedError
+from councilor.guards.fallback import fallback_reason
 from councilor.guards.standing import Standing
 from councilor.guards.tombstones import Ending, Tombstones
 from councilor.ports.cache import LONGEST_S, Cache, check_lifetime, check_place
@@ -275,7 +276,7 @@ class TieredCache:
     def _fall_back(self, kind: str, error: Exception) -> None:
         if isinstance(error, BudgetSpentError):
             return
-        reason = _reason(error)
+        reason = fallback_reason(error) or "unavailable"  # declined: it works, and did not take this call
         self._metrics.counter("v3.fallback.used", {"port": "cache", "reason": reason})
         self._standing.failed(kind, reason, error)
 
@@ -287,11 +288,3 @@ def _left_s(dated: bytes | None, now_s: float) -> float:
     expires_s, lives_s = _EXPIRY.unpack_from(dated)
     left_s: float = min(expires_s - now_s, lives_s)  # a clock that was set back lengthens nothing
     return left_s if 0 < left_s <= LONGEST_S else 0.0
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, DeadlineError):
-        return "deadline"
-    if isinstance(error, BreakerOpenError):
-        return "breaker_open"
-    return "unavailable" if isinstance(error, UnavailableError) else "unexpected"

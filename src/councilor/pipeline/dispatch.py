@@ -6,8 +6,10 @@ Rules:
 - It looks at the queue when that says that something changed, and every `poll_s` seconds: times come by themselves.
 - A task that has ended leaves the queue. One that was only interrupted (a fault of this machine) waits again, longer
   each time; one that was begun `MOST_CLAIMS` times and never ended fails, and says so: it may be what kills its
-  processes. That this process was told to stop does not count.
-- The queue is told how a task went until it has heard: nobody else frees what a living process has.
+  processes. What a fault of the machine interrupted does not count, for a disk may be full for a night; nor does that
+  this process was told to stop.
+- The queue is told how a task went until it has heard: nobody else frees what a living process has. Where the answer to
+  a claim was lost, what the queue takes for ours and nobody here executes waits again.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
   One whose worker stands still is given back when this process is told to stop.
 - It submits what schedules say (`scheduling.py`) until it is told to stop; a batch job does so before it looks whether
@@ -30,6 +32,7 @@ from functools import partial
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, STANDING_STATES
 from councilor.errors import CouncilorError, StandbyError, UnavailableError
+from councilor.guards.hostfault import find_host_fault
 from councilor.pipeline.executor import Executor
 from councilor.pipeline.scheduling import Scheduler
 from councilor.pipeline.upkeep import Upkeep, fail
@@ -43,12 +46,15 @@ _log = logging.getLogger(__name__)
 
 MOST_CLAIMS = 20
 """How often a task may be begun before it is taken for what kills its processes."""
+EVERY_ENTRY = 1_000_000
 SCHEDULE_S = 1.0
 """Seconds between two looks at what is due."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds that an interrupted task waits before it is tried again, doubled each time."""
 AGAIN_S = 0.5
 """Seconds until a queue that did not answer is asked again."""
+
+ENDED, WAITS = "ended", "waits again"
 
 LeaseKeeping = Callable[[Callable[[], None]], AbstractContextManager[object]]
 """What renews this process's lease while it is entered, and calls what it is given when the lease is lost."""
@@ -75,7 +81,7 @@ class Dispatcher:
         poll_s: seconds between two looks at the queue.
         keep_steps_s: seconds after the end of a task for which the engine remembers its steps; None: for ever.
         scheduler: submits what is due; None: nobody does here.
-        told: called with each task that begins and ends here, for a display.
+        told: called with each task and what it did here: `began`, then `ended` or `waits again`; for a display.
     """
 
     queue: TaskQueue
@@ -94,6 +100,10 @@ class Dispatcher:
     told: Callable[[str, QueueEntry], None] = lambda what, entry: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _faults: dict[str, int] = field(default_factory=dict, init=False)
+    """How often in a row this machine interrupted a task."""
+    _in_doubt: bool = field(default=False, init=False)
+    """Whether the queue may take something for ours that nobody here executes."""
 
     async def work(self, stopping: asyncio.Event, *, until_empty: bool = False) -> None:
         """Execute tasks until `stopping` is set, or until nothing is left that could be executed.
@@ -147,8 +157,10 @@ class Dispatcher:
             self._wake.clear()
             entry = await self._claim() if len(self._running) < self.parallel else None
             if entry is not None:
-                task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
-                self._running[entry.task_id] = task
+                # One that is here was given back, but the answer was lost: who waits for that gives it back once more.
+                if entry.task_id not in self._running:
+                    task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
+                    self._running[entry.task_id] = task
                 continue
             if until_empty and not self._running and await self._is_over():
                 return
@@ -156,11 +168,21 @@ class Dispatcher:
 
     async def _claim(self) -> QueueEntry | None:
         try:
+            if self._in_doubt:
+                await self._settle_doubt()
             return await self.queue.claim(self.identity.executor_id, limits=self.limits)
         except UnavailableError as error:
+            self._in_doubt = True
             _log.warning("the queue cannot be read", extra={"problem": error.message})
             await self._pause(FIRST_PAUSE_S)
             return None
+
+    async def _settle_doubt(self) -> None:
+        for entry in await self.queue.entries(limit=EVERY_ENTRY):
+            if entry.executor_id == self.identity.executor_id and entry.task_id not in self._running:
+                _log.warning("a task waits again, for a word about it was lost", extra={"task_id": entry.task_id})
+                await self._give_back(entry, counted=False)
+        self._in_doubt = False
 
     async def _is_over(self) -> bool:
         """Whether nothing is left that could be executed here: what is paused waits for a person."""
@@ -206,10 +228,8 @@ class Dispatcher:
         """One task, to its end or until it is interrupted."""
         self.told("began", entry)
         try:
-            if entry.claims > MOST_CLAIMS:
-                await self._settle(partial(self._give_up, entry))
-            else:
-                await self._run(entry)
+            gives_up = entry.claims > MOST_CLAIMS
+            what = await (self._settle(partial(self._give_up, entry)) if gives_up else self._run(entry))
         except asyncio.CancelledError:
             with suppress(CouncilorError):  # else the lease's end tells the queue
                 await self._give_back(entry, counted=False)
@@ -217,47 +237,60 @@ class Dispatcher:
         finally:
             del self._running[entry.task_id]
             self._wake.set()
-        self.told("ended", entry)
+        self.told(what, entry)
 
-    async def _run(self, entry: QueueEntry) -> None:
+    async def _run(self, entry: QueueEntry) -> str:
+        problem, interrupted = "", False
         try:
             await self.executor.run(entry.task_id, patient=False)
         except StandbyError:
-            await self._settle(partial(self._stand_by, entry))
-            return
+            return await self._settle(partial(self._stand_by, entry))
         except CouncilorError as error:
+            problem, interrupted = error.message, find_host_fault(error) is not None
             _log.info("a task did not end as it should", extra={"task_id": entry.task_id, "problem": error.message})
-        except Exception:  # a defect in one run must not stop the others
+        except Exception as error:  # a defect in one run must not stop the others
+            problem, interrupted = f"{type(error).__name__}: {error}", find_host_fault(error) is not None
             _log.exception("a task ended with a defect", extra={"task_id": entry.task_id})
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (entry.claims - 1))
-        await self._settle(partial(self._leave_queue, entry, pause_s))
+        before = self._faults.pop(entry.task_id, 0)
+        if interrupted:
+            self._faults[entry.task_id] = before + 1
+        return await self._settle(partial(self._leave_queue, entry, before + 1 if interrupted else 0, problem))
 
-    async def _leave_queue(self, entry: QueueEntry, pause_s: float) -> None:
+    async def _leave_queue(self, entry: QueueEntry, faults: int, problem: str) -> str:
         """Out of the queue when it has ended, else back into it."""
         head = await self.events.head(entry.task_id)
         if head is None or head.state in END_STATES:
             await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
+        elif entry.claims >= MOST_CLAIMS and not faults:
+            await self._give_up(entry, problem)
         else:
-            await self._give_back(entry, pause_s=pause_s)
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(MOST_CLAIMS, (faults or entry.claims) - 1))
+            await self._give_back(entry, pause_s=pause_s, counted=not faults)
+            return WAITS
+        self._faults.pop(entry.task_id, None)
+        return ENDED
 
-    async def _stand_by(self, entry: QueueEntry) -> None:
+    async def _stand_by(self, entry: QueueEntry) -> str:
         """Hold a task until a person lets it go on. Who does that meanwhile tells the stream first, then the queue."""
         await self.queue.hold(entry.task_id, paused=True)
         await self._give_back(entry, counted=False)
         head = await self.events.head(entry.task_id)
         if head is None or head.state not in STANDING_STATES:
             await self.queue.hold(entry.task_id, paused=False)
+        return WAITS
 
-    async def _give_up(self, entry: QueueEntry) -> None:
-        await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.")
+    async def _give_up(self, entry: QueueEntry, problem: str = "") -> str:
+        last = f" The last time: {problem}" if problem else ""
+        await fail(self.executor, entry.task_id, f"It was begun {MOST_CLAIMS} times and never ended.{last}")
         await self.queue.finish(entry.task_id, executor_id=self.identity.executor_id)
+        return ENDED
 
     async def _give_back(self, entry: QueueEntry, *, pause_s: float = 0.0, counted: bool = True) -> None:
         me = self.identity.executor_id
         await self.queue.give_back(entry.task_id, executor_id=me, pause_s=pause_s, counted=counted)
 
-    async def _settle(self, change: Callable[[], Awaitable[None]]) -> None:
-        """Tell the queue what became of a task, until it has heard."""
+    async def _settle(self, change: Callable[[], Awaitable[str]]) -> str:
+        """Tell the queue what became of a task, until it has heard; gives that."""
         while True:
             try:
                 return await change()

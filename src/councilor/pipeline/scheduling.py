@@ -101,7 +101,7 @@ class Scheduler:
             drafted = await self._draft(due)
             if isinstance(drafted, Settlement):
                 return drafted
-            await self.executor.submit(drafted)
+            await self.executor.submit(drafted, due=due)
             head = await self.events.head(due.task_id)
         assert head is not None, "it was submitted"
         await self._enqueue(head, due)

@@ -50,5 +50,5 @@ class Schedules(Protocol):
         ...
 
     async def settle(self, due: Due, settlement: Settlement) -> bool:
-        """Keep what became of a due time; False when it is not pending any more, or its schedule is gone."""
+        """Keep what became of a due time; False when who took it does not have it any more, or its schedule is gone."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.domain.task import END_STATES, RunMode, Task, TaskState
-from councilor.errors import StandbyError, UnavailableError
+from councilor.errors import InputError, StandbyError, UnavailableError
 from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
 
@@ -137,6 +138,19 @@ async def test_everything_in_the_queue_is_executed_a_few_at_a_time(plant: Plant)
     assert await plant.queue.entries() == [] and await plant.queue.leases() == []
 
 
+async def test_what_only_waits_again_has_not_ended(plant: Plant) -> None:
+    told: list[tuple[str, str]] = []
+    first, second = await plant.add(1), await plant.add(2)
+    plant.runs.raises[first] = UnavailableError("no database", backend="postgres")
+    async with asyncio.TaskGroup() as group:
+        dispatcher = plant.dispatcher(told=lambda what, entry: told.append((entry.task_id, what)))
+        group.create_task(dispatcher.work(plant.stopping))
+        await plant.until(lambda: len(told) == 4)
+        plant.stopping.set()
+    assert [what for task, what in told if task == first] == ["began", "waits again"]
+    assert [what for task, what in told if task == second] == ["began", "ended"]
+
+
 async def test_a_change_of_the_queue_is_not_waited_for(plant: Plant) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher(poll_s=600.0).work(plant.stopping))
@@ -243,6 +257,49 @@ async def test_an_interrupted_task_waits_longer_each_time(plant: Plant) -> None:
     assert await plant.state(1) is TaskState.SUBMITTED
 
 
+async def test_what_the_machine_interrupted_is_tried_for_ever(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("councilor.pipeline.dispatch.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("councilor.pipeline.dispatch.LONGEST_PAUSE_S", 0.004)
+    full = await plant.add(1)
+    plant.runs.raises[full] = OSError(errno.ENOSPC, "No space left on device")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plant.dispatcher().work(plant.stopping))
+        await plant.until(lambda: len(plant.runs.begun) > MOST_CLAIMS + 2)
+        del plant.runs.raises[full]
+        while await plant.state(1) is not TaskState.COMPLETED:
+            await asyncio.sleep(0.005)
+        plant.stopping.set()
+    assert await plant.queue.entries() == []
+
+
+@pytest.mark.parametrize("word", ["claim", "finish", "give_back"])
+@pytest.mark.parametrize("arrives", [True, False], ids=["answer", "word"])
+async def test_a_word_that_was_lost_costs_no_task(
+    plant: Plant, word: str, arrives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database went away for a moment that no lease notices."""
+    tasks = [await plant.add(number) for number in (1, 2, 3)]
+    plant.runs.raises[tasks[0]] = UnavailableError("no database", backend="postgres")
+    monkeypatch.setattr("councilor.pipeline.dispatch.FIRST_PAUSE_S", 0.02)
+    inner, lost = getattr(plant.queue, word), 0
+
+    async def lose(*values: Any, **options: Any) -> Any:
+        nonlocal lost
+        lost += 1
+        if lost >= 2:
+            plant.runs.raises.clear()
+        if lost > 2:
+            return await inner(*values, **options)
+        if arrives:
+            await inner(*values, **options)
+        raise UnavailableError("it broke off", backend="postgres")
+
+    setattr(plant.queue, word, lose)
+    await asyncio.wait_for(plant.dispatcher().work(plant.stopping, until_empty=True), 30)
+    assert [await plant.state(number) for number in (1, 2, 3)] == [TaskState.COMPLETED] * 3
+    assert lost >= 2
+
+
 async def test_one_defect_does_not_stop_the_others(plant: Plant) -> None:
     plant.runs.raises[await plant.add(1, not_before=None)] = RuntimeError("oops")
     await plant.add(2)
@@ -263,6 +320,18 @@ async def test_what_never_ends_is_given_up_and_says_so(plant: Plant) -> None:
     assert await plant.state(1) is TaskState.FAILED and plant.runs.begun == []
     (last,) = (await plant.events.read(task_id(1)))[-1:]
     assert f"{MOST_CLAIMS} times" in last.data["error"]
+
+
+async def test_what_is_given_up_says_what_went_wrong_the_last_time(plant: Plant) -> None:
+    task = await plant.add(1)
+    plant.runs.raises[task] = InputError("The run was begun by another version.")
+    await plant.queue.enlist(OTHER, host="h", pid=2, version="1", lease_s=60)
+    for _ in range(MOST_CLAIMS - 1):
+        assert await plant.queue.claim(OTHER, limits=QueueLimits(per_repository=9))
+        await plant.queue.give_back(task, executor_id=OTHER)
+    await plant.dispatcher().work(plant.stopping, until_empty=True)
+    (last,) = (await plant.events.read(task))[-1:]
+    assert "another version" in last.data["error"] and plant.runs.begun == [task]
 
 
 async def test_a_task_whose_predecessor_failed_fails_and_says_which(plant: Plant) -> None:

@@ -22,7 +22,7 @@ from councilor.domain.codec import decode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.limit import Limit, Origin
 from councilor.domain.notification import Notification
-from councilor.domain.schedule import DueOutcome, Overlap, ScheduleHead, task_id_at
+from councilor.domain.schedule import Due, DueOutcome, Overlap, ScheduleHead, task_id_at
 from councilor.domain.task import Task
 from councilor.errors import UnavailableError
 from councilor.pipeline import scheduling
@@ -114,7 +114,7 @@ def commit(folder: Path, path: str, text: str | None) -> str:
 
 
 async def test_a_due_time_becomes_a_queued_task(plant: Plant) -> None:
-    id_ = await plant.add(crew=("other",), max_tokens=5)
+    id_ = await plant.add(crew=("other",), max_tokens=5, flags=frozenset({Limit.TOKENS}))
     assert await plant.scheduler().submit_due(ONE) == 0
     await plant.go_to(NOON)
     assert await plant.scheduler().submit_due(ONE) == 1
@@ -122,6 +122,10 @@ async def test_a_due_time_becomes_a_queued_task(plant: Plant) -> None:
     assert (task.id, task.worker, task.workers) == (task_id_at(id_, NOON), "repair", ("repair", "other"))
     assert (task.base_ref, task.spec_id, task.max_iterations, task.max_tokens) == ("refs/heads/main", "SHOP-1", 4, 5)
     assert task.base_commit == git(plant.folder, "rev-parse", "main").strip()
+    assert task.limit_origins is not None
+    assert (task.limit_origins.tokens, task.limit_origins.iterations) == (Origin.FLAG, Origin.SETTING)
+    (event,) = await plant.events.read(task.id)
+    assert (event.data["schedule"], event.data["due_at"]) == ("nightly-1", NOON.isoformat())
     (entry,) = await plant.queue.entries()
     assert (entry.task_id, entry.priority, entry.tier, entry.paused) == (task.id, 7, 3, False)
     record = (await plant.head()).record
@@ -320,7 +324,7 @@ async def test_while_the_store_does_not_answer_the_due_time_waits(plant: Plant) 
     scheduler = plant.scheduler()
 
     class Away:
-        async def submit(self, task: Task) -> None:
+        async def submit(self, task: Task, *, due: Due) -> None:
             raise UnavailableError("away", backend="postgres")
 
     with pytest.raises(UnavailableError):
@@ -399,8 +403,9 @@ async def _until_settled(plant: Plant) -> int:
     return await _moments(other) - 4  # settle and the next take have two each
 
 
-async def test_a_frozen_process_that_wakes_up_submits_nothing_twice(plant: Plant) -> None:
-    """It goes on from where it was frozen, at any moment, after another has done all of it."""
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_frozen_process_that_wakes_up_submits_nothing_twice(plant: Plant, ended: bool) -> None:
+    """It was about to store the task; meanwhile another one did, and perhaps the task has ended."""
     id_ = await plant.add()
     await plant.go_to(NOON)
     frozen, woken = asyncio.Event(), asyncio.Event()
@@ -417,12 +422,13 @@ async def test_a_frozen_process_that_wakes_up_submits_nothing_twice(plant: Plant
     await frozen.wait()
     await plant.queue.leave(ONE)
     await plant.scheduler().submit_due(TWO)
-    await plant.end(task_id_at(id_, NOON))
+    if ended:
+        await plant.end(task_id_at(id_, NOON))
     woken.set()
     await slow
     assert [task.id for task in await plant.tasks()] == [task_id_at(id_, NOON)]
     assert (await plant.head()).record.submitted == 1
-    assert await plant.queue.entries() == [], "it has ended"
+    assert len(await plant.queue.entries()) == (0 if ended else 1)
 
 
 async def test_a_due_time_that_is_taken_twice_is_one_task(plant: Plant) -> None:
@@ -442,8 +448,8 @@ async def test_a_removed_schedule_is_settled_by_nobody(plant: Plant) -> None:
     scheduler = plant.scheduler()
     original = scheduler.executor.submit
 
-    async def submit(task: Task) -> None:
-        await original(task)
+    async def submit(task: Task, *, due: Due | None = None) -> None:
+        await original(task, due=due)
         await plant.schedules.remove("nightly-1")
 
     scheduler.executor.submit = submit  # type: ignore[method-assign]

@@ -72,7 +72,7 @@ class MemorySchedules:
             name = head.schedule.name
             if head.pending is not None and self._holders.get(name) in known.keys() - {executor_id}:
                 continue
-            if (found := taken(head, now)) is not None:
+            if (found := taken(head, now, executor_id)) is not None:
                 self._heads[name], due = found
                 self._holders[name] = executor_id
                 return due
@@ -82,6 +82,9 @@ class MemorySchedules:
         """Keep what became of a due time."""
         head = self._heads.get(due.schedule.name)
         if head is None or head.schedule.id != due.schedule.id:
+            return False
+        alive = {lease.executor_id for lease in await self._queue.leases()}
+        if due.executor_id not in alive or self._holders.get(due.schedule.name) != due.executor_id:
             return False
         if (after := settled(head, due.due_at, settlement)) is None:
             return False

@@ -88,7 +88,7 @@ class DatabaseSchedules:
         """Give an executor the due time that has waited longest."""
         async with self._pool.transaction() as connection:
             row = await (await connection.execute(queries.LOCK_DUE, {"executor": executor_id})).fetchone()
-            found = taken(_head(row[:-1]), _utc(row[-1])) if row else None
+            found = taken(_head(row[:-1]), _utc(row[-1]), executor_id) if row else None
             if found is None:
                 return None
             head, due = found
@@ -98,7 +98,7 @@ class DatabaseSchedules:
     async def settle(self, due: Due, settlement: Settlement) -> bool:
         """Keep what became of a due time."""
         async with self._pool.transaction() as connection:
-            cursor = await connection.execute(queries.LOCK_PENDING, [due.schedule.id, due.due_at])
+            cursor = await connection.execute(queries.LOCK_PENDING, [due.schedule.id, due.due_at, due.executor_id])
             row = await cursor.fetchone()
             after = settled(_head(row), due.due_at, settlement) if row else None
             if after is None:

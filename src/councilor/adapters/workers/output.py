@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from councilor.adapters.workers.agentevents import UNKNOWN, AgentEvents
@@ -21,6 +22,8 @@ from councilor.ports.worker import Progress
 __all__ = ["OutputReader", "Secrets", "plain"]
 
 LINE_BYTES = 1 << 20
+LINES = 50
+"""Of one piece, that are looked at for something to show."""
 LINE_CHARACTERS = 200
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 SHORTEST_SECRET = 6
@@ -88,14 +91,13 @@ class OutputReader(AgentEvents):
         """Read more output; whether a whole line was read."""
         *lines, rest = (self._rest + piece).split(b"\n")
         self._rest = rest[-LINE_BYTES:]
-        for line in lines:
-            self._line(line)
+        self._read(lines)
         return bool(lines)
 
     def end(self) -> None:
         """Read what stands behind the last line end."""
         rest, self._rest = self._rest, b""
-        self._line(rest)
+        self._read([rest])
 
     def progress(self) -> Progress:
         """The state as a heartbeat."""
@@ -103,11 +105,19 @@ class OutputReader(AgentEvents):
             phase="running", done=self.turns, line=self.last_line, tokens=self.tokens, cost_usd=self.cost_usd
         )
 
-    def _line(self, line: bytes) -> None:
-        text = self.secrets.hide(line).decode(errors="replace")
-        said = self._event(text) if text.lstrip().startswith("{") else text
-        if said is not None and (words := self.secrets.line(said)):
-            self.last_line = words
+    def _read(self, lines: Iterable[bytes]) -> None:
+        """Take every event, and of what is shown the newest: a piece may have thousands of lines."""
+        said = deque[str | bytes](maxlen=LINES)
+        for line in lines:
+            bare = line.strip()
+            if not (bare.startswith(b"{") and b'"type"' in bare):  # every event that is understood has one
+                said += [line] if bare else []
+            elif (told := self._event(self.secrets.hide(line).decode(errors="replace"))) is not None:
+                said.append(told)
+        for text in reversed(said):
+            if words := self.secrets.line(text if isinstance(text, str) else text.decode(errors="replace")):
+                self.last_line = words
+                return
 
     def _event(self, text: str) -> str | None:
         """What a JSON line says to a person; the line itself when it is not one of the known events."""

@@ -11,6 +11,9 @@ from councilor.domain.task import TaskHead
 
 __all__ = ["document", "row_of", "said", "time_of"]
 
+LATE_S = 30.0
+"""Seconds after which a due time that nobody took is overdue; processes look every second."""
+
 
 def document(head: ScheduleHead) -> JsonValue:
     """A schedule as JSON: what it is, where it stands, and what became of its due times."""
@@ -23,13 +26,13 @@ def document(head: ScheduleHead) -> JsonValue:
     return {**encode(head.schedule), **standing, **encode(head.record)}
 
 
-def row_of(head: ScheduleHead) -> tuple[str, ...]:
+def row_of(head: ScheduleHead, now: datetime) -> tuple[str, ...]:
     """A schedule as the cells of a table: name, cron line, next and last due time, outcome."""
     record = head.record
     return (
         head.schedule.name,
         head.schedule.cron,
-        "paused" if head.paused else time_of(head.next_due),
+        _next(head, now),
         "" if record.last_due is None else time_of(record.last_due),
         record.last_outcome.value if record.last_outcome else "",
     )
@@ -62,3 +65,13 @@ def said(head: ScheduleHead, last: TaskHead | None, coming: Sequence[datetime]) 
 def time_of(moment: datetime) -> str:
     """A due time, to the minute."""
     return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _next(head: ScheduleHead, now: datetime) -> str:
+    """When it is due next, or since when it should have been submitted."""
+    if head.paused:
+        return "paused"
+    waiting = head.pending or head.next_due
+    if (now - waiting).total_seconds() > LATE_S:
+        return f"{time_of(waiting)} (overdue)"
+    return time_of(head.next_due)

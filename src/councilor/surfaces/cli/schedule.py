@@ -133,10 +133,11 @@ def list_schedules(context: typer.Context, as_json: AsJson = False) -> None:
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             heads, leases = await store.schedules.heads(), await store.queue.leases()
+            now = await store.schedules.now()
         session.output.result([document(head) for head in heads])
         columns = ("schedule", "cron (UTC)", "next due (UTC)", "last due (UTC)", "outcome")
         counts = ("submitted", "skipped", "missed", "failed")
-        rows = ((*row_of(head), *(str(getattr(head.record, name)) for name in counts)) for head in heads)
+        rows = ((*row_of(head, now), *(str(getattr(head.record, name)) for name in counts)) for head in heads)
         session.output.table((*columns, *counts), rows)
         for head in heads:
             if head.record.last_error is not None:

@@ -26,7 +26,7 @@ from councilor.pipeline.rules import find_spec, read_spec_at
 from councilor.pipeline.scheduling import draft_scheduled
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.repository import Repositories, Repository
-from councilor.surfaces.cli.allotment import Allotment
+from councilor.surfaces.cli.allotment import Allotment, remarks_on
 from councilor.surfaces.cli.specfiles import SpecFile, read_spec_file
 
 __all__ = ["Wish", "make_schedule", "parse_length"]
@@ -92,7 +92,8 @@ async def make_schedule(
         catch_up_s=CATCH_UP_S if wish.catch_up is None else parse_length(wish.catch_up, field="--catch-up"),
     )
     require_schedule(schedule)
-    await draft_scheduled(schedule, ids.new(), repositories, clock=clock)
+    for said in remarks_on(await draft_scheduled(schedule, ids.new(), repositories, clock=clock)):
+        remark(said)
     return schedule
 
 

@@ -29,28 +29,31 @@ LOCK_CLAIMS: Final[LiteralString] = "SELECT pg_advisory_xact_lock(%s)"
 """Claims one at a time, for a limit counts what others have claimed."""
 
 CLAIM: Final[LiteralString] = f"""
-WITH next AS (
-    SELECT q.task_id FROM task_queue q
+WITH me AS MATERIALIZED (
+    SELECT version FROM executor_lease WHERE executor_id = %(executor)s AND expires_at > now()),
+claimed AS MATERIALIZED (
+    SELECT repository, tier FROM task_queue WHERE executor_id IS NOT NULL),
+full_repository AS MATERIALIZED (
+    SELECT repository FROM claimed GROUP BY repository HAVING count(*) >= %(per_repository)s),
+full_tier AS MATERIALIZED (
+    SELECT key::smallint AS tier FROM jsonb_each_text(%(per_tier)s::jsonb)
+    WHERE (SELECT count(*) FROM claimed WHERE tier = key::smallint) >= value::bigint),
+next AS (
+    SELECT q.task_id FROM task_queue q, me
     WHERE q.executor_id IS NULL AND NOT q.paused AND coalesce(q.not_before <= now(), true)
-      AND EXISTS (
-          SELECT FROM executor_lease l
-          WHERE l.executor_id = %(executor)s AND l.expires_at > now() AND coalesce(q.version = l.version, true))
-      AND NOT EXISTS (
+      AND coalesce(q.version = me.version, true)
+      AND q.repository NOT IN (SELECT repository FROM full_repository)
+      AND q.tier NOT IN (SELECT tier FROM full_tier)
+      AND (q.tier <> %(serial)s OR q.repository NOT IN (SELECT repository FROM claimed WHERE tier = %(serial)s))
+      AND (q.after = '{{}}' OR NOT EXISTS (
           SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
-          WHERE h.state IS DISTINCT FROM 'completed')
-      AND (SELECT count(*) FROM task_queue r WHERE r.executor_id IS NOT NULL AND r.repository = q.repository)
-          < %(per_repository)s
-      AND (q.tier <> %(serial)s OR NOT EXISTS (
-          SELECT FROM task_queue r
-          WHERE r.executor_id IS NOT NULL AND r.repository = q.repository AND r.tier = q.tier))
-      AND coalesce(
-          (SELECT count(*) FROM task_queue r WHERE r.executor_id IS NOT NULL AND r.tier = q.tier)
-          < (%(per_tier)s::jsonb ->> q.tier::text)::bigint, true)
-    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE)
+          WHERE h.state IS DISTINCT FROM 'completed'))
+    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE OF q)
 UPDATE task_queue q SET executor_id = %(executor)s, claimed_at = now(), claims = claims + 1,
-    version = coalesce(q.version, (SELECT version FROM executor_lease WHERE executor_id = %(executor)s))
+    version = coalesce(q.version, (SELECT version FROM me))
 FROM next WHERE q.task_id = next.task_id
 RETURNING {_ENTRY}"""
+"""What is full is found out once: thousands may wait for one repository, and every process asks again and again."""
 
 FINISH: Final[LiteralString] = "DELETE FROM task_queue WHERE task_id = %s AND executor_id = %s RETURNING 1"
 
@@ -65,7 +68,7 @@ SELECT {_ENTRY}, (
     SELECT wanted.id::text FROM unnest(q.after) AS wanted (id) JOIN task_head h ON h.task_id = wanted.id
     WHERE h.state = ANY(%(ends)s) LIMIT 1) AS failed
 FROM task_queue q
-WHERE q.executor_id IS NULL AND EXISTS (
+WHERE q.executor_id IS NULL AND q.after <> '{{}}' AND EXISTS (
     SELECT FROM unnest(q.after) AS wanted (id) JOIN task_head h ON h.task_id = wanted.id
     WHERE h.state = ANY(%(ends)s))
 ORDER BY q.task_id"""

@@ -33,7 +33,7 @@ ORDER BY coalesce(s.pending, s.next_due), s.id LIMIT 1 FOR UPDATE OF s SKIP LOCK
 """What waits longest: a due time that has come, or one whose holder is gone or asks again."""
 
 LOCK_PENDING: Final[LiteralString] = f"""
-SELECT {_HEAD} FROM schedule s WHERE s.id = %s AND s.pending = %s FOR UPDATE"""
+SELECT {_HEAD} FROM schedule s WHERE s.id = %s AND s.pending = %s AND s.holder = %s FOR UPDATE"""
 
 STORE: Final[LiteralString] = """
 UPDATE schedule SET record = %(record)s, paused = %(paused)s, next_due = %(next_due)s, pending = %(pending)s

@@ -4,7 +4,8 @@ Rules:
 - Everything is untrusted: control characters and escapes are removed, and nothing grows without a bound.
 - Secrets are replaced by their names before a line is cut, and in the whole when it is asked for.
 - The report is the agent's last message: the pieces behind its last tool call.
-- Every permission, and every file that was written for the agent, is a line that begins with `councilor:`.
+- Every permission, and every file that was written for the agent, is a line that begins with `councilor:`; no line of
+  the agent's does.
 - Cost is what the agent says it is, where it says it in US dollars; tokens are those of its answer to the prompt.
 """
 
@@ -19,6 +20,7 @@ from councilor.ports.worker import Progress
 
 __all__ = ["REPORT_CHARACTERS", "Transcript"]
 
+OURS = "councilor:"
 REPORT_CHARACTERS = 1 << 18
 LINE_CHARACTERS = 200
 SHOWN_OF = 4 * LINE_CHARACTERS
@@ -38,6 +40,8 @@ class Transcript:
     cost_usd: float = 0.0
     last_line: str = ""
     _kept: bytearray = field(default_factory=bytearray)
+    _ours: set[int] = field(default_factory=set)
+    """Where in it lines of our own begin."""
     _message: list[str] = field(default_factory=list)
     _message_characters: int = 0
     _speaking: str = ""
@@ -51,7 +55,12 @@ class Transcript:
     @property
     def kept(self) -> bytes:
         """The transcript."""
-        return self.secrets.hide(bytes(self._kept))
+        lines, at = list[str](), 0
+        for line in bytes(self._kept).splitlines(keepends=True):
+            text = plain(line.decode(errors="replace"))
+            lines.append(f" {text}" if text.startswith(OURS) and at not in self._ours else text)
+            at += len(line)
+        return self.secrets.hide("".join(lines).encode())[: self.limit_bytes]
 
     @property
     def message(self) -> str:
@@ -74,8 +83,11 @@ class Transcript:
     def note(self, line: str) -> None:
         """Keep a line of our own about what happened."""
         self._pause()
+        if not self._kept.endswith(b"\n"):
+            self._keep(b"\n" if self._kept else b"")
         words = " ".join(plain(line).split())
-        self._keep(f"councilor: {words}\n".encode(errors="replace"))
+        self._ours.add(len(self._kept))
+        self._keep(f"{OURS} {words}\n".encode(errors="replace"))
         self._show(words)
 
     def told(self, wish: Wish) -> str:
