@@ -85,4 +85,4 @@ def _standing(entry: QueueEntry, head: TaskHead | None) -> str:
         return held
     if entry.after:
         return f"after {len(entry.after)} other(s)"
-    return f"not before {entry.not_before:%Y-%m-%d %H:%M}" if entry.not_before else "waiting"
+    return f"not before {entry.not_before:%Y-%m-%d %H:%M} UTC" if entry.not_before else "waiting"
