@@ -242,9 +242,11 @@ async def test_concurrent_appenders_leave_no_gap(stream: EventStream) -> None:
             assert own == sorted(own)
 
 
-async def test_two_submit_one_task_at_once(stream: EventStream) -> None:
-    await asyncio.gather(*(stream.append([submitted(task_id())]) for _ in range(4)))
-    assert [item.seq for item in await stream.read(task_id())] == [1, 2, 3, 4]
+async def test_of_several_that_submit_one_task_at_once_one_does(stream: EventStream) -> None:
+    found = await asyncio.gather(*(stream.append([submitted(task_id())]) for _ in range(4)), return_exceptions=True)
+    refused = [item for item in found if isinstance(item, InputError)]
+    assert len(refused) == 3 and "submitted already" in refused[0].message
+    assert [item.seq for item in await stream.read(task_id())] == [1]
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------

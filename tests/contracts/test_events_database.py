@@ -108,6 +108,28 @@ async def test_a_missing_event_that_was_not_pruned_is_an_error(emptied_database_
             await collect(stream, task_id())
 
 
+async def test_an_event_of_a_newer_release_costs_only_who_reads_its_task(emptied_database_url: str) -> None:
+    """Two releases may share a database: what one does not know must not end its reading of everything."""
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool, poll_s=0.05) as stream:
+        await stream.append([submitted(task_id(1)), submitted(task_id(2))])
+        unlucky, lucky = (asyncio.create_task(collect(stream, task_id(number))) for number in (1, 2))
+        await asyncio.sleep(0.2)
+        with psycopg.connect(emptied_database_url, autocommit=True) as newer:
+            newer.execute(
+                """WITH head AS (UPDATE task_head SET last = 2 WHERE task_id = %s RETURNING task_id)
+                   INSERT INTO event (task_id, seq, attempt, type, ts, data)
+                   SELECT task_id, 2, 0, 'task.admired', now(), '{}' FROM head""",
+                [task_id(1)],
+            )
+        with pytest.raises(InputError, match=r"task\.admired") as refused:
+            await asyncio.wait_for(unlucky, 5)
+        assert "Upgrade" in refused.value.hint()
+        with pytest.raises(InputError):
+            await stream.read(task_id(1))
+        await stream.append([finished(task_id(2))])
+        assert len(await asyncio.wait_for(lucky, 5)) == 2
+
+
 async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_url: str) -> None:
     """However many there are, a new event is read once; one that never reads holds nobody up."""
     async with (
@@ -222,6 +244,25 @@ async def test_more_than_may_wait_waits_for_room_and_nothing_is_dropped(
         stored = [(item.data["i"], item.data["j"]) for item in await stream.read(task_id(), after=1, limit=999)]
     assert sorted(stored) == [(i, j) for i in range(30) for j in range(7)]
     assert all(stored[n : n + 7] == [(stored[n][0], j) for j in range(7)] for n in range(0, 210, 7))
+
+
+async def test_leaving_a_stream_leaves_nobody_waiting(
+    emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appending, "MOST_WAITING", 10)
+    async with Pool(emptied_database_url) as pool:
+        async with DatabaseEventStream(pool) as stream:
+            await stream.append([submitted(task_id())])
+            async with pool.transaction() as connection:  # nothing is stored meanwhile
+                await connection.execute("SELECT 1 FROM task_head FOR UPDATE")
+                batches = [[event(task_id(), i=i, j=j) for j in range(7)] for i in range(5)]
+                waiting = [asyncio.create_task(stream.append(batch)) for batch in batches]
+                await asyncio.sleep(0.2)
+                for task in stream._work:
+                    task.cancel()
+                async with asyncio.timeout(10):
+                    await asyncio.wait(waiting)
+        assert all(task.cancelled() or isinstance(task.exception(), CouncilorError) for task in waiting)
 
 
 async def test_leaving_a_stream_ends_its_listener(emptied_database_url: str) -> None:

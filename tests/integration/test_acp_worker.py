@@ -217,6 +217,23 @@ async def test_it_is_signed_in_where_it_asks_for_that(bench: Bench) -> None:
     )
 
 
+async def test_an_error_that_repeats_the_key_tells_neither_key_nor_escapes(bench: Bench) -> None:
+    report = await bench.run("echo", credentials=("API_KEY",), env={"API_KEY": "sk-ant-0123456789"})
+    assert report.ended.endswith("xxx key [API_KEY]")
+    assert report.ended.isprintable()
+    assert report.text == report.ended
+
+
+async def test_figures_beyond_all_sense_are_none(bench: Bench) -> None:
+    report = await bench.run("dear")
+    assert (report.outcome, report.usage.tokens, report.usage.cost_usd) == (WorkerOutcome.FINISHED, 0, 0.0)
+
+
+async def test_a_path_that_cannot_be_written_down_is_refused(bench: Bench) -> None:
+    report = await bench.run("unspeakable")
+    assert "is not a path of a file" in report.text
+
+
 async def test_lines_that_are_no_messages_do_no_harm(bench: Bench) -> None:
     report = await bench.run("garbage")
     assert (report.outcome, report.text) == (WorkerOutcome.FINISHED, "Still here.")

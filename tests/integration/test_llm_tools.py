@@ -116,6 +116,12 @@ async def test_what_is_listed_and_found_is_bounded(bench: Bench) -> None:
     assert "narrow" in found
 
 
+async def test_an_expression_that_python_warns_of_is_searched_for(bench: Bench) -> None:
+    (bench.folder / "shop.py").write_text("rows = [[1]]\n")
+    assert "shop.py:1: rows = [[1]]" in await bench.result("search", text="= [[]", regex=True)
+    assert "failed" not in await bench.result("search", text="[[:alpha:]]", regex=True)
+
+
 EDITS: list[tuple[dict[str, Any], str]] = [
     ({"action": "replace", "path": "src/inner", "old": "1", "new": "2"}, "a symbolic link"),
     ({"action": "create", "path": "src/out/new.py", "new": "x"}, "a symbolic link"),
@@ -124,6 +130,7 @@ EDITS: list[tuple[dict[str, Any], str]] = [
     ({"action": "create", "path": "src/kept/x.py", "new": "x"}, "outside the task's scope"),
     ({"action": "create", "path": "src/../elsewhere.py", "new": "x"}, "outside the task's scope"),
     ({"action": "create", "path": ".git/hooks/pre-commit", "new": "x"}, "outside the task's scope"),
+    ({"action": "create", "path": "src/.Git/config", "new": "x"}, "`.git` is not for you"),
     ({"action": "create", "path": "src/new.py"}, "needs `new`"),
     ({"action": "replace", "path": "shop.py", "old": "sum( prices)", "new": "x"}, "does not occur"),
     ({"action": "replace", "path": "shop.py", "old": "return  sum(prices)", "new": "x"}, "with other white space"),

@@ -208,6 +208,28 @@ async def test_exactly_one_trial_call_at_a_time() -> None:
     assert bench.state is BreakerState.CLOSED
 
 
+async def test_a_trial_that_takes_very_long_does_not_keep_everybody_out() -> None:
+    bench = await opened(open_s=1.0, longest_open_s=30.0)
+    await bench.clock.advance(1)
+    let_go = asyncio.Event()
+    trials = [asyncio.create_task(bench.breaker.call(let_go.wait))]  # an hour's upload, say
+    await asyncio.sleep(0)
+    await bench.clock.advance(29)
+    with pytest.raises(BreakerOpenError):
+        await bench.call()
+    await bench.clock.advance(1)
+    trials.append(asyncio.create_task(bench.breaker.call(let_go.wait)))
+    await asyncio.sleep(0)
+    with pytest.raises(BreakerOpenError):
+        await bench.call()
+    await bench.clock.advance(30)
+    assert await bench.call() == "answer"
+    assert bench.state is BreakerState.CLOSED
+    let_go.set()
+    assert await asyncio.gather(*trials) == [True, True]
+    assert bench.breaker.snapshot().calls == 0, "trials of a time that is over"
+
+
 async def test_it_stays_open_longer_each_time_and_not_for_ever() -> None:
     bench = await opened(open_s=1.0, longest_open_s=5.0, multiplier=2.0)
     waits = []

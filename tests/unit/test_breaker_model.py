@@ -125,10 +125,10 @@ class BreakerBesideModel(RuleBasedStateMachine):
     def _lets_through(self) -> bool:
         if self.state is BreakerState.OPEN and self.clock.monotonic() >= self.until_s:
             self._changes(BreakerState.HALF_OPEN)
-        trials = sum(began == self.changes for _, _, began in self.running)
+        trials = [task.began_s for task, _, began in self.running if began == self.changes]  # type: ignore[attr-defined]
         return (
             self.state in {BreakerState.CLOSED, BreakerState.DISABLED}
-            or (self.state is BreakerState.HALF_OPEN and trials == 0)
+            or (self.state is BreakerState.HALF_OPEN and all(self.clock.monotonic() - at >= 7.0 for at in trials))
         )  # fmt: skip
 
     # what happens

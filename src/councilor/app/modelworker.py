@@ -53,7 +53,7 @@ def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
                 temperature=use.temperature,
             ),
             port="chat",
-            backend=f"openai:{profile.name}",
+            backend=f"worker:{profile.name}",  # a judge may have the same name, and another endpoint
             default_s=use.call_timeout_s + GRACE_S,
         ),
         tracer=guarding.tracer,
