@@ -157,7 +157,7 @@ class Dispatcher:
             self._wake.clear()
             entry = await self._claim() if len(self._running) < self.parallel else None
             if entry is not None:
-                # One that is here was given back, but the answer was lost; it is given back once more by who waits for it.
+                # One that is here was given back, but the answer was lost; who waits for it gives it back once more.
                 if entry.task_id not in self._running:
                     task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
                     self._running[entry.task_id] = task
