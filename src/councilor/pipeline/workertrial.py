@@ -154,7 +154,7 @@ class WorkerTrial:
         )
         report = await self.worker.run(assignment, workspace, self.emit)
         if report.outcome is not WorkerOutcome.FINISHED:
-            hint = "Look at what it printed; run its command by hand in an empty repository with the same variables."
+            hint = "Look at what it printed; try its command, in an empty repository, or its endpoint by hand."
             raise FailedError(f"{report.outcome.value}: {_told(report)}", hint)
         usage = report.usage
         return f"finished; {usage.turns} turns, {usage.tokens} tokens, {usage.cost_usd:.4f} USD as it says"

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tasks import make_task, submission
 
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.adapters.system import SystemClock
-from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
-from councilor.domain.task import END_STATES, RunMode, Task, TaskState
+from councilor.domain.task import END_STATES, TaskState
 from councilor.errors import InputError, StandbyError, UnavailableError
 from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
@@ -102,14 +102,8 @@ class Plant:
 
     async def add(self, number: int, **changes: Any) -> str:
         now = datetime.now(UTC)
-        task = Task(
-            id=task_id(number), repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X",
-            spec_id="X", title="x", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0,
-            submitted_at=now,
-        )  # fmt: skip
-        await self.events.append(
-            [NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})]
-        )
+        task = make_task(id=task_id(number), submitted_at=now)
+        await self.events.append([submission(task)])
         await self.queue.add(QueueEntry(task_id=task.id, repository="/srv/r", tier=3, enqueued_at=now, **changes))
         return task.id
 

@@ -74,7 +74,7 @@ class Outfit:
         for name in self.profile.credentials:
             if not self.host_env.get(name):
                 raise InputError(
-                    f"worker {self.profile.name!r} needs the variable {name}, which is not set",
+                    f"The worker {self.profile.name!r} needs the variable {name}, which is not set.",
                     field="credentials",
                     hint=f"Set it (`export {name}=...`), or take it out of the worker's profile.",
                 )
@@ -163,7 +163,7 @@ class Outfit:
             folder = self.home / name[2:] if below_home else Path(name)
             if not folder.is_absolute() or not folder.exists():
                 raise InputError(
-                    f"worker {self.profile.name!r} wants to read {name}, which does not exist",
+                    f"The worker {self.profile.name!r} wants to read {name}, which does not exist.",
                     field="folders",
                     hint="Correct the folders of the worker's profile; they are absolute or begin with `~/`.",
                 )
@@ -172,14 +172,14 @@ class Outfit:
 
     def _name(self) -> str:
         if not self.profile.command:
-            raise InputError(f"worker {self.profile.name!r} has no command", field="command")
+            raise InputError(f"The worker {self.profile.name!r} has no command.", field="command")
         return self.profile.command[0]
 
     def _found(self, name: str, *, path: str) -> Path:
         found = shutil.which(name, path=path)
         if found is None:
             raise InputError(
-                f"worker {self.profile.name!r}: the program {self._name()} was not found or is not executable",
+                f"The worker {self.profile.name!r}: the program {self._name()} was not found or is not executable.",
                 field="command",
                 hint="Install it, give its absolute path, or correct the worker's profile.",
             )

@@ -177,7 +177,7 @@ class LlmWorker:
 
     def _use(self) -> ModelUse:
         if self._profile.model_use is None:
-            raise InputError(f"worker {self.name!r} has no endpoint", field="endpoint")
+            raise InputError(f"The worker {self.name!r} has no endpoint.", field="endpoint")
         return self._profile.model_use
 
     def _key(self, use: ModelUse) -> dict[str, str]:
@@ -186,7 +186,7 @@ class LlmWorker:
         key = self._host_env.get(use.api_key_env, "").strip()
         if not key:
             raise InputError(
-                f"worker {self.name!r} needs the variable {use.api_key_env}, which is not set",
+                f"The worker {self.name!r} needs the variable {use.api_key_env}, which is not set.",
                 field="api_key_env",
                 hint=f"Set it (`export {use.api_key_env}=...`), or correct the worker's profile.",
             )
