@@ -82,8 +82,8 @@ async def test_an_accepted_task_is_announced_after_its_end(announced):
     assert message.summary.startswith("accept, P = 0.")
     assert message.iterations == 1 and message.elapsed_s > 0
     assert told(events) == [
-        ("notification.started", {"reason": "accepted", "channels": ["command"]}),
-        ("notification.sent", {"channel": "command"}),
+        ("notification.started", {"reason": "accepted", "channels": ["command"], "checkpoint": None}),
+        ("notification.sent", {"channel": "command", "checkpoint": None}),
     ]
     assert [event.type for event in events].index(EventType.TASK_FINISHED) == len(events) - 3
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -119,8 +119,11 @@ async def test_one_dead_channel_changes_nothing_and_does_not_stop_the_others(ann
     assert raised is None
     assert (await journey.parts.events.head(task.id)).state is TaskState.COMPLETED
     assert len(box.got) == 1
-    assert ("notification.failed", {"channel": "webhook", "error": "Nobody answers."}) in told(events)
-    assert ("notification.failed", {"channel": "command", "error": "KeyError: 'defect'"}) in told(events)
+    failed = {data["channel"]: data for kind, data in told(events) if kind == "notification.failed"}
+    assert failed == {
+        "webhook": {"channel": "webhook", "error": "Nobody answers.", "checkpoint": None},
+        "command": {"channel": "command", "error": "KeyError: 'defect'", "checkpoint": None},
+    }
     assert metrics.value("v3.notification.results", channel="webhook", outcome="failed") == 1
     problems = {record.channel: record.problem for record in caplog.records if hasattr(record, "channel")}
     assert problems == {"webhook": "Nobody answers.", "command": "KeyError: 'defect'"}

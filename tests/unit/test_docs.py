@@ -233,7 +233,7 @@ def told_events() -> dict[str, set[str]]:
                 told[EventType[first.attr].value] |= keys
     for type_ in (EventType.PHASE_STARTED, EventType.PHASE_FINISHED):
         told[type_.value] |= of_phases
-    told[EventType.TASK_SUBMITTED.value] = {"task"}
+    told[EventType.TASK_SUBMITTED.value] = {"task", "schedule", "due_at"}
     told[EventType.WORKER_HEARTBEAT.value] = {field.name for field in dataclasses.fields(Progress)}
     for type_ in TELLING:
         told[type_.value].add("spent_s")

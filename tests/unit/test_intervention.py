@@ -189,6 +189,7 @@ def test_too_many_words_and_senseless_extensions_are_refused() -> None:
         Extension(iterations=-1),
         Extension(deadline_s=float("nan")),
         Extension(cost_usd=1e300),
+        Extension(tokens=10**400),
     ):
         with pytest.raises(InputError):
             require_extension(given_)

@@ -188,7 +188,7 @@ def require_extension(extension: Extension) -> None:
     }
     for name, value in given.items():
         if not 0 <= value <= LARGEST_EXTENSION:
-            raise InputError(f"{name} cannot be extended by {value:g}.", field=name, hint="Give a positive number.")
+            raise InputError(f"{name} cannot be extended by {value!s:.20}.", field=name, hint="Give a positive number.")
     if not any(given.values()):
         raise InputError(
             "Nothing is extended.", field="extend", hint="Give --seconds, --iterations, --tokens or --cost-usd."

@@ -1,10 +1,12 @@
-"""Notifications: what somebody who does not watch is told of a task's end.
+"""Notifications: what somebody who does not watch is told of a task's end, or of a run that waits for an answer.
 
 Rules:
-- There is one notification for each end of a task; its id is the same however often it is delivered.
+- There is one notification for each end of a task and for each request; its id is the same however often it is sent.
+  One about a submission that a schedule could not make has the id that the task would have had.
 - Titles, gates' sentences and error texts may come from a worker or a repository: terminal escapes are removed, other
   control characters spelled out, what looks like a secret is masked, and every text has a limit.
-- The reason says how the task ended. `ended` stands for all of them in the settings.
+- The reason says how the task ended; in the settings `ended` stands for all of these. A run that waits for an approval
+  has not ended, and has a reason of its own.
 
 It does not decide when to notify (`pipeline/executor/announcement.py`) or how (`adapters/notify`).
 """
@@ -12,17 +14,20 @@ It does not decide when to notify (`pipeline/executor/announcement.py`) or how (
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from councilor.domain.accounting import Account
 from councilor.domain.codec import JsonValue, encode
+from councilor.domain.event import Checkpoint
 from councilor.domain.redaction import mask_secrets, plain_text
+from councilor.domain.schedule import Due, Settlement
 from councilor.domain.task import TaskHead, TaskState
 from councilor.domain.verdict import Verdict
 
-__all__ = ["Notification", "Reason", "compose", "is_wanted", "presentable", "trial"]
+__all__ = ["Notification", "Reason", "compose", "compose_request", "is_wanted", "presentable", "refused_submission"]
+__all__ += ["trial"]
 
 TITLE_LIMIT = 200
 SUMMARY_LIMIT = 1000
@@ -38,6 +43,8 @@ class Reason(StrEnum):
     """The council could not decide, or asks for more evidence."""
     FAILED = "failed"
     CANCELLED = "cancelled"
+    APPROVAL_NEEDED = "approval_needed"
+    """A run of mode `strict` waits for a person's answer."""
     TEST = "test"
     """A trial message, sent on request."""
 
@@ -48,7 +55,12 @@ _REASON_OF = {
     TaskState.FAILED: Reason.FAILED,
     TaskState.CANCELLED: Reason.CANCELLED,
 }
-"""A task that waits for approval will need a person as well; every other state does."""
+"""Every other end needs a person."""
+
+_ASKED = {
+    Checkpoint.WORK: "before a worker begins",
+    Checkpoint.PUBLISH: "before the accepted change is published",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +93,8 @@ class Notification:
     cost_usd: float
     commit: str | None
     branch: str | None
+    checkpoint: str | None = None
+    """What a run that waits asks about; None at an end."""
     version: int = 1
     """Of this layout."""
 
@@ -91,7 +105,7 @@ class Notification:
 
 def is_wanted(reason: Reason, wanted: Collection[str]) -> bool:
     """Whether settings that list `wanted` ask for a notification with this reason."""
-    return "ended" in wanted or reason.value in wanted
+    return reason.value in wanted or ("ended" in wanted and reason is not Reason.APPROVAL_NEEDED)
 
 
 def presentable(text: str, limit: int) -> str:
@@ -107,8 +121,41 @@ def compose(head: TaskHead, account: Account, verdict: Verdict | None, *, now: d
         verdict: the last one, if there was any.
     """
     reason = _REASON_OF.get(head.state, Reason.NEEDS_PERSON)
+    summary, action = _summary(head, account, verdict), _action(reason, head, account)
+    return _message(head, account, reason, reason.value, summary=summary, action=action, now=now)
+
+
+def compose_request(
+    head: TaskHead, account: Account, verdict: Verdict | None, checkpoint: Checkpoint, *, now: datetime
+) -> Notification:
+    """The notification that a run waits for an approval.
+
+    Args:
+        verdict: what would be published is accepted by it; None before there is any.
+        checkpoint: what it asks about.
+    """
+    reason = Reason.APPROVAL_NEEDED
+    asked = f"It waits for an approval {_ASKED[checkpoint]}"
+    summary = asked + (f": {_judged(verdict)}" if verdict is not None else ".")
+    look = f"councilor show --why {head.task_id}" + (f"; councilor diff {head.task_id}" if verdict is not None else "")
+    answer = f"councilor approve {head.task_id}, or councilor reject {head.task_id} --reason WHY"
+    message = _message(
+        head,
+        account,
+        reason,
+        f"{reason.value}-{checkpoint.value}",
+        summary=summary,
+        action=f"Look: {look}. Then answer: {answer}",
+        now=now,
+    )
+    return replace(message, checkpoint=checkpoint.value)
+
+
+def _message(
+    head: TaskHead, account: Account, reason: Reason, about: str, *, summary: str, action: str, now: datetime
+) -> Notification:
     return Notification(
-        id=f"{head.task_id}-{reason.value}",
+        id=f"{head.task_id}-{about}",
         reason=reason,
         sent_at=now,
         task_id=head.task_id,
@@ -119,8 +166,8 @@ def compose(head: TaskHead, account: Account, verdict: Verdict | None, *, now: d
         worker=head.worker,
         state=head.state.value,
         decision=head.decision,
-        summary=presentable(_summary(head, account, verdict), SUMMARY_LIMIT),
-        action=presentable(_action(reason, head, account), SUMMARY_LIMIT),
+        summary=presentable(summary, SUMMARY_LIMIT),
+        action=presentable(action, SUMMARY_LIMIT),
         iterations=account.iterations,
         submitted_at=account.submitted_at,
         ended_at=account.ended_at,
@@ -163,11 +210,45 @@ def trial(*, id_: str, now: datetime) -> Notification:
     )
 
 
+def refused_submission(due: Due, settlement: Settlement, *, now: datetime) -> Notification:
+    """The notification that a schedule could not submit its task at a due time."""
+    schedule = due.schedule
+    return Notification(
+        id=f"{due.task_id}-{Reason.FAILED.value}",
+        reason=Reason.FAILED,
+        sent_at=now,
+        task_id=due.task_id,
+        title=f"Schedule {schedule.name}: nothing was submitted for {due.due_at:%Y-%m-%d %H:%M} UTC",
+        repository=presentable(schedule.repository, SUMMARY_LIMIT),
+        spec_id=schedule.spec_id,
+        tier=schedule.tier,
+        worker=schedule.worker,
+        state="failed",
+        decision=None,
+        summary=presentable(settlement.error or "", SUMMARY_LIMIT),
+        action=presentable(f"{settlement.hint or ''} See: councilor schedule show {schedule.name}", SUMMARY_LIMIT),
+        iterations=0,
+        submitted_at=None,
+        ended_at=None,
+        elapsed_s=0.0,
+        waiting_s=0.0,
+        worker_s=0.0,
+        tokens=0,
+        cost_usd=0.0,
+        commit=None,
+        branch=None,
+    )
+
+
 def _summary(head: TaskHead, account: Account, verdict: Verdict | None) -> str:
     if account.failure is not None:
         return account.failure
     if verdict is None:
         return f"The task is {head.state.value}."
+    return _judged(verdict)
+
+
+def _judged(verdict: Verdict) -> str:
     lead = f"{verdict.decision.value}, P = {verdict.probability:.3f}"
     return ". ".join([lead, *_reasons(verdict)])
 

@@ -25,8 +25,11 @@ __all__ = ["NotifySettings"]
 class NotifySettings(Block):
     """Who is told when a run ends or needs a person."""
 
-    reasons: tuple[Literal["ended", "accepted", "rejected", "needs_person", "failed", "cancelled"], ...] = Field(
-        description="Reasons to notify; `ended`: all of them, `needs_person`: the council could not decide."
+    reasons: tuple[
+        Literal["ended", "accepted", "rejected", "needs_person", "failed", "cancelled", "approval_needed"], ...
+    ] = Field(
+        description="Reasons to notify; `ended`: every end, `needs_person`: the council could not decide, "
+        "`approval_needed`: a run of mode `strict` waits for an answer."
     )
     command: tuple[str, ...] = Field(
         description="A program and its arguments, started without a shell; a JSON document on its standard input."

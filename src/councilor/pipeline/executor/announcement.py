@@ -1,9 +1,13 @@
-"""Announcing: somebody who does not watch is told of a task's end, at most once.
+"""Announcing: somebody who does not watch is told of a task's end, and of a run that waits for an approval.
 
 Rules:
-- Only an end that is stored is announced, and only when the settings ask for its reason.
-- `notification.started` is stored before anything is sent. An execution that finds it says nothing: a crash or Ctrl-C
-  in the middle can lose a notification, never repeat one.
+- Only an end or a request that is stored is announced, and only when the settings ask for its reason.
+- `notification.started` is stored before anything is sent, so an execution that was taken over sends nothing:
+  its event is refused.
+- An end is announced at most once: who finds `notification.started` says nothing. A crash or Ctrl-C in the middle can
+  lose that notification, never repeat it.
+- A request must not get lost, for the run waits as long as nobody answers: one whose sending was cut off before it was
+  told what became of it is sent once more, with the same id. Whatever happens, it is begun `MOST_TRIES` times at most.
 - All channels are tried at the same time, each within its own limit. What goes wrong here is logged, counted and told
   on the task's stream; it changes no outcome and raises nothing but cancellation.
 """
@@ -18,11 +22,11 @@ from typing import Protocol
 
 from councilor.domain.accounting import Account, account
 from councilor.domain.codec import decode
-from councilor.domain.event import Event, EventType
-from councilor.domain.notification import Notification, compose, is_wanted, presentable
+from councilor.domain.event import AFTER_END, Checkpoint, Event, EventType
+from councilor.domain.notification import Notification, Reason, compose, compose_request, is_wanted, presentable
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Verdict
-from councilor.errors import CouncilorError
+from councilor.errors import CouncilorError, FencedError
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.clock import Clock
@@ -30,12 +34,14 @@ from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
 from councilor.ports.notifier import Notifier
 
-__all__ = ["Announcing", "announce"]
+__all__ = ["Announcing", "announce", "announce_request"]
 
 _log = logging.getLogger(__name__)
 
 PAGE = 500
 ERROR_LIMIT = 500
+MOST_TRIES = 2
+"""Times that sending a request is begun."""
 
 
 class Announcing(Protocol):
@@ -72,33 +78,77 @@ class Announcing(Protocol):
         ...
 
 
-async def announce(parts: Announcing, task_id: str) -> None:
-    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before."""
+async def announce(parts: Announcing, task_id: str, *, attempt: int = 0) -> None:
+    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before.
+
+    Args:
+        attempt: whose announcement it is, so that an execution that was taken over makes none; 0: nobody's.
+    """
     if not parts.notifiers:
         return
     try:
-        await _announce(parts, task_id)
+        await _announce(parts, task_id, attempt)
     except Exception:  # whatever it is, the task has ended as it has
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 
 
-async def _announce(parts: Announcing, task_id: str) -> None:
+async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     head = await parts.events.head(task_id)
     if head is None or head.state not in END_STATES:
         return
     events = await _read_all(parts, task_id)
-    if any(event.type is EventType.NOTIFICATION_STARTED for event in events):
+    if any(event.type is EventType.NOTIFICATION_STARTED and event.data.get("checkpoint") is None for event in events):
         return
     told = account(events)
     message = compose(head, told, await _verdict(parts, told), now=parts.clock.now())
     if not is_wanted(message.reason, parts.notify_on):
         return
-    # Of its own: what a failed execution noted and did not store must not come after the end.
-    narrator = Narrator(task_id=task_id, attempt=0, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+    await _send_all(parts, message, attempt=attempt)
+
+
+async def announce_request(parts: Announcing, task_id: str, checkpoint: Checkpoint, *, attempt: int) -> None:
+    """Tell whoever is to be told that a run waits for an approval; nothing when that was told, or is answered.
+
+    Args:
+        attempt: of the execution that waits.
+    """
+    if not parts.notifiers or not is_wanted(Reason.APPROVAL_NEEDED, parts.notify_on):
+        return
+    try:
+        await _announce_request(parts, task_id, checkpoint, attempt)
+    except FencedError:
+        _log.info("another process tells that the task waits", extra={"task_id": task_id})
+    except Exception:  # whatever it is, the run goes on waiting
+        _log.exception("nobody could be told that the task waits", extra={"task_id": task_id})
+
+
+async def _announce_request(parts: Announcing, task_id: str, checkpoint: Checkpoint, attempt: int) -> None:
+    head = await parts.events.head(task_id)
+    events = await _read_all(parts, task_id)
+    if head is None or head.state in END_STATES or not _is_due(events, checkpoint):
+        return
+    told = account(events)
+    verdict = await _verdict(parts, told)
+    await _send_all(parts, compose_request(head, told, verdict, checkpoint, now=parts.clock.now()), attempt=attempt)
+
+
+def _is_due(events: Sequence[Event], checkpoint: Checkpoint) -> bool:
+    about = [event.type for event in events if event.data.get("checkpoint") == checkpoint.value]
+    told = [type_ for type_ in about if type_ in AFTER_END]
+    begun = told.count(EventType.NOTIFICATION_STARTED)
+    return EventType.APPROVAL_GIVEN not in about and begun == len(told) < MOST_TRIES
+
+
+async def _send_all(parts: Announcing, message: Notification, *, attempt: int) -> None:
+    # A narrator of its own: what the run has noted and not stored is not for here, least of all after the end.
+    narrator = Narrator(
+        task_id=message.task_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics
+    )
     await narrator.say(
         EventType.NOTIFICATION_STARTED,
         reason=message.reason.value,
         channels=[notifier.channel for notifier in parts.notifiers],
+        checkpoint=message.checkpoint,
     )
     async with asyncio.TaskGroup() as group:
         for notifier in parts.notifiers:
@@ -117,11 +167,19 @@ async def _send(parts: Announcing, narrator: Narrator, notifier: Notifier, messa
     outcome = "sent" if problem is None else "failed"
     parts.metrics.counter("v3.notification.results", {"channel": notifier.channel, "outcome": outcome})
     if problem is None:
-        narrator.note(EventType.NOTIFICATION_SENT, channel=notifier.channel, duration_s=duration_s)
+        narrator.note(
+            EventType.NOTIFICATION_SENT, channel=notifier.channel, duration_s=duration_s, checkpoint=message.checkpoint
+        )
     else:
         told_of = {"task_id": message.task_id, "channel": notifier.channel, "problem": problem}
         _log.warning("a notification was not sent", extra=told_of)
-        narrator.note(EventType.NOTIFICATION_FAILED, channel=notifier.channel, duration_s=duration_s, error=problem)
+        narrator.note(
+            EventType.NOTIFICATION_FAILED,
+            channel=notifier.channel,
+            duration_s=duration_s,
+            error=problem,
+            checkpoint=message.checkpoint,
+        )
 
 
 async def _read_all(parts: Announcing, task_id: str) -> list[Event]:

@@ -3,6 +3,7 @@
 Rules:
 - Asked is before work starts on tier 1, and before an accepted candidate is published in every tier.
 - The request is an event, and so is the answer: a crash changes nothing about either, and nobody is asked twice.
+- Whoever is to be told of it is told beside the waiting (`announcement.py`): the answer may come first.
 - An answer counts when its signed statement is there and names what was asked about; anything else is an alarm.
 - No time passes for the task while it waits.
 """
@@ -10,12 +11,14 @@ Rules:
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.event import Checkpoint, EventType
 from councilor.domain.intervention import Approval
 from councilor.domain.task import RunMode, Task
 from councilor.errors import IntegrityError
+from councilor.pipeline.executor.announcement import announce_request
 from councilor.pipeline.executor.context import RunContext
 
 __all__ = ["refused"]
@@ -41,6 +44,9 @@ async def refused(context: RunContext, checkpoint: Checkpoint, about: ExecutionA
         await context.narrator.say(
             EventType.APPROVAL_REQUESTED, checkpoint=checkpoint.value, artifact_id=about.id, tree=about.tree
         )
+    if checkpoint not in control.steering.approvals:
+        attempt = context.narrator.attempt
+        control.beside(partial(announce_request, context.parts, context.task.id, checkpoint, attempt=attempt))
     await control.until(lambda: checkpoint in control.steering.approvals)
     approval = control.steering.approvals[checkpoint]
     if context.parts.ledger.storage.durable:

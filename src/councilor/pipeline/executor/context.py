@@ -96,6 +96,8 @@ class Parts:
     """Seconds without progress after which a worker is ended, by its name."""
     side_by_side: int = 2
     """Most candidates of one run that are made at the same time."""
+    next_best: int = 2
+    """Most further candidates of a round that are tried where the whole council turns the best one down."""
     foresight: Foresight = field(default_factory=Foresight)
     """What predicts which tests a change may concern."""
 

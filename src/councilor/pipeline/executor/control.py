@@ -8,6 +8,8 @@ Rules:
   that a clock that jumps changes nothing. While the task stands still nothing is spent.
 - Who waits for a person waits here, or, in a process that has other tasks, gives the task back (`StandbyError`).
 - A task that was cancelled from outside is cancelled in the engine, which ends its running step.
+- What goes on beside the run, such as telling a person that it waits, neither stops nor fails it. It has limits of its
+  own, and has ended when the execution has; a cancelled one waits for none of it.
 - A database that does not answer is asked again; meanwhile the last word counts.
 
 It decides nothing: `domain/intervention.py` says what follows from the stream.
@@ -17,10 +19,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from typing import Any
 
 from councilor.domain.event import Event, Gap
 from councilor.domain.intervention import Extension, Steering, steer
@@ -34,6 +37,9 @@ from councilor.ports.events import EventStream
 __all__ = ["RunControl", "controlling"]
 
 _log = logging.getLogger(__name__)
+
+Errand = Callable[[], Coroutine[Any, Any, None]]
+"""What goes on beside a run. It has a time limit of its own, and raises nothing but cancellation."""
 
 AGAIN_S = 1.0
 PAGE = 500
@@ -61,6 +67,7 @@ class RunControl:
     """Each running step, and whether it may be stopped where it is."""
     _cancelled: bool = field(default=False, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _beside: asyncio.Queue[Errand | None] = field(default_factory=asyncio.Queue, init=False)
 
     async def catch_up(self) -> None:
         """Read everything that was said before."""
@@ -117,6 +124,16 @@ class RunControl:
                 raise given_back
             self._changed.clear()
             await self._changed.wait()
+
+    def beside(self, errand: Errand | None) -> None:
+        """Let something go on beside the run; None: nothing more will come."""
+        self._beside.put_nowait(errand)
+
+    async def run_errands(self) -> None:
+        """Do what goes on beside the run, until nothing more will come and all of it is done."""
+        async with asyncio.TaskGroup() as group:
+            while (errand := await self._beside.get()) is not None:
+                group.create_task(errand())
 
     async def require_not_cancelled(self) -> None:
         """Refuse to go on with a task that was cancelled; what failed because of that is no failure of the task.
@@ -193,10 +210,24 @@ async def controlling(control: RunControl) -> AsyncIterator[None]:
     await control.require_not_cancelled()
     # Without the engine's own context: following is no part of the run, and nothing of it is remembered.
     following = asyncio.create_task(control.follow(), context=Context(), name=f"control of {control.task_id}")
+    errands = asyncio.create_task(control.run_errands(), context=Context(), name=f"beside {control.task_id}")
     try:
         yield
+        await _finish(control, errands)
+    except Interrupted as interrupted:
+        if isinstance(interrupted.fault, StandbyError):  # it goes on, but not here
+            await _finish(control, errands)
+        raise
     finally:
+        errands.cancel()
         following.cancel()
-        await asyncio.wait([following])
+        await asyncio.wait([errands, following])
         if not following.cancelled() and (error := following.exception()) is not None:
             _log.error("a task could not be controlled to its end", exc_info=error, extra={"task_id": control.task_id})
+
+
+async def _finish(control: RunControl, errands: asyncio.Task[None]) -> None:
+    """Let what goes on beside the run come to its end, unless the task was cancelled."""
+    control.beside(None)
+    if not control.steering.cancelled:
+        await asyncio.wait([errands])

@@ -5,7 +5,8 @@ Rules:
 - A phase that takes long is stored before its work begins. Whoever runs a step flushes before it is remembered: a step
   that counts as finished has told everything, and one that is repeated after a crash tells it again.
 - How much of the task's time is over goes with phases and heartbeats: who carries the task on has no other sure clock.
-- Heartbeats of a worker are merged: the newest replaces one that has not been stored yet.
+- Heartbeats of a worker are merged: the newest replaces one that has not been stored yet. A store that does not answer
+  costs no work: they are told again with the next. Its lease or its next step says when it has been away for too long.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import END_TYPES, EventType, NewEvent
 from councilor.domain.intervention import TELLING
 from councilor.domain.task import TaskState
+from councilor.errors import UnavailableError
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
@@ -111,7 +113,7 @@ class Narrator:
     async def heartbeats(self) -> AsyncIterator[None]:
         """Store heartbeats while the body runs, and note the last one when it ends.
 
-        What the body or the store raises comes out as it is, not in a group.
+        What the body raises, or the store refuses, comes out as it is, not in a group.
         """
         raised: Exception | None = None
         try:
@@ -135,8 +137,16 @@ class Narrator:
         # Asked twice to end: cancellations of it were seen to get lost, and its step then waited until the deadline.
         while not over.is_set():
             await self.clock.sleep(HEARTBEAT_S)
+            last, hurried = self._heartbeat, list(self._hurried)
             if told := self._next_told():
-                await self._store(told)
+                try:
+                    await self._store(told)
+                except UnavailableError as error:
+                    _log.warning(
+                        "a sign of life could not be told", extra={"task_id": self.task_id, "problem": error.message}
+                    )
+                    self._heartbeat = self._heartbeat or last
+                    self._hurried = hurried + self._hurried
 
     async def _store(self, events: Sequence[NewEvent]) -> None:
         await self.events.append(events)
