@@ -269,11 +269,11 @@ async def test_whoever_listens_hears_that_there_may_be_more_to_claim(office: Off
     await asyncio.sleep(0.2)
     assert not heard.done(), "nothing has changed"
     await office.add(1)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     assert await office.claimed() == task_id(1)
     heard = asyncio.ensure_future(anext(changes))
     await office.queue.give_back(task_id(1), executor_id=ONE)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     heard = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.2)
     heard.cancel()
