@@ -30,7 +30,7 @@ from councilor.domain.task import RunMode
 from councilor.pipeline.submission import Order, draft_task
 from councilor.settings import load_settings
 
-data_dir, database_url, folder, log, hang, config = sys.argv[1:]
+data_dir, database_url, folder, log, hang, config, other = sys.argv[1:]
 
 
 def note(line):
@@ -67,9 +67,11 @@ class Outlet(Around):
 
 
 def work(workspace, assignment):
+    if assignment.iteration > 1:
+        return "I could not."
     repair(workspace)
     path = pathlib.Path(folder)
-    (path / "other.py").write_text("OTHER = 1\\n")
+    (path / other).write_text("OTHER = 1\\n")
     git(path, "add", "-A")
     git(path, "commit", "-q", "-m", "Somebody else's")
 
@@ -82,6 +84,7 @@ def adapt(parts):
         tester=None,
         ledger=replace(parts.ledger, storage=Storage(parts.ledger.storage)),
         workers={"hand": Hand(acts=[work])},
+        asked={"hand"},
         publishing=replace(parts.publishing, outlets=outlets),
     )
 
@@ -93,7 +96,7 @@ async def main():
         repository = await service.tools.repositories.open(pathlib.Path(folder))
         order = Order(
             spec_text=make_spec(), base=await repository.resolve("HEAD"), worker="hand", mode=RunMode.AUTO,
-            max_iterations=1, deadline_s=120.0, base_ref=await repository.branch("HEAD"),
+            max_iterations=1 if other == "other.py" else 2, deadline_s=120.0, base_ref=await repository.branch("HEAD"),
         )
         task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)
         note(f"task {task.id}")
@@ -108,7 +111,7 @@ asyncio.run(main())
 async def killed_at(place: str, log: Path, *arguments: str) -> str:
     """A process that is killed once it has come to `place`; gives the task's id."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROCESS, *arguments[:3], str(log), place, arguments[3],
+        sys.executable, "-c", PROCESS, *arguments[:3], str(log), place, *arguments[3:],
         env=os.environ | {"PYTHONPATH": PATHS}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
@@ -135,7 +138,7 @@ async def test_a_run_killed_while_it_publishes_publishes_once(tmp_path, database
     config = tmp_path / "config.yaml"
     config.write_text(f"publish:\n  push: origin\n  command: [/bin/sh, -c, 'echo once >> {ran}; echo there']\n")
     data_dir = tmp_path / "data"
-    task_id = await killed_at(place, log, str(data_dir), database_url, str(repository), str(config))
+    task_id = await killed_at(place, log, str(data_dir), database_url, str(repository), str(config), "other.py")
 
     def adapt(parts: Parts) -> Parts:  # without the worker: its work is done
         return replace(parts, servers=None, tester=None)
@@ -163,3 +166,36 @@ async def test_a_run_killed_while_it_publishes_publishes_once(tmp_path, database
         assert finished == {"push"} and "not run twice" in failed["command"]["error"]
     else:
         assert finished == {"push", "command"} and failed == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["patch/3", "verdict/3", "push"])
+async def test_a_run_killed_while_it_keeps_what_conflicts_publishes_once(tmp_path, database_url, place):
+    repository, bare, log = (tmp_path / name for name in ("repo", "remote.git", "log"))
+    make_repository(repository)
+    base = git(repository, "rev-parse", "HEAD")
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(repository, "remote", "add", "origin", str(bare))
+    config = tmp_path / "config.yaml"
+    config.write_text("publish:\n  push: origin\n")
+    data_dir = tmp_path / "data"
+    task_id = await killed_at(place, log, str(data_dir), database_url, str(repository), str(config), "shop.py")
+
+    def adapt(parts: Parts) -> Parts:  # without the worker: its work is done
+        return replace(parts, servers=None, tester=None, asked={"hand"})
+
+    settings = load_settings(config=config, flags={"data_dir": str(data_dir), "storage.database.url": database_url})
+    async with open_service(settings, adapt=adapt) as service:
+        outcome = await service.executor.resume(task_id)
+        events = await service.store.events.read(task_id, limit=1000)
+        head = await service.store.events.head(task_id)
+        opened = await service.tools.repositories.open(repository)
+        verification = await verify_task(head, service.store.artifacts, service.store.keys, opened)
+    assert (outcome.state, head.decision) == (TaskState.COMPLETED, "accept") and verification.sound
+    assert git(repository, "rev-parse", f"{outcome.branch}^") == base
+    assert git(bare, "rev-parse", outcome.branch) == outcome.commit == git(repository, "rev-parse", outcome.branch)
+    assert [event.data["outcome"] for event in events if event.type is EventType.PUBLICATION_REBASED] == [
+        "conflict",
+        "kept",
+    ]
+    assert [event.type for event in events].count(EventType.TASK_FINISHED) == 1

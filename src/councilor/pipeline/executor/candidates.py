@@ -34,9 +34,10 @@ from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.deepen import Addition
 from councilor.pipeline.executor.iteration import Iteration, Judged
 from councilor.pipeline.executor.prepare import note_stored
+from councilor.pipeline.executor.restating import restate_candidate
 from councilor.pipeline.executor.steps import side_by_side
 from councilor.pipeline.executor.work import Work
-from councilor.pipeline.questions import QUESTIONS, compare_candidates, describe_differences
+from councilor.pipeline.questions import compare_candidates, describe_differences
 
 __all__ = ["compete"]
 
@@ -93,7 +94,7 @@ async def _choose(context: RunContext, tried: Sequence[Judged], iteration: int) 
     ranking = rank([await _standing(context, tried, number) for number in range(1, len(tried) + 1)])
     best = ranking.chosen
     chosen = tried[best.number - 1]
-    taken = await _take_over(context, chosen, iteration)
+    taken = await restate_candidate(context, chosen, str(iteration), role="chosen")
     await _record(context, ranking, tried, iteration)
     context.narrator.note(
         EventType.CANDIDATE_CHOSEN,
@@ -133,46 +134,6 @@ async def _standing(context: RunContext, tried: Sequence[Judged], number: int) -
         ended=made.ended,
         same_as=next(earlier, None),
     )
-
-
-async def _take_over(context: RunContext, chosen: Judged, iteration: int) -> dict[str, str | None]:
-    """Record the chosen one's artifacts under the iteration's own names."""
-    patch = await _again(context, chosen.made.patch, f"patch/{iteration}", parent=None)
-    report = await _again(context, chosen.made.report, f"report/{iteration}", parent=patch)
-    evidence = await _again(context, chosen.evidence, f"evidence/{iteration}", parent=patch)
-    strength = await _again(context, chosen.added, f"strength/{iteration}", parent=evidence)
-    asked = await context.ledger.find(f"{QUESTIONS}{chosen.made.label}") if strength is not None else None
-    await _again(context, asked.id if asked is not None else None, f"{QUESTIONS}{iteration}", parent=strength)
-    inputs = context.derived.inputs
-    if patch is not None and chosen.made.patch in inputs:
-        inputs[patch.id] = inputs[chosen.made.patch]
-    assert patch is not None and report is not None, "every candidate has both"
-    return {
-        "patch": patch.id,
-        "report": report.id,
-        "evidence": evidence.id if evidence is not None else None,
-        "added": chosen.added,
-    }
-
-
-async def _again(
-    context: RunContext, artifact_id: str | None, name: str, *, parent: ExecutionArtifact | None
-) -> ExecutionArtifact | None:
-    if artifact_id is None:
-        return None
-    source = await context.artifact(artifact_id)
-    artifact = await context.ledger.record(
-        source.kind,
-        name,
-        await context.read(source.id),
-        media_type=source.media_type,
-        tree=source.tree,
-        parent=parent or source,
-        inputs=[(source, "chosen")],
-        metadata=source.metadata,
-    )
-    note_stored(context, artifact)
-    return artifact
 
 
 async def _record(context: RunContext, ranking: Ranking, tried: Sequence[Judged], iteration: int) -> None:

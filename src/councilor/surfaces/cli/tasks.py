@@ -78,7 +78,7 @@ def show(
             session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
-            show_destinations(published, session.output)
+        show_destinations(published, session.output)
         if budget.limited:
             session.output.line(f"  {_spent(budget)}")
         show_candidates(judged, session.output)
