@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -20,7 +21,11 @@ from servers import RedisServer, ServerMissing, redis_server
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.migrate import migrate
-from councilor.errors import UnavailableError
+from councilor.adapters.sandbox.choose import choose_sandbox
+from councilor.adapters.system import SystemClock
+from councilor.errors import SandboxError, UnavailableError
+from councilor.ports.metrics import NoMetrics
+from councilor.ports.sandbox import Sandbox
 
 LARGE_BYTES = 8 * 2**20
 """Of a database between two tests, dead rows included; emptying it in the quick way would leave it so large."""
@@ -42,6 +47,17 @@ def service_missing() -> object:
         pytest.skip(reason)
 
     return missing
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, service_missing: Callable[[str], None]) -> Sandbox:
+    """The one that a run would choose here; chosen once, for its attempts to break out take a while."""
+    scratch = tmp_path_factory.mktemp("sandbox")
+    try:
+        return asyncio.run(choose_sandbox(scratch=scratch, metrics=NoMetrics(), clock=SystemClock()))
+    except SandboxError as error:
+        service_missing(error.message)
+        raise
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ _NOW = Row(
             form=Form.FIGURE,
             queries=(
                 Query(expr=f"sum({value('v3.engine.running')})", legend="running"),
-                Query(expr=f"sum({value('v3.engine.queued')})", legend="waiting"),
+                Query(expr=f"max({value('v3.engine.queued')})", legend="waiting"),  # of one queue
             ),
         ),
         Panel(

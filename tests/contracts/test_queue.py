@@ -284,3 +284,30 @@ async def test_whoever_listens_hears_that_there_may_be_more_to_claim(office: Off
     await asyncio.sleep(0.2)
     heard.cancel()
     await asyncio.wait([heard])
+
+
+async def test_what_is_held_although_it_does_not_stand_still_goes_on(office: Office) -> None:
+    """Whoever let it go on told the stream, and died before telling the queue."""
+    await office.enlist(ONE)
+    for number in (1, 2):
+        await office.add(number, paused=True)
+    said = {"kind": "pause", "by": "Ada", "reason": ""}
+    await office.events.append([NewEvent(task_id=task_id(2), type=EventType.INTERVENTION, ts=START, data=said)])
+    assert await office.claimed() is None
+    assert list(await office.queue.release()) == [task_id(1)]
+    assert (await office.claimed(), await office.claimed()) == (task_id(1), None)
+    assert await office.queue.hold(task_id(1), paused=True)
+    assert list(await office.queue.release()) == [], "who executes it knows"
+
+
+async def test_tasks_that_would_wait_for_each_other_are_refused(office: Office) -> None:
+    first = await office.submit(1)
+    await office.add(2, after=(first,))
+    await office.add(3, after=(task_id(2),))
+    entry = QueueEntry(task_id=first, repository="/srv/r", tier=3, enqueued_at=START)
+    for after in (task_id(2), task_id(3)):
+        with pytest.raises(InputError, match="waits for this one") as refused:
+            await office.queue.add(replace(entry, after=(after,)))
+        assert refused.value.field == "after"
+    assert await office.queue.add(entry)
+    assert not await office.queue.add(replace(entry, after=(task_id(2),))), "it is there already"

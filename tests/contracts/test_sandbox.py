@@ -346,13 +346,46 @@ async def test_a_job_stands_still_with_its_run_and_its_time_limit_with_it(sandbo
     assert result.duration_s < 2.0
 
 
+async def test_no_job_begins_while_its_run_stands_still(sandbox: Sandbox, work: Path) -> None:
+    run = Standstill()
+    with standing_still(run):
+        run.stop()
+        task = asyncio.ensure_future(sandbox.run(a_job(work, "touch", "begun", wall_s=5)))
+        await asyncio.sleep(0.7)
+        begun = (work / "begun").exists()
+        run.go()
+        result = await task
+    assert not begun
+    assert result.exit_code == 0 and (work / "begun").exists()
+    assert result.duration_s < 3
+
+
+async def test_a_job_that_is_paused_as_it_begins_stands_still(sandbox: Sandbox, work: Path) -> None:
+    for delay_ms in (0, 10):
+        run, ticks = Standstill(), work / f"ticks-{delay_ms}"
+        script = f"while true; do echo >> {ticks}; sleep 0.02; done"
+        with standing_still(run):
+            task = asyncio.ensure_future(sandbox.run(a_job(work, "sh", "-c", script, wall_s=20)))
+            await asyncio.sleep(delay_ms / 1000)
+            run.stop()
+            await asyncio.sleep(0.4)
+            before = ticks.stat().st_size if ticks.exists() else 0
+            await asyncio.sleep(0.2)
+            after = ticks.stat().st_size if ticks.exists() else 0
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert after == before, f"paused after {delay_ms} ms, it goes on"
+
+
 async def test_a_job_that_stands_still_can_be_ended(sandbox: Sandbox, work: Path) -> None:
     run = Standstill()
-    run.stop()
     with standing_still(run):
         job = asyncio.create_task(
             sandbox.run(a_job(work, "sh", "-c", "trap 'echo bye > told; exit' TERM; sleep 9 & wait"))
         )
+    await asyncio.sleep(0.3)
+    run.stop()
     await asyncio.sleep(0.5)
     began = time.monotonic()
     job.cancel()

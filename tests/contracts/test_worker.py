@@ -7,30 +7,28 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from toolserver import Call, Say, ToolServer, serving_tools
+from workbench import interpreter, make_assignment, make_workspace
 
 from councilor.adapters.analyzers.pytest import PytestRunner
 from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.openai import OpenAIConversation
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.adapters.workers.acp import AcpWorker
 from councilor.adapters.workers.command import CommandWorker
 from councilor.adapters.workers.llm import LlmWorker
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.change import Candidate
-from councilor.domain.worker import Assignment, ModelUse, WorkerOutcome, WorkerProfile, WorkerReport
-from councilor.errors import SandboxError
-from councilor.ports.environment import Environment
+from councilor.domain.worker import ModelUse, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.ports.repository import Commit, Repository
-from councilor.ports.sandbox import Mount, Sandbox
+from councilor.ports.sandbox import Sandbox
 from councilor.ports.worker import Progress, Worker, Workspace
 
 SOURCE = "def rate(count):\n    if count > 10:\n        return 5\n    return 0\n"
@@ -129,17 +127,7 @@ class Bench:
             "timeout_s": TIMEOUT_S,
             **changes,
         }
-        assignment = Assignment(
-            task_id="T",
-            run_id="R",
-            iteration=1,
-            title="t",
-            prompt="Repair it.",
-            scope_out=(),
-            base_tree=self.base.tree,
-            refinement=None,
-            **order,
-        )
+        assignment = make_assignment(base_tree=self.base.tree, **order)
         return await worker.run(assignment, self.workspace, self.progress.append)
 
     async def candidate(self) -> Candidate:
@@ -147,37 +135,17 @@ class Bench:
 
 
 @pytest.fixture(params=["acp", "command", "llm", "repair"])
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, service_missing: Callable[[str], None]
-) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Bench]:
     root = tmp_path / "repository"
     root.mkdir()
     (root / "shop.py").write_text(SOURCE)
     (root / "test_shop.py").write_text(TESTS)
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "b"]):
         subprocess.run(["git", *command], cwd=root, check=True)
-    metrics = RecordingMetrics()
-    try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=metrics, clock=SystemClock())
-    except SandboxError as error:
-        service_missing(error.message)
-        raise
-    repositories = GitRepositories(clock=SystemClock(), metrics=metrics)
+    repositories = GitRepositories(clock=SystemClock(), metrics=RecordingMetrics())
     repository = await repositories.open(root, store=tmp_path / "store")
     base = await repository.resolve("HEAD")
-    packages = Path(pytest.__file__).resolve().parents[1]
-    prefixes = dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), packages])
-    environment = Environment(
-        env_hash="0",
-        source="none",
-        python=Path(sys.executable),
-        mounts=tuple(Mount(path=prefix) for prefix in prefixes),
-        tools=packages,
-        ruff=Path(sys.prefix) / "bin" / "ruff",
-    )
-    workspace = Workspace(
-        folder=tmp_path / "workspace", scratch=tmp_path / "scratch", environment=environment, repository=repository
-    )
+    workspace = make_workspace(tmp_path, interpreter(), repository)
     await repository.create_workspace(base.tree, workspace.folder)
     with serving_tools(lambda _: Say()) as server:
         yield Bench(

@@ -8,22 +8,19 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from modelhosts import model_server
+from workbench import interpreter, make_assignment, make_workspace
 
-from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.acp import AcpWorker
-from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
-from councilor.errors import InputError, MissingExtraError, SandboxError
-from councilor.ports.environment import Environment
-from councilor.ports.sandbox import Mount, Sandbox
-from councilor.ports.worker import Progress, Workspace
+from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.errors import InputError, MissingExtraError
+from councilor.ports.sandbox import Sandbox
+from councilor.ports.worker import Progress
 
 SUPPORT = Path(__file__).parents[1] / "support"
 AGENT, RAW = SUPPORT / "acpagent.py", SUPPORT / "acpraw.py"
@@ -37,24 +34,7 @@ class Bench:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.progress: list[Progress] = []
-        python = Path(sys.executable)
-        seen = dict.fromkeys([Path(sys.prefix), Path(sys.prefix).resolve(), Path(sys.base_prefix), SUPPORT])
-        environment = Environment(
-            env_hash="0",
-            source="none",
-            python=python,
-            mounts=tuple(Mount(path=path) for path in seen),
-            tools=Path("/usr"),
-            ruff=Path("/usr"),
-        )
-        self.workspace = Workspace(
-            folder=folder / "workspace",
-            scratch=folder / "scratch",
-            environment=environment,
-            repository=None,  # type: ignore[arg-type]  # an agent never gets it
-        )
-        self.workspace.folder.mkdir()
-        self.workspace.scratch.mkdir()
+        self.workspace = make_workspace(folder, interpreter(SUPPORT))
         (self.workspace.folder / "shop.py").write_text(SHOP)
 
     @property
@@ -78,32 +58,10 @@ class Bench:
             linger_s=0.2,
             messages=10_000,
         )
-        assignment = Assignment(
-            task_id="T",
-            run_id="R",
-            iteration=1,
-            title="t",
-            prompt=PROMPT,
-            scope_in=("shop.py", "src"),
-            scope_out=("src/vendored",),
-            scope_free=("notes",),
-            acceptance_nodeids=(),
-            base_tree="0" * 40,
-            refinement=None,
-            timeout_s=60.0,
+        assignment = make_assignment(
+            prompt=PROMPT, scope_in=("shop.py", "src"), scope_out=("src/vendored",), scope_free=("notes",)
         )
         return await worker.run(assignment, self.workspace, self.progress.append)
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory, service_missing: Callable[[str], None]) -> Sandbox:
-    """Chosen once: its attempts to break out take a while."""
-    scratch = tmp_path_factory.mktemp("sandbox")
-    try:
-        return asyncio.run(choose_sandbox(scratch=scratch, metrics=RecordingMetrics(), clock=SystemClock()))
-    except SandboxError as error:
-        service_missing(error.message)
-        raise
 
 
 @pytest.fixture
@@ -257,6 +215,23 @@ async def test_it_is_signed_in_where_it_asks_for_that(bench: Bench) -> None:
         WorkerOutcome.FAILED,
         "it answered `authenticate` with the error 1: no key",
     )
+
+
+async def test_an_error_that_repeats_the_key_tells_neither_key_nor_escapes(bench: Bench) -> None:
+    report = await bench.run("echo", credentials=("API_KEY",), env={"API_KEY": "sk-ant-0123456789"})
+    assert report.ended.endswith("xxx key [API_KEY]")
+    assert report.ended.isprintable()
+    assert report.text == report.ended
+
+
+async def test_figures_beyond_all_sense_are_none(bench: Bench) -> None:
+    report = await bench.run("dear")
+    assert (report.outcome, report.usage.tokens, report.usage.cost_usd) == (WorkerOutcome.FINISHED, 0, 0.0)
+
+
+async def test_a_path_that_cannot_be_written_down_is_refused(bench: Bench) -> None:
+    report = await bench.run("unspeakable")
+    assert "is not a path of a file" in report.text
 
 
 async def test_lines_that_are_no_messages_do_no_harm(bench: Bench) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from dataclasses import replace
 
 import psycopg
 import pytest
 from journey import BUG, FIX, branches, git, make_repository, make_spec
+from processes import councilor, started, until
 
 from councilor.app import open_service
 from councilor.domain.event import EventType
@@ -37,20 +36,16 @@ async def test_a_process_killed_while_two_work_leaves_what_one_has_done(tmp_path
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps({"workers": workers}))
     variables = os.environ | {"V3_DATA_DIR": str(tmp_path / "data"), "V3_STORAGE__DATABASE__URL": database_url}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "councilor", "--config", str(config), "run", "spec.yaml", "-C", str(repository),
+    run = councilor(
+        "--config", str(config), "run", "spec.yaml", "-C", str(repository),
         "--worker", "quick", "--worker", "slow", "--iterations", "1",
-        cwd=tmp_path, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    try:
-        async with asyncio.timeout(60):
-            while "work:1-1" not in await steps(database_url):
-                assert process.returncode is None, (await process.communicate())[0].decode()
-                await asyncio.sleep(0.05)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+
+    async def first_is_done() -> bool:
+        return "work:1-1" in await steps(database_url)
+
+    async with started(*run, cwd=tmp_path, env=variables) as process:
+        await until(first_is_done, process)
     assert await steps(database_url) == ["prepare", "work:1-1"]
 
     (flags / "go").touch()

@@ -106,6 +106,11 @@ def test_a_dirty_working_copy_is_named_and_refused(own_shop: Path, refuse: Refus
 def test_no_task(shop: Path, refuse: Refuse) -> None:
     refuse(shop, "run", "-C", shop, says="no task", hint="councilor run")
     refuse(shop, "run", SENTENCE, "-C", shop, "--resume", "last", says="not both")
+    for option in (("--candidates", "3"), ("--max-tokens", "5")):
+        refuse(shop, "run", "--resume", "last", *option, says=f"{option[0]} would change nothing", hint="extend")
+    refuse(shop, "run", SENTENCE, "-C", shop, "--max-cost-usd", "inf", says="inf is no limit", hint="number")
+    crew = ("--worker", "repair", "--worker", "repair")
+    refuse(shop, "run", SENTENCE, "-C", shop, *crew, "--candidates", "1", says="2 workers cannot share 1 candidate.")
     refuse(shop, "run", "NOPE-1", "-C", shop, says=".caws/specs/NOPE-1.yaml", hint="Commit it")
     refuse(shop, "run", "nope.yaml", "-C", shop, says="nope.yaml", hint="spec init")
 

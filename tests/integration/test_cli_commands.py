@@ -91,7 +91,7 @@ def test_all_promised_commands_are_there() -> None:
     promised = (
         "run judge submit claims list show diff apply deliver verify override "
         "questions answer clean report notify serve slo doctor demo gates spec env workers "
-        "artifacts provenance db breakers config verdict worker watch queue "
+        "artifacts provenance db breakers config verdict worker watch queue schedule "
         "pause resume cancel guide extend reprioritise approve reject"
     )
     names = {command[0] for command in commands() if command}
@@ -331,7 +331,7 @@ def test_gates_need_no_database(shop: Path, councilor: CommandLine) -> None:
 def test_spec_explain(shop: Path, tmp_path: Path, councilor: CommandLine) -> None:
     before = state_of(shop)
     told = councilor("spec", "explain", "SHOP-1", "-C", shop).expect(0).out
-    for words in ("tier 3", "base_tests", TOTAL, "P >= 0.65", "Nothing is missing"):
+    for words in ("tier 3", "base_tests", TOTAL, "P >= 0.65", "Nothing is missing", "3 iterations (setting)"):
         assert words in told
     data = councilor("spec", "explain", "SHOP-1", "-C", shop, "--json").expect(0).data
     assert (data["tier"], data["contradictions"], data["missing"]) == (3, [], [])

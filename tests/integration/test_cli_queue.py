@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from commandline import CommandLine, Printed, hand
 from journey import BUG, FIX, branches, make_repository, make_spec
@@ -89,6 +90,9 @@ def test_what_cannot_be_queued_is_said(tmp_path: Path, own: CommandLine) -> None
     assert own("list", "--json").expect(0).data == [], "nothing was stored that was not queued"
     (task,) = submit(own, hand(tmp_path, DO), tmp_path, "--at", "2h")
     assert "not before" in own("queue", "list").expect(0).out
+    with psycopg.connect(own.env["V3_STORAGE__DATABASE__URL"], autocommit=True) as older:
+        older.execute("UPDATE task_queue SET version = '0'")
+    assert "version 0" in " ".join(own("queue", "list").expect(0).out.split()), "what it waits for is said"
     own("queue", "remove", task).expect(0)
     assert "does not wait" in own("queue", "remove", task).expect(2).err
     assert queued(own) == []

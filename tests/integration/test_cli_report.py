@@ -8,8 +8,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from commandline import CommandLine, hand
-from journey import TOTAL, make_repository
+from journey import BUG, FIX, TOTAL, make_repository, make_spec
 
 SAID = {"type": "result", "num_turns": 3, "total_cost_usd": 0.25, "usage": {"input_tokens": 100, "output_tokens": 23}}
 
@@ -70,3 +71,60 @@ def test_how_far_back(tasks: list[str], councilor: CommandLine) -> None:
         assert "is no time" in councilor("report", f"--since={wrong}").expect(2).err
     assert "exclude each other" in councilor("report", "--csv", "--json").expect(2).err
     assert councilor("report", "00000000-0000").expect(2).err
+
+
+@pytest.fixture(scope="module")
+def contest(councilor: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A task of two workers whose candidates are both accepted and differ where there are no prices."""
+    folder = tmp_path_factory.mktemp("contest")
+    shop = make_repository(folder / "shop")
+    (folder / "SHOP-1.yaml").write_text(make_spec(limits={"tokens": 9000, "iterations": 9, "time_s": 600}))
+    changes = {"cheap": (FIX, 10, 0.5), "dear": (f"{FIX} if prices else None", 90, 2.0)}
+    workers = {}
+    for name, (change, tokens, cost) in changes.items():
+        said = {"type": "result", "num_turns": 1, "total_cost_usd": cost, "usage": {"output_tokens": tokens}}
+        script = f"cat > /dev/null; sed -i 's/{BUG}/{change}/' shop.py; echo '{json.dumps(said)}'"
+        workers[name] = {"kind": "command", "command": ["sh", "-c", script]}
+    config = folder / "workers.yaml"
+    config.write_text(yaml.safe_dump({"workers": workers}))
+    deep = {"V3_EVIDENCE__DIFFERENTIAL_S__TIER_3": "1.5"}
+    command = ("run", folder / "SHOP-1.yaml", "-C", shop, "--worker", "cheap", "--worker", "dear", "--dry-run")
+    run = councilor("--config", config, *command, "--deadline", "900", "--json", env=deep).expect(3)
+    assert "The spec's limits.iterations of 9 is not used: the setting run.max_iterations says 3." in run.err
+    assert "The spec's limits.time_s of 600 is not used: --deadline says 900." in run.err
+    return str(run.data["task_id"])
+
+
+def test_each_worker_of_a_contest_has_its_own_costs(contest: str, councilor: CommandLine) -> None:
+    printed = councilor("report", contest, "--json").expect(0).data
+    cheap, dear, shared = (printed["by_worker"][name] for name in ("cheap", "dear", "(several: shared)"))
+    assert [(each["tokens"], each["cost_usd"], each["tasks"]) for each in (cheap, dear, shared)] == [
+        (10, 0.5, 1), (90, 2.0, 1), (0, 0, 0)
+    ]  # fmt: skip
+    assert cheap["evidence_s"] > 0 and dear["evidence_s"] > 0 and shared["preparing_s"] > 0 == cheap["preparing_s"]
+    for name in ("turns", "tokens", "cost_usd", "worker_s", "evidence_s", "council_s", "elapsed_s", "other_s"):
+        assert cheap[name] + dear[name] + shared[name] == pytest.approx(printed["total"][name], abs=1e-4)
+    assert printed["tasks"][0]["workers"].keys() == printed["by_worker"].keys()
+    (row,) = csv.DictReader(io.StringIO(councilor("report", contest, "--csv").expect(0).out))
+    assert row["worker"] == "cheap, dear" and float(row["cost_usd"]) == 2.5
+
+
+def test_of_whom_limits_come_and_what_a_rival_does_otherwise_are_shown(contest: str, councilor: CommandLine) -> None:
+    data = councilor("show", contest, "--json").expect(0).data
+    limits = {
+        "iterations": {"value": 3, "origin": "setting", "spec": 9},
+        "time_s": {"value": 900.0, "origin": "flag", "spec": 600.0},
+        "tokens": {"value": 9000, "origin": "spec", "spec": 9000},
+        "cost_usd": {"value": None, "origin": "setting", "spec": None},
+    }
+    assert data["limits"] == limits
+    listed = councilor("list", "--json").expect(0).data
+    assert next(head for head in listed if head["task_id"] == contest)["limits"] == limits
+    assert [each["iteration"] for each in data["choices"]] == [1]
+    told = "Candidate 2 was accepted as well and does otherwise: total([]) gives None there and 0 here."
+    assert data["rivals"] == [told]
+    shown = councilor("show", contest).expect(0).out
+    assert "at most 3 iterations (setting), 900 seconds (flag), 9,000 tokens (spec)" in shown
+    assert told in shown and "`here` is candidate 1." in shown
+    command = shown.partition("what they change: councilor ")[2].partition("\n")[0].replace("-N", "-2").split()
+    assert "if prices else None" in councilor(*command).expect(0).out

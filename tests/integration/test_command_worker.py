@@ -6,22 +6,19 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from modelhosts import model_server
+from workbench import bare_environment, make_assignment, make_workspace
 
-from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.command import CommandWorker
-from councilor.domain.worker import Assignment, PromptBy, WorkerOutcome, WorkerProfile, WorkerReport
-from councilor.errors import InputError, SandboxError
-from councilor.ports.environment import Environment
+from councilor.domain.worker import PromptBy, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.errors import InputError
 from councilor.ports.sandbox import Sandbox
-from councilor.ports.worker import Progress, Workspace
+from councilor.ports.worker import Progress
 from councilor.settings import load_settings
 
 PROMPT = "Repair it.\nÜmläute & $HOME `quotes`"
@@ -34,17 +31,7 @@ class Bench:
         self.home.mkdir()
         self.progress: list[Progress] = []
         python = Path(shutil.which("python3", path="/usr/bin:/bin") or "/usr/bin/python3")
-        environment = Environment(
-            env_hash="0", source="none", python=python, mounts=(), tools=Path("/usr"), ruff=Path("/usr")
-        )
-        self.workspace = Workspace(
-            folder=folder / "workspace",
-            scratch=folder / "scratch",
-            environment=environment,
-            repository=None,  # type: ignore[arg-type]  # a command never gets it
-        )
-        self.workspace.folder.mkdir()
-        self.workspace.scratch.mkdir()
+        self.workspace = make_workspace(folder, bare_environment(python))
 
     async def run(
         self, *command: str, env: dict[str, str] | None = None, prompt: str = PROMPT, **profile: Any
@@ -56,32 +43,14 @@ class Bench:
             home=self.home,
             clock=SystemClock(),
         )
-        assignment = Assignment(
-            task_id="T",
-            run_id="R",
-            iteration=1,
-            title="t",
-            prompt=prompt,
-            scope_in=("src",),
-            scope_out=(),
-            acceptance_nodeids=(),
-            base_tree="0" * 40,
-            refinement=None,
-            timeout_s=30.0,
-        )
-        return await worker.run(assignment, self.workspace, self.progress.append)
+        return await worker.run(make_assignment(prompt=prompt), self.workspace, self.progress.append)
 
     async def shell(self, script: str, **profile: Any) -> WorkerReport:
         return await self.run("sh", "-c", script, **profile)
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
-    try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=RecordingMetrics(), clock=SystemClock())
-    except SandboxError as error:
-        service_missing(error.message)
-        raise
+def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     return Bench(tmp_path, sandbox)
 
 

@@ -145,6 +145,8 @@ async def test_tasks_that_wait_are_counted_and_missed_workers_told(database_url:
         (4, "not_before", "now() - interval '1 hour'"),
     ):  # fmt: skip
         enqueue(database_url, number, column, value)
+    enqueue(database_url, 5, "paused", "false")
+    execute(database_url, f"UPDATE task_queue SET after = '{{{UUID(int=2)}}}' WHERE task_id = '{UUID(int=5)}'")
     alone = await probe.check()
     assert (alone.status, alone.observed, metrics.value("v3.engine.queued")) == (WARN, 2, 2)
     assert "councilor worker" in alone.output

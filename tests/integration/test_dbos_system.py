@@ -8,6 +8,7 @@ import json
 import logging
 import signal
 import threading
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -120,6 +121,13 @@ async def give(value=None):
     return value
 
 
+async def test_one_that_has_not_executed_anything_yet_says_that_nothing_runs(engine, metrics):
+    assert "v3.engine.running" not in metrics.names()
+    await engine.start(give)
+    assert "v3.engine.running" in metrics.names()
+    assert metrics.value("v3.engine.running") == 0
+
+
 async def test_nothing_that_is_stored_is_a_pickle(engine, engine_database_url):
     async def fail():
         raise DeadlineError("late", backend="git", deadline_s=2)
@@ -219,7 +227,7 @@ async def test_each_executed_step_is_measured_once(engine, metrics):
 
     async def workflow(_):
         await engine.step("worker 1", give, timeout_s=5)
-        await engine.step("worker 2", give, timeout_s=5)
+        await engine.step("worker:2-1.next", give, timeout_s=5)
         with contextlib.suppress(DeadlineError):
             await engine.step("slow", lambda: asyncio.sleep(9), timeout_s=0.01)
         await engine.step("evidence", fail, timeout_s=5)
@@ -355,3 +363,29 @@ async def test_a_restarted_server_goes_unnoticed_between_steps(cuttable, proxy):
     await cuttable.start(workflow)
 
     assert await cuttable.submit(str(uuid4())) == 2
+
+
+@pytest.mark.parametrize("written", ["string", "url"])
+async def test_whatever_names_the_database_to_our_own_connections_names_it_to_the_engine(
+    engine_database_url, tmp_path, written
+):
+    """Two hosts of which one is the primary, and libpq's other form of connection strings."""
+    known = conninfo_to_dict(engine_database_url)
+    host, port = str(known.get("host", "localhost")), str(known.get("port", 5432))
+    if written == "string":
+        name = f"host={tmp_path},{host} port=1,{port} dbname={known['dbname']} user={known['user']}"
+        name += f" password={known['password']}" if known.get("password") else ""
+    else:
+        who = known["user"] + (f":{known['password']}" if known.get("password") else "")
+        hosts = f"{quote(str(tmp_path), safe='')}:1,{quote(host, safe='')}:{port}"
+        name = f"postgresql://{who}@{hosts}/{known['dbname']}?target_session_attrs=read-write"
+    engine = DbosEngine(database_url=name, executor_id="e", clock=SystemClock(), metrics=RecordingMetrics())
+
+    async def workflow(run_id):
+        return await engine.step("one", lambda: asyncio.sleep(0, 1), timeout_s=5)
+
+    await engine.start(workflow)
+    try:
+        assert await engine.submit(str(uuid4())) == 1
+    finally:
+        await engine.stop()

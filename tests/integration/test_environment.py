@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,9 +20,8 @@ from uv import find_uv_bin
 
 from councilor.adapters.environment import VirtualEnvironments
 from councilor.adapters.git import GitRepositories, GitRepository
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
-from councilor.errors import InputError, SandboxError
+from councilor.errors import InputError
 from councilor.ports.environment import Environment
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox
@@ -37,14 +36,6 @@ class LaterClock(SystemClock):
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(days=self.days)
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path, service_missing: Missing) -> AsyncIterator[Sandbox]:
-    try:
-        yield await choose_sandbox(scratch=tmp_path / "scratch", metrics=NoMetrics(), clock=SystemClock())
-    except SandboxError as error:
-        service_missing(error.message)
 
 
 @pytest.fixture

@@ -12,13 +12,12 @@ from journey import Act, git, make_spec, open_journey
 from layouts import CODE, RIGHT, SETUPTOOLS, STATIC, TESTS, Yard, lay_out
 from uv import find_uv_bin
 
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock
 from councilor.domain.evidence import TestRun
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import Assignment
-from councilor.errors import InputError, SandboxError
-from councilor.ports.metrics import NoMetrics
+from councilor.errors import InputError
+from councilor.ports.sandbox import Sandbox
 
 Missing = Callable[[str], None]
 
@@ -29,11 +28,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def yard(tmp_path: Path, shelf: Path, service_missing: Missing) -> AsyncIterator[Yard]:
-    try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "scratch", metrics=NoMetrics(), clock=SystemClock())
-    except SandboxError as error:
-        service_missing(error.message)
+async def yard(shelf: Path, sandbox: Sandbox) -> AsyncIterator[Yard]:
     yield Yard(folder=shelf, sandbox=sandbox, clock=SystemClock())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
 import shutil
 import socket
 import sys
@@ -158,6 +160,37 @@ def test_addresses_that_only_their_own_listing_allows() -> None:
     assert allowed("model.example", "10.0.0.1")  # models on the local network are usual
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "64:ff9b::7f00:1",
+        "fe80::1%1",
+    ],
+)
+def test_a_name_never_leads_to_where_metadata_lives(address: str) -> None:
+    assert not proxy_module._may_connect("model.example", address)
+
+
+def test_a_name_never_leads_to_this_machine_by_its_outer_address() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plug:
+        try:
+            plug.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        own = plug.getsockname()[0]
+    assert not proxy_module._may_connect("model.example", own)
+    assert not proxy_module._may_connect("model.example", f"::ffff:{own}")
+    assert proxy_module._may_connect(own, own), "who lists the address itself means it"
+    assert proxy_module._may_connect("model.example", "198.51.100.1")
+
+
 async def test_oversized_head() -> None:
     async with proxy("localhost:1") as port:
         answer = await ask(port, b"CONNECT localhost:1 HTTP/1.1\r\n", b"X: " + b"x" * 70_000 + b"\r\n\r\n")
@@ -169,6 +202,43 @@ async def test_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
     async with proxy("localhost:1") as port:
         answer = await ask(port, b"CONNECT localh")
     assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_long_answer_is_not_cut_because_its_asker_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy_module, "IDLE_S", 0.4)
+    hung_up: list[bool] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(10):
+            writer.write(b".")
+            await asyncio.sleep(0.1)
+        hung_up.append(reader.at_eof())
+        await reader.read()  # from here on neither says anything, and the proxy hangs up
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        there = server.sockets[0].getsockname()[1]
+        async with proxy(f"localhost:{there}") as port:
+            said = await ask(port, f"GET http://localhost:{there}/ HTTP/1.1\r\n\r\n".encode())
+    assert (said, hung_up) == (b"." * 10, [False])
+
+
+async def test_running_out_of_descriptors_for_a_moment_ends_nothing() -> None:
+    loop, (soft, hard) = asyncio.get_running_loop(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with proxy("model.example:443") as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.setblocking(False)
+            free = os.dup(client.fileno())
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                await asyncio.sleep(0.05)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await loop.sock_sendall(client, b"CONNECT localhost:1 HTTP/1.1\r\n\r\n")
+            assert (await loop.sock_recv(client, 100)).startswith(b"HTTP/1.1 403 ")
 
 
 async def test_nobody_listens_there() -> None:

@@ -5,28 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from workbench import interpreter, make_assignment, make_workspace
 
 from councilor.adapters.analyzers.pytest import PytestRunner
 from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.metrics import RecordingMetrics
-from councilor.adapters.sandbox.choose import choose_sandbox
 from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.evidence import Outcome, TestRun
 from councilor.domain.policy import load_policy
 from councilor.domain.spec import load_spec
-from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
-from councilor.errors import SandboxError
+from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.ports.analyzer import TestRequest
-from councilor.ports.environment import Environment
 from councilor.ports.repository import Commit, Repository
-from councilor.ports.sandbox import Mount
-from councilor.ports.worker import Progress, Workspace
+from councilor.ports.sandbox import Sandbox
+from councilor.ports.worker import Progress
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPEC = load_spec((EXAMPLES / "pricing/.caws/specs/PRICE-1.yaml").read_text(), source="PRICE-1.yaml")
@@ -49,28 +46,14 @@ class Bench:
         self.repository = repository
         self.base = base
         self.runner = runner
-        packages = Path(pytest.__file__).resolve().parents[1]
-        prefixes = dict.fromkeys([Path(sys.prefix), Path(sys.base_prefix), packages])
-        environment = Environment(
-            env_hash="0",
-            source="venv",
-            python=Path(sys.executable),
-            mounts=tuple(Mount(path=prefix) for prefix in prefixes),
-            tools=packages,
-            ruff=Path(sys.prefix) / "bin" / "ruff",
-        )
-        self.workspace = Workspace(
-            folder=folder / "workspace", scratch=folder / "scratch", environment=environment, repository=repository
-        )
+        self.workspace = make_workspace(folder, interpreter(), repository)
         self.progress: list[Progress] = []
 
     async def repair(self, iteration: int = 1, timeout_s: float = 120.0) -> WorkerReport:
         worker = RepairWorker(
             runner=self.runner, clock=SystemClock(), profile=WorkerProfile(name="repair", kind="repair")
         )
-        assignment = Assignment(
-            task_id="T",
-            run_id="R",
+        assignment = make_assignment(
             iteration=iteration,
             title=SPEC.title,
             prompt=SPEC.title,
@@ -78,7 +61,6 @@ class Bench:
             scope_out=SPEC.scope.out,
             acceptance_nodeids=SPEC.acceptance_nodeids,
             base_tree=self.base.tree,
-            refinement=None,
             timeout_s=timeout_s,
         )
         return await worker.run(assignment, self.workspace, self.progress.append)
@@ -98,7 +80,7 @@ def _git(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, service_missing: Callable[[str], None]) -> Bench:
+async def bench(tmp_path: Path, sandbox: Sandbox) -> Bench:
     root = tmp_path / "pricing"
     shutil.copytree(EXAMPLES / "pricing", root, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     if find_spec("tabulate") is None:
@@ -108,11 +90,6 @@ async def bench(tmp_path: Path, service_missing: Callable[[str], None]) -> Bench
     _git(root, "add", "-A")
     _git(root, "commit", "-qm", "base")
     metrics, clock = RecordingMetrics(), SystemClock()
-    try:
-        sandbox = await choose_sandbox(scratch=tmp_path / "sandbox", metrics=metrics, clock=clock)
-    except SandboxError as error:
-        service_missing(error.message)
-        raise
     repository = await GitRepositories(clock=clock, metrics=metrics).open(root, store=tmp_path / "store")
     base = await repository.resolve("HEAD")
     runner = PytestRunner(sandbox=sandbox, randomness=SystemRandomness(), clock=clock, metrics=metrics)

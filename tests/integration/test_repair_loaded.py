@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from analysis import Bench, make_environment, make_tools, write
+from workbench import make_assignment, make_workspace
 
 from councilor.adapters.analyzers.pytest.trials import PytestServers
 from councilor.adapters.git import GitRepositories
@@ -15,10 +16,9 @@ from councilor.adapters.sandbox.choose import KINDS
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.evidence import TestRun
-from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.ports.analyzer import TestRequest, TestRunner
 from councilor.ports.metrics import NoMetrics
-from councilor.ports.worker import Workspace
 
 SHOP = """
 LIMIT = 10
@@ -73,10 +73,7 @@ class Repair:
         repositories = GitRepositories(clock=self.clock, metrics=RecordingMetrics())
         repository = await repositories.open(root, store=self.folder / "store")
         tree = (await repository.resolve("HEAD")).tree
-        self.workspace = Workspace(
-            folder=self.folder / "workspace", scratch=self.folder / "scratch", environment=self.bench.environment,
-            repository=repository,
-        )  # fmt: skip
+        self.workspace = make_workspace(self.folder, self.bench.environment, repository)
         await repository.create_workspace(tree, self.workspace.folder)
         sandbox = KINDS["bubblewrap"](scratch=self.bench.scratch, metrics=NoMetrics(), clock=self.clock)
         self.runner = Watched(self.bench.runner())
@@ -84,10 +81,9 @@ class Repair:
             runner=self.runner, servers=PytestServers(sandbox=sandbox, clock=self.clock), clock=self.clock,
             profile=WorkerProfile(name="repair", kind="repair"), parallel=2,
         )  # fmt: skip
-        assignment = Assignment(
-            task_id="T", run_id="R", iteration=1, title="t", prompt="p", acceptance_nodeids=(target,), base_tree=tree,
-            refinement=None, scope_in=("shop.py",), scope_out=(), timeout_s=120.0,
-        )  # fmt: skip
+        assignment = make_assignment(
+            acceptance_nodeids=(target,), base_tree=tree, scope_in=("shop.py",), timeout_s=120.0
+        )
         return await worker.run(assignment, self.workspace, lambda progress: None)
 
     @property

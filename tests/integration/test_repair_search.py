@@ -11,16 +11,16 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from workbench import bare_environment, make_assignment, make_workspace
 
 from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.workers.repair import RepairWorker
 from councilor.domain.evidence import Breach, Outcome, TestRecord, TestRun
-from councilor.domain.worker import Assignment, WorkerOutcome, WorkerProfile, WorkerReport
+from councilor.domain.worker import WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.ports.analyzer import TestRequest
-from councilor.ports.environment import Environment
-from councilor.ports.worker import Progress, Workspace
+from councilor.ports.worker import Progress
 
 STEPS = 20_000
 """Traced lines after which a test counts as endless."""
@@ -140,29 +140,15 @@ class Bench:
         repositories = GitRepositories(clock=self.clock, metrics=RecordingMetrics())
         self.repository = await repositories.open(root, store=self.folder / "store")
         self.base = await self.repository.resolve("HEAD")
-        self.workspace = Workspace(
-            folder=self.folder / "workspace",
-            scratch=self.folder / "scratch",
-            environment=Environment(
-                env_hash="0", source="none", python=Path(sys.executable), mounts=(), tools=folder_of(), ruff=folder_of()
-            ),
-            repository=self.repository,
-        )
+        environment = bare_environment(Path(sys.executable), folder_of())
+        self.workspace = make_workspace(self.folder, environment, self.repository)
         await self.repository.create_workspace(self.base.tree, self.workspace.folder)
 
     async def repair(self, *nodeids: str, **changes: Any) -> WorkerReport:
         self.iteration += 1
         order = {"scope_in": ("shop.py", "lib"), "scope_out": (), "timeout_s": 600.0, **changes}
-        assignment = Assignment(
-            task_id="T",
-            run_id="R",
-            iteration=self.iteration,
-            title="t",
-            prompt="p",
-            acceptance_nodeids=nodeids,
-            base_tree=self.base.tree,
-            refinement=None,
-            **order,
+        assignment = make_assignment(
+            iteration=self.iteration, acceptance_nodeids=nodeids, base_tree=self.base.tree, **order
         )
         return await self.worker.run(assignment, self.workspace, self.progress.append)
 

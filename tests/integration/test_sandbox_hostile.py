@@ -295,31 +295,61 @@ print(server.accept()[0].recv(2))
     assert (await python(sandbox, work, code)).output == b"b'in'\n"
 
 
-async def test_jobs_die_with_councilor(sandbox: BaseSandbox, work: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock", "none"])
+async def test_jobs_die_with_councilor(
+    kind: str, paused: bool, work: Path, tmp_path: Path, service_missing: Callable[[str], None]
+) -> None:
+    if kind == "bubblewrap" and not shutil.which("bwrap"):
+        service_missing("bubblewrap is not installed")
     script = f"""
 import asyncio
 from pathlib import Path
+from councilor.adapters.sandbox.cgroup import Cgroups
 from councilor.adapters.sandbox.choose import KINDS
 from councilor.adapters.system import SystemClock
+from councilor.guards.standstill import Standstill, standing_still
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.sandbox import Job, Limits, Mount
-work = Path({str(work)!r})
+work, run = Path({str(work)!r}), Standstill()
 job = Job(argv=("sh", "-c", "setsid sleep {MINUTE} & echo up; sleep {MINUTE}"), cwd=work,
           mounts=(Mount(path=work, writable=True),), limits=Limits(wall_s=60))
-box = KINDS[{sandbox.name!r}](scratch=Path({str(tmp_path / "other")!r}), metrics=NoMetrics(), clock=SystemClock())
-asyncio.run(box.run(job, on_output=lambda text: print(text.decode(), flush=True)))
+box = KINDS[{kind!r}](scratch=Path({str(tmp_path / "other")!r}), metrics=NoMetrics(), clock=SystemClock())
+box._restraints._cgroups = Cgroups()  # whoever is next would sweep its group, and hide that it was left
+def hear(text):
+    if {paused}:
+        run.stop()
+    print(text.decode(), flush=True)
+with standing_still(run):
+    asyncio.run(box.run(job, on_output=hear))
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as owner:
-        assert owner.stdout is not None
-        assert owner.stdout.readline() == b"up\n"
-        assert alive(MINUTE)
-        owner.kill()
-    until = time.monotonic() + 30
-    while alive(MINUTE) and time.monotonic() < until:
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == b"up\n"
+            assert await comes_true(lambda: bool(members()) and {stopped(pid) for pid in members()} == {paused})
+        finally:
+            owner.kill()
+    left = [] if await comes_true(lambda: not alive(MINUTE)) else alive(MINUTE)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+async def comes_true(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 20
+    while not condition() and time.monotonic() < until:
         await asyncio.sleep(0.05)
-    assert not alive(MINUTE)
-    find_cgroups()  # sweeps the group that nobody could remove
-    assert not groups_of(owner.pid)
+    return condition()
+
+
+def members() -> list[int]:
+    """The job's processes, those of the sandbox itself left out."""
+    return [pid for pid in alive(MINUTE) if Path(f"/proc/{pid}/comm").read_text().strip() in {"sh", "sleep"}]
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 async def test_cancelled_at_any_moment(sandbox: BaseSandbox, work: Path) -> None:

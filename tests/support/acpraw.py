@@ -104,6 +104,20 @@ def misbehave(mode: str, words: list[str], prompt: int) -> dict[str, Any]:
         case "crash":
             send(id=prompt, error={"code": -32603, "message": "no model"})
             time.sleep(600)
+        case "echo":
+            key = os.environ["API_KEY"]
+            text = f"\x1b[2J{'x' * 150}\nkey {key[:9]}\x1b[0m{key[9:]}"
+            send(id=prompt, error={"code": -32603, "message": text})
+            time.sleep(600)
+        case "dear":
+            cost = {"sessionUpdate": "usage_update", "used": 1, "size": 1, "cost": {"amount": 1e308, "currency": "USD"}}
+            send(method="session/update", params={"sessionId": "s", "update": cost})
+            tokens = {"totalTokens": 10**4000, "inputTokens": 1, "outputTokens": 1}
+            return {"stopReason": "end_turn", "usage": tokens}
+        case "unspeakable":
+            for number, method in enumerate(("fs/read_text_file", "fs/write_text_file"), 1):
+                send(id=number, method=method, params={"sessionId": "s", "path": "src/\ud800", "content": "x"})
+                update(receive()["error"]["data"]["reason"])
         case "odd":
             return {"stopReason": "tired"}
         case "stubborn":

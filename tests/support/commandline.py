@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class CommandLine:
 
     data_dir: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = (sys.executable, "-m", "councilor")
+    """What is started where a process of its own is wanted."""
 
     def __call__(
         self, *arguments: str | Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None
@@ -72,7 +74,7 @@ class CommandLine:
     def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start a command in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "councilor", *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             env=os.environ | self._own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

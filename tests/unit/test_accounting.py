@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from councilor.domain.accounting import Spent, account
+from councilor.domain.accounting import Effort, Spent, account
 from councilor.domain.event import Event, EventType
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,3 +72,42 @@ def test_what_a_worker_says_is_not_believed_blindly():
     assert account(events(SUBMITTED, assigned(1.0, 1), output(2.0, **odd))).worker == Spent()
     assert account(events(SUBMITTED, assigned(1.0, 1), (2.0, EventType.WORKER_OUTPUT, {}))).worker == Spent()
     assert account([]).elapsed_s == 0.0
+
+
+def of(candidate: int, worker: str, told: tuple[float, EventType, dict[str, Any]]) -> Any:
+    return told[0], told[1], told[2] | {"candidate": candidate, "worker": worker}
+
+
+def test_side_by_side_each_worker_has_what_it_spent_itself():
+    beat = {"tokens": 40, "cost_usd": 0.4}
+    found = account(
+        events(
+            SUBMITTED,
+            of(1, "a", assigned(10.0, 1)),
+            of(2, "b", assigned(11.0, 1)),
+            of(2, "b", output(15.0, duration_s=4.0, turns=2, tokens=100, cost_usd=1.0)),
+            of(1, "a", output(20.0, duration_s=10.0, turns=1, tokens=7)),
+            (21.0, EventType.CANDIDATE_CHOSEN, {"iteration": 1, "chosen": 2, "worker": "b"}),
+            of(1, "a", assigned(30.0, 2)),
+            of(1, "a", (31.0, EventType.WORKER_HEARTBEAT, beat)),
+            of(1, "a", assigned(90.0, 2)),
+            of(1, "a", output(92.0, duration_s=2.0, tokens=3)),
+            (99.0, EventType.TASK_FINISHED, {"state": "completed", "commit": None}),
+        )
+    )
+    assert found.by_worker["b"] == Effort(
+        spent=Spent(seconds=4.0, turns=2, tokens=100, cost_usd=1.0), iterations=frozenset({1})
+    )
+    assert found.by_worker["a"] == Effort(
+        spent=Spent(seconds=13.0, turns=1, tokens=50, cost_usd=0.4), iterations=frozenset({1, 2}), interrupted=1
+    )
+    assert found.worker == found.by_worker["a"].spent + found.by_worker["b"].spent
+    assert found.worked_s == 10.0 + 1.0 + 2.0, "side by side counts once, the time after a crash not at all"
+    assert found.makers == {(1, 1): "a", (1, 2): "b", (1, 0): "b", (2, 1): "a"}
+
+
+def test_what_a_worker_spends_just_now_is_its_own_already():
+    beat = {"tokens": 70, "cost_usd": 0.1}
+    told = events(SUBMITTED, of(1, "a", assigned(1.0, 1)), of(1, "a", (2.0, EventType.WORKER_HEARTBEAT, beat)))
+    assert account(told).by_worker["a"].spent == Spent(seconds=1.0, tokens=70, cost_usd=0.1)
+    assert account(told).interrupted == account(told).by_worker["a"].interrupted == 0

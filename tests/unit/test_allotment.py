@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from councilor.domain.limit import Limit
 from councilor.errors import InputError
 from councilor.settings import load_settings
 from councilor.surfaces.cli.allotment import read_allotment
@@ -37,12 +38,23 @@ def test_options_come_first(settings):
     assert set(found.candidates.values()) == {4}
 
 
+def test_which_limits_are_flags_is_known(settings):
+    assert read(settings).flags == frozenset()
+    found = read(settings, iterations=2, deadline_s=9.0, max_tokens=7, max_cost_usd=0.5)
+    assert found.flags == frozenset(Limit) and (found.max_iterations, found.deadline_s) == (2, 9.0)
+    assert read(settings, max_tokens=7).flags == {Limit.TOKENS}
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [
         ({"workers": ["a", "nobody"]}, "run.worker"),
         ({"workers": ["a", "b"], "candidates": 1}, "--candidates"),
+        ({"workers": ["a"] * 17}, "--worker"),
+        ({"workers": ["a"] * 17, "candidates": 16}, "--candidates"),
         ({"max_cost_usd": 0.0}, "--max-cost-usd"),
+        ({"max_cost_usd": float("nan")}, "--max-cost-usd"),
+        ({"deadline_s": float("inf")}, "--deadline"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, options, field):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from councilor.adapters import breakers
 from councilor.adapters.breakers import ORDERS, BreakerFolder
 from councilor.adapters.memory.clock import FakeClock, SeededRandomness
 from councilor.adapters.memory.metrics import RecordingMetrics
@@ -155,6 +158,19 @@ def test_what_a_killed_process_left_is_recognised_and_removed(tmp_path: Path) ->
     assert len(list(folder.iterdir())) == 3
     assert BreakerFolder(folder).published() == []
     assert list(folder.iterdir()) == []
+
+
+def test_who_looks_at_the_moment_in_which_a_process_begins_does_not_take_it_for_dead(tmp_path: Path) -> None:
+    lock = tmp_path / "1-a.lock"
+    with lock.open("w") as looker:  # as somebody who asks whether it is held does
+        fcntl.flock(looker, fcntl.LOCK_SH)
+        ends = threading.Timer(0.1, fcntl.flock, (looker, fcntl.LOCK_UN))
+        ends.start()
+        descriptor = breakers._hold(lock)
+        ends.join()
+    assert breakers._is_held(lock)
+    os.close(descriptor)
+    assert not breakers._is_held(lock)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "councilor-breakers/1"}', b"\xff", b"[" * 300_000])

@@ -15,6 +15,8 @@ from caches import TTL_S, Fault, FlakyCache, memory_cache, tiered_cache
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.errors import UnavailableError
+from councilor.guards.budget import budget
+from councilor.guards.deadline import with_deadline
 from councilor.guards.tiers import TieredCache
 
 NAMES = "names"
@@ -163,6 +165,27 @@ async def test_an_unexpected_error_is_a_fallback_too_and_its_text_is_not_repeate
     assert await process.cache.get(NAMES, "a") is None
     assert process.metrics.value("v3.fallback.used", port="cache", reason="unexpected") == 1
     assert "secret" not in str([vars(record) for record in caplog.records])
+
+
+@pytest.mark.parametrize("call", ["get", "set", "delete"])
+async def test_a_caller_without_time_is_no_outage(process, shared, clock, caplog, call):
+    late = with_deadline(shared, port="cache", backend="redis", default_s=1.0)
+    cache = tiered_cache(late, clock=clock, metrics=process.metrics, local=process.local)
+    await cache.set(NAMES, "a", b"1")
+    await clock.advance(FRESH_S)
+    caplog.set_level(logging.INFO)
+    calls = shared.calls
+    with budget(-1.0):
+        if call == "set":
+            await cache.set(NAMES, "a", b"2")
+        elif call == "delete":
+            await cache.delete(NAMES, "a")
+        assert await cache.get(NAMES, "a") == {"get": b"1", "set": b"2", "delete": None}[call]
+    assert (shared.calls, caplog.messages) == (calls, [])
+    assert process.metrics.value("v3.fallback.used", port="cache", reason="deadline") == 0
+    await cache.settle()
+    await process.local.delete(NAMES, "a")
+    assert await cache.get(NAMES, "a") == (b"1" if call == "get" else None), "and nothing old comes back"
 
 
 # --- recovering

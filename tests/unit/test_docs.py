@@ -21,7 +21,7 @@ import typer
 import yaml
 
 from councilor.domain.event import EventType
-from councilor.domain.intervention import Approval, Extension
+from councilor.domain.intervention import TELLING, Approval, Extension
 from councilor.domain.policy import load_policy
 from councilor.domain.preset import PRESETS, READ_ON
 from councilor.domain.spec import load_spec
@@ -233,8 +233,10 @@ def told_events() -> dict[str, set[str]]:
                 told[EventType[first.attr].value] |= keys
     for type_ in (EventType.PHASE_STARTED, EventType.PHASE_FINISHED):
         told[type_.value] |= of_phases
-    told[EventType.TASK_SUBMITTED.value] = {"task"}
+    told[EventType.TASK_SUBMITTED.value] = {"task", "schedule", "due_at"}
     told[EventType.WORKER_HEARTBEAT.value] = {field.name for field in dataclasses.fields(Progress)}
+    for type_ in TELLING:
+        told[type_.value].add("spent_s")
     told.setdefault(EventType.TASK_CANCELLED.value, set())
     told[EventType.APPROVAL_GIVEN.value] = {field.name for field in dataclasses.fields(Approval)}
     told[EventType.INTERVENTION.value] = {"kind", "reason"} | {field.name for field in dataclasses.fields(Extension)}

@@ -14,6 +14,7 @@ import pytest
 from councilor.adapters.memory.clock import FakeClock, SeededRandomness
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.app.guarding import Guarding, make_guarding
+from councilor.app.store import IDEMPOTENT
 from councilor.domain.breaker import BreakerState
 from councilor.errors import BreakerOpenError, DeadlineError, InputError, UnavailableError
 from councilor.guards.budget import budget
@@ -94,6 +95,28 @@ async def test_what_may_have_been_done_is_called_once(guarding: Guarding) -> Non
     with pytest.raises(UnavailableError):
         await around(guarding, backend).append()
     assert backend.calls == ["append"]
+
+
+async def test_who_is_told_what_was_changed_is_not_told_that_nothing_was(guarding: Guarding) -> None:
+    class Queue:
+        """One whose answer is lost once it has taken tasks from the dead."""
+
+        freed = ["task"]  # noqa: RUF012  emptied below
+
+        async def reap(self) -> list[str]:
+            found, self.freed = self.freed, []
+            if found:
+                raise DOWN
+            return found
+
+        async def _ask(self) -> list[str]:
+            return []
+
+        doomed = find = entries = leases = _ask
+
+    port = guarding.around(Queue(), port="queue", backend="postgres", default_s=5.0, idempotent=IDEMPOTENT["queue"])
+    with pytest.raises(UnavailableError):
+        await port.reap()
 
 
 async def test_a_refusal_is_measured_and_the_backend_not_called(guarding: Guarding, metrics: RecordingMetrics) -> None:

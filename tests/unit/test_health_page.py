@@ -7,6 +7,7 @@ from pathlib import Path
 
 from councilor.adapters.postgres.probes import WAITING_S, PoolProbe
 from councilor.app import health_monitor, open_runtime
+from councilor.domain.metric import CATALOGUE
 from councilor.settings import load_settings
 from councilor.surfaces.cli.observed import PORTS
 from councilor.surfaces.http.server import HEADER_BYTES, MOST_CONNECTIONS, PATIENCE_S
@@ -16,10 +17,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "health.md").read_tex
 
 async def test_every_component_has_its_row(tmp_path: Path):
     flags = {f"observability.{name}": True for name in ("statsd", "redis", "prometheus")}
+    flags["traces.endpoint"] = "http://127.0.0.1:9"
     settings = load_settings(flags={"data_dir": str(tmp_path), **flags})
     async with open_runtime(settings) as runtime:
+        room = CATALOGUE["v3.health.status"].labels[0].cap
         found = {item.check.component for item in health_monitor(runtime).health().observations}
     assert set(re.findall(r"^\| `([a-z]+)` \|", PAGE, re.M)) == found | {PoolProbe.component}
+    assert len(found) + 1 <= room, "each has a series of its own"
 
 
 def test_limits_are_those_of_the_code():

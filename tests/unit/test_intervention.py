@@ -130,6 +130,33 @@ def test_time_runs_from_the_first_start_over_all_executions() -> None:
     assert held.spent_s(now) == 50.0
 
 
+def told(seconds: float) -> Said:
+    return EventType.WORKER_HEARTBEAT, {"phase": "editing", "spent_s": seconds}
+
+
+def test_what_the_executing_process_told_counts_whatever_wall_clocks_say() -> None:
+    now, day_s = START + timedelta(seconds=100), 86_400.0
+    assert steering_of(STARTED, told(7.0), seconds=[10, 80]).spent_s(now) == 27.0
+    ahead = steering_of(STARTED, told(7.0), seconds=[10, 80 + day_s])
+    assert ahead.spent_s(now) == 7.0, "it jumped ahead before it was taken over: nothing told is lost"
+    behind = steering_of(STARTED, told(7.0), seconds=[10, 80 - day_s])
+    assert behind.spent_s(now) == 67.0, "it jumped back, or nobody executed it for a day: a minute at most"
+    jumped = steering_of(STARTED, told(7.0), told(9.0), seconds=[10, 20 + day_s, 95])
+    assert jumped.spent_s(now) == 14.0, "there and back"
+
+
+def test_what_stood_still_after_it_was_told_is_not_spent() -> None:
+    now = START + timedelta(seconds=100)
+    paused = steering_of(STARTED, told(7.0), said("pause"), said("resume"), seconds=[0, 30, 40, 90])
+    assert paused.spent_s(now) == 7.0 + 10 + 10
+    stands = steering_of(STARTED, said("pause"), told(7.0), seconds=[0, 30, 40])
+    assert stands.spent_s(now) == 7.0
+    assert (
+        steering_of(STARTED, told(7.0), said("pause"), told(8.0), said("resume"), seconds=[0, 1, 2, 3, 95]).spent_s(now)
+        == 13.0
+    )
+
+
 def test_the_first_answer_counts_and_one_that_nobody_asked_for_does_not() -> None:
     assert steering_of(answered("publish")).approvals == {}
     steering = steering_of(
@@ -162,6 +189,7 @@ def test_too_many_words_and_senseless_extensions_are_refused() -> None:
         Extension(iterations=-1),
         Extension(deadline_s=float("nan")),
         Extension(cost_usd=1e300),
+        Extension(tokens=10**400),
     ):
         with pytest.raises(InputError):
             require_extension(given_)

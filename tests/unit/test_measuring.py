@@ -8,14 +8,18 @@ import pytest
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.domain.slo import SLOS
 from councilor.errors import (
     BreakerOpenError,
+    BudgetSpentError,
     CouncilorError,
     DeadlineError,
+    FencedError,
     HashMismatchError,
     InputError,
     NotFoundError,
     SandboxError,
+    ShortageError,
     UnavailableError,
 )
 from councilor.guards.measuring import with_measuring
@@ -67,6 +71,9 @@ async def test_a_call_is_timed(measured: Store, metrics: RecordingMetrics) -> No
         (SandboxError("x", backend="b"), "unavailable"),
         (HashMismatchError(), "integrity"),
         (InputError("x"), "input"),
+        (BudgetSpentError("x", backend="b", deadline_s=1), "input"),
+        (ShortageError("the quota is used up", backend="b"), "input"),
+        (FencedError("x"), "input"),
         (NotFoundError("x"), "not_found"),
         (CouncilorError("x"), "unexpected"),
         (TimeoutError("its own"), "unexpected"),
@@ -90,3 +97,16 @@ async def test_cancellation_is_no_error(measured: Store, metrics: RecordingMetri
     with pytest.raises(asyncio.CancelledError):
         await task
     assert metrics.names() == frozenset()
+
+
+@pytest.mark.parametrize(
+    "error", [BudgetSpentError("x", backend="b", deadline_s=1), ShortageError("x", backend="b"), FencedError("x")]
+)
+async def test_what_is_no_fault_of_the_database_spends_nothing_of_its_error_budget(
+    measured: Store, metrics: RecordingMetrics, error: Exception
+) -> None:
+    bad = SLOS["database-errors"].bad
+    assert bad is not None
+    with pytest.raises(type(error)):
+        await measured.get(error)
+    assert sum(metrics.value("v3.port.errors", port="artifacts", error=kind) for kind in bad.where["error"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "councilor"
 KINDS = {str(kind) for kind in MetricKind}
 # These hand on names that they were given, besides what they emit of their own.
 FORWARDING = ("adapters/memory/metrics.py", "guards/instruments.py", "guards/fanout.py")
+
+STEP = re.compile(r"""(?:steps\.run\(\s*|name = |^ {16})f?"([a-z]+)(?=[:"])""", re.MULTILINE)
+"""How a step is named where it is run."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,23 @@ def test_every_emit_has_its_metrics_kind_and_labels():
 
 def test_every_catalogue_entry_is_emitted_somewhere():
     assert sorted(CATALOGUE.keys() - {emit.name for emit in emits()}) == []
+
+
+def test_every_git_operation_has_a_series_of_its_own():
+    source = (SOURCE / "adapters" / "git" / "repository.py").read_text(encoding="utf-8")
+    operations = {
+        node.args[0].value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_timed"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    (label,) = CATALOGUE["v3.repository.seconds"].labels
+    assert 10 < len(operations) <= label.cap
+
+
+def test_every_step_has_room_among_the_steps():
+    folder = SOURCE / "pipeline" / "executor"
+    names = {name for path in folder.glob("*.py") for name in STEP.findall(path.read_text(encoding="utf-8"))}
+    step = CATALOGUE["v3.engine.step"].labels[0]
+    assert {"work", "deliberate", "choose", "rivals", "finish"} <= names
+    assert len(names) <= step.cap

@@ -40,7 +40,7 @@ async def ask(reply: Reply, *, content: bool) -> tuple[list[Received], bytes, Re
             endpoint=server.endpoint, model="some-model", key_variable="KEY", host_env={"KEY": KEY}, clock=clock
         )
         async with open_otlp(collector.url, redaction=Redaction(), version="1", clock=clock, content=content) as tracer:
-            seen = TracedChat(chat=chat, tracer=tracer, metrics=metrics, server="models.example", port=443)
+            seen = TracedChat(chat=chat, tracer=tracer, metrics=metrics, endpoint="https://models.example/v1")
             with tracer.trace("a task"), suppress(UnusableAnswerError):
                 await seen.ask(QUESTION)
     return collector.named("chat some-model"), b"".join(collector.bodies), metrics

@@ -30,6 +30,22 @@ from councilor.domain.redaction import MASK, Redaction, is_secret_name, mask_sec
         ("ghp_abcdefghijklmnopqrstuvwxyz012345", "***"),
         ("a -----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY----- b", "a *** b"),
         ("-----BEGIN EC PRIVATE KEY-----\ncut off", "***"),
+        ("Authorization: token hunter2", "Authorization: token ***"),
+        ("Proxy-Authorization: Negotiate hunter2=\nnext", "Proxy-Authorization: Negotiate ***\nnext"),
+        ('authorization: Digest username="u", response=hunter2', "authorization: Digest ***"),
+        ("Authorization: MyOwn hunter2", "Authorization: ***"),
+        ("-H 'Authorization: Bearer hunter:2hunter2' https://h", "-H 'Authorization: Bearer ***' https://h"),
+        ("authorization=Bearer%20hunter2", "authorization=***"),
+        ('{"Authorization": "token hunter2", "n": 1}', '{"Authorization": ***, "n": 1}'),
+        ("Cookie: sid=hunter2; b=c", "Cookie: ***"),
+        ("Set-Cookie: sid=hunter2; Path=/", "Set-Cookie: ***"),
+        ("token: Bearer hunter", "token: ***"),
+        ("login --user u --password hunter2 now", "login --user u --password *** now"),
+        ("--github-token 'hunter 2' x", "--github-token *** x"),
+        ("SECRET_KEY = 'hunter2'", "SECRET_KEY = ***"),
+        ("{'password': ['hunter2', 'b'], 'n': 1}", "{'password': ***, 'n': 1}"),
+        ("https://0123456789abcdef0123@h/a.git", "https://***@h/a.git"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "got ***"),
     ],
 )
 def test_secrets_are_masked(text, shown):
@@ -46,6 +62,9 @@ def test_secrets_are_masked(text, shown):
         "def f(self) -> str: ...",
         "git@example.org:a/b.git",
         "2026-01-01T00:00:00Z task=0196",
+        "run --token-file /x --password-env P",
+        "ssh://git@example.org/a",
+        "authorization failed",
     ],
 )
 def test_what_is_no_secret_is_left_alone(text):
@@ -98,7 +117,8 @@ def test_plain_text_is_encodable_has_no_controls_and_is_settled(text):
 @pytest.mark.parametrize(
     "unit",
     ["a.", "a://b:", "\x9d", "\x90", "\x1b]", "\x1bP", "\x1b[0", "secret='", "secret ", 'token:"', "Bearer ", "sk-a",
-     "-----BEGIN PRIVATE KEY-----", "password=\n", "x" * 7],
+     "-----BEGIN PRIVATE KEY-----", "password=\n", "x" * 7, "--", "a --b-", "--token ", "eyJ-", "eyJaaaaaaaaaaaa.",
+     "secret=[", "Authorization: ", "https://aaaaaaaaaaaaaaaaaaaaaa"],
 )  # fmt: skip
 @pytest.mark.timeout(20)
 def test_hostile_text_takes_linear_time(unit):
@@ -127,6 +147,11 @@ def test_data_of_every_kind_is_made_fit_to_be_shown():
     assert shown["password"] == MASK
     assert shown["list"] == [{"token": MASK}, "api_key=***", ["***", True, None, 1.5]]
     assert shown["set"] == ["a"]
+
+
+def test_what_follows_an_option_for_a_secret_is_one():
+    shown = Redaction().value("argv", ["agent", "--api-key", "hunter2", "--password=hunter2", "--token-file", "/x"])
+    assert shown == ["agent", "--api-key", MASK, "--password=***", "--token-file", "/x"]
 
 
 def test_nesting_without_end_becomes_text():

@@ -371,6 +371,13 @@ def test_a_webhooks_path_is_shown_nowhere():
         assert load_settings(flags={"notify.webhook": url}).notify.webhook is not None
 
 
+def test_a_secret_among_a_command_s_arguments_is_not_shown():
+    command = ["agent", "--token", "hunter2", "--fast"]
+    settings = load_settings(flags={"workers.mine": {"kind": "command", "command": command}})
+    shown = {item.key: item.value for item in explain(settings)}
+    assert shown["workers.mine.command"] == ["agent", "--token", "***", "--fast"]
+
+
 def test_a_secret_is_read_from_where_the_settings_say(tmp_path, monkeypatch):
     file = tmp_path / "secret"
     file.write_text("from a file\n")

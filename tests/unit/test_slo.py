@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from councilor.app.store import DEADLINES_S
 from councilor.domain.slo import BURNS, DAY_S, SLOS, Selector, Severity, Slo, Tally
 
 TASKS = SLOS["task-completion"]
@@ -14,6 +15,13 @@ TASKS = SLOS["task-completion"]
 def test_what_the_roadmap_promises_is_an_objective():
     slo = SLOS["consensus-latency"]
     assert (slo.objective, slo.good and slo.good.within, slo.window_days) == (0.95, 5.0, 30)
+
+
+@pytest.mark.parametrize("name", ["database-errors", "database-latency"])
+def test_the_database_s_objectives_count_every_port_that_leads_there(name: str):
+    slo = SLOS[name]
+    for selector in filter(None, (slo.total, slo.good, slo.bad)):
+        assert set(selector.where["port"]) == DEADLINES_S.keys() - {"checkpoints"}
 
 
 @pytest.mark.parametrize("slo", SLOS.values(), ids=SLOS)

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from councilor.domain.limit import Limits
 from councilor.domain.spec import check_spec, draft_spec, load_spec
 from councilor.errors import InputError
 
@@ -62,6 +63,16 @@ def test_a_complete_spec_is_accepted_with_its_fields() -> None:
     assert spec.scope.out == ("src/vendor",)
     assert spec.acceptance_nodeids == ("tests/test_a.py::test_b",)
     assert spec.install == "pip install -e ."
+
+
+def test_limits_may_be_named_and_a_drafted_spec_has_none() -> None:
+    named = {"tokens": 200000, "cost_usd": 2.5, "time_s": 1800, "iterations": 3}
+    spec = load_spec(yaml.safe_dump(document(limits=named)), source="s")
+    assert spec.wished == Limits(tokens=200000, cost_usd=2.5, time_s=1800.0, iterations=3)
+    assert load_spec(yaml.safe_dump(document(limits={"cost_usd": 2})), source="s").wished == Limits(cost_usd=2.0)
+    assert load_spec(draft_spec("Repair it", number=1), source="s").wished == Limits()
+    (problem,) = check_spec(yaml.safe_dump(document(limits={"tokns": 5})))
+    assert problem.remediation == "Did you mean 'tokens'?"
 
 
 TIER_1 = {
@@ -125,6 +136,18 @@ def test_optional_parts_are_accepted(changes: dict[str, Any]) -> None:
         ({"environment": {}}, "SPEC-3"),
         ({"environment": {"reports": {}}}, "SPEC-3"),
         ({"environment": {"reports": {"junit": "j.xml"}}}, "SPEC-3"),
+        ({"limits": {}}, "SPEC-3"),
+        ({"limits": {"tokens": None}}, "SPEC-3"),
+        ({"limits": {"token": 5}}, "SPEC-2"),
+        ({"limits": {"tokens": 0}}, "SPEC-4"),
+        ({"limits": {"tokens": 1.5}}, "SPEC-4"),
+        ({"limits": {"tokens": "200000"}}, "SPEC-4"),
+        ({"limits": {"iterations": True}}, "SPEC-4"),
+        ({"limits": {"time_s": 0.5}}, "SPEC-4"),
+        ({"limits": {"time_s": "30m"}}, "SPEC-4"),
+        ({"limits": {"cost_usd": 0}}, "SPEC-4"),
+        ({"limits": {"cost_usd": -1.5}}, "SPEC-4"),
+        ({"limits": 3}, "SPEC-4"),
         (reporting(junit="j.xml", tap="t.tap"), "SPEC-2"),
         (reporting(junit=3), "SPEC-4"),
         (reporting(junit="/tmp/j.xml"), "SPEC-12"),

@@ -6,6 +6,7 @@ The samples were written by hand after the published descriptions of the formats
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -207,10 +208,49 @@ def test_plain_lines_become_the_last_line() -> None:
     assert len(read("x" * 1000).last_line) == 200
 
 
+@pytest.mark.parametrize("line", [b"\n", b"x\n", b"{\n", b"\x1b[0m\n"])
+def test_a_flood_of_short_lines_takes_no_time(line: bytes) -> None:
+    reader, piece = OutputReader(secrets=Secrets(values={"K": "sk-123456"})), line * (2**16 // len(line))
+    reader.feed(b"before\n")
+    began_s = time.process_time()
+    for _ in range(16):
+        reader.feed(piece)
+    assert time.process_time() - began_s < 2.0, "a mebibyte of them took 4 to 12 s when each was looked at"
+    assert reader.last_line in {"before", "x", "{"}
+
+
 def test_secrets_are_hidden_by_name() -> None:
     secrets = Secrets(values={"API_KEY": "sk-123456", "LONGER": "sk-123456789", "EMPTY": "", "TINY": "ab"})
     assert secrets.hide(b"a sk-123456789 b sk-123456 c ab") == b"a [LONGER] b [API_KEY] c ab"
     assert "sk-123456" not in read("key sk-123456 x", secrets={"K": "sk-123456"}).last_line
+
+
+KEY = "sk-ant-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"key {KEY[:9]}\x1b[0m{KEY[9:]}",
+        f"key {KEY[:9]}\0{KEY[9:]}",
+        json.dumps({"type": "result", "result": f"key {KEY}"}).replace("-", "\\u002d"),
+        f"{'x' * 190} {KEY} and more",
+        f"the end of it is missing: {KEY[:-3]}",
+    ],
+)
+def test_no_part_of_a_secret_is_in_a_line_or_a_result(line: str) -> None:
+    reader = read(line, secrets={"K": KEY})
+    assert KEY[:6] not in reader.last_line
+    assert len(reader.last_line) <= 200
+
+
+def test_a_secret_of_several_lines_is_found_line_by_line_and_within_json() -> None:
+    secret = f"-----BEGIN-----\n{'A' * 64}\n{'B' * 64}\nend\n"
+    secrets = Secrets(values={"PEM": secret})
+    assert read("A" * 64, secrets={"PEM": secret}).last_line == "[PEM]"
+    for said in (json.dumps({"a": secret}), json.dumps({"a": secret}, ensure_ascii=False), secret):
+        assert b"AAAA" not in secrets.hide(said.encode())
+    assert secrets.hide(b"the end") == b"the end"
 
 
 def test_escapes_and_control_characters_are_removed() -> None:

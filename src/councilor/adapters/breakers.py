@@ -184,7 +184,7 @@ def _hold(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: nobody takes it for a dead one's then
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for who just looks whether it is held, and nobody else
             if os.fstat(descriptor).st_nlink:  # else somebody swept it before it was held
                 return descriptor
         except BaseException:

@@ -9,10 +9,9 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from councilor.adapters.breakers import BreakerFolder, Publication
 from councilor.adapters.system import SystemClock
@@ -20,6 +19,7 @@ from councilor.domain.breaker import BreakerSnapshot
 from councilor.domain.order import EVERY_BREAKER, Forcing, Order, Orders, Published
 from councilor.errors import InputError, UnavailableError
 from councilor.guards.breaker import Register
+from councilor.guards.meanwhile import meanwhile
 from councilor.ports.clock import Clock
 from councilor.settings import Settings
 
@@ -37,13 +37,10 @@ _log = logging.getLogger(__name__)
 async def obeying(settings: Settings, register: Register, clock: Clock) -> AsyncIterator[None]:
     """Obey orders, and publish how the breakers of this process stand, while the body runs."""
     attendant = _Attendant(BreakerFolder(settings.breakers_dir), register, clock)
-    task = asyncio.create_task(attendant.attend(), name="breakers")
     try:
-        yield
+        async with meanwhile(attendant.attend(), name="breakers"):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         attendant.close()
 
 

@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from councilor.adapters.redis import RedisCache
 from councilor.app.guarding import Guarding
 from councilor.errors import InputError
 from councilor.guards.loading import LoadingCache
+from councilor.guards.meanwhile import meanwhile
 from councilor.guards.tiers import TieredCache
 from councilor.pipeline import reach
 from councilor.ports.cache import Cache
@@ -107,13 +107,10 @@ async def _settling(tiers: TieredCache, clock: Clock) -> AsyncIterator[None]:
             await clock.sleep(SETTLE_S)
             await tiers.settle()
 
-    task = asyncio.create_task(go_on(), name="cache")
     try:
-        yield
+        async with meanwhile(go_on(), name="cache"):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await tiers.settle()
 
 

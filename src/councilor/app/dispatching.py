@@ -7,10 +7,12 @@ import socket
 from collections.abc import Callable
 
 from councilor.adapters.postgres.lease import LeaseKeeper
+from councilor.app.notices import notifiers
 from councilor.app.service import Service
 from councilor.domain.queue import QueueEntry, QueueLimits
 from councilor.pipeline.dispatch import Dispatcher, Identity
 from councilor.pipeline.executor import WORKFLOW_VERSION
+from councilor.pipeline.scheduling import Scheduler
 
 __all__ = ["make_dispatcher"]
 
@@ -27,7 +29,7 @@ def make_dispatcher(
     Args:
         parallel: most tasks at the same time; the settings' when not given.
         drain_s: seconds that tasks may go on for when it is told to stop; the settings' when not given.
-        told: called with `began` or `ended` and the task.
+        told: called with `began`, `ended` or `waits again`, and the task.
     """
     runtime, store = service.runtime, service.store
     chosen = runtime.settings.engine
@@ -50,5 +52,21 @@ def make_dispatcher(
         lease_s=chosen.lease_s,
         drain_s=chosen.drain_s if drain_s is None else drain_s,
         keep_steps_s=chosen.keep_steps_s,
+        scheduler=_make_scheduler(service),
         told=told,
+    )
+
+
+def _make_scheduler(service: Service) -> Scheduler:
+    runtime, store = service.runtime, service.store
+    return Scheduler(
+        schedules=store.schedules,
+        repositories=service.tools.repositories,
+        executor=service.executor,
+        events=store.events,
+        queue=store.queue,
+        clock=runtime.clock,
+        metrics=runtime.metrics,
+        notifiers=notifiers(runtime.settings, runtime.guarding),
+        notify_on=runtime.settings.notify.reasons,
     )

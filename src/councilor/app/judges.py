@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.app.guarding import Guarding, make_guarding
@@ -50,7 +49,6 @@ def model_judges(
 def _chat(judge: ModelJudgeSettings, guarding: Guarding, tracer: Tracer) -> Chat:
     from councilor.adapters.openai import OpenAIChat
 
-    place = urlsplit(judge.endpoint)
     return TracedChat(
         chat=guarding.around(
             OpenAIChat(
@@ -66,8 +64,7 @@ def _chat(judge: ModelJudgeSettings, guarding: Guarding, tracer: Tracer) -> Chat
         ),
         tracer=tracer,
         metrics=guarding.metrics,
-        server=place.hostname or "",
-        port=place.port or (443 if place.scheme == "https" else 80),
+        endpoint=judge.endpoint,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from councilor.app.runtime import Runtime
 from councilor.app.tools import Tools
@@ -42,7 +41,6 @@ def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
     use, guarding = profile.model_use, runtime.guarding
     assert use is not None, "the settings see to it"
     assert profile.model is not None, "the settings see to it"
-    place = urlsplit(use.endpoint)
     return TracedConversation(
         conversation=guarding.around(
             OpenAIConversation(
@@ -55,11 +53,10 @@ def _conversation(profile: WorkerProfile, runtime: Runtime) -> Conversation:
                 temperature=use.temperature,
             ),
             port="chat",
-            backend=f"openai:{profile.name}",
+            backend=f"worker:{profile.name}",  # a judge may have the same name, and another endpoint
             default_s=use.call_timeout_s + GRACE_S,
         ),
         tracer=guarding.tracer,
         metrics=guarding.metrics,
-        server=place.hostname or "",
-        port=place.port or (443 if place.scheme == "https" else 80),
+        endpoint=use.endpoint,
     )

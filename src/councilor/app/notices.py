@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from urllib.parse import unquote, urlsplit
 
 from councilor.adapters.logs import configure_logs
 from councilor.adapters.notify import CommandNotifier, WebhookNotifier
@@ -12,12 +13,17 @@ from councilor.adapters.notify.webhook import signing_key
 from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
 from councilor.app.database import external_url
 from councilor.app.guarding import Guarding, make_guarding
+from councilor.domain.redaction import is_secret_name
+from councilor.errors import InputError
 from councilor.pipeline.trial import Trial, try_out
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.notifier import Notifier
 from councilor.settings import Settings, read_secret
 
 __all__ = ["channels", "known_secrets", "notifiers", "send_trial", "start_logs"]
+
+LONG = 16
+"""Characters from which on a collector's header is taken for a key, whatever its name is: `x-team` may hold one."""
 
 
 def start_logs(settings: Settings) -> None:
@@ -27,15 +33,37 @@ def start_logs(settings: Settings) -> None:
 
 def known_secrets(settings: Settings) -> Sequence[str]:
     """Secrets of these settings that nobody could recognise by their form."""
-    webhook = settings.notify.webhook
+    chosen = settings.notify
+    signing = None
+    with suppress(InputError):  # who signs with it says what is wrong with it
+        signing = read_secret(variable=chosen.secret_variable, file=chosen.secret_file)
     secrets = [
-        urlsplit(external_url(settings) or "").password,
-        urlsplit(settings.redis.url.get_secret_value()).password,
-        webhook.get_secret_value() if webhook else None,
+        *_passwords(external_url(settings), settings.redis.url.get_secret_value()),
+        chosen.webhook.get_secret_value() if chosen.webhook else None,
+        signing,
         *(os.environ.get(judge.api_key_env or "") for judge in settings.council.judges),
+        *(os.environ.get(worker.api_key_env or "") for worker in settings.workers.values()),
         *(os.environ.get(name) for worker in settings.workers.values() for name in worker.credentials),
+        *_of_headers(os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")),
+        *_of_headers(os.environ.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "")),
     ]
     return [item for item in secrets if item]
+
+
+def _passwords(*urls: str | None) -> Iterator[str]:
+    """Each URL's password, as it is written there and as it is sent."""
+    for url in urls:
+        if password := urlsplit(url or "").password:
+            yield from (password, unquote(password))
+
+
+def _of_headers(headers: str) -> Iterator[str]:
+    """What a collector is sent as its key. Source: W3C Baggage, whose form OpenTelemetry's variables have."""
+    for header in headers.split(","):
+        name, _, value = (unquote(part).strip() for part in header.partition("="))
+        key = value.rpartition(" ")[2]  # behind `Bearer`
+        if is_secret_name(name) or len(key) >= LONG:
+            yield key
 
 
 GRACE_S = 5.0

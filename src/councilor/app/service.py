@@ -79,6 +79,7 @@ async def open_service(
             limits=tools.limits,
             stall_s=lambda name: _stall_s(settings, name),
             side_by_side=settings.run.side_by_side,
+            next_best=settings.run.next_best,
             sla_s=settings.council.sla_s,
             models=model_judges(settings, guarding=shared.guarding, randomness=shared.randomness, tracer=shared.tracer),
             debate_rounds=settings.council.debate_rounds,

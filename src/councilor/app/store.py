@@ -19,6 +19,7 @@ from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
+from councilor.adapters.postgres.schedules import DatabaseSchedules
 from councilor.app.database import database_url
 from councilor.app.runtime import Runtime, sharing
 from councilor.domain.queue import session_name
@@ -28,13 +29,16 @@ from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
 from councilor.ports.log import CheckpointShelf, TransparencyLog
 from councilor.ports.queue import TaskQueue
+from councilor.ports.schedules import Schedules
 from councilor.settings import Settings
 
 __all__ = ["Store", "open_store", "open_store_at"]
 
 P = TypeVar("P")
 
-DEADLINES_S = {"artifacts": 60.0, "checkpoints": 30.0, "events": 30.0, "log": 60.0, "queue": 30.0}
+DEADLINES_S = {
+    "artifacts": 60.0, "checkpoints": 30.0, "events": 30.0, "log": 60.0, "queue": 30.0, "schedules": 30.0,
+}  # fmt: skip
 """Seconds for one call of a port. Git commands, sandboxed jobs and the engine's steps carry limits of their own."""
 PUT_DEADLINE_S = 3600.0
 """Seconds for storing one artifact, which may be a file of any size."""
@@ -55,8 +59,10 @@ IDEMPOTENT = {
     "log": ("origin", "state", "covering", "checkpoints", "entries", "waiting", "leaves", "lost", "read"),
     # keep: an older or equal checkpoint changes nothing
     "checkpoints": ("newest", "keep"),
-    # not claim, nor what tells whether it was still possible
-    "queue": ("doomed", "find", "entries", "leases", "reap"),
+    # not claim, not reap, nor what else tells what it changed
+    "queue": ("doomed", "find", "entries", "leases"),
+    # take: who has a due time already is given it again; settle tells whether it was still pending
+    "schedules": ("now", "find", "heads", "take"),
 }  # fmt: skip
 """Methods that may be repeated, even when they were done and only the answer was lost."""
 
@@ -72,6 +78,7 @@ class Store:
     keys: KeyFolder
     runtime: Runtime
     queue: TaskQueue
+    schedules: Schedules
     connections: Callable[[], Mapping[str, int]]
     """Connections of the pool, and callers that wait for one, by state."""
     url: str
@@ -161,6 +168,7 @@ async def open_store_at(
             keys=KeyFolder(keys_dir),
             runtime=runtime,
             queue=_guarded(runtime, DatabaseTaskQueue(pool), "queue"),
+            schedules=_guarded(runtime, DatabaseSchedules(pool), "schedules"),
             connections=pool.usage,
             url=url,
         )

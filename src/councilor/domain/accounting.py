@@ -4,7 +4,8 @@ Rules:
 - A round's figures are those of its `worker.output`. A round that was interrupted has none: its last heartbeat says
   what was spent until then, and its time ends with that heartbeat.
 - A step that a crash made run again spent again, so both are counted.
-- Candidates of one round are made side by side; each has an account of its own until it has told its output.
+- Candidates of one round are made side by side; each has an account of its own until it has told its output. What it
+  spent is its worker's, whoever else worked on the task.
 - Tokens and dollars are what workers say, never negative; nothing decides by them.
 - Waiting is the time from submission to the first start. A task that has not ended is accounted for until its last
   event.
@@ -21,7 +22,7 @@ from typing import Any
 
 from councilor.domain.event import END_TYPES, Event, EventType
 
-__all__ = ["Account", "Spent", "account"]
+__all__ = ["Account", "Effort", "Spent", "account"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +44,28 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """What one worker did for a task."""
+
+    spent: Spent = Spent()
+    iterations: frozenset[int] = frozenset()
+    """The rounds in which it worked."""
+    interrupted: int = 0
+
+    def __add__(self, other: Effort) -> Effort:
+        return Effort(
+            spent=self.spent + other.spent,
+            iterations=self.iterations | other.iterations,
+            interrupted=self.interrupted + other.interrupted,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
     """One task's account."""
 
     worker: Spent
+    """Of all workers together."""
     judge_tokens: int
     """What models that voted took, as far as their servers tell."""
     iterations: int
@@ -66,14 +85,27 @@ class Account:
     failure_hint: str | None = None
     verdict_artifact: str | None = None
     """Artifact id of the last verdict."""
+    by_worker: Mapping[str, Effort] = field(default_factory=dict)
+    """Each worker's part of it."""
+    worked_s: float = 0.0
+    """Seconds in which at least one worker worked; less than all workers' seconds where they worked side by side."""
+    makers: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """Iteration and candidate -> its worker; candidate 0: the only one, or the one that went on."""
 
 
 @dataclass(slots=True)
 class _Round:
     """A worker's round that has not told its output yet."""
 
+    worker: str
+    iteration: int
     began: datetime
     heard: Event | None = None
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """From its beginning to the last sign of life."""
+        return self.began, self.heard.ts if self.heard is not None else self.began
 
     def spent(self) -> Spent:
         if self.heard is None:
@@ -106,6 +138,10 @@ class _Book:
     """Ids of those that were reached."""
     rounds: dict[int, _Round] = field(default_factory=dict)
     """By the candidate's number; 0 where there is only one."""
+    by_worker: dict[str, Effort] = field(default_factory=dict)
+    spans: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """In which a worker worked."""
+    makers: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def enter(self, event: Event) -> None:
         data = event.data
@@ -118,13 +154,13 @@ class _Book:
                 self.started_at = self.started_at or event.ts
             case EventType.WORKER_ASSIGNED:
                 self._close_round(lane)
-                self.iterations = max(self.iterations, int(_figure(data, "iteration")))
-                self.rounds[lane] = _Round(began=event.ts)
+                self._begin_round(lane, event)
             case EventType.WORKER_HEARTBEAT if lane in self.rounds:
                 self.rounds[lane].heard = event
             case EventType.WORKER_OUTPUT:
-                self.rounds.pop(lane, None)
-                self.worker += _told(data.get("usage"))
+                self._end_round(self.rounds.pop(lane, None), event)
+            case EventType.CANDIDATE_CHOSEN:
+                self.makers[int(_figure(data, "iteration")), 0] = str(data.get("worker"))
             case EventType.COUNCIL_VOTE:
                 self.judge_tokens += int(_figure(data, "tokens"))
             case EventType.PHASE_FINISHED if data.get("phase") == "preparing":
@@ -139,17 +175,39 @@ class _Book:
         if event.type in END_TYPES:
             self.ended_at = event.ts
 
+    def _begin_round(self, lane: int, event: Event) -> None:
+        iteration, worker = int(_figure(event.data, "iteration")), str(event.data.get("worker"))
+        self.iterations = max(self.iterations, iteration)
+        self.rounds[lane] = _Round(worker=worker, iteration=iteration, began=event.ts)
+        self.makers[iteration, lane] = worker
+
+    def _end_round(self, ended: _Round | None, event: Event) -> None:
+        spent = _told(event.data.get("usage"))
+        if ended is None:
+            self.worker += spent
+        else:
+            self._enter_effort(ended, spent, (ended.began, event.ts))
+
     def _close_round(self, lane: int) -> None:
         if lane in self.rounds:
-            self.worker += self.rounds.pop(lane).spent()
+            cut = self.rounds.pop(lane)
+            self._enter_effort(cut, cut.spent(), cut.span, interrupted=1)
             self.interrupted += 1
 
+    def _enter_effort(
+        self, made: _Round, spent: Spent, span: tuple[datetime, datetime], *, interrupted: int = 0
+    ) -> None:
+        self.worker += spent
+        self.spans.append(span)
+        effort = Effort(spent=spent, iterations=frozenset({made.iteration}), interrupted=interrupted)
+        self.by_worker[made.worker] = self.by_worker.get(made.worker, Effort()) + effort
+
     def close(self) -> Account:
-        for lane in list(self.rounds):
+        for lane, going in list(self.rounds.items()):
             if self.ended_at is not None:
                 self._close_round(lane)
             else:
-                self.worker += self.rounds[lane].spent()  # it goes on, or waits to be resumed
+                self._enter_effort(going, going.spent(), going.span)  # it goes on, or waits to be resumed
         return Account(
             worker=self.worker,
             judge_tokens=self.judge_tokens,
@@ -164,6 +222,9 @@ class _Book:
             failure=self.failure,
             failure_hint=self.failure_hint,
             verdict_artifact=self.verdict_artifact,
+            by_worker=self.by_worker,
+            worked_s=_covered_s(self.spans),
+            makers=self.makers,
         )
 
 
@@ -174,6 +235,16 @@ def account(events: Iterable[Event]) -> Account:
         if book.ended_at is None:  # what is told after the end costs nothing
             book.enter(event)
     return book.close()
+
+
+def _covered_s(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Seconds that at least one of the spans covers."""
+    total_s, until = 0.0, None
+    for begin, end in sorted(spans):
+        start = begin if until is None else max(begin, until)
+        total_s += max(0.0, (end - start).total_seconds())
+        until = end if until is None else max(end, until)
+    return total_s
 
 
 def _told(usage: object) -> Spent:

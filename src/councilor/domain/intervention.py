@@ -6,6 +6,8 @@ Rules:
 - The same twice is as good as once: a paused task is not paused again.
 - Of two answers to one request the first counts.
 - A task's time runs from its first start. It stands still while the task is paused or waits for an approval.
+- Whoever executes a task tells how much of that time is over, counted by a clock that nobody can set. What nobody told
+  of is counted up to `SILENT_S` seconds: more is a wall clock that jumped, or a task that nobody executed.
 - Words of a person are bounded; they go into prompts quoted, and are printed escaped.
 
 It changes no state of a task: `fold` in `domain/event.py` does. Source: the design, 4-execution (states and control).
@@ -26,6 +28,8 @@ __all__ = [
     "LONGEST_REASON",
     "LONGEST_TEXT",
     "MOST_GUIDES",
+    "SILENT_S",
+    "TELLING",
     "Approval",
     "Extension",
     "Guide",
@@ -41,6 +45,10 @@ LONGEST_TEXT = 4000
 MOST_GUIDES = 20
 """The newest ones that a prompt carries."""
 LARGEST_EXTENSION = 1e9
+SILENT_S = 60.0
+"""Most seconds that are taken from wall clocks, after what was told: a takeover is a matter of seconds."""
+TELLING = frozenset({EventType.PHASE_STARTED, EventType.PHASE_FINISHED, EventType.WORKER_HEARTBEAT})
+"""Events that may tell, as `spent_s`, how much of the task's time is over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,8 +96,10 @@ class Extension:
 class Steering:
     """Everything that people have said to a task, and how long it stood still for it."""
 
-    started_at: datetime | None = None
-    """When its first execution began."""
+    counted_from: datetime | None = None
+    """When its first execution began, or it was last told how much of its time is over."""
+    told_s: float | None = None
+    """How much was over then, where it was told."""
     paused: bool = False
     paused_by: str = ""
     reason: str = ""
@@ -103,7 +113,7 @@ class Steering:
     standing_since: datetime | None = None
     """Since when it is paused or waits; None while it goes on, and before it started."""
     stood_s: float = 0.0
-    """Seconds that it has stood still before."""
+    """Seconds since `counted_from` that it stood still before."""
     cancelled: bool = False
     ended: bool = False
 
@@ -114,10 +124,11 @@ class Steering:
 
     def spent_s(self, now: datetime) -> float:
         """Seconds of the task's time that are over; a clock that was set back takes none away."""
-        if self.started_at is None:
+        if self.counted_from is None:
             return 0.0
         until = now if self.standing_since is None else self.standing_since
-        return max(0.0, (until - self.started_at).total_seconds() - self.stood_s)
+        silent_s = max(0.0, (until - self.counted_from).total_seconds() - self.stood_s)
+        return silent_s if self.told_s is None else self.told_s + min(silent_s, SILENT_S)
 
     def waiting_guides(self, seen: int) -> tuple[Guide, ...]:
         """What no prompt has carried yet.
@@ -132,8 +143,10 @@ def steer(before: Steering, event: Event) -> Steering:
     """What follows after one more event of the stream; events that are no concern of it change nothing."""
     data = event.data
     match event.type:
-        case EventType.TASK_STARTED if before.started_at is None:
-            return replace(before, started_at=event.ts, standing_since=event.ts if before.stands else None)
+        case EventType.TASK_STARTED if before.counted_from is None:
+            return replace(before, counted_from=event.ts, standing_since=event.ts if before.stands else None)
+        case _ if event.type in TELLING and "spent_s" in data:
+            return _told(before, float(data["spent_s"]), event.ts)
         case EventType.INTERVENTION:
             after = _intervene(before, event)
         case EventType.APPROVAL_REQUESTED:
@@ -175,7 +188,7 @@ def require_extension(extension: Extension) -> None:
     }
     for name, value in given.items():
         if not 0 <= value <= LARGEST_EXTENSION:
-            raise InputError(f"{name} cannot be extended by {value:g}.", field=name, hint="Give a positive number.")
+            raise InputError(f"{name} cannot be extended by {value!s:.20}.", field=name, hint="Give a positive number.")
     if not any(given.values()):
         raise InputError(
             "Nothing is extended.", field="extend", hint="Give --seconds, --iterations, --tokens or --cost-usd."
@@ -222,9 +235,14 @@ def _answer(before: Steering, data: Mapping[str, Any]) -> Steering:
     return replace(before, awaiting=awaiting, approvals={**before.approvals, checkpoint: approval})
 
 
+def _told(before: Steering, spent_s: float, now: datetime) -> Steering:
+    standing_since = now if before.stands else None
+    return replace(before, counted_from=now, told_s=spent_s, stood_s=0.0, standing_since=standing_since)
+
+
 def _timed(before: Steering, after: Steering, now: datetime) -> Steering:
     """Begin or end to stand still."""
-    if after.started_at is None or after.stands == before.stands:
+    if after.counted_from is None or after.stands == before.stands:
         return after
     if after.stands:
         return replace(after, standing_since=now)

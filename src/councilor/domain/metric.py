@@ -184,8 +184,8 @@ _CONSENSUS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TIER = _closed("risk_tier", ("1", "2", "3"))
 _PHASE = _closed("phase", ("preparing", "working", "checking", "refining", "deliberating", "publishing"))
 _GATE = _open("gate", 24)
-_BREAKER = _open("breaker", 8)
-_SANDBOX = _open("sandbox", 4)
+_BREAKER = _open("breaker", 10)
+_SANDBOX = _open("sandbox", 2)  # a process chooses one
 _OPERATION = _closed("operation", ("put", "get", "erase"))
 _JOB_OUTCOME = _closed("outcome", ("exited", "timed_out", "cancelled", "failed"))
 _STEP_OUTCOME = _closed("outcome", ("finished", "failed", "timed_out", "cancelled"))
@@ -275,7 +275,7 @@ _ENTRIES = (
         _open("port", 12),
         _open("method", 48),
         buckets=_CALL_S,
-        most_sets=32,
+        most_sets=36,
     ),
     _count(
         "v3.port.errors", "Guarded calls that raised, by class of error.", _open("port", 12), _PORT_ERROR, most_sets=36

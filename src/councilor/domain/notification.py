@@ -2,6 +2,7 @@
 
 Rules:
 - There is one notification for each end of a task and for each request; its id is the same however often it is sent.
+  One about a submission that a schedule could not make has the id that the task would have had.
 - Titles, gates' sentences and error texts may come from a worker or a repository: terminal escapes are removed, other
   control characters spelled out, what looks like a secret is masked, and every text has a limit.
 - The reason says how the task ended; in the settings `ended` stands for all of these. A run that waits for an approval
@@ -21,10 +22,12 @@ from councilor.domain.accounting import Account
 from councilor.domain.codec import JsonValue, encode
 from councilor.domain.event import Checkpoint
 from councilor.domain.redaction import mask_secrets, plain_text
+from councilor.domain.schedule import Due, Settlement
 from councilor.domain.task import TaskHead, TaskState
 from councilor.domain.verdict import Verdict
 
-__all__ = ["Notification", "Reason", "compose", "compose_request", "is_wanted", "presentable", "trial"]
+__all__ = ["Notification", "Reason", "compose", "compose_request", "is_wanted", "presentable", "refused_submission"]
+__all__ += ["trial"]
 
 TITLE_LIMIT = 200
 SUMMARY_LIMIT = 1000
@@ -204,6 +207,36 @@ def trial(*, id_: str, now: datetime) -> Notification:
         decision=None,
         summary="councilor can reach you; no task is behind this message.",
         action="Nothing.",
+        iterations=0,
+        submitted_at=None,
+        ended_at=None,
+        elapsed_s=0.0,
+        waiting_s=0.0,
+        worker_s=0.0,
+        tokens=0,
+        cost_usd=0.0,
+        commit=None,
+        branch=None,
+    )
+
+
+def refused_submission(due: Due, settlement: Settlement, *, now: datetime) -> Notification:
+    """The notification that a schedule could not submit its task at a due time."""
+    schedule = due.schedule
+    return Notification(
+        id=f"{due.task_id}-{Reason.FAILED.value}",
+        reason=Reason.FAILED,
+        sent_at=now,
+        task_id=due.task_id,
+        title=f"Schedule {schedule.name}: nothing was submitted for {due.due_at:%Y-%m-%d %H:%M} UTC",
+        repository=presentable(schedule.repository, SUMMARY_LIMIT),
+        spec_id=schedule.spec_id,
+        tier=schedule.tier,
+        worker=schedule.worker,
+        state="failed",
+        decision=None,
+        summary=presentable(settlement.error or "", SUMMARY_LIMIT),
+        action=presentable(f"{settlement.hint or ''} See: councilor schedule show {schedule.name}", SUMMARY_LIMIT),
         iterations=0,
         submitted_at=None,
         ended_at=None,

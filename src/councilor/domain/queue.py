@@ -25,6 +25,7 @@ __all__ = [
     "Lease",
     "QueueEntry",
     "QueueLimits",
+    "refuse_circle",
     "require_entry",
     "session_name",
     "session_names",
@@ -94,6 +95,15 @@ class Lease:
     started_at: datetime
     renewed_at: datetime
     expires_at: datetime
+
+
+def refuse_circle(task_id: str) -> InputError:
+    """What is said of a task that would wait for tasks which wait for it."""
+    return InputError(
+        f"A task that {task_id} is to follow waits for this one: none of them would ever run.",
+        field="after",
+        hint="Leave it out, or take the other one out of the queue: councilor queue remove.",
+    )
 
 
 def require_entry(entry: QueueEntry) -> None:

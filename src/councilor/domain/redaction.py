@@ -1,8 +1,9 @@
 """Text that may be shown: no secrets, and nothing that drives a terminal.
 
 Rules:
-- A password in a URL, the value behind a name such as `password` or `api_key`, a bearer token, a private key and tokens
-  of well-known form are replaced by `***`. Masking too much is right where one cannot know.
+- A password in a URL, the value behind a name or an option such as `password` or `api_key`, the rest of a header with
+  credentials, a bearer token, a private key and tokens of well-known form are replaced by `***`. Masking too much is
+  right where one cannot know.
 - Terminal escape sequences are removed; other control characters and those that reorder text are spelled out.
 - Each pattern is linear in hostile text: repetitions are bounded, or stop where the pattern could begin again.
 - `Redaction` does all that to nested data of every kind: what stands behind a secret's name is masked whatever it is.
@@ -24,11 +25,15 @@ __all__ = ["MASK", "Redaction", "is_secret_name", "mask_secrets", "plain_text"]
 MASK = "***"
 
 _NAMES = (
-    r"pass(?:word|wd|phrase)|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization"
+    r"pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?"
+    r"|authorization|cookie"
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAMES})$", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 _DEPTH_LIMIT = 8
+
+_QUOTED = r"\\*\"[^\"]*\"|\\*'[^']*'"
+"""A text in quotes, which may be escaped: JSON inside of JSON."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
@@ -36,17 +41,34 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://[^\s/?#:@\"']{0,255}):[^\s\"'<>]{0,1023}@", re.IGNORECASE),
         rf"\1:{MASK}@",
     ),
-    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    # A user that is as long as a token is one.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://)[^\s/?#:@\"']{20,255}@", re.IGNORECASE), rf"\1{MASK}@"),
+    # Headers, to the end of their line: what is behind a scheme that nobody knows may be the key, or the scheme itself.
     (
         re.compile(
-            # A backslash before a quote: JSON inside of JSON.
-            rf"((?:{_NAMES})\\*[\"']?\s*[=:]\s*)(?!(?:Bearer|Basic)\b)"
-            r"(?:\\*\"[^\"]*\"|\\*'[^']*'|[^\s\"'&,;}]+)",
+            r"((?:authorization|cookie)\s*[=:]\s*(?:(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey)\s+)?)"
+            r"[^\s\"'\\][^\r\n'\\]*",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=:-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (
+        re.compile(
+            rf"((?:{_NAMES})\\*[\"']?\s*[=:]\s*)(?!(?:\w+\s+)?\*\*\*)"
+            rf"(?:{_QUOTED}|\[[^\[\]]{{0,1000}}\]|(?:(?:Bearer|Basic)\s+)?[^\s\"'&,;}}]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(
+            rf"((?<![\w-])--(?:[a-z0-9]{{1,20}}[-_]){{0,3}}(?:{_NAMES})\s+)(?!-)(?:{_QUOTED}|[^\s\"']+)", re.IGNORECASE
+        ),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"\b(?:sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|hf_)[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"), MASK),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), MASK),  # a JSON web token
 )
 
 # CSI, OSC, DCS/SOS/PM/APC strings, then two-character sequences; each in its 7-bit and 8-bit form.
@@ -84,6 +106,11 @@ def plain_text(text: str, *, lines: bool = False) -> str:
     return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), _ESCAPES.sub("", text))
 
 
+def _is_secret_option(argument: object) -> bool:
+    """Whether the next argument of a command is a secret: `--api-key`."""
+    return isinstance(argument, str) and argument.startswith("--") and is_secret_name(argument)
+
+
 def _spelled(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
@@ -118,7 +145,11 @@ class Redaction:
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset) and depth < _DEPTH_LIMIT:
-            return [self.value(name, item, lines=lines, depth=depth + 1) for item in value]
+            items = list(value)
+            return [
+                MASK if _is_secret_option(before) else self.value(name, item, lines=lines, depth=depth + 1)
+                for before, item in zip([None, *items], items, strict=False)
+            ]
         return self.text(str(value), lines=lines)
 
     def text(self, text: str, *, lines: bool = False) -> str:

@@ -6,19 +6,20 @@ Rules:
 - Strength is compared only where it was measured of all.
 - The best of refused ones is the one that is nearest to being accepted; refinement goes on from it.
 - A candidate that makes the same tree as an earlier one is the earlier one: it is judged once.
+- Where the whole council turns the best one down, the next accepted one stands first and the turned one last, with why.
 
 It judges nothing: the council does, each candidate by the same rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 
 from councilor.domain.verdict import Decision
 
-__all__ = ["Ranking", "Standing", "rank"]
+__all__ = ["Ranking", "Standing", "Turned", "rank", "spares_of", "turn"]
 
 BEST_FIRST = (
     Decision.ACCEPT,
@@ -55,6 +56,20 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Turned:
+    """A candidate that the rules accepted, and the whole council did not."""
+
+    number: int
+    verdict: str
+    """Artifact id of the whole council's verdict."""
+    decision: Decision
+    against: tuple[str, ...] = ()
+    """Who voted to reject it, such as `integration_validator/house`."""
+    reason: str = ""
+    """What is missing first to accept it; may quote a model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ranking:
     """Candidates in their order, with what put each behind the one before."""
 
@@ -62,6 +77,8 @@ class Ranking:
     """The best first."""
     reasons: tuple[str, ...]
     """Why each but the first stands behind the chosen one, in the same order, as a sentence."""
+    turned: tuple[Turned, ...] = ()
+    """Who was first before, and turned down by the whole council; the oldest first."""
 
     @property
     def chosen(self) -> Standing:
@@ -84,6 +101,50 @@ def rank(standings: Sequence[Standing]) -> Ranking:
         f"Candidate {each.number} lost to {first.number}: {_compare(first, each)[1]}." for each in order[1:]
     )
     return Ranking(order=tuple(known[each.number] for each in order), reasons=reasons)
+
+
+def spares_of(ranking: Ranking) -> tuple[int, ...]:
+    """Numbers of the other accepted candidates, each another tree, the best first; none where the best is refused."""
+    best = ranking.chosen
+    if best.decision is not Decision.ACCEPT:
+        return ()
+    others = [each for each in ranking.order[1:] if each.same_as is None and each.tree != best.tree]
+    return tuple(each.number for each in others if each.decision is Decision.ACCEPT)
+
+
+def turn(ranking: Ranking, turned: Turned, successor: int) -> Ranking:
+    """The order after the chosen one was turned down: its successor first, who were turned down last.
+
+    Args:
+        successor: number of the candidate that is tried next.
+    """
+    known = {each.number: each for each in ranking.order}
+    out = {each.number: each for each in (*ranking.turned, turned)}
+    trees = {known[number].tree: number for number in out}
+    first = known[successor]
+    rest = [each for each in ranking.order if each.number != successor and each.tree not in trees]
+    last = [each for each in ranking.order if each.tree in trees]
+    comparable = all(each.strength is not None for each in ranking.order)
+    reasons = [f"Candidate {each.number} lost to {successor}: {_told(first, each, comparable)}." for each in rest]
+    reasons += [_turned(each, out, trees) for each in last]
+    return Ranking(order=(first, *rest, *last), reasons=tuple(reasons), turned=(*ranking.turned, turned))
+
+
+def _told(first: Standing, each: Standing, comparable: bool) -> str:
+    """What put one behind the first; strength only where it was measured of all."""
+    if not comparable:
+        first, each = replace(first, strength=None), replace(each, strength=None)
+    return _compare(first, each)[1]
+
+
+def _turned(each: Standing, out: Mapping[int, Turned], trees: Mapping[str, int]) -> str:
+    number = trees[each.tree]
+    if each.number not in out:
+        return f"Candidate {each.number} made the same tree as {number}, which the whole council did not accept."
+    told = out[number]
+    voters = f", rejected by {', '.join(told.against)}" if told.against else ""
+    reason = f"; {told.reason}" if told.reason else ""
+    return f"Candidate {number} was turned down by the whole council: {told.decision.value}{voters}{reason}."
 
 
 def _better(one: Standing, other: Standing) -> int:

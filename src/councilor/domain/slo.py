@@ -167,7 +167,7 @@ class Indicator:
     part: Selector
 
 
-_DATABASE = {"port": ("artifacts", "events", "log")}
+_DATABASE = {"port": ("artifacts", "events", "log", "queue", "schedules")}
 _FAULTS = ("deadline", "unavailable", "integrity", "unexpected")
 
 _SLOS = (

@@ -8,8 +8,8 @@ Rules (docs/reference/spec.md explains each):
 - SPEC-13 node ids name a test file, and never begin with `-`.
 
 It does not judge whether a lifecycle state allows work, or whether a criterion can be measured: the gate
-`spec_completeness` does. `environment` (`install`, `reports`) is an extension of ours; the standard has no place for
-it.
+`spec_completeness` does. `environment` (`install`, `reports`) and `limits` are extensions of ours; the standard has no
+place for them.
 Source: CAWS (Coding Agent Working Standard), version 11, `.caws/specs/<ID>.yaml`.
 """
 
@@ -27,6 +27,7 @@ from pydantic import Field
 
 from councilor.domain.document import Line, Problem, Record, Text, as_violation, read_document, refusal
 from councilor.domain.gate import Violation
+from councilor.domain.limit import Limits
 from councilor.domain.report import ReportOrder
 from councilor.domain.scope import check_entry, is_glob
 from councilor.errors import InputError
@@ -138,6 +139,20 @@ class EnvironmentOrder(Record):
     """What the criteria's commands write for our runner to read."""
 
 
+class LimitOrder(Record):
+    """What a run of the spec may take at most: an extension of ours."""
+
+    iterations: Annotated[int, Field(ge=1)] | None = None
+    time_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @property
+    def wished(self) -> Limits:
+        """As limits."""
+        return Limits(iterations=self.iterations, time_s=self.time_s, tokens=self.tokens, cost_usd=self.cost_usd)
+
+
 class WorkingSpec(Record):
     """A whole working spec, checked."""
 
@@ -167,6 +182,12 @@ class WorkingSpec(Record):
     owner: str | None = None
     closure_notes: str | None = None
     environment: EnvironmentOrder | None = None
+    limits: LimitOrder | None = None
+
+    @property
+    def wished(self) -> Limits:
+        """The limits that the spec asks for; which of them hold, `limit.py` says."""
+        return self.limits.wished if self.limits else Limits()
 
     @property
     def install(self) -> str | None:
@@ -241,6 +262,13 @@ def _environment_problems(spec: WorkingSpec) -> Iterator[Problem]:
         yield Problem("SPEC-12", fault, field=f"environment.reports.{name}", hint=hint)
 
 
+def _limits_problems(spec: WorkingSpec, known: Sequence[Problem]) -> Iterator[Problem]:
+    misspelt = any(problem.field.startswith("limits.") for problem in known)
+    if spec.limits is not None and spec.wished == Limits() and not misspelt:
+        hint = "Name `iterations`, `time_s`, `tokens` or `cost_usd`, or remove it."
+        yield Problem("SPEC-3", "it is empty", field="limits", hint=hint)
+
+
 def _bad_command(item: Acceptance) -> str | None:
     try:
         return "it is only a comment" if item.test_command and not item.argv else None
@@ -279,6 +307,7 @@ def _read(text: str) -> tuple[WorkingSpec | None, tuple[Problem, ...]]:
         *_scope_problems(spec.scope),
         *_acceptance_problems(spec.acceptance),
         *_environment_problems(spec),
+        *_limits_problems(spec, problems),
     ]
     if not ID_PATTERN.fullmatch(spec.id):
         hint = "Write capitals, a dash and a number, such as `FIX-12`."

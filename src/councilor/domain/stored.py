@@ -4,8 +4,8 @@ Rules:
 - An id is a UUID in canonical form: lower case, with dashes.
 - A text has 1 to 255 characters, no NUL, and can be written as UTF-8.
 - An artifact's bytes, hash and size agree, and its fields can be read back as they were given.
-- A task's events go on from its head: the first is `task.submitted`, nothing follows an end but notifications of it
-  and a person's override.
+- A task's events go on from its head: the first and no other is `task.submitted`, nothing follows an end but
+  notifications of it and a person's override.
 """
 
 from __future__ import annotations
@@ -213,6 +213,8 @@ def _require_event(head: TaskHead | None, event: Event) -> None:
         raise InputError(f"{event.task_id!r} is not a task id: a UUID in canonical form.", field="task_id")
     if head is None and event.type is not EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")
+    if head is not None and event.type is EventType.TASK_SUBMITTED:
+        raise InputError(f"Task {event.task_id} was submitted already.", field="type")
     if head is not None and head.state in END_STATES and not may_follow_end(event, head.state):
         raise InputError(f"Task {event.task_id} is {head.state}; {event.type} cannot follow.", field="type")
     if event.ts.utcoffset() != timedelta(0):

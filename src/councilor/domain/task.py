@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from councilor.domain.limit import Limits, Origins
 from councilor.domain.question import Answered
 
 __all__ = [
@@ -107,6 +108,18 @@ class Task:
     """Who makes the candidates of a round, side by side: one worker for each; empty: `worker` makes the only one."""
     base_ref: str | None = None
     """Full name of the branch that the base came from; None where a bare commit or a tag was named."""
+    limit_origins: Origins | None = None
+    """Of whom its limits come; None for a task that was submitted before that was kept."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it may take, as it was submitted."""
+        return Limits(
+            iterations=self.max_iterations,
+            time_s=self.deadline_s,
+            tokens=self.max_tokens,
+            cost_usd=self.max_cost_usd,
+        )
 
     @property
     def branch(self) -> str:

@@ -3,6 +3,8 @@
 Rules:
 - Each call is timed (`v3.port.seconds`); each one that raises is counted by class (`v3.port.errors`), a refusal of the
   breaker as `unavailable`.
+- What is no fault of the backend counts as `input`: also a caller without time, a quota that is used up, and a run that
+  another process has taken over.
 - A cancelled call is neither a success nor an error.
 
 Bytes are the metering guard's, streams are not measured.
@@ -13,11 +15,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from councilor.errors import (
+    BudgetSpentError,
     CouncilorError,
     DeadlineError,
+    FencedError,
     InputError,
     IntegrityError,
     NotFoundError,
+    ShortageError,
     UnavailableError,
 )
 from councilor.guards.wrapping import AsyncMethod, wrapped
@@ -29,6 +34,9 @@ __all__ = ["with_measuring"]
 P = TypeVar("P")
 
 _CLASSES: tuple[tuple[type[CouncilorError], str], ...] = (
+    (BudgetSpentError, "input"),
+    (ShortageError, "input"),
+    (FencedError, "input"),
     (DeadlineError, "deadline"),
     (UnavailableError, "unavailable"),
     (IntegrityError, "integrity"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from councilor.domain import genai
 from councilor.ports.chat import Answer, Chat, Question, Spent
@@ -27,13 +28,17 @@ class _Seen:
     metrics: MetricsBackend
     provider: str = "openai"
     """Whose protocol is spoken."""
-    server: str = ""
-    """Name of the host that is asked."""
-    port: int | None = None
+    endpoint: str = ""
+    """URL that is asked; empty: not told."""
 
     def _asked(self, model: str, max_tokens: int) -> genai.Found:
+        place = urlsplit(self.endpoint)
         return genai.asked(
-            model=model, provider=self.provider, max_tokens=max_tokens, server=self.server, port=self.port
+            model=model,
+            provider=self.provider,
+            max_tokens=max_tokens,
+            server=place.hostname or "",
+            port=place.port or (443 if place.scheme == "https" else 80),
         )
 
     def _tell(self, span: Span, *, asked: str, answered: str, text: str, spent: Spent, tries: int, reason: str) -> None:

@@ -3,6 +3,7 @@
 Rules:
 - It is away from the first failure on. It is back when every kind of call that failed has worked again, and none has
   failed for `calm_s` seconds: a server that is merely slow does not fill the log.
+- After `FORGOTTEN_S` seconds without a failure any call that works will do: a kind that failed may not be called again.
 - What a message quotes is an error of ours, or the name of a foreign error's class.
 """
 
@@ -13,7 +14,9 @@ import logging
 from councilor.errors import CouncilorError
 from councilor.ports.clock import Clock
 
-__all__ = ["Standing"]
+__all__ = ["FORGOTTEN_S", "Standing"]
+
+FORGOTTEN_S = 300.0
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ class Standing:
         if self._failed_s is None:
             return
         self._failing.discard(kind)
-        if not self._failing and self._clock.monotonic() - self._failed_s >= self._calm_s:
+        calm_s = self._clock.monotonic() - self._failed_s
+        if calm_s >= (FORGOTTEN_S if self._failing else self._calm_s):
             self._failed_s = None
+            self._failing.clear()
             _log.info("the backend answers again", extra={"backend": self._backend})

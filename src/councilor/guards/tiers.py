@@ -8,7 +8,7 @@ Rules:
   before it is read again: it never gives back what this process deleted or overwrote.
 - A call makes one trip to the shared tier at most: either to tell, or to ask. It waits for nobody else's.
 - No failure of the shared tier reaches the caller. Each is counted with its reason (`v3.fallback.used`), and told once
-  when the tier is lost and once when it is back.
+  when the tier is lost and once when it is back. A caller without time is no failure of the tier.
 - Namespaces in `private` never leave the process.
 
 What other processes can rely on is in docs/adr/0010-cache.md. It neither limits nor trips: the guards around the shared
@@ -22,7 +22,8 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from councilor.errors import BreakerOpenError, DeadlineError, DeclinedError, UnavailableError
+from councilor.errors import BreakerOpenError, BudgetSpentError, DeclinedError
+from councilor.guards.fallback import fallback_reason
 from councilor.guards.standing import Standing
 from councilor.guards.tombstones import Ending, Tombstones
 from councilor.ports.cache import LONGEST_S, Cache, check_lifetime, check_place
@@ -273,7 +274,9 @@ class TieredCache:
         self._metrics.gauge("v3.cache.tombstones", {}, len(self._tombstones))
 
     def _fall_back(self, kind: str, error: Exception) -> None:
-        reason = _reason(error)
+        if isinstance(error, BudgetSpentError):
+            return
+        reason = fallback_reason(error) or "unavailable"  # declined: it works, and did not take this call
         self._metrics.counter("v3.fallback.used", {"port": "cache", "reason": reason})
         self._standing.failed(kind, reason, error)
 
@@ -285,11 +288,3 @@ def _left_s(dated: bytes | None, now_s: float) -> float:
     expires_s, lives_s = _EXPIRY.unpack_from(dated)
     left_s: float = min(expires_s - now_s, lives_s)  # a clock that was set back lengthens nothing
     return left_s if 0 < left_s <= LONGEST_S else 0.0
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, DeadlineError):
-        return "deadline"
-    if isinstance(error, BreakerOpenError):
-        return "breaker_open"
-    return "unavailable" if isinstance(error, UnavailableError) else "unexpected"

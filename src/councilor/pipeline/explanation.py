@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from councilor.domain.gate import Violation
+from councilor.domain.limit import Limits, Origins, overruled, settle
 from councilor.domain.policy import GATE_NAMES, INTEGRITY_GATES, Budget, Policy
 from councilor.domain.spec import Acceptance, LifecycleState, Mode, WorkingSpec
 from councilor.domain.tier import TIERS, TierRules
@@ -127,6 +128,9 @@ class Explanation:
     all_files: int
     budget: Budget
     budget_why: str
+    limits: Limits
+    """What a run without flags may take."""
+    limit_origins: Origins
     gates: tuple[GateOutlook, ...]
     criteria: tuple[Criterion, ...]
     waivers: tuple[WaiverOutlook, ...]
@@ -134,15 +138,21 @@ class Explanation:
     missing: tuple[str, ...]
     """What keeps a change from being accepted as things stand."""
     contradictions: tuple[Violation, ...]
+    overruled: tuple[str, ...] = ()
+    """Limits of the spec that the settings do not allow."""
 
 
-def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime) -> Explanation:
+def explain(
+    spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime, given: Limits | None = None
+) -> Explanation:
     """What will be checked.
 
     Args:
         setting: the base's files, and which programs there are.
         now: UTC; decides which waivers have expired.
+        given: the settings' limits of a run.
     """
+    limits, origins = settle(given or Limits(), spec.wished, flags=())
     terrain, policy = setting.terrain, rules.policy
     tier, tier_why = _tier(spec, policy, terrain)
     budget, raised_by = effective_budget(spec, rules, tier, now)
@@ -163,6 +173,9 @@ def explain(spec: WorkingSpec, rules: Rules, setting: Setting, *, now: datetime)
         all_files=len(terrain.paths),
         budget=budget,
         budget_why=f"of tier {tier}, raised by {', '.join(raised_by)}" if raised_by else f"of tier {tier}",
+        limits=limits,
+        limit_origins=origins,
+        overruled=overruled(spec.wished, limits, origins),
         gates=tuple(_gate(name, policy, TIERS[tier]) for name in GATE_NAMES),
         criteria=tuple(_criterion(item, spec, terrain) for item in spec.acceptance),
         waivers=tuple(_waivers(spec, rules, now)),

@@ -71,7 +71,9 @@ async def _task_of(head: TaskHead, events: EventStream) -> Task:
 
 
 def _same(task: Task, known: Task, *, ignore_base: bool) -> bool:
-    known = replace(known, id=task.id, submitted_at=task.submitted_at, base_ref=task.base_ref)
+    known = replace(
+        known, id=task.id, submitted_at=task.submitted_at, base_ref=task.base_ref, limit_origins=task.limit_origins
+    )
     if ignore_base:
         known = replace(known, base_commit=task.base_commit, base_tree=task.base_tree)
     return known == task

@@ -22,7 +22,7 @@ from councilor.domain.waiver import Approval, Waiver, WaiverRuling, honoured, lo
 from councilor.errors import InputError, NotFoundError
 from councilor.ports.repository import Commit, Repository
 
-__all__ = ["Rules", "read_rules", "read_spec_text"]
+__all__ = ["Rules", "find_spec", "read_rules", "read_spec_at", "read_spec_text"]
 
 WAIVERS_PREFIX = ".caws/waivers/"
 SIGNERS_PATH = ".caws/allowed_signers"
@@ -98,10 +98,32 @@ async def read_spec_text(repository: Repository, tree: str, spec_id: str) -> str
     Raises:
         NotFoundError: the tree has no such spec.
     """
+    _, text = await find_spec(repository, tree, spec_id)
+    return text
+
+
+async def read_spec_at(repository: Repository, tree: str, path: str) -> str:
+    """The working spec at a path of a tree.
+
+    Raises:
+        NotFoundError: the tree has no such file.
+    """
+    text = await _text(repository, tree, path)
+    if text is None:
+        raise NotFoundError(f"The base commit has no spec {path}.", hint="Commit it on that branch.")
+    return text
+
+
+async def find_spec(repository: Repository, tree: str, spec_id: str) -> tuple[str, str]:
+    """Path and text of the working spec with this id, as a tree holds it.
+
+    Raises:
+        NotFoundError: the tree has no such spec.
+    """
     for suffix in (".yaml", ".yml"):
-        text = await _text(repository, tree, f"{SPECS_PREFIX}{spec_id}{suffix}")
-        if text is not None:
-            return text
+        path = f"{SPECS_PREFIX}{spec_id}{suffix}"
+        if (text := await _text(repository, tree, path)) is not None:
+            return path, text
     raise NotFoundError(
         f"The base commit has no spec {SPECS_PREFIX}{spec_id}.yaml.",
         hint="Commit it, or pass the spec's path, or the task as a sentence in quotes.",

@@ -5,6 +5,8 @@ Rules:
   unless the caller says that they may be left out.
 - A spec's tier is only ever raised, by the policy's high-risk paths.
 - A sentence without a spec becomes a drafted tier 3 spec.
+- The spec's limits hold where they are smaller than the settings' and no flag was given (`domain/limit.py`). They limit
+  work: an existing change is judged without them.
 - A spec that no change could satisfy (`contradictions.py`) is refused before a worker begins.
 """
 
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from councilor.domain.limit import Limit, Limits, settle
 from councilor.domain.spec import ID_PATTERN, LifecycleState, WorkingSpec, draft_spec, load_spec
 from councilor.domain.task import BRANCH_PREFIX, RunMode, Task
 from councilor.errors import InputError, NotFoundError
@@ -54,6 +57,18 @@ class Order:
     """Further workers, each of which makes a candidate beside `worker`."""
     candidates: Mapping[int, int] = field(default_factory=dict)
     """Risk tier -> how many candidates are made side by side, at least one for each worker; 1 where none is named."""
+    flags: frozenset[Limit] = frozenset()
+    """Which of its limits a person gave for this run; the others are the settings'."""
+
+    @property
+    def limits(self) -> Limits:
+        """Those of flags and settings."""
+        return Limits(
+            iterations=self.max_iterations,
+            time_s=self.deadline_s,
+            tokens=self.max_tokens,
+            cost_usd=self.max_cost_usd,
+        )
 
 
 async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids: Ids) -> Task:
@@ -79,6 +94,8 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
         await _refuse_dirty(repository)
     if order.worker is not None and order.mode is not RunMode.DRY_RUN:
         await _refuse_obstacle(repository)
+    wished = spec.wished if order.worker is not None else Limits()
+    held, origins = settle(order.limits, wished, flags=order.flags)
     return Task(
         id=ids.new(),
         repository=str(repository.root),
@@ -90,14 +107,15 @@ async def draft_task(order: Order, repository: Repository, *, clock: Clock, ids:
         tier=spec.risk_tier,
         worker=order.worker,
         mode=order.mode,
-        max_iterations=order.max_iterations,
-        deadline_s=order.deadline_s,
+        max_iterations=held.iterations or order.max_iterations,
+        deadline_s=held.time_s or order.deadline_s,
         submitted_at=clock.now(),
         candidate_tree=order.candidate_tree,
         claims_text=order.claims_text,
         base_ref=order.base_ref,
-        max_tokens=order.max_tokens,
-        max_cost_usd=order.max_cost_usd,
+        max_tokens=held.tokens,
+        max_cost_usd=held.cost_usd,
+        limit_origins=origins,
         workers=_crew(order, spec.risk_tier),
     )
 

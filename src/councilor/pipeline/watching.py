@@ -46,6 +46,7 @@ async def watch_task(
     """
     away_since: float | None = None
     while True:
+        began = clock.monotonic()
         try:
             async with aclosing(events.follow(task_id, after=after)) as followed:
                 async for told in followed:
@@ -55,7 +56,8 @@ async def watch_task(
             return
         except UnavailableError:
             now = clock.monotonic()
-            away_since = now if away_since is None else away_since
+            # Who followed for so long was answered meanwhile, although nothing may have happened to tell.
+            away_since = now if away_since is None or now - began > OUTAGE_S else away_since
             if now - away_since > OUTAGE_S:
                 raise
             await clock.sleep(RETRY_S)
@@ -90,21 +92,22 @@ class _Watch:
     async def look(self, *, first: bool = False) -> None:
         """Follow tasks that are new."""
         try:
-            heads = [*await self._pages(unended=True), *([] if first else await self._pages(unended=False))]
-            if first:
+            if first:  # before the others are looked up: what comes between is new
                 self.newest = max((head.task_id for head in await self.events.heads(limit=1)), default="")
+            heads = [*await self._pages(unended=True), *([] if first else await self._pages(unended=False))]
             self.away_since = None
         except UnavailableError:
             self.away_since = self.away_since or self.clock.monotonic()
             if first or self.clock.monotonic() - self.away_since > OUTAGE_S:
                 raise
             return
+        ran = self.newest if first else ""
         for head in sorted(heads, key=lambda head: head.task_id):
             if head.task_id not in self.known:
                 self.known.add(head.task_id)
                 self.newest = max(self.newest, head.task_id)
                 self.tell(head)
-                self.group.create_task(self._follow(head.task_id, head.last_seq if first else 0))
+                self.group.create_task(self._follow(head.task_id, head.last_seq if head.task_id <= ran else 0))
 
     async def _pages(self, *, unended: bool) -> Sequence[TaskHead]:
         """Tasks that have not ended, or those that are newer than the newest known."""

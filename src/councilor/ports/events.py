@@ -33,8 +33,8 @@ class EventStream(Protocol):
         """Number and store events, all or none, durable when this returns.
 
         Raises:
-            InputError: the first event of a task is not `task.submitted`, or one comes after a task's end that may
-                not (`may_follow_end`).
+            InputError: the first event of a task is not `task.submitted`, another one is, or one comes after a task's
+                end that may not (`may_follow_end`).
             FencedError: one is of an older attempt than the newest that has begun.
         """
         ...

@@ -18,7 +18,7 @@ class TaskQueue(Protocol):
 
         Raises:
             NotFoundError: the task, or one that it waits for, was never submitted.
-            InputError: it waits for itself, or its priority is out of range.
+            InputError: it waits for itself, also by way of others, or its priority is out of range.
         """
         ...
 
@@ -67,6 +67,13 @@ class TaskQueue(Protocol):
 
     async def hold(self, task_id: str, *, paused: bool) -> bool:
         """Pause a task in the queue or let it go on; False when it is not in the queue."""
+        ...
+
+    async def release(self) -> Sequence[str]:
+        """Let go on what waits paused although its task does not stand still (any more); gives the ids of these.
+
+        A pause is told to the task's stream first, so there is none of which only the queue knows.
+        """
         ...
 
     async def find(self, task_id: str) -> QueueEntry | None:

@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from councilor.domain.document import Problem, parse_mapping
-from councilor.domain.redaction import MASK, mask_secrets
+from councilor.domain.redaction import MASK, Redaction, mask_secrets
 from councilor.errors import InputError
 from councilor.settings.schema import Settings
 
@@ -259,9 +259,9 @@ def _presentable(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return _mask_url(value.get_secret_value())
     if isinstance(value, tuple):
-        return [
-            item.model_dump(mode="json") if isinstance(item, BaseModel) else mask_secrets(str(item)) for item in value
-        ]
+        return Redaction().value(
+            "", [item.model_dump(mode="json") if isinstance(item, BaseModel) else str(item) for item in value]
+        )
     return str(value) if isinstance(value, Path) else value
 
 

@@ -214,6 +214,10 @@ class RunSettings(Block):
     parallel: PositiveInt = Field(description="Runs of one `submit` at the same time.")
     candidates: TierCandidates
     side_by_side: PositiveInt = Field(description="Most candidates of one run that are made at the same time.")
+    next_best: Annotated[int, Field(ge=0, le=15)] = Field(
+        description="Further accepted candidates of a round that models are asked about where they turn the best one "
+        "down; 0: none."
+    )
     max_tokens: PositiveInt | None = Field(
         description="Tokens of language models that a whole run may spend; null: no limit."
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from councilor.domain.limit import Limits, Origin, Origins
 from councilor.domain.policy import GATE_NAMES, Policy, load_policy
 from councilor.domain.spec import draft_spec, load_spec
 from councilor.domain.waiver import load_waiver
@@ -33,7 +34,7 @@ def told(
         policy=rules.policy,
         has_program=lambda name: name == "make",
     )
-    return explain(spec, rules, setting, now=NOW)
+    return explain(spec, rules, setting, now=NOW, given=Limits(iterations=3, time_s=60.0))
 
 
 def criterion(**measures: Any) -> list[dict[str, Any]]:
@@ -51,6 +52,14 @@ def test_a_good_spec_misses_nothing() -> None:
     assert [(item.entry, item.files) for item in found.scope_in] == [("src", 2), ("tests", 1)]
     assert found.criteria[0].measured_by == (f"the test {ONE}, with the base's code of it",)
     assert [gate.gate for gate in found.gates] == list(GATE_NAMES)
+
+
+def test_the_limits_of_a_run_say_of_whom_they_come() -> None:
+    found = told(limits={"iterations": 5, "tokens": 10})
+    assert (found.limits, found.overruled) == (Limits(iterations=3, time_s=60.0, tokens=10), (
+        "The spec's limits.iterations of 5 is not used: the setting run.max_iterations says 3.",
+    ))  # fmt: skip
+    assert found.limit_origins == Origins(tokens=Origin.SPEC)
 
 
 def test_modes_and_figures_say_where_they_come_from() -> None:

@@ -10,6 +10,7 @@ import pytest
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
+from councilor.domain.limit import Origins
 from councilor.domain.task import RunMode, Task
 from councilor.pipeline.resubmission import find_earlier
 
@@ -46,6 +47,11 @@ async def test_how_a_base_was_named_makes_no_other_task(events: MemoryEventStrea
         data = {"state": "completed", "commit": None}
         await events.append([NewEvent(task_id=TASK.id, type=EventType.TASK_FINISHED, ts=NOW, data=data)])
     assert (await find_earlier([WISH], events))[WISH.id].task_id == TASK.id
+
+
+async def test_of_whom_a_limit_comes_makes_no_other_task(events: MemoryEventStream) -> None:
+    assert (await find_earlier([replace(WISH, limit_origins=Origins())], events))[WISH.id].task_id == TASK.id
+    assert await find_earlier([replace(WISH, max_tokens=5)], events) == {}
 
 
 async def test_another_base_is_another_task_once_the_first_has_ended(events: MemoryEventStream) -> None:

@@ -9,8 +9,10 @@ from journey import git, make_repository, make_spec
 
 from councilor.adapters.git import GitRepositories
 from councilor.adapters.memory.clock import FakeClock, SequentialIds
+from councilor.domain.codec import decode, encode
+from councilor.domain.limit import Limit, Limits, Origin, Origins
 from councilor.domain.spec import load_spec
-from councilor.domain.task import RunMode
+from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.metrics import NoMetrics
@@ -54,6 +56,26 @@ async def test_a_task_is_what_was_asked_at_its_base(repository, order):
     assert task.repository == str(repository.root) and task.branch == f"councilor/{task.id}"
     assert (task.worker, task.mode, task.max_iterations, task.deadline_s) == ("repair", RunMode.AUTO, 3, 60.0)
     assert task.submitted_at == FakeClock().now() and task.spec_text == order.spec_text
+
+
+async def test_the_specs_limits_hold_where_they_are_smaller_and_no_flag_says_otherwise(repository, order):
+    spec = make_spec(limits={"iterations": 2, "time_s": 90, "tokens": 500, "cost_usd": 2.5})
+    task = await draft(replace(order, spec_text=spec), repository)
+    assert task.limits == Limits(iterations=2, time_s=60.0, tokens=500, cost_usd=2.5)
+    of = Origin
+    assert task.limit_origins == Origins(iterations=of.SPEC, time_s=of.SETTING, tokens=of.SPEC, cost_usd=of.SPEC)
+    flagged = replace(order, spec_text=spec, max_tokens=900, flags=frozenset({Limit.ITERATIONS, Limit.TOKENS}))
+    task = await draft(flagged, repository)
+    assert task.limits == Limits(iterations=3, time_s=60.0, tokens=900, cost_usd=2.5)
+    assert (task.limit_origins.iterations, task.limit_origins.tokens) == (of.FLAG, of.FLAG)
+    assert decode(Task, encode(task)) == task
+
+
+async def test_limits_are_of_work_and_leave_judging_alone(repository, order):
+    spec = make_spec(limits={"time_s": 5, "tokens": 500})
+    judged = replace(order, spec_text=spec, worker=None, candidate_tree=order.base.tree)
+    task = await draft(judged, repository)
+    assert task.limits == Limits(iterations=3, time_s=60.0) and task.limit_origins == Origins()
 
 
 @pytest.mark.parametrize("state", ["closed", "archived"])

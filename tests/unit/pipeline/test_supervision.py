@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from workbench import bare_environment, make_assignment
 
 from councilor.adapters.system import SystemClock
 from councilor.domain.budget import NO_LIMIT, Share
@@ -15,17 +16,13 @@ from councilor.errors import SandboxError
 from councilor.guards.standstill import Standstill, standing_still
 from councilor.pipeline.executor import supervision
 from councilor.pipeline.executor.supervision import Supervision
-from councilor.ports.environment import Environment
 from councilor.ports.worker import Progress, Workspace
 
 DONE = WorkerReport(outcome=WorkerOutcome.FINISHED, text="done")
 
 
 def assignment(share: Share = NO_LIMIT) -> Assignment:
-    return Assignment(
-        task_id="t", run_id="t", iteration=1, title="t", prompt="p", scope_in=(), scope_out=(),
-        acceptance_nodeids=(), base_tree="b", refinement=None, timeout_s=60.0, share=share,
-    )  # fmt: skip
+    return make_assignment(share=share)
 
 
 class Scripted:
@@ -58,10 +55,7 @@ class Watched:
     """A supervision with everything that it tells."""
 
     def __init__(self, *, stall_s=60.0, share=NO_LIMIT, folder=Path("/nonexistent")):
-        environment = Environment(
-            env_hash="0", source="none", python=Path("/p"), mounts=(), tools=Path("/t"), ruff=Path("/r")
-        )
-        self.workspace = Workspace(folder=folder, scratch=folder, environment=environment, repository=None)
+        self.workspace = Workspace(folder=folder, scratch=folder, environment=bare_environment(), repository=None)
         self.share, self.beats, self.stalls = share, [], []
         self.supervision = Supervision(
             clock=SystemClock(), share=lambda: self.share, stall_s=stall_s, emit=self.beats.append,

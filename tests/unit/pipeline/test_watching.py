@@ -125,3 +125,57 @@ async def test_a_store_that_stays_away_ends_watching_all() -> None:
     with pytest.raises(ExceptionGroup) as raised:
         await watching
     assert raised.group_contains(UnavailableError)
+
+
+async def test_two_short_outages_far_apart_are_not_one_long_one() -> None:
+    """A task may say nothing for hours between them."""
+    clock = FakeClock()
+
+    class Blinking(Flaky):
+        """Goes away after an hour of silence, twice."""
+
+        async def follow(self, task_id: str, *, after: int = 0) -> AsyncGenerator[Event | Gap, None]:
+            if self.times:
+                self.times -= 1
+                await clock.sleep(3600.0)
+                raise UnavailableError("gone", backend="test")
+            async for told in super().follow(task_id, after=after):
+                yield told
+
+    store = Blinking(times=3)
+    id_ = await store.begin_task(1)
+    await store.end(id_)
+
+    async def seen() -> list[int]:
+        return [told.seq async for told in watch_task(store, id_, clock=clock) if isinstance(told, Event)]
+
+    watching = asyncio.create_task(seen())
+    while not watching.done():
+        await asyncio.sleep(0)
+        await clock.advance(0.5 if store.times == 0 else 1200.0)
+    assert watching.result() == [1, 2]
+
+
+async def test_a_task_that_comes_and_ends_while_the_first_are_looked_up_is_told_from_its_beginning() -> None:
+    class Busy(Flaky):
+        """One task comes and ends while those that have not ended are looked up."""
+
+        came = False
+
+        async def heads(self, **wanted: Any) -> Sequence[TaskHead]:
+            found = await super().heads(**wanted)
+            if wanted.get("unended") and not self.came:
+                self.came = True
+                await self.end(await self.begin_task(2))
+            return found
+
+    store, told = Busy(), list[Told]()
+    await store.begin_task(1)
+    watching = asyncio.create_task(watch_all(store, told.append, clock=FakeClock(auto_advance=True)))
+    try:
+        async with asyncio.timeout(5):
+            while [item.seq for item in told if isinstance(item, Event) and item.task_id == task_id(2)] != [1, 2]:
+                await asyncio.sleep(0)
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])

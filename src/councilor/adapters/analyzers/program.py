@@ -28,7 +28,7 @@ __all__ = ["FOLDER", "Program", "ProgramEnd", "last_words", "read_report"]
 
 FOLDER = Path(__file__).parent / "sandboxed"
 START = FOLDER / "start.py"
-REPORT_BYTES = 32 * 2**20
+REPORT_BYTES = 64 * 2**20
 MEMORY_BYTES = 2 * 2**30
 WORDS = 500
 

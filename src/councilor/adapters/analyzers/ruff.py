@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from councilor.adapters.analyzers.files import PYTHON, regular_files
+from councilor.adapters.analyzers.program import last_words, read_report
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.guards.removal import remove_folder
 from councilor.ports.analyzer import AnalysisRequest
@@ -33,7 +33,6 @@ from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult
 __all__ = ["Ruff"]
 
 FILES_AT_ONCE = 500
-REPORT_BYTES = 64 * 2**20
 EXIT_CLEAN, EXIT_FINDINGS = 0, 1
 
 
@@ -85,7 +84,7 @@ class Ruff:
         output = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="ruff-", dir=self._scratch))
         try:
             result = await self._sandbox.run(self._job(folder, environment, files, output, timeout_s))
-            report = await asyncio.to_thread(_read, output / "report.json")
+            report = await asyncio.to_thread(read_report, output / "report.json")
         finally:
             # Shielded: a cancelled run leaves nothing behind, too.
             await asyncio.shield(asyncio.to_thread(remove_folder, output))
@@ -103,22 +102,13 @@ class Ruff:
         )
 
 
-def _read(report: Path) -> bytes | None:
-    try:
-        with os.fdopen(os.open(report, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            data = file.read(REPORT_BYTES + 1)
-    except OSError:
-        return None
-    return data if len(data) <= REPORT_BYTES else None
-
-
 def _judged(result: SandboxResult, report: bytes | None, folder: Path) -> AnalysisRun:
     """Findings only where exit code and report agree."""
     run = AnalysisRun(findings=(), exit_code=result.exit_code, log=result.output)
     if result.timed_out:
         return replace(run, error="ruff did not end in time")
     if result.exit_code not in {EXIT_CLEAN, EXIT_FINDINGS}:
-        return replace(run, error=f"ruff ended with exit code {result.exit_code}: {_last_words(result.output)}")
+        return replace(run, error=f"ruff ended with exit code {result.exit_code}: {last_words(result.output)}")
     try:
         findings = tuple(_finding(item, folder) for item in json.loads(report or b""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -139,7 +129,3 @@ def _together(one: AnalysisRun, other: AnalysisRun) -> AnalysisRun:
         return replace(other, findings=(), log=one.log + other.log)
     exit_code = max(one.exit_code or 0, other.exit_code or 0)
     return AnalysisRun(findings=one.findings + other.findings, exit_code=exit_code, log=one.log + other.log)
-
-
-def _last_words(output: bytes) -> str:
-    return output[-500:].decode("utf-8", "replace").strip()

@@ -9,7 +9,7 @@ Rules:
 - A cancelled run is noticed every `poll_s` seconds while a preemptible step runs, whichever process cancelled it.
 - Importing this is cheap: DBOS (about 0.3 s) is loaded by `start`, in a thread.
 
-No queue across processes, no leases, no reaper yet: a run that nobody recovers stays pending.
+It finds no run by itself and knows no leases: the queue does (`ports/queue.py`), and who has a task there submits it.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class DbosEngine:
             application_version=self._application_version,
             workflow=interruptible(workflow),
         )
+        self._metrics.gauge("v3.engine.running", {}, len(self._executions))  # one that is idle is seen to be
 
     async def stop(self) -> None:
         """End every running step, thread and connection; the runs stay resumable."""
@@ -231,11 +232,13 @@ class DbosEngine:
             raise
         finally:
             watcher.cancel()
-            await asyncio.wait([watcher])
-            self._current.reset(token)
-            del self._executions[run_id]
-            self._metrics.gauge("v3.engine.running", {}, len(self._executions))
-            execution.ended.set()
+            try:
+                await asyncio.wait([watcher])
+            finally:  # also when it is cancelled again: who stops the engine waits for this
+                self._current.reset(token)
+                del self._executions[run_id]
+                self._metrics.gauge("v3.engine.running", {}, len(self._executions))
+                execution.ended.set()
 
     async def _watch(self, execution: _Execution) -> None:
         while not execution.switch.cancelled:
@@ -258,8 +261,8 @@ class DbosEngine:
             outcome = "failed"
             raise
         finally:
-            # `worker 2` counts as `worker`: the label has few values.
-            labels = {"step": re.sub(r"[\W_]*\d+", "", name), "outcome": outcome}
+            # `choose:2-1.next` counts as `choose`: the label has few values.
+            labels = {"step": re.sub(r"[\W_]*\d.*", "", name), "outcome": outcome}
             self._metrics.histogram("v3.engine.step", labels, self._clock.monotonic() - started_s)
         return result
 

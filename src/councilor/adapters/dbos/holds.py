@@ -28,6 +28,10 @@ from councilor.errors import UnavailableError
 __all__ = ["Holds"]
 
 
+GIVE_BACK_S = 1.0
+"""Seconds for giving back what nobody waits for any more."""
+
+
 class Holds:
     """The runs that this process executes.
 
@@ -60,6 +64,11 @@ class Holds:
                 self._held.add(run_id)
         except psycopg.Error as error:
             raise UnavailableError(f"The engine's database does not answer: {error}", backend="dbos") from error
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_BACK_S):
+                    await self.drop(run_id)  # the server may have given it before it heard
+            raise
         finally:
             if run_id not in self._held:
                 self._claimed.discard(run_id)

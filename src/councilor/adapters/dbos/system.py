@@ -34,9 +34,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowStatus
 from dbos._context import DBOSContext, assert_current_dbos_context
@@ -315,10 +317,11 @@ def _config(database: sa.Engine, executor_id: str, application_version: str) -> 
 
 
 def _database(database_url: str, application_name: str) -> sa.Engine:
-    url = sa.make_url(database_url).set(drivername="postgresql+psycopg")
-    connection = connection_parameters(database_url, application_name)
+    # Connected by libpq alone: SQLAlchemy knows neither several hosts with ports nor `key=value` strings.
+    ours = connection_parameters(database_url, application_name)
+    connect = partial(psycopg.connect, database_url, **ours)  # type: ignore[arg-type]  # libpq's
     # Pinged before use, so that a restarted server costs one reconnection and no error.
-    return sa.create_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=connection)
+    return sa.create_engine("postgresql+psycopg://", creator=connect, pool_size=8, max_overflow=8, pool_pre_ping=True)
 
 
 def _queue_name(run_id: str) -> str:

@@ -5,7 +5,8 @@ Rules:
   whose configuration is ours (`store`).
 - Without a store, a temporary one is made, which disappears with this object.
 - Listings of trees are remembered: a tree's name says what is in it.
-- Every operation that costs more than one git command is measured as `v3.repository.seconds`.
+- Every operation that costs more than one git command is measured as `v3.repository.seconds`; a tree that is staged
+  counts as a candidate, and moving the branch there as publishing.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class GitRepository:
         """The tree that is staged for the next commit."""
         if self._bare:
             raise InputError(f"{self.root} is a bare repository: nothing is staged there.", field="staged")
-        with _timed("staged", self._clock, self._metrics):
+        with _timed("candidate", self._clock, self._metrics):
             return await staging.staged_tree(self._store, self._location, named=os.environ.get("GIT_INDEX_FILE"))
 
     async def survey(self, tree: str) -> Sequence[str]:
@@ -209,7 +210,7 @@ class GitRepository:
         if self._bare:
             message = f"{self.root} is a bare repository: nothing is checked out there."
             raise InputError(message, hint=f"Fetch the branch into a clone, or merge {commit[:12]} there.")
-        with _timed("fast_forward", self._clock, self._metrics):
+        with _timed("publish", self._clock, self._metrics):
             return await advance.fast_forward(self._git, commit)
 
 

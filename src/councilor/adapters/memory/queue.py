@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from councilor.adapters.memory.events import MemoryEventStream
-from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry
-from councilor.domain.task import END_STATES, TaskState
+from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, refuse_circle, require_entry
+from councilor.domain.task import END_STATES, STANDING_STATES, TaskState
 from councilor.errors import NotFoundError
 from councilor.ports.clock import Clock
 
@@ -40,9 +40,20 @@ class MemoryTaskQueue:
                 raise NotFoundError(f"There is no task {task_id}.")
         if entry.task_id in self._entries:
             return False
+        if entry.task_id in self._before(entry.after):
+            raise refuse_circle(entry.task_id)
         self._entries[entry.task_id] = replace(entry, executor_id=None, claimed_at=None, claims=0, version=None)
         self._announce()
         return True
+
+    def _before(self, after: Sequence[str]) -> set[str]:
+        """What has to end first, also by way of others."""
+        found, open_ = set[str](), list(after)
+        while open_:
+            if (task_id := open_.pop()) not in found:
+                found.add(task_id)
+                open_ += self._entries[task_id].after if task_id in self._entries else ()
+        return found
 
     async def claim(self, executor_id: str, *, limits: QueueLimits) -> QueueEntry | None:
         """Give the executor the next task that may run."""
@@ -150,6 +161,15 @@ class MemoryTaskQueue:
         self._entries[task_id] = replace(entry, paused=paused)
         self._announce()
         return True
+
+    async def release(self) -> Sequence[str]:
+        """Let go on what is held for nothing."""
+        heads = {id_: await self._events.head(id_) for id_ in sorted(self._entries)}
+        held = [id_ for id_, head in heads.items() if head is not None and head.state not in STANDING_STATES]
+        free = [id_ for id_ in held if self._entries[id_].paused and self._entries[id_].executor_id is None]
+        for task_id in free:
+            await self.hold(task_id, paused=False)
+        return free
 
     async def find(self, task_id: str) -> QueueEntry | None:
         """One entry."""

@@ -144,6 +144,8 @@ class Appender:
         while self._waiting and self._count + len(wish.events) > MOST_WAITING:
             self._taken.clear()
             await self._taken.wait()
+            if not self._works:
+                raise _closed()
         self._waiting.append(wish)
         self._count += len(wish.events)
         self._brought.set()
@@ -165,8 +167,9 @@ class Appender:
                     await self._brought.wait()
         finally:
             self._works = False
+            self._taken.set()
             for wish in self._waiting:
-                wish.give(UnavailableError("The event stream was closed.", backend="postgres"))
+                wish.give(_closed())
 
     def _next_batch(self) -> Sequence[_Wish]:
         """The wishes that waited longest, but for those about tasks that are being written or that were left behind."""
@@ -197,6 +200,8 @@ class Appender:
         finally:
             self._busy -= tasks
             self._brought.set()
+            for wish in batch:  # whoever has no answer: this was ended in the middle
+                wish.give(_closed())
 
     async def _store_while_wanted(self, batch: Sequence[_Wish]) -> None:
         loop = asyncio.get_running_loop()
@@ -278,6 +283,10 @@ async def _write(connection: Connection, numbered: _Numbered) -> None:
             await connection.execute(queries.ADD_HEADS, head_columns(added))
         await connection.execute(queries.ADD_EVENTS, event_columns(numbered.events, numbered.texts))
         await connection.execute(queries.ANNOUNCE_EVENTS, [_announced(changed)])
+
+
+def _closed() -> UnavailableError:
+    return UnavailableError("The event stream was closed.", backend="postgres")
 
 
 def _announced(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from councilor.domain.event import Event, EventType
 from councilor.domain.task import TaskHead, TaskState
+from councilor.errors import InputError
 
 __all__ = ["array", "event_columns", "event_of", "head_columns", "head_of", "known_columns", "moved_columns"]
 
@@ -92,9 +93,18 @@ def head_of(row: Sequence[Any]) -> TaskHead:
 
 
 def event_of(task_id: str, row: Sequence[Any]) -> Event:
-    """An event from its row."""
+    """An event from its row.
+
+    Raises:
+        InputError: it is of a type that only a newer release knows.
+    """
     seq, attempt, kind, ts, text = row
-    return Event(task_id=task_id, type=_TYPES[kind], ts=_utc(ts), attempt=attempt, data=json.loads(text), seq=seq)
+    if (type_ := _TYPES.get(kind)) is None:
+        raise InputError(
+            f"Event {seq} of task {task_id} is of the type {kind!r}, which this release does not know.",
+            hint="Upgrade councilor: a newer release has been at work on this database.",
+        )
+    return Event(task_id=task_id, type=type_, ts=_utc(ts), attempt=attempt, data=json.loads(text), seq=seq)
 
 
 def _utc(moment: datetime) -> datetime:

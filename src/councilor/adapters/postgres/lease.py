@@ -73,7 +73,7 @@ class LeaseKeeper:
                     if connection.execute(queries.RENEW, [self._executor_id]).fetchone() is None:
                         return self._lose("it was taken away, or had expired")
                     renewed_at = time.monotonic()
-                except psycopg.Error as error:
+                except Exception as error:  # whatever it is, this thread must not end without a word
                     _log.warning("the lease could not be renewed", extra={"problem": type(error).__name__})
                     if time.monotonic() - renewed_at > self._lease_s:
                         return self._lose("the database did not answer for its whole length")

@@ -17,15 +17,24 @@ from typing import Any, LiteralString
 
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queries import queue as queries
-from councilor.domain.queue import SERIAL_TIER, Lease, QueueEntry, QueueLimits, require_entry, session_names
+from councilor.domain.queue import (
+    SERIAL_TIER,
+    Lease,
+    QueueEntry,
+    QueueLimits,
+    refuse_circle,
+    require_entry,
+    session_names,
+)
 from councilor.domain.stored import is_id
-from councilor.domain.task import END_STATES, TaskState
+from councilor.domain.task import END_STATES, STANDING_STATES, TaskState
 from councilor.errors import NotFoundError
 
 __all__ = ["DatabaseTaskQueue"]
 
 LOCK_KEY = 0x7175657565  # "queue"
 BAD_ENDS = sorted(END_STATES - {TaskState.COMPLETED})
+STANDING = sorted(STANDING_STATES)
 
 
 class DatabaseTaskQueue:
@@ -45,6 +54,13 @@ class DatabaseTaskQueue:
             cursor = await connection.execute(queries.FIND_UNKNOWN, [[entry.task_id, *entry.after]])
             if (unknown := await cursor.fetchone()) is not None:
                 raise NotFoundError(f"There is no task {unknown[0]}.")
+            if entry.after:
+                await connection.execute(queries.LOCK_CLAIMS, [LOCK_KEY])  # two at once would not see each other
+                circle = await connection.execute(
+                    queries.FIND_CIRCLE, {"after": list(entry.after), "task": entry.task_id}
+                )
+                if await circle.fetchone() is not None:
+                    raise refuse_circle(entry.task_id)
             cursor = await connection.execute(
                 queries.ADD_ENTRY,
                 [
@@ -106,6 +122,14 @@ class DatabaseTaskQueue:
     async def hold(self, task_id: str, *, paused: bool) -> bool:
         """Pause a task in the queue or let it go on."""
         return is_id(task_id) and await self._did(queries.HOLD, [paused, task_id], announce=not paused)
+
+    async def release(self) -> Sequence[str]:
+        """Let go on what is held for nothing."""
+        async with self._pool.transaction() as connection:
+            cursor = await connection.execute(queries.RELEASE, [STANDING])
+            if released := [str(row[0]) for row in await cursor.fetchall()]:
+                await connection.execute(queries.ANNOUNCE_QUEUE)
+        return sorted(released)
 
     async def find(self, task_id: str) -> QueueEntry | None:
         """One entry."""

@@ -26,7 +26,7 @@ from councilor.adapters.postgres.eventrows import array, event_of
 from councilor.adapters.postgres.pool import Connection, Pool
 from councilor.adapters.postgres.queries import events as queries
 from councilor.domain.event import END_TYPES, Event
-from councilor.errors import DeadlineError, UnavailableError
+from councilor.errors import DeadlineError, InputError, UnavailableError
 
 __all__ = ["Tail", "Tails"]
 
@@ -69,6 +69,12 @@ class Tail:
             self._events.append(event)
             self.last = event.seq
             self.ended = self.ended or event.type in END_TYPES
+        self.wake()
+
+    def leave(self) -> None:
+        """Hold nothing any more: readers read by themselves."""
+        self.last = None
+        self._events.clear()
         self.wake()
 
     def wake(self) -> None:
@@ -179,9 +185,15 @@ class Tails:
         for tail in due:
             tail.failure = None
         for task_id, found in groupby(rows, key=lambda row: str(row[0])):
-            events = [event_of(task_id, row[1:]) for row in found]
-            if (tail := self._tails.get(task_id)) in due and tail is not None:
-                tail.extend(events)
+            tail = self._tails.get(task_id)
+            if tail is None or tail not in due:
+                continue
+            try:
+                events = [event_of(task_id, row[1:]) for row in found]
+            except InputError:  # who reads it hears of it, and nobody else
+                tail.leave()
+                continue
+            tail.extend(events)
             if len(events) == AT_ONCE:
                 self.announce([task_id])
 

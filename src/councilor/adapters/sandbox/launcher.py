@@ -5,6 +5,8 @@ Rules:
 - It reads its orders (marshal) from a descriptor when a byte arrives on another one; by then its limits are set.
 - It dies with councilor and adopts what the job leaves behind (`PR_SET_CHILD_SUBREAPER`). When the job has ended, or on
   SIGQUIT, it kills all of it before it ends itself. SIGTERM goes on to the job.
+- A namespace dies with its first process. Without one, councilor's death is a SIGQUIT: the job, running or stopped,
+  would else be left behind.
 - With `confine` it first tries for namespaces of its own (user, mount, process, network, IPC), where everything that is
   not writable is remounted read-only, and then restricts the job with Landlock. A namespace that is refused is done
   without: the probe tells what was achieved.
@@ -79,6 +81,8 @@ def main(config_fd: int, block_fd: int, status_fd: int) -> int:
     if orders["proxied"] and not new_processes:
         os.write(status_fd, b"failed no network of its own, so the job could go around the proxy")
         return 1
+    if LINUX and not new_processes:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0)
     run = init_and_job if new_processes else job
     status, message = hold(lambda report_fd: run(orders, report_fd))
     os.write(status_fd, message + f"exit {os.waitstatus_to_exitcode(status)}\n".encode())

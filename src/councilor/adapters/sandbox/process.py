@@ -7,7 +7,8 @@ Rules:
   of it `GRACE_S` seconds later. The clean-up ends before the exception goes on, however often the caller is cancelled.
 - Time limit and conversation: a conversation that outlives its job has until the time limit to notice. A job that
   outlives its conversation by more than `linger_s` seconds is killed, and that is how it should end.
-- A job of a run that stands still (`guards/standstill.py`) is stopped with it, and its time limit with the job.
+- A job of a run that stands still (`guards/standstill.py`) is stopped with it, and its time limit with the job; none
+  begins meanwhile. It is looked at again and again: one that was just beginning had no process yet to be stopped.
 - Standard input is a sealed memory file, so that nobody has to feed it and the job cannot change it.
 
 It does not know what withholds the host from the job; `bubblewrap.py` and its neighbours do.
@@ -22,7 +23,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from councilor.adapters.sandbox.channel import SocketChannel
 from councilor.adapters.sandbox.disk import DiskFullError, DiskWatch
 from councilor.adapters.sandbox.output import Output
 from councilor.errors import SandboxError
-from councilor.guards.standstill import Standstill, patient, standstill
+from councilor.guards.standstill import Standstill, passage, patient, standstill
 from councilor.ports.clock import Clock
 from councilor.ports.sandbox import Channel, Job, SandboxResult
 
@@ -40,6 +41,9 @@ __all__ = ["Grip", "Launch", "Listener", "Talk", "supervise", "uninterrupted"]
 
 GRACE_S = 0.7
 """Between SIGTERM and SIGKILL; the port promises that all is over within a second."""
+
+AGAIN_S, SELDOM_S = 0.05, 2.0
+"""Seconds until a job that stands still is stopped once more, at first and at last."""
 
 Talk = Callable[[Channel], Awaitable[None]]
 Listener = Callable[[bytes], None]
@@ -110,6 +114,7 @@ async def supervise(
     job: Job, grip: Grip, *, talk: Talk | None, on_output: Listener | None, linger_s: float | None, clock: Clock
 ) -> SandboxResult:
     """Run a job to its end; see the port for the promises."""
+    await passage()
     async with AsyncExitStack() as stack:
         read_fd, write_fd = os.pipe()
         output = await Output.open(read_fd, job.limits.output_bytes, on_output)
@@ -270,8 +275,13 @@ async def _obey(run: Standstill, grip: Grip) -> None:
     """Stop the job whenever the run stands still, and let it go on with the run."""
     while True:
         await run.stopped.wait()
-        await asyncio.to_thread(grip.freeze)
-        await run.going.wait()
+        again_s = AGAIN_S
+        while run.stopped.is_set():
+            await asyncio.to_thread(grip.freeze)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(again_s):
+                    await run.going.wait()
+            again_s = min(again_s * 2, SELDOM_S)
         await asyncio.to_thread(grip.thaw)
 
 

@@ -7,7 +7,8 @@ Rules:
   head above 16 KiB. A client has `HEAD_S` seconds for its head. One request per connection.
 - A plain request goes on with our own Host and without proxy headers; what its client claimed there is dropped.
 - Names are resolved here, once, and that address is connected to; the sandbox has no name service. A name that resolves
-  to this machine or to the local link is refused (cloud metadata lives there), except for `localhost`.
+  to this machine, by any of its addresses, to the local link or to another place where cloud metadata lives is refused,
+  except for `localhost`.
 
 It does not look into tunnels: a listed host is trusted with whatever it is sent.
 
@@ -21,7 +22,7 @@ import contextlib
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -31,9 +32,15 @@ HEAD_BYTES = 16 * 1024
 HEAD_S = 10.0
 CONNECT_S = 10.0
 IDLE_S = 600.0
-"""A model may think for minutes before it answers."""
+"""Without a byte either way: a model may think for minutes before it answers."""
+AGAIN_S = 0.1
 CONNECTIONS = 64
 CHUNK_BYTES = 64 * 1024
+
+METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+"""Of clouds, outside of the local link. Source: documentation of AWS, Google, Alibaba, Azure and Oracle."""
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""Source: RFC 6052, section 2.1."""
 
 HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]{2,45}\])"
 CONNECT = re.compile(rf"CONNECT {HOST}:(?P<port>[0-9]{{1,5}}) HTTP/1\.[01]")
@@ -119,8 +126,13 @@ class AllowListProxy:
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self._slots.acquire()
-                    plug, _ = await loop.sock_accept(listener)
-                    group.create_task(self._serve_one(plug))
+                    try:
+                        plug, _ = await loop.sock_accept(listener)
+                    except OSError:  # no descriptor is left, or its client has gone: no reason to end the job
+                        self._slots.release()
+                        await asyncio.sleep(AGAIN_S)
+                    else:
+                        group.create_task(self._serve_one(plug))
 
     async def _serve_one(self, plug: socket.socket) -> None:
         try:
@@ -145,9 +157,9 @@ class AllowListProxy:
                 to_server.write(request.head)
             else:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, to_server))
-                group.create_task(_copy(from_server, writer))
+            async with asyncio.timeout(IDLE_S) as idle, asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, to_server, idle))
+                group.create_task(_copy(from_server, writer, idle))
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
@@ -189,19 +201,47 @@ async def _connect(request: Request) -> socket.socket:
 
 def _may_connect(host: str, address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    if host == "localhost" or host == str(found):
+    if host == "localhost" or host == str(getattr(found, "ipv4_mapped", None) or found):
         return True
-    return not (found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast)
+    return not any(_is_withheld(one) for one in (found, *_embedded(found)))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until their end; a broken side ends both by closing the other's way."""
+def _is_withheld(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast:
+        return True
+    return str(found) in METADATA or _is_own(found)
+
+
+def _embedded(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
+    """The address of version 4 that one of version 6 may lead to: mapped, by 6to4, or by a NAT64 gateway."""
+    if isinstance(found, ipaddress.IPv6Address):
+        yield from (one for one in (found.ipv4_mapped, found.sixtofour) if one is not None)
+        if found in NAT64:
+            yield ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+
+
+def _is_own(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is one of this machine's: what is sent there comes from itself. Nothing is sent to find out."""
+    family = socket.AF_INET if found.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as plug:
+            plug.connect((str(found), 9))
+            return ipaddress.ip_address(plug.getsockname()[0].partition("%")[0]) == found
+    except OSError:
+        return False  # there is no way to it at all
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Timeout) -> None:
+    """Pass bytes on until their end; a broken side ends both by closing the other's way.
+
+    Args:
+        idle: ends both ways once neither has passed anything on for `IDLE_S`; who is answered at length says nothing.
+    """
     with contextlib.suppress(OSError):
-        async with asyncio.timeout(IDLE_S) as idle:
-            while data := await reader.read(CHUNK_BYTES):
-                writer.write(data)
-                await writer.drain()
+        while data := await reader.read(CHUNK_BYTES):
+            writer.write(data)
+            await writer.drain()
+            if not idle.expired():
                 idle.reschedule(asyncio.get_running_loop().time() + IDLE_S)
     with contextlib.suppress(OSError):
         writer.write_eof()

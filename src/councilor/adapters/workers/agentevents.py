@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["UNKNOWN", "AgentEvents"]
+__all__ = ["DEAREST", "MOST_TOKENS", "UNKNOWN", "AgentEvents"]
 
 UNKNOWN: Final = "\0unknown"
 """What `read` answers to an event that is none of these; no text of an agent's is, for its control characters go."""
@@ -27,6 +27,8 @@ RESULT_CHARACTERS = 1 << 18
 MESSAGES = 100_000
 DEAREST = 1e9
 """US dollars; what claims to have cost more is nonsense."""
+MOST_TOKENS = 1 << 53
+"""The same of tokens. Larger numbers are not exact in JSON."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -41,6 +43,8 @@ class AgentEvents:
     tokens: int = 0
     cost_usd: float = 0.0
     _messages: dict[str, int] = field(default_factory=dict)
+    _told: int = 0
+    """The sum of them: adding all up for each would take minutes once there are as many as may be."""
     _speaking: bool = False
 
     def read(self, event: dict[str, Any]) -> str | None:
@@ -65,8 +69,10 @@ class AgentEvents:
         usage = message.get("usage")
         if isinstance(identity, str) and isinstance(usage, dict) and len(self._messages) < MESSAGES:
             # One message comes as several lines, each with the message's whole usage.
-            self._messages[identity] = sum(_number(usage, key) for key in CLAUDE_TOKENS)
-            self.turns, self.tokens = len(self._messages), sum(self._messages.values())
+            before, now = self._messages.get(identity, 0), sum(_number(usage, key) for key in CLAUDE_TOKENS)
+            self._messages[identity] = now
+            self._told += now - before
+            self.turns, self.tokens = len(self._messages), self._told
         return _last_block(message.get("content"))
 
     def _claude_result(self, result: dict[str, Any]) -> str | None:
@@ -210,7 +216,7 @@ def _text(block: object) -> str | None:
 
 def _number(values: Mapping[str, Any], key: str) -> int:
     value = values.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS else 0
 
 
 def _cost(values: Mapping[str, Any], key: str) -> float:

@@ -127,11 +127,11 @@ class CommandWorker:
 
 def _report(result: SandboxResult, reader: OutputReader, secrets: Secrets) -> WorkerReport:
     transcript = secrets.hide(result.output)
-    tail = plain(transcript[-4 * TEXT_CHARACTERS :].decode(errors="replace")).strip()[-TEXT_CHARACTERS:]
-    text = plain(reader.result)[:REPORT_CHARACTERS] if reader.result is not None else tail
+    tail = secrets.hide_text(plain(transcript[-4 * TEXT_CHARACTERS :].decode(errors="replace"))).strip()
+    final = secrets.hide_text(plain(reader.result))[:REPORT_CHARACTERS] if reader.result is not None else None
     return WorkerReport(
         outcome=_outcome(result, reader),
-        text=text,
+        text=tail[-TEXT_CHARACTERS:] if final is None else final,
         exit_code=result.exit_code,
         ended=_ended(result, reader),
         transcript=transcript,

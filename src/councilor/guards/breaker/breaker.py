@@ -5,7 +5,8 @@ Rules:
   (`BreakerPolicy`) open it.
 - open: calls are refused at once with a `BreakerOpenError` that says when to come back. The first call after that time
   is let through as a trial; others are refused meanwhile. It closes, forgetting what was, when the trial succeeds;
-  else it opens again, for longer. A slow trial fails where slow calls had opened it.
+  else it opens again, for longer. A slow trial fails where slow calls had opened it. One that takes longer than the
+  longest opening keeps nobody out any more: another is let through beside it.
 - A call that is cancelled, or fails in a way that says nothing about the backend (`blames_backend`), is neither a
   success nor a failure; a trial that ends so makes room for another one.
 - A call that ends after the state has changed is not counted: it tells of a time that is over.
@@ -78,7 +79,7 @@ class Breaker:
         self._opened_by = Rule.FAILURES_IN_A_ROW
         """What opened it from closed."""
         self._streak = self._probing = self._succeeded = 0
-        self._until_s = 0.0
+        self._until_s = self._probed_s = 0.0
         self._span_s = policy.open_s
         """Seconds of the next opening, before chance takes its part."""
         self._opened = self._rejected = 0
@@ -125,10 +126,11 @@ class Breaker:
                 return None
             if self._state is _OPEN and self._now_s() >= self._until_s:
                 events.append(self._move(_HALF_OPEN, Rule.TIME_OVER, "a trial call is let through"))
-            probing = self._state is _HALF_OPEN and self._probing < self._policy.probes
+            probing = self._state is _HALF_OPEN and self._has_room_for_probe()
             admitted = probing or self._state is _CLOSED
             if probing:
                 self._probing += 1
+                self._probed_s = self._now_s()
             if not admitted:
                 self._rejected += 1
                 events.append(Rejection(breaker=self.name))
@@ -205,6 +207,10 @@ class Breaker:
         if window.slow * 1000 > policy.most_slow_permille * calls:
             return [self._trip(Rule.SLOW_CALLS, f"{window.slow} of {calls} calls")]
         return ()
+
+    def _has_room_for_probe(self) -> bool:
+        late = self._now_s() - self._probed_s >= self._policy.longest_open_s
+        return late or self._probing < self._policy.probes
 
     def _end_probe(self, failed: bool | None, seconds: float, slow_s: float) -> Sequence[BreakerEvent]:
         self._probing -= 1

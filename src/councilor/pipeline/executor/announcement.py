@@ -2,7 +2,8 @@
 
 Rules:
 - Only an end or a request that is stored is announced, and only when the settings ask for its reason.
-- `notification.started` is stored before anything is sent, so an execution that was taken over sends nothing.
+- `notification.started` is stored before anything is sent, so an execution that was taken over sends nothing:
+  its event is refused.
 - An end is announced at most once: who finds `notification.started` says nothing. A crash or Ctrl-C in the middle can
   lose that notification, never repeat it.
 - A request must not get lost, for the run waits as long as nobody answers: one whose sending was cut off before it was
@@ -78,17 +79,21 @@ class Announcing(Protocol):
         ...
 
 
-async def announce(parts: Announcing, task_id: str) -> None:
-    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before."""
+async def announce(parts: Announcing, task_id: str, *, attempt: int = 0) -> None:
+    """Tell of a task's end whoever is to be told; nothing when it has not ended, or was announced before.
+
+    Args:
+        attempt: whose announcement it is, so that an execution that was taken over makes none; 0: nobody's.
+    """
     if not parts.notifiers:
         return
     try:
-        await _announce(parts, task_id)
+        await _announce(parts, task_id, attempt)
     except Exception:  # whatever it is, the task has ended as it has
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 
 
-async def _announce(parts: Announcing, task_id: str) -> None:
+async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     head = await parts.events.head(task_id)
     if head is None or head.state not in END_STATES:
         return
@@ -99,7 +104,7 @@ async def _announce(parts: Announcing, task_id: str) -> None:
     message = compose(head, told, await _verdict(parts, told), now=parts.clock.now(), notes=notes_of(events))
     if not is_wanted(message.reason, parts.notify_on):
         return
-    await _send_all(parts, message, attempt=0)
+    await _send_all(parts, message, attempt=attempt)
 
 
 async def announce_request(parts: Announcing, task_id: str, checkpoint: Checkpoint, *, attempt: int) -> None:

@@ -60,7 +60,7 @@ class TestChallenges:
     parent: ExecutionArtifact
     """The artifact that challenges follow from: the case."""
     name: str
-    """Of the deliberation: the iteration's number, with `.2` for its second one."""
+    """Of the deliberation: the candidate's label, with `.2` for its second one."""
     remaining_s: float
     count: int = 0
 
@@ -88,7 +88,8 @@ class TestChallenges:
             str(PurePosixPath(record.nodeid.partition("::")[0]).parent) for record in self.bundle.base.records
         )
         folder = folders.most_common(1)[0][0] if folders else "."
-        return str(PurePosixPath(folder) / f"test_councilor_challenge_{self.name.replace('.', '_')}_{self.count}.py")
+        name = self.name.replace(".", "_").replace("-", "_")
+        return str(PurePosixPath(folder) / f"test_councilor_challenge_{name}_{self.count}.py")
 
     async def _measured(self, challenge: Challenge) -> Challenge:
         context = self.context

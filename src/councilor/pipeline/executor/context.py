@@ -96,6 +96,8 @@ class Parts:
     """Seconds without progress after which a worker is ended, by its name."""
     side_by_side: int = 2
     """Most candidates of one run that are made at the same time."""
+    next_best: int = 2
+    """Most further candidates of a round that are tried where the whole council turns the best one down."""
     foresight: Foresight = field(default_factory=Foresight)
     """What predicts which tests a change may concern."""
 
@@ -197,9 +199,16 @@ class RunContext:
         return await self.parts.ledger.storage.read(artifact_id)
 
 
-def open_narrator(parts: Parts, run_id: str, *, attempt: int) -> Narrator:
+def open_narrator(parts: Parts, run_id: str, *, attempt: int, spent_s: Callable[[], float]) -> Narrator:
     """The voice of one attempt at a run."""
-    return Narrator(task_id=run_id, attempt=attempt, events=parts.events, clock=parts.clock, metrics=parts.metrics)
+    return Narrator(
+        task_id=run_id,
+        attempt=attempt,
+        events=parts.events,
+        clock=parts.clock,
+        metrics=parts.metrics,
+        spent_s=spent_s,
+    )
 
 
 async def open_context(parts: Parts, run_id: str, narrator: Narrator, control: RunControl) -> RunContext:

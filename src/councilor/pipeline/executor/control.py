@@ -4,8 +4,8 @@ Rules:
 - It follows the task's own stream, so it obeys in whichever process it runs, and an heir obeys what was said before.
 - A paused task begins no further step. A worker stands still at once (`guards/standstill.py`); what measures goes on to
   the end of its step, for a measurement that was stopped would be a wrong one.
-- Time: what earlier executions have spent is read from the stream; this one counts monotonically, so that a clock that
-  jumps changes nothing. While the task stands still nothing is spent.
+- Time: what earlier executions have spent is read from the stream, as they told it; this one counts monotonically, so
+  that a clock that jumps changes nothing. While the task stands still nothing is spent.
 - Who waits for a person waits here, or, in a process that has other tasks, gives the task back (`StandbyError`).
 - A task that was cancelled from outside is cancelled in the engine, which ends its running step.
 - What goes on beside the run, such as telling a person that it waits, neither stops nor fails it. It has limits of its

@@ -70,6 +70,7 @@ async def deliberate(
     previous: Deliberated | None,
     remaining_s: float,
     preliminary: bool = False,
+    held: bool = False,
 ) -> Deliberated:
     """Reach a verdict on a candidate.
 
@@ -81,6 +82,8 @@ async def deliberate(
         remaining_s: seconds that the task has left, for tests that judges propose.
         preliminary: whether it is one of several candidates that are compared by these verdicts. No model is asked
             about it then, and nothing goes back to its worker.
+        held: whether another candidate of the iteration is tried if this one is not accepted. Nothing goes back to its
+            worker then.
     """
     name = f"{made.label}.2" if added_id else made.label
     budget = await read_budget(context)
@@ -110,7 +113,7 @@ async def deliberate(
         verdict, artifact, case_artifact = stored
     refinement = None
     await tell_exhausted(context, budget, iteration=iteration)
-    if preliminary:
+    if preliminary or held:
         pass
     elif verdict.decision is Decision.REFINE:
         refinement = await _refine(context, case, artifact, iteration)

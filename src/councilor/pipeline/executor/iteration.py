@@ -123,6 +123,7 @@ class Iteration:
         added: str | None = None,
         first: Deliberated | None = None,
         preliminary: bool = False,
+        held: bool = False,
     ) -> Deliberated:
         """Let the council decide."""
 
@@ -138,6 +139,7 @@ class Iteration:
                     previous=self.previous,
                     remaining_s=self.steps.remaining_s(),
                     preliminary=preliminary,
+                    held=held,
                 )
             )
 

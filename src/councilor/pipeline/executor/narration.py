@@ -4,21 +4,25 @@ Rules:
 - `say` stores at once, with everything noted before it and in that order. `note` waits for the next `say` or `flush`.
 - A phase that takes long is stored before its work begins. Whoever runs a step flushes before it is remembered: a step
   that counts as finished has told everything, and one that is repeated after a crash tells it again.
-- Heartbeats of a worker are merged: the newest replaces one that has not been stored yet.
+- How much of the task's time is over goes with phases and heartbeats: who carries the task on has no other sure clock.
+- Heartbeats of a worker are merged: the newest replaces one that has not been stored yet. A store that does not answer
+  costs no work: they are told again with the next. Its lease or its next step says when it has been away for too long.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from councilor.domain.codec import encode
 from councilor.domain.event import END_TYPES, EventType, NewEvent
+from councilor.domain.intervention import TELLING
 from councilor.domain.task import TaskState
+from councilor.errors import UnavailableError
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
 from councilor.ports.metrics import MetricsBackend
@@ -41,6 +45,8 @@ class Narrator:
     events: EventStream
     clock: Clock
     metrics: MetricsBackend
+    spent_s: Callable[[], float] | None = None
+    """Gives the seconds of the task's time that are over; told with what `TELLING` names."""
     candidate: int = 0
     """Which of several candidates it tells of; 0: of the only one, or of the whole run."""
     _noted: list[NewEvent] = field(default_factory=list, init=False)
@@ -107,7 +113,7 @@ class Narrator:
     async def heartbeats(self) -> AsyncIterator[None]:
         """Store heartbeats while the body runs, and note the last one when it ends.
 
-        What the body or the store raises comes out as it is, not in a group.
+        What the body raises, or the store refuses, comes out as it is, not in a group.
         """
         raised: Exception | None = None
         try:
@@ -131,8 +137,16 @@ class Narrator:
         # Asked twice to end: cancellations of it were seen to get lost, and its step then waited until the deadline.
         while not over.is_set():
             await self.clock.sleep(HEARTBEAT_S)
+            last, hurried = self._heartbeat, list(self._hurried)
             if told := self._next_told():
-                await self._store(told)
+                try:
+                    await self._store(told)
+                except UnavailableError as error:
+                    _log.warning(
+                        "a sign of life could not be told", extra={"task_id": self.task_id, "problem": error.message}
+                    )
+                    self._heartbeat = self._heartbeat or last
+                    self._hurried = hurried + self._hurried
 
     async def _store(self, events: Sequence[NewEvent]) -> None:
         await self.events.append(events)
@@ -151,4 +165,6 @@ class Narrator:
 
     def _event(self, type_: EventType, data: Mapping[str, Any]) -> NewEvent:
         data = {**data, "candidate": self.candidate} if self.candidate else data
+        if self.spent_s is not None and type_ in TELLING:
+            data = {**data, "spent_s": round(self.spent_s(), 3)}
         return NewEvent(task_id=self.task_id, type=type_, ts=self.clock.now(), attempt=self.attempt, data=data)

@@ -14,6 +14,7 @@ from councilor.domain.artifact import ExecutionArtifact
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.iteration import Judged
 from councilor.pipeline.executor.prepare import note_stored
+from councilor.pipeline.executor.work import Work
 from councilor.pipeline.questions import QUESTIONS
 
 __all__ = ["restate", "restate_candidate"]
@@ -33,7 +34,7 @@ async def restate_candidate(context: RunContext, judged: Judged, label: str, *, 
         evidence = await restate(context, judged.evidence, f"evidence/{label}", parent=patch, role=role)
     if judged.added is not None:
         strength = await restate(context, judged.added, f"strength/{label}", parent=evidence, role=role)
-        if (asked := await context.ledger.find(f"{QUESTIONS}{made.label}")) is not None:
+        if (asked := await _questions(context, made)) is not None:
             await restate(context, asked.id, f"{QUESTIONS}{label}", parent=strength, role=role)
     if (derived := context.derived.inputs.get(made.patch)) is not None:
         context.derived.inputs[patch.id] = derived
@@ -43,6 +44,15 @@ async def restate_candidate(context: RunContext, judged: Judged, label: str, *, 
         "evidence": evidence.id if evidence is not None else None,
         "added": judged.added,
     }
+
+
+async def _questions(context: RunContext, made: Work) -> ExecutionArtifact | None:
+    """What is open about a candidate; of one that was chosen later it is kept under its iteration's name."""
+    for label in (made.label, made.label.partition("-")[0]):
+        asked = await context.ledger.find(f"{QUESTIONS}{label}")
+        if asked is not None and asked.tree == made.tree:
+            return asked
+    return None
 
 
 async def restate(

@@ -26,6 +26,7 @@ from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.intervention import Approval
+from councilor.domain.schedule import Due
 from councilor.domain.task import END_STATES, Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import CouncilorError, InputError
@@ -51,7 +52,7 @@ from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "5"
+WORKFLOW_VERSION = "6"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
@@ -97,14 +98,24 @@ class Executor:
         """Stop; unfinished runs stay resumable."""
         await self._engine.stop()
 
-    async def submit(self, task: Task) -> None:
-        """Store a task; nothing is executed yet. Submitted again, it stays as it is."""
+    async def submit(self, task: Task, *, due: Due | None = None) -> None:
+        """Store a task; nothing is executed yet. Submitted again, it stays as it is.
+
+        Args:
+            due: the due time of a schedule that it comes of; None when a person asks for it.
+        """
         if await self._parts.events.head(task.id) is not None:
             return
-        event = NewEvent(
-            task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data={"task": encode(task)}
-        )
-        await self._parts.events.append([event])
+        data = {"task": encode(task)}
+        if due is not None:
+            data |= {"schedule": due.schedule.name, "due_at": due.due_at.isoformat()}
+        event = NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data=data)
+        try:
+            await self._parts.events.append([event])
+        except InputError:
+            if await self._parts.events.head(task.id) is None:
+                raise
+            return  # another process submitted it in between
         self._parts.metrics.counter("v3.task.submitted", {"risk_tier": str(task.tier)})
 
     async def run(self, task_id: str, *, patient: bool = True) -> Outcome:
@@ -170,7 +181,6 @@ class Executor:
             return await self._go(run_id, attempt, whole)
 
     async def _go(self, run_id: str, attempt: int, whole: Span) -> JsonValue:
-        narrator = open_narrator(self._parts, run_id, attempt=attempt)
         control = RunControl(
             task_id=run_id,
             events=self._parts.events,
@@ -178,6 +188,7 @@ class Executor:
             clock=self._parts.clock,
             patient=run_id not in self._impatient,
         )
+        narrator = open_narrator(self._parts, run_id, attempt=attempt, spent_s=control.spent_s)
         try:
             async with controlling(control):
                 context = await open_context(self._parts, run_id, narrator, control)
@@ -190,10 +201,10 @@ class Executor:
             told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
             await self._tell_failure(narrator, told)
             whole.set({"councilor.task.state": TaskState.FAILED.value})
-            await announce(self._parts, run_id)
+            await announce(self._parts, run_id, attempt=attempt)
             raise
         whole.set({"councilor.task.state": outcome.state.value, "councilor.task.iterations": outcome.iterations})
-        await announce(self._parts, run_id)
+        await announce(self._parts, run_id, attempt=attempt)
         return encode(outcome)
 
     async def _tell_failure(self, narrator: Narrator, told: CouncilorError) -> None:

@@ -2,16 +2,15 @@
 
 Rules:
 - It names the request, the artifact that was decided about, who says they decided, and why.
-- Who is at the keyboard is not proved, and so it is recorded as unverified; the key that signs is this installation's.
+- What holds for every decision of a person holds for it: `decision.py`.
 """
 
 from __future__ import annotations
 
-import json
-
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.event import Checkpoint
 from councilor.errors import NotFoundError
+from councilor.pipeline.ledger.decision import record_decision
 from councilor.pipeline.ledger.record import Ledger
 
 __all__ = ["record_approval"]
@@ -31,24 +30,5 @@ async def record_approval(
     about = await ledger.storage.get(about_id)
     if about is None or about.task_id != task_id:
         raise NotFoundError(f"The artifact {about_id}, which is to be decided about, is not there.")
-    artifacts = await ledger.storage.of_task(task_id)
-    number = 1 + sum(item.kind is ArtifactKind.APPROVAL for item in artifacts)
-    body = {
-        "approved": approved,
-        "checkpoint": checkpoint.value,
-        "about": about.id,
-        "by": by,
-        "reason": reason,
-        "verified": False,
-    }
-    artifact = await ledger.of_task(task_id, run_id=task_id).record(
-        ArtifactKind.APPROVAL,
-        f"approval/{number}",
-        json.dumps(body, sort_keys=True).encode(),
-        tree=about.tree,
-        parent=about,
-        inputs=[(about, "about")],
-        producer=by,
-    )
-    await ledger.sequence()
-    return artifact
+    body = {"approved": approved, "checkpoint": checkpoint.value, "about": about.id, "reason": reason}
+    return await record_decision(ledger, ArtifactKind.APPROVAL, body, about=about, role="about", by=by)

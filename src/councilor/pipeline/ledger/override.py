@@ -8,13 +8,12 @@ Rules:
 
 from __future__ import annotations
 
-import json
-
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.stored import require_text
 from councilor.domain.task import END_STATES, TaskHead
 from councilor.domain.verdict import Decision
 from councilor.errors import InputError, NotFoundError
+from councilor.pipeline.ledger.decision import record_decision
 from councilor.pipeline.ledger.record import Ledger
 
 __all__ = ["record_override"]
@@ -46,17 +45,5 @@ async def record_override(
     verdicts = [item for item in artifacts if item.kind is ArtifactKind.VERDICT]
     if not verdicts:
         raise NotFoundError(f"Task {head.task_id} has no verdict.", hint="There is nothing to override.")
-    verdict = verdicts[-1]
-    number = 1 + sum(item.kind is ArtifactKind.OVERRIDE for item in artifacts)
-    body = {"decision": decision.value, "reason": reason, "by": by, "verified": False, "verdict": verdict.id}
-    artifact = await ledger.of_task(head.task_id, run_id=head.task_id).record(
-        ArtifactKind.OVERRIDE,
-        f"override/{number}",
-        json.dumps(body, sort_keys=True).encode(),
-        tree=verdict.tree,
-        parent=verdict,
-        inputs=[(verdict, "verdict")],
-        producer=by,
-    )
-    await ledger.sequence()
-    return artifact
+    body = {"decision": decision.value, "reason": reason, "verdict": verdicts[-1].id}
+    return await record_decision(ledger, ArtifactKind.OVERRIDE, body, about=verdicts[-1], role="verdict", by=by)

@@ -9,12 +9,12 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from councilor.errors import IntegrityError, UnavailableError
+from councilor.guards.meanwhile import meanwhile
 from councilor.pipeline.ledger.record import Ledger
 
 __all__ = ["sequencing"]
@@ -29,13 +29,10 @@ async def sequencing(ledger: Ledger, *, every_s: float) -> AsyncIterator[None]:
     Args:
         every_s: seconds between two checkpoints.
     """
-    task = asyncio.create_task(_go_on(ledger, every_s), name="sequencing")
     try:
-        yield
+        async with meanwhile(_go_on(ledger, every_s), name="sequencing"):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await _sequence(ledger)
 
 

@@ -15,7 +15,7 @@ from councilor.app import open_store
 from councilor.domain.codec import JsonValue
 from councilor.domain.task import TaskHead
 from councilor.errors import InputError
-from councilor.pipeline.costs import Costs, TaskCosts, add_up, costs_of, group_by, heads_since
+from councilor.pipeline.costs import Costs, TaskCosts, add_up, by_worker, costs_of, group_by, heads_since
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.moments import parse_moment
 from councilor.surfaces.cli.output import Output
@@ -55,11 +55,11 @@ def report(
 
 
 def _show(items: Sequence[TaskCosts], output: Output, *, as_csv: bool) -> None:
-    total, by_worker, by_day = add_up(items), group_by(items, _worker), group_by(items, _day)
+    total, workers, by_day = add_up(items), by_worker(items), group_by(items, _day)
     output.result(
         {
-            "tasks": [_json(item) for item in items],
-            "by_worker": {name: _figures(costs) for name, costs in by_worker.items()},
+            "tasks": [_json(item) | {"workers": _workers(item)} for item in items],
+            "by_worker": {name: _figures(costs) for name, costs in workers.items()},
             "by_day": {name: _figures(costs) for name, costs in by_day.items()},
             "total": _figures(total),
         }
@@ -69,7 +69,7 @@ def _show(items: Sequence[TaskCosts], output: Output, *, as_csv: bool) -> None:
         return
     rows = [(item.head.task_id, item.head.spec_id, item.head.state.value, *_cells(item.costs)) for item in items]
     output.table(("task", "spec", "state", *COLUMNS), rows)
-    _show_groups("worker", by_worker, output)
+    _show_groups("worker", workers, output)
     _show_groups("day (UTC)", by_day, output)
     spoken = "task" if total.tasks == 1 else "tasks"
     output.line(f"\n{total.tasks} {spoken}: US$ {total.cost_usd:.2f}, {total.tokens} tokens", style="bold")
@@ -79,10 +79,6 @@ def _show(items: Sequence[TaskCosts], output: Output, *, as_csv: bool) -> None:
 def _show_groups(name: str, groups: Mapping[str, Costs], output: Output) -> None:
     rows = [(key, str(costs.tasks), *_cells(costs)) for key, costs in groups.items()]
     output.table((name, "tasks", *COLUMNS), rows, title=f"\nBy {name}")
-
-
-def _worker(head: TaskHead) -> str:
-    return head.worker or "(none: judged)"
 
 
 def _day(head: TaskHead) -> str:
@@ -116,6 +112,17 @@ def _json(item: TaskCosts) -> dict[str, JsonValue]:
     return named | {name: value for name, value in _figures(item.costs).items() if name != "tasks"}
 
 
+def _workers(item: TaskCosts) -> dict[str, JsonValue]:
+    """Each worker's part, where there were several."""
+    return {name: _figures(costs) for name, costs in item.parts.items()} if len(item.parts) > 1 else {}
+
+
+def _row(item: TaskCosts) -> dict[str, JsonValue]:
+    """As one line: all workers' names in one cell."""
+    several = [name for name, costs in item.parts.items() if costs.tasks] if len(item.parts) > 1 else []
+    return _json(item) | ({"worker": ", ".join(several)} if several else {})
+
+
 def _csv(items: Sequence[TaskCosts]) -> bytes:
     """RFC 4180; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     text = io.StringIO(newline="")
@@ -123,7 +130,7 @@ def _csv(items: Sequence[TaskCosts]) -> bytes:
     writer = csv.DictWriter(text, names)
     writer.writeheader()
     for item in items:
-        writer.writerow({name: _cell(value) for name, value in _json(item).items()})
+        writer.writerow({name: _cell(value) for name, value in _row(item).items()})
     return text.getvalue().encode("utf-8", "replace")
 
 

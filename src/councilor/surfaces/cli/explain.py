@@ -17,12 +17,14 @@ import typer
 
 from councilor.app import lay_out, open_repositories
 from councilor.domain.codec import encode
+from councilor.domain.limit import Limits, in_words
 from councilor.domain.spec import load_spec
 from councilor.pipeline.contradictions import Setting
 from councilor.pipeline.explanation import Entry, Explanation, explain
 from councilor.pipeline.rules import read_rules
 from councilor.pipeline.submission import find_spec_text
 from councilor.pipeline.terrain import read_terrain
+from councilor.settings import Settings
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.output import Output, one_line
 from councilor.surfaces.cli.session import AsJson, Session, execute
@@ -52,12 +54,19 @@ def explain_spec(
                 paths = [entry.path for entry in await repository.entries(commit.tree)]
                 terrain = read_terrain(folder, paths)
         setting = Setting(terrain=terrain, policy=rules.policy, has_program=_is_there)
-        told = explain(found, rules, setting, now=datetime.now(UTC))
+        told = explain(found, rules, setting, now=datetime.now(UTC), given=_given(session.settings))
         session.output.result(encode(told))
         _show(told, session.output, base=commit.hash[:12], drafted=drafted)
         return ExitCode.BAD_INPUT if told.contradictions else ExitCode.ACCEPTED
 
     execute(context, as_json, body)
+
+
+def _given(settings: Settings) -> Limits:
+    run = settings.run
+    return Limits(
+        iterations=run.max_iterations, time_s=run.deadline_s, tokens=run.max_tokens, cost_usd=run.max_cost_usd
+    )
 
 
 def _is_there(program: str) -> bool:
@@ -74,6 +83,9 @@ def _show(told: Explanation, output: Output, *, base: str, drafted: bool) -> Non
         for item in entries:
             output.line(f"  {name}  {_entry(item)}")
     output.line(f"At most {told.budget.max_files} files and {told.budget.max_loc} lines ({told.budget_why}).")
+    output.line(f"A run without flags may take at most {in_words(told.limits, told.limit_origins)}.")
+    for text in told.overruled:
+        output.line(f"  {text}", style="yellow")
     output.table(("gate", "a failure", "figures"), _gates(told), title="\nGates, in this order")
     output.table(("criterion", "then", "measured by"), _criteria(told), title="\nCriteria")
     if told.waivers:

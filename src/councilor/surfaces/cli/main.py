@@ -30,6 +30,7 @@ from councilor.surfaces.cli.override import override
 from councilor.surfaces.cli.provenance import provenance_app
 from councilor.surfaces.cli.questions import answer, questions
 from councilor.surfaces.cli.queue import queue_app
+from councilor.surfaces.cli.schedule import schedule_app
 from councilor.surfaces.cli.serve import serve
 from councilor.surfaces.cli.session import Globals
 from councilor.surfaces.cli.spec import spec_app
@@ -120,6 +121,7 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(env_app, name="env")
 app.add_typer(workers_app, name="workers")
 app.add_typer(queue_app, name="queue")
+app.add_typer(schedule_app, name="schedule")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(db_app, name="db")
 app.add_typer(breakers_app, name="breakers")

@@ -67,7 +67,9 @@ def describe(event: Event | Gap) -> str:
         case EventType.WORKER_STALLED:
             text = f"worker {data['worker']} shows nothing new for {data['silent_s']:.0f} s"
         case EventType.CANDIDATE_CHOSEN:
-            text = f"candidate {data['chosen']} of {data['candidates']} goes on ({data['worker']}: {data['decision']})"
+            instead = f" instead of {data['instead_of']}" if data.get("instead_of") else ""
+            made = f"{data['worker']}: {data['decision']}"
+            text = f"candidate {data['chosen']} of {data['candidates']} goes on{instead} ({made})"
         case EventType.BUDGET_EXHAUSTED:
             text = f"the budget is exhausted: {data['reason']}"
         case EventType.WORKER_OUTPUT:

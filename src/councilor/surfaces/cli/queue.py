@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -33,10 +34,11 @@ def list_queue(context: typer.Context, as_json: AsJson = False) -> None:
         session.output.result(
             {"tasks": [encode(entry) for entry in entries], "workers": [encode(lease) for lease in leases]}
         )
+        versions = {lease.version for lease in leases}
         rows = (
             (
                 entry.task_id,
-                _standing(entry, heads.get(entry.task_id)),
+                _standing(entry, heads.get(entry.task_id), versions),
                 str(entry.priority),
                 str(entry.tier),
                 str(entry.claims),
@@ -77,12 +79,14 @@ def remove(context: typer.Context, task: TaskId, as_json: AsJson = False) -> Non
     execute(context, as_json, body)
 
 
-def _standing(entry: QueueEntry, head: TaskHead | None) -> str:
+def _standing(entry: QueueEntry, head: TaskHead | None, versions: Collection[str]) -> str:
     held = "paused" if head is None or head.state not in STANDING_STATES else head.state.value.replace("_", " ")
     if entry.executor_id is not None:
         return f"executed by {entry.executor_id[-12:]}" + (f", {held}" if entry.paused else "")
     if entry.paused:
         return held
+    if entry.version not in (None, *versions):
+        return f"begun by a worker of version {entry.version}, and none runs"
     if entry.after:
         return f"after {len(entry.after)} other(s)"
     return f"not before {entry.not_before:%Y-%m-%d %H:%M}" if entry.not_before else "waiting"

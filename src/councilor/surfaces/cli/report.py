@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from councilor.app import Store
@@ -17,7 +18,7 @@ from councilor.domain.selection import Ranking
 from councilor.domain.task import Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import ErasedError
-from councilor.pipeline.council import explain_verdict
+from councilor.pipeline.council import Case, explain_verdict
 from councilor.pipeline.executor import Outcome
 from councilor.surfaces.cli.output import Output, one_line
 from councilor.surfaces.cli.summary import read_events
@@ -40,8 +41,10 @@ class Judged:
     claims: tuple[CheckedClaim, ...]
     overrides: tuple[dict[str, Any], ...]
     """What people decided about it since, oldest first; unverified."""
-    choices: tuple[Ranking, ...] = ()
-    """How the candidates of each iteration stood, where there were several."""
+    choices: Mapping[int, Ranking] = field(default_factory=dict)
+    """Iteration -> how its candidates stood at last, where there were several."""
+    rivals: tuple[str, ...] = ()
+    """What other accepted candidates were seen to do otherwise than the one that the verdict is about."""
 
     def json(self) -> dict[str, JsonValue]:
         """As JSON data; artifacts without their statements' bytes."""
@@ -64,7 +67,8 @@ class Judged:
             "why": encode(explain_verdict(self.verdict, self.claims)) if self.verdict else None,
             "claims": [encode(item) for item in self.claims],
             "overrides": list(self.overrides),
-            "choices": [encode(item) for item in self.choices],
+            "choices": [{"iteration": number, **encode(item)} for number, item in self.choices.items()],
+            "rivals": list(self.rivals),
             "artifacts": artifacts,
         }
 
@@ -86,14 +90,30 @@ async def load_judged(store: Store, head: TaskHead) -> Judged:
                 if item.kind is ArtifactKind.OVERRIDE
             ]
         ),
-        choices=tuple(
-            [
-                decode(Ranking, json.loads(await store.artifacts.read(item.id)))
-                for item in artifacts
-                if item.kind is ArtifactKind.CHOICE
-            ]
-        ),
+        choices={
+            _iteration_of(item): decode(Ranking, json.loads(await store.artifacts.read(item.id)))
+            for item in artifacts
+            if item.kind is ArtifactKind.CHOICE
+        },
+        rivals=await _rivals(store, artifacts),
     )
+
+
+def _iteration_of(choice: ExecutionArtifact) -> int:
+    """Of `choice/1`, and of `choice/1-3.next`, which took its place."""
+    return int(choice.name.partition("/")[2].partition("-")[0])
+
+
+async def _rivals(store: Store, artifacts: tuple[ExecutionArtifact, ...]) -> tuple[str, ...]:
+    """From the case that the latest verdict was reached on."""
+    verdicts = [item for item in artifacts if item.name.startswith("verdict/")]
+    cases = [edge.artifact_id for item in verdicts[-1:] for edge in item.inputs if edge.role == "case"]
+    if not cases or all(item.kind is not ArtifactKind.CHOICE for item in artifacts):
+        return ()
+    try:
+        return decode(Case, json.loads(await store.artifacts.read(cases[0]))).rivals
+    except ErasedError:
+        return ()
 
 
 async def load_budget(store: Store, task_id: str) -> Budget:
@@ -161,12 +181,13 @@ def show_why(judged: Judged, output: Output) -> None:
 
 def show_candidates(judged: Judged, output: Output) -> None:
     """A table of each iteration's candidates, the best first, and why the others lost."""
-    for number, choice in enumerate(judged.choices, 1):
+    for number, choice in judged.choices.items():
+        turned = {each.number: each.decision.value for each in choice.turned}
         rows = [
             (
                 str(each.number),
                 each.worker,
-                each.decision.value,
+                f"{each.decision.value}, then {turned[each.number]}" if each.number in turned else each.decision.value,
                 f"{each.probability:.4f}",
                 "-" if each.strength is None else f"{each.strength:.0%}",
                 str(each.changed_lines),
@@ -177,7 +198,15 @@ def show_candidates(judged: Judged, output: Output) -> None:
         heads = ("candidate", "worker", "verdict", "P", "strength", "lines", "refused by")
         output.table(heads, rows, title=f"\nCandidates of iteration {number}")
         for reason in choice.reasons:
-            output.line(f"  {reason}")
+            output.line(f"  {one_line(reason)}")
+    for told in judged.rivals:
+        output.line(f"  {one_line(told)}", style="bold yellow")
+    if judged.rivals:
+        last = max(judged.choices)
+        chosen = judged.choices[last].chosen.number
+        name = f"{judged.head.task_id}:patch/{last}"
+        output.line(f"  `here` is candidate {chosen}. Both passed everything, and one is wrong: let a test say which.")
+        output.line(f"  what they change: councilor artifacts diff {name}-{chosen} {name}-N")
 
 
 def show_gates(gates: tuple[GateResult, ...], output: Output) -> None:

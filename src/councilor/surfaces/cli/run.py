@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,16 @@ from councilor.domain.task import RunMode, Task
 from councilor.errors import InputError
 from councilor.pipeline.submission import Order, draft_task, find_spec_text
 from councilor.ports.repository import Repository
-from councilor.surfaces.cli.allotment import Candidates, MaxCost, MaxTokens, Workers, read_allotment
+from councilor.surfaces.cli.allotment import (
+    Candidates,
+    Deadline,
+    Iterations,
+    MaxCost,
+    MaxTokens,
+    Workers,
+    read_allotment,
+    remarks_on,
+)
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
@@ -42,8 +52,8 @@ def run(
     base: Annotated[str, typer.Option(help="The commit to start from.")] = "HEAD",
     test: Tests = None,
     test_command: Command = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    iterations: Iterations = None,
+    deadline: Deadline = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     mode: Mode = None,
@@ -61,6 +71,16 @@ def run(
             if resume is not None:
                 if what is not None:
                     raise InputError("Give a task or --resume, not both.", field="task")
+                _refuse_settled(
+                    {
+                        "--worker": worker,
+                        "--candidates": candidates,
+                        "--iterations": iterations,
+                        "--deadline": deadline,
+                        "--max-tokens": max_tokens,
+                        "--max-cost-usd": max_cost,
+                    }
+                )
                 task_id = await find_task(service.store.events, resume)
                 head = await service.store.events.head(task_id)
                 assert head is not None, "find_task only finds tasks that have a head"
@@ -80,8 +100,9 @@ def run(
                 test_command=test_command,
             )
             allotment = read_allotment(
-                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
-            )
+                settings, workers=worker, candidates=candidates, iterations=iterations, deadline_s=deadline,
+                max_tokens=max_tokens, max_cost_usd=max_cost,
+            )  # fmt: skip
             order = Order(
                 spec_text=spec_text,
                 base=commit,
@@ -91,8 +112,9 @@ def run(
                 max_tokens=allotment.max_tokens,
                 max_cost_usd=allotment.max_cost_usd,
                 mode=chosen_mode(mode, dry_run=dry_run),
-                max_iterations=iterations or settings.run.max_iterations,
-                deadline_s=deadline or settings.run.deadline_s,
+                max_iterations=allotment.max_iterations,
+                deadline_s=allotment.deadline_s,
+                flags=allotment.flags,
                 allow_dirty=allow_dirty,
                 base_ref=await repository.branch(base),
             )
@@ -102,6 +124,8 @@ def run(
                     session.output.note(remark, style="yellow")
                 if drafted:
                     session.output.note("No spec was given, so a tier 3 spec was drafted from the sentence.")
+                for remark in remarks_on(task):
+                    session.output.note(remark)
                 code = await _start(session, service, task)
                 await _note_moved(session, service, repository, base, task)
                 return code
@@ -117,7 +141,7 @@ def judge(
     test: Tests = None,
     test_command: Command = None,
     claims: Annotated[Path | None, typer.Option(help="A file with what the author says of the change.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for the whole run.")] = None,
+    deadline: Deadline = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge an existing change as if a worker had just made it; nothing is published."""
@@ -184,6 +208,17 @@ def _read_claims(path: Path | None) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"The claims file {path} cannot be read: {error}", field="claims") from error
+
+
+def _refuse_settled(options: Mapping[str, object]) -> None:
+    """Refuse what a task cannot be given any more once it was submitted."""
+    for flag, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"A task that goes on keeps what it was submitted with; {flag} would change nothing.",
+                field=flag,
+                hint="Leave it out. `councilor extend` gives a task more time, rounds, tokens or money.",
+            )
 
 
 async def _note_moved(session: Session, service: Service, repository: Repository, base: str, task: Task) -> None:

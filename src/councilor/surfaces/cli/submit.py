@@ -28,7 +28,17 @@ from councilor.pipeline.resubmission import find_earlier
 from councilor.pipeline.submission import Order, draft_task
 from councilor.pipeline.watching import watch_task
 from councilor.ports.repository import Repository
-from councilor.surfaces.cli.allotment import Allotment, Candidates, MaxCost, MaxTokens, Workers, read_allotment
+from councilor.surfaces.cli.allotment import (
+    Allotment,
+    Candidates,
+    Deadline,
+    Iterations,
+    MaxCost,
+    MaxTokens,
+    Workers,
+    read_allotment,
+    remarks_on,
+)
 from councilor.surfaces.cli.board import Board
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
@@ -52,8 +62,6 @@ class _Wish:
     allotment: Allotment
     base: str | None
     mode: RunMode
-    max_iterations: int
-    deadline_s: float
     allow_dirty: bool
 
 
@@ -79,8 +87,8 @@ def submit(
     worker: Workers = None,
     candidates: Candidates = None,
     base: Annotated[str | None, typer.Option(help="The commit to start from; else HEAD.")] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Most rounds of the worker.")] = None,
-    deadline: Annotated[float | None, typer.Option(min=1, help="Seconds for each whole run.")] = None,
+    iterations: Iterations = None,
+    deadline: Deadline = None,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     mode: Mode = None,
@@ -108,12 +116,16 @@ def submit(
         wish = _Wish(
             repo=repo,
             allotment=read_allotment(
-                settings, workers=worker, candidates=candidates, max_tokens=max_tokens, max_cost_usd=max_cost
+                settings,
+                workers=worker,
+                candidates=candidates,
+                iterations=iterations,
+                deadline_s=deadline,
+                max_tokens=max_tokens,
+                max_cost_usd=max_cost,
             ),
             base=base,
             mode=chosen_mode(mode, dry_run=dry_run),
-            max_iterations=iterations or settings.run.max_iterations,
-            deadline_s=deadline or settings.run.deadline_s,
             allow_dirty=allow_dirty,
         )
         async with open_observed_service(settings) as service:
@@ -126,6 +138,7 @@ def submit(
                     return _refuse(drafts, session.output)
                 earlier = await find_earlier(drafts.tasks, service.store.events, again=again, any_base=base is None)
                 standings = await _store(drafts.tasks, earlier, service)
+                _show_limits([task for task in drafts.tasks if task.id in standings], session.output)
                 _show_standings(standings, drafts, session.output)
                 if queueing is not None:
                     return await _enqueue(session, service, drafts, standings, queueing)
@@ -190,8 +203,9 @@ async def _draft(drafts: _Drafts, wish: _Wish, service: Service) -> None:
                 max_tokens=wish.allotment.max_tokens,
                 max_cost_usd=wish.allotment.max_cost_usd,
                 mode=wish.mode,
-                max_iterations=wish.max_iterations,
-                deadline_s=wish.deadline_s,
+                max_iterations=wish.allotment.max_iterations,
+                deadline_s=wish.allotment.deadline_s,
+                flags=wish.allotment.flags,
                 allow_dirty=wish.allow_dirty or repository.root in known_clean,
                 base_ref=await repository.branch(wish.base or "HEAD"),
             )
@@ -310,6 +324,12 @@ def _show_faults(drafts: _Drafts, output: Output) -> None:
         rule = f" [{fault.rule}]" if fault.rule else ""
         output.note(f"{place}{rule}: {fault.message}", style="red")
         output.note(f"  hint: {fault.hint}", style="")
+
+
+def _show_limits(tasks: Sequence[Task], output: Output) -> None:
+    for task in tasks:
+        for remark in remarks_on(task):
+            output.note(f"{task.spec_id}: {remark}")
 
 
 def _refuse(drafts: _Drafts, output: Output) -> ExitCode:

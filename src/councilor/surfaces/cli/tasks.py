@@ -12,10 +12,12 @@ import typer
 from councilor.app import open_repositories, open_service, open_store, repository_lock
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.budget import Budget
-from councilor.domain.codec import encode
+from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.intervention import Steering
+from councilor.domain.limit import Limits, as_data, in_words
 from councilor.domain.publication import destinations
-from councilor.domain.task import END_STATES, TaskHead
+from councilor.domain.spec import load_spec
+from councilor.domain.task import END_STATES, Task, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.interventions import read_steering
@@ -42,7 +44,11 @@ def list_tasks(
     async def body(session: Session) -> ExitCode:
         async with open_store(session.settings) as store:
             heads = await store.events.heads(limit=limit, before=before)
-        session.output.result([encode(head) for head in heads])
+            if as_json:
+                tasks = [await _task(store.events, head.task_id) for head in heads]
+                session.output.result(
+                    [encode(head) | {"limits": _limits(task)} for head, task in zip(heads, tasks, strict=True)]
+                )
         rows = (
             (head.task_id, head.state.value, head.spec_id, head.title, f"{head.submitted_at:%Y-%m-%d %H:%M}")
             for head in heads
@@ -70,7 +76,8 @@ def show(
             steering = await read_steering(store.events, head.task_id)
             published = destinations(await read_events(store.events, head.task_id))
             budget = await load_budget(store, head.task_id)
-        known = {"steering": encode(steering), "budget": encode(budget)}
+            asked = await _task(store.events, head.task_id)
+        known = {"steering": encode(steering), "budget": encode(budget), "limits": _limits(asked)}
         session.output.result({**judged.json(), **known, "publications": [encode(item) for item in published]})
         session.output.line(f"{head.title}", style="bold")
         session.output.line(f"  {head.task_id}  {head.state.value}  {head.spec_id}, tier {head.tier}")
@@ -79,6 +86,7 @@ def show(
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
         show_destinations(published, session.output)
+        session.output.line(f"  at most {in_words(asked.limits, asked.limit_origins)}")
         if budget.limited:
             session.output.line(f"  {_spent(budget)}")
         show_candidates(judged, session.output)
@@ -197,6 +205,20 @@ def _spent(budget: Budget) -> str:
     tokens = f"{budget.tokens:,}" + (f" of {budget.max_tokens:,}" if budget.max_tokens is not None else "")
     cost = f"{budget.cost_usd:.4f}" + (f" of {budget.max_cost_usd:.4f}" if budget.max_cost_usd is not None else "")
     return f"{'exhausted: ' if budget.exhausted() else ''}{tokens} tokens and {cost} US dollars spent"
+
+
+def _limits(task: Task) -> JsonValue:
+    """What a task may take as it was submitted, of whom each limit comes, and what its spec asks for."""
+    try:
+        wished = load_spec(task.spec_text, source="the submitted spec").wished
+    except InputError:  # another release took it; what holds is known all the same
+        wished = Limits()
+    return as_data(task.limits, task.limit_origins, wished)
+
+
+async def _task(events: EventStream, task_id: str) -> Task:
+    (first,) = await events.read(task_id, limit=1)
+    return decode(Task, first.data["task"])
 
 
 async def _head(events: EventStream, fragment: str) -> TaskHead:

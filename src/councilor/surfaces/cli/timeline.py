@@ -91,7 +91,10 @@ def _sentence(event: Event) -> str:
     match event.type:
         case EventType.TASK_SUBMITTED:
             task = data.get("task", {})
-            return f"submitted: {task.get('title')} (tier {task.get('tier')}, worker {task.get('worker') or 'none'})"
+            by = f" by schedule {data['schedule']}" if "schedule" in data else ""
+            return (
+                f"submitted{by}: {task.get('title')} (tier {task.get('tier')}, worker {task.get('worker') or 'none'})"
+            )
         case EventType.TASK_STARTED:
             return f"started by attempt {event.attempt}, {describe(event)}"
         case EventType.PHASE_FINISHED:

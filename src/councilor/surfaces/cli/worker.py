@@ -30,7 +30,7 @@ def worker(
     drain: Annotated[
         float | None, typer.Option(min=0, help="Seconds that tasks may go on for when it is told to stop.")
     ] = None,
-    until_empty: Annotated[bool, typer.Option("--until-empty", help="End when the queue is empty.")] = False,
+    until_empty: Annotated[bool, typer.Option("--until-empty", help="End when nothing is left to execute.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Execute queued tasks until told to stop; start as many of these as you like."""

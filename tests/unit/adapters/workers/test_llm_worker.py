@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from workbench import bare_environment, make_assignment, make_workspace
 
 from councilor.adapters.memory.clock import SeededRandomness
 from councilor.adapters.memory.conversation import ScriptedConversation
 from councilor.adapters.system import SystemClock
 from councilor.adapters.workers.llm import LlmWorker
 from councilor.domain.budget import NO_LIMIT, Share
-from councilor.domain.worker import Assignment, ModelUse, WorkerOutcome, WorkerProfile
+from councilor.domain.worker import ModelUse, WorkerOutcome, WorkerProfile
 from councilor.errors import BreakerOpenError, SandboxError
 from councilor.ports.chat import Spent
 from councilor.ports.conversation import ToolCall, Turn, TurnRequest
-from councilor.ports.environment import Environment
 from councilor.ports.sandbox import Job, SandboxProbe, SandboxResult
-from councilor.ports.worker import Progress, Workspace
+from councilor.ports.worker import Progress
 
 Act = Callable[[Job], SandboxResult]
 
@@ -88,31 +88,8 @@ def make(
         clock=SystemClock(),
         randomness=SeededRandomness(),
     )
-    environment = Environment(
-        env_hash="0", source="none", python=Path("/venv/bin/python"), mounts=(), tools=Path("/tools"), ruff=Path("/r")
-    )
-    for name in ("workspace", "scratch"):
-        (folder / name).mkdir()
-    workspace = Workspace(
-        folder=folder / "workspace",
-        scratch=folder / "scratch",
-        environment=environment,
-        repository=None,  # type: ignore[arg-type]  # a model never gets it
-    )
-    assignment = Assignment(
-        task_id="T",
-        run_id="R",
-        iteration=1,
-        title="t",
-        prompt="Do it.",
-        scope_in=("src",),
-        scope_out=(),
-        acceptance_nodeids=(),
-        base_tree="0" * 40,
-        refinement=None,
-        timeout_s=60.0,
-        share=share,
-    )
+    workspace = make_workspace(folder, bare_environment(Path("/venv/bin/python"), Path("/tools")))
+    assignment = make_assignment(share=share)
     progress: list[Progress] = []
 
     async def run() -> Any:

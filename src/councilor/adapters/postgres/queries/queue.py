@@ -13,6 +13,14 @@ FIND_UNKNOWN: Final[LiteralString] = """
 SELECT wanted.id::text FROM unnest(%s::uuid[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM task_head WHERE task_id = wanted.id)"""
 
+FIND_CIRCLE: Final[LiteralString] = """
+WITH RECURSIVE before (id) AS (
+    SELECT unnest(%(after)s::uuid[])
+    UNION SELECT unnest(q.after) FROM before JOIN task_queue q ON q.task_id = before.id)
+SELECT 1 FROM before
+WHERE id = %(task)s AND NOT EXISTS (SELECT FROM task_queue WHERE task_id = %(task)s)"""
+"""One row when a task that is not queued is among those that have to end before others, also by way of further ones."""
+
 ADD_ENTRY: Final[LiteralString] = """
 INSERT INTO task_queue (task_id, repository, tier, priority, not_before, after, paused, enqueued_at)
 VALUES (%s, %s, %s, %s, %s, %s::uuid[], %s, %s) ON CONFLICT DO NOTHING RETURNING 1"""
@@ -21,28 +29,31 @@ LOCK_CLAIMS: Final[LiteralString] = "SELECT pg_advisory_xact_lock(%s)"
 """Claims one at a time, for a limit counts what others have claimed."""
 
 CLAIM: Final[LiteralString] = f"""
-WITH next AS (
-    SELECT q.task_id FROM task_queue q
+WITH me AS MATERIALIZED (
+    SELECT version FROM executor_lease WHERE executor_id = %(executor)s AND expires_at > now()),
+claimed AS MATERIALIZED (
+    SELECT repository, tier FROM task_queue WHERE executor_id IS NOT NULL),
+full_repository AS MATERIALIZED (
+    SELECT repository FROM claimed GROUP BY repository HAVING count(*) >= %(per_repository)s),
+full_tier AS MATERIALIZED (
+    SELECT key::smallint AS tier FROM jsonb_each_text(%(per_tier)s::jsonb)
+    WHERE (SELECT count(*) FROM claimed WHERE tier = key::smallint) >= value::bigint),
+next AS (
+    SELECT q.task_id FROM task_queue q, me
     WHERE q.executor_id IS NULL AND NOT q.paused AND coalesce(q.not_before <= now(), true)
-      AND EXISTS (
-          SELECT FROM executor_lease l
-          WHERE l.executor_id = %(executor)s AND l.expires_at > now() AND coalesce(q.version = l.version, true))
-      AND NOT EXISTS (
+      AND coalesce(q.version = me.version, true)
+      AND q.repository NOT IN (SELECT repository FROM full_repository)
+      AND q.tier NOT IN (SELECT tier FROM full_tier)
+      AND (q.tier <> %(serial)s OR q.repository NOT IN (SELECT repository FROM claimed WHERE tier = %(serial)s))
+      AND (q.after = '{{}}' OR NOT EXISTS (
           SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
-          WHERE h.state IS DISTINCT FROM 'completed')
-      AND (SELECT count(*) FROM task_queue r WHERE r.executor_id IS NOT NULL AND r.repository = q.repository)
-          < %(per_repository)s
-      AND (q.tier <> %(serial)s OR NOT EXISTS (
-          SELECT FROM task_queue r
-          WHERE r.executor_id IS NOT NULL AND r.repository = q.repository AND r.tier = q.tier))
-      AND coalesce(
-          (SELECT count(*) FROM task_queue r WHERE r.executor_id IS NOT NULL AND r.tier = q.tier)
-          < (%(per_tier)s::jsonb ->> q.tier::text)::bigint, true)
-    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE)
+          WHERE h.state IS DISTINCT FROM 'completed'))
+    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE OF q)
 UPDATE task_queue q SET executor_id = %(executor)s, claimed_at = now(), claims = claims + 1,
-    version = coalesce(q.version, (SELECT version FROM executor_lease WHERE executor_id = %(executor)s))
+    version = coalesce(q.version, (SELECT version FROM me))
 FROM next WHERE q.task_id = next.task_id
 RETURNING {_ENTRY}"""
+"""What is full is found out once: thousands may wait for one repository, and every process asks again and again."""
 
 FINISH: Final[LiteralString] = "DELETE FROM task_queue WHERE task_id = %s AND executor_id = %s RETURNING 1"
 
@@ -57,7 +68,7 @@ SELECT {_ENTRY}, (
     SELECT wanted.id::text FROM unnest(q.after) AS wanted (id) JOIN task_head h ON h.task_id = wanted.id
     WHERE h.state = ANY(%(ends)s) LIMIT 1) AS failed
 FROM task_queue q
-WHERE q.executor_id IS NULL AND EXISTS (
+WHERE q.executor_id IS NULL AND q.after <> '{{}}' AND EXISTS (
     SELECT FROM unnest(q.after) AS wanted (id) JOIN task_head h ON h.task_id = wanted.id
     WHERE h.state = ANY(%(ends)s))
 ORDER BY q.task_id"""
@@ -67,6 +78,11 @@ REMOVE: Final[LiteralString] = "DELETE FROM task_queue WHERE task_id = %s AND ex
 REPRIORITISE: Final[LiteralString] = "UPDATE task_queue SET priority = %s WHERE task_id = %s RETURNING 1"
 
 HOLD: Final[LiteralString] = "UPDATE task_queue SET paused = %s WHERE task_id = %s RETURNING 1"
+
+RELEASE: Final[LiteralString] = """
+UPDATE task_queue q SET paused = false FROM task_head h
+WHERE q.paused AND q.executor_id IS NULL AND h.task_id = q.task_id AND h.state <> ALL(%s)
+RETURNING q.task_id::text"""
 
 FIND_ENTRY: Final[LiteralString] = f"SELECT {_ENTRY} FROM task_queue q WHERE q.task_id = %s"
 
@@ -91,9 +107,13 @@ FIND_DEAD: Final[LiteralString] = """
 SELECT executor_id::text FROM executor_lease l
 WHERE expires_at <= now()
    OR (renewed_at < now() - least(lease / 4, interval '5 s') AND session_pid IS NOT NULL AND NOT EXISTS (
-       SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.application_name = 'councilor lease'))
+       SELECT FROM pg_stat_activity a WHERE a.pid = l.session_pid AND a.application_name = 'councilor lease')
+       AND EXISTS (
+       SELECT FROM pg_stat_activity a
+       WHERE a.application_name = 'councilor lease' AND a.backend_start < now() - least(lease / 4, interval '5 s')))
 FOR UPDATE SKIP LOCKED"""
-"""Processes whose lease has expired, and earlier those whose connection is gone and that did not come back."""
+"""Processes whose lease has expired, and earlier those whose connection is gone and that did not come back although
+another one's was there all the time: a restart of the database ends them all."""
 
 END_SESSIONS: Final[LiteralString] = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -40,7 +40,8 @@ from acp.schema import (
 from pydantic import ValidationError
 
 from councilor.adapters.workers.acp.files import RefusedError, WorkspaceFiles
-from councilor.adapters.workers.acp.transcript import Transcript, told
+from councilor.adapters.workers.acp.transcript import Transcript
+from councilor.adapters.workers.agentevents import DEAREST
 from councilor.domain.permission import Bounds, Wish, decide, why_not_write
 
 __all__ = ["WorkspaceClient"]
@@ -89,7 +90,7 @@ class WorkspaceClient:
                 done = sum(entry.status == "completed" for entry in entries)
                 self._transcript.note(f"its plan has {len(entries)} steps, {done} done")
             case UsageUpdate(cost=cost) if cost is not None and cost.currency.upper() == "USD":
-                if 0 <= cost.amount < float("inf"):
+                if 0 <= cost.amount < DEAREST:
                     self._transcript.cost_usd = cost.amount
         self._beat()
 
@@ -108,9 +109,8 @@ class WorkspaceClient:
         wish = self._transcript.call(tool_call.tool_call_id, _wish(tool_call), tool_call.status or "")
         ruling = decide(wish, self._bounds)
         chosen = _choose(options, allowed=ruling.allowed)
-        self._transcript.note(
-            f"permission {'given' if ruling.allowed and chosen else 'refused'}: {told(wish)}: {ruling.reason}"
-        )
+        given = "given" if ruling.allowed and chosen else "refused"
+        self._transcript.note(f"permission {given}: {self._transcript.told(wish)}: {ruling.reason}")
         self._beat()
         self._count(wish)
         if chosen is None or self.enough.is_set():
@@ -155,7 +155,7 @@ class WorkspaceClient:
         self._asked[digest] += 1
         self._permissions += 1
         if self._asked[digest] > REPEATS:
-            self._stop(f"it asked for the same permission more than {REPEATS} times: {told(wish)}")
+            self._stop(f"it asked for the same permission more than {REPEATS} times: {self._transcript.told(wish)}")
         elif self._permissions > PERMISSIONS:
             self._stop(f"it asked for more than {PERMISSIONS} permissions")
 

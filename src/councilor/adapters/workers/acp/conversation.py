@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from councilor import __version__
 from councilor.adapters.workers.acp.client import WorkspaceClient
 from councilor.adapters.workers.acp.transport import ChannelTransport
+from councilor.adapters.workers.agentevents import MOST_TOKENS
 from councilor.guards.standstill import Allowance, stood_s
 
 __all__ = ["Conversation", "Ending", "Patience"]
@@ -177,7 +178,7 @@ async def _step(name: str, answer: Awaitable[T], seconds: float, deadline_s: flo
         trouble = f"it did not answer `{name}` within {min(seconds, left_s):.3g} s"
         raise BrokenOffError(trouble, timed_out=left_s <= seconds) from error
     except RequestError as error:
-        trouble = f"it answered `{name}` with the error {error.code}: {str(error)[:200]}"
+        trouble = f"it answered `{name}` with the error {error.code}: {error!s}"
         raise BrokenOffError(trouble, code=error.code) from error
     except ValidationError as error:
         raise BrokenOffError(f"its answer to `{name}` is none") from error
@@ -191,4 +192,5 @@ def _time_s() -> float:
 
 
 def _ending(answer: PromptResponse) -> Ending:
-    return Ending(stop_reason=answer.stop_reason, tokens=answer.usage.total_tokens if answer.usage else 0)
+    tokens = answer.usage.total_tokens if answer.usage else 0
+    return Ending(stop_reason=answer.stop_reason, tokens=tokens if tokens < MOST_TOKENS else 0)

@@ -77,7 +77,8 @@ class WorkspaceFiles:
     def _parent(self, place: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
         """The open folder of a file, and the file's name in it."""
         *folders, name = place.split("/")
-        if len(folders) > DEEPEST or len(place) > LONGEST or "\0" in place or {"", ".", ".."} & {*folders, name}:
+        odd = "\0" in place or {"", ".", ".."} & {*folders, name} or not _is_text(place)
+        if len(folders) > DEEPEST or len(place) > LONGEST or odd:
             raise RefusedError(f"{place[:200]!r} is not a path of a file")
         try:
             fd = os.open(self._folder, FOLDER)
@@ -93,6 +94,11 @@ class WorkspaceFiles:
                 os.close(fd)
         except OSError as error:
             raise RefusedError(f"{place}: {error.strerror}") from error
+
+
+def _is_text(place: str) -> bool:
+    """Whether it can be encoded: JSON may hold halves of surrogate pairs."""
+    return not any("\ud800" <= char <= "\udfff" for char in place)
 
 
 def _make_folder(name: str, parent: int) -> None:

@@ -2,8 +2,10 @@
 
 Rules:
 - Everything is untrusted: control characters and escapes are removed, and nothing grows without a bound.
+- Secrets are replaced by their names before a line is cut, and in the whole when it is asked for.
 - The report is the agent's last message: the pieces behind its last tool call.
-- Every permission, and every file that was written for the agent, is a line that begins with `councilor:`.
+- Every permission, and every file that was written for the agent, is a line that begins with `councilor:`; no line of
+  the agent's does.
 - Cost is what the agent says it is, where it says it in US dollars; tokens are those of its answer to the prompt.
 """
 
@@ -12,14 +14,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from councilor.adapters.workers.output import plain
+from councilor.adapters.workers.output import Secrets, plain
 from councilor.domain.permission import Wish
 from councilor.ports.worker import Progress
 
 __all__ = ["REPORT_CHARACTERS", "Transcript"]
 
+OURS = "councilor:"
 REPORT_CHARACTERS = 1 << 18
 LINE_CHARACTERS = 200
+SHOWN_OF = 4 * LINE_CHARACTERS
 CALLS = 200
 PATHS = 50
 PATH_CHARACTERS = 4096
@@ -30,28 +34,38 @@ class Transcript:
     """Of one iteration."""
 
     limit_bytes: int
+    secrets: Secrets = field(default_factory=Secrets)
     turns: int = 0
     tokens: int = 0
     cost_usd: float = 0.0
     last_line: str = ""
     _kept: bytearray = field(default_factory=bytearray)
+    _ours: set[int] = field(default_factory=set)
+    """Where in it lines of our own begin."""
     _message: list[str] = field(default_factory=list)
     _message_characters: int = 0
     _speaking: str = ""
     """`message` or `thought` while one goes on."""
     _end: str = ""
     """The end of the message, to be shown as a whole: a piece may be half a word, or half a secret."""
+    _heard: bytes = b""
+    """The end of what was printed, for the same reason."""
     _calls: OrderedDict[str, Wish] = field(default_factory=OrderedDict)
 
     @property
     def kept(self) -> bytes:
         """The transcript."""
-        return bytes(self._kept)
+        lines, at = list[str](), 0
+        for line in bytes(self._kept).splitlines(keepends=True):
+            text = plain(line.decode(errors="replace"))
+            lines.append(f" {text}" if text.startswith(OURS) and at not in self._ours else text)
+            at += len(line)
+        return self.secrets.hide("".join(lines).encode())[: self.limit_bytes]
 
     @property
     def message(self) -> str:
         """The agent's last message."""
-        return plain("".join(self._message)).strip()
+        return self.secrets.hide_text(plain("".join(self._message)).strip())
 
     def progress(self) -> Progress:
         """The state as a heartbeat."""
@@ -63,14 +77,24 @@ class Transcript:
         """Keep output that is no message."""
         self._pause()
         self._keep(piece)
-        self._show(piece.decode(errors="replace"))
+        self._heard = self.secrets.hide(self._heard + piece)[-SHOWN_OF:]
+        self._show(self._heard.decode(errors="replace"))
 
     def note(self, line: str) -> None:
         """Keep a line of our own about what happened."""
         self._pause()
+        if not self._kept.endswith(b"\n"):
+            self._keep(b"\n" if self._kept else b"")
         words = " ".join(plain(line).split())
-        self._keep(f"councilor: {words}\n".encode(errors="replace"))
+        self._ours.add(len(self._kept))
+        self._keep(f"{OURS} {words}\n".encode(errors="replace"))
         self._show(words)
+
+    def told(self, wish: Wish) -> str:
+        """A tool call as a line."""
+        paths = ", ".join(dict.fromkeys((*wish.edits, *wish.paths)))
+        title, where = (self.secrets.line(text, most=LINE_CHARACTERS) for text in (wish.title, paths))
+        return " ".join(plain(f"{wish.kind} {title} [{where}]").split())
 
     def say(self, text: str) -> None:
         """A piece of the agent's message."""
@@ -82,7 +106,7 @@ class Transcript:
         if (room := REPORT_CHARACTERS - self._message_characters) > 0:
             self._message.append(text[:room])
             self._message_characters += len(text[:room])
-        self._end = (self._end + text)[-4 * LINE_CHARACTERS :]
+        self._end = self.secrets.hide_text(self._end + text)[-SHOWN_OF:]
         self._show(self._end)
 
     def think(self, text: str) -> None:
@@ -99,8 +123,9 @@ class Transcript:
         wish = wish if known is None else merged(known, wish)
         if known is None or status in {"completed", "failed"}:
             self._pause()
-            self._keep(f"tool: {told(wish)} {status}\n".encode(errors="replace"))
-            self._show(told(wish))
+            line = self.told(wish)
+            self._keep(f"tool: {line} {status}\n".encode(errors="replace"))
+            self._show(line)
         self._calls[identity[:LINE_CHARACTERS]] = _short(wish)
         if len(self._calls) > CALLS:
             self._calls.popitem(last=False)
@@ -112,11 +137,8 @@ class Transcript:
         self._speaking = ""
 
     def _show(self, text: str) -> None:
-        lines = [
-            words for line in plain(text[-4 * LINE_CHARACTERS :]).splitlines() if (words := " ".join(line.split()))
-        ]
-        if lines:
-            self.last_line = lines[-1][:LINE_CHARACTERS]
+        lines = reversed(plain(text[-SHOWN_OF:]).splitlines())
+        self.last_line = next((self.secrets.line(line) for line in lines if line.strip()), self.last_line)
 
     def _keep(self, piece: bytes) -> None:
         self._kept += piece[: max(0, self.limit_bytes - len(self._kept))]
@@ -137,9 +159,3 @@ def _short(wish: Wish) -> Wish:
     """As much of a tool call as is remembered; a permission is answered by all of it."""
     paths, edits = ([path[:PATH_CHARACTERS] for path in several[:PATHS]] for several in (wish.paths, wish.edits))
     return replace(wish, paths=tuple(paths), edits=tuple(edits))
-
-
-def told(wish: Wish) -> str:
-    """A tool call as a line."""
-    paths = ", ".join(dict.fromkeys((*wish.edits, *wish.paths)))
-    return " ".join(plain(f"{wish.kind} {wish.title[:LINE_CHARACTERS]} [{paths[:LINE_CHARACTERS]}]").split())

@@ -39,6 +39,7 @@ CANCEL_S = 2.0
 STOP_S = 4.0
 """Of a worker's time, kept for stopping it in order; at most half of it."""
 INITIALIZE_S = 60.0
+TROUBLE_CHARACTERS = 1_000
 OUTCOMES = {"end_turn": WorkerOutcome.FINISHED, "refusal": WorkerOutcome.GAVE_UP}
 ENDED = {
     "end_turn": "",
@@ -106,8 +107,8 @@ class AcpWorker:
 
         secrets = Secrets(values=self._outfit.credentials())
         job = await asyncio.to_thread(self._job, assignment, workspace, secrets)
-        transcript = Transcript(limit_bytes=job.limits.output_bytes)
-        heartbeat = Heartbeat(progress=lambda: _hidden(transcript.progress(), secrets), emit=emit, clock=self._clock)
+        transcript = Transcript(limit_bytes=job.limits.output_bytes, secrets=secrets)
+        heartbeat = Heartbeat(progress=transcript.progress, emit=emit, clock=self._clock)
         client = WorkspaceClient(
             bounds=_bounds(assignment, workspace),
             files=WorkspaceFiles(workspace.folder),
@@ -138,14 +139,15 @@ class AcpWorker:
 
         emit(Progress(phase="running", line=f"started {self._outfit.profile.command[0]}"[:200]))
         result = await self._sandbox.run(job, talk=talk, on_output=transcript.hear, linger_s=self._linger_s)
-        emit(_hidden(transcript.progress(), secrets))
-        outcome, ended = _told(ending.stop_reason, ending.trouble, timed_out=ending.timed_out, result=result)
+        emit(transcript.progress())
+        trouble = secrets.line(ending.trouble, most=TROUBLE_CHARACTERS)
+        outcome, ended = _told(ending.stop_reason, trouble, timed_out=ending.timed_out, result=result)
         return WorkerReport(
             outcome=outcome,
-            text=secrets.hide((transcript.message or ended).encode(errors="replace")).decode(errors="replace"),
+            text=transcript.message or ended,
             exit_code=result.exit_code,
             ended=ended,
-            transcript=secrets.hide(transcript.kept),
+            transcript=transcript.kept,
             usage=Usage(
                 duration_s=result.duration_s,
                 turns=int(ending.stop_reason is not None),
@@ -175,10 +177,6 @@ def _bounds(assignment: Assignment, workspace: Workspace) -> Bounds:
         scope_out=assignment.scope_out,
         scope_free=assignment.scope_free,
     )
-
-
-def _hidden(progress: Progress, secrets: Secrets) -> Progress:
-    return replace(progress, line=secrets.hide(progress.line.encode(errors="replace")).decode(errors="replace"))
 
 
 def _told(

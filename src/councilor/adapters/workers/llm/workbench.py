@@ -96,7 +96,15 @@ class Workbench:
         writable = tool == "edit_file"
         given = {"root": str(self._workspace.folder), "tool": tool, "arguments": dict(arguments)}
         job = Job(
-            argv=(str(self._python), "-I", "-S", "-B", str(PROGRAM)),
+            argv=(
+                str(self._python),
+                "-I",
+                "-S",
+                "-B",
+                "-W",
+                "ignore",
+                str(PROGRAM),
+            ),  # a warning would be in the answer
             cwd=self._workspace.folder,
             mounts=(
                 *self._workspace.environment.mounts,

@@ -177,7 +177,7 @@ def place(root: Path, path: str) -> Path:
         given = given.relative_to(root)
     if ".." in given.parts:
         raise Refused("a path must not hold `..`")
-    if given.parts and given.parts[0].lower() == ".git":
+    if ".git" in [part.lower() for part in given.parts]:
         raise Refused(NOT_GIT)
     return root / given
 
