@@ -8,30 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.limit import Origins
-from councilor.domain.task import RunMode, Task, TaskHead
+from councilor.domain.task import TaskHead
 from councilor.pipeline.resubmission import find_earlier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TASK = Task(
-    id="01900001-0000-7000-8000-000000000001",
-    repository="/srv/shop",
-    base_commit="a" * 40,
-    base_tree="b" * 40,
-    spec_text="id: X-1",
-    spec_id="X-1",
-    title="t",
-    tier=3,
-    worker="w",
-    mode=RunMode.AUTO,
-    max_iterations=1,
-    deadline_s=60.0,
-    submitted_at=NOW,
-)
+TASK = make_task(id="01900001-0000-7000-8000-000000000001", submitted_at=NOW)
 WISH = replace(TASK, id="01900001-0000-7000-8000-000000000002", base_ref="refs/heads/main")
 
 
@@ -57,7 +44,7 @@ async def test_of_whom_a_limit_comes_makes_no_other_task(events: MemoryEventStre
 
 
 async def test_another_base_is_another_task_once_the_first_has_ended(events: MemoryEventStream) -> None:
-    moved = replace(WISH, base_commit="c" * 40)
+    moved = replace(WISH, base_commit="d" * 40)
     assert moved.id in await find_earlier([moved], events)
     data = {"state": "completed", "commit": None}
     await events.append([NewEvent(task_id=TASK.id, type=EventType.TASK_FINISHED, ts=NOW, data=data)])
