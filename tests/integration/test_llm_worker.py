@@ -14,7 +14,6 @@ from toolserver import Call, Say, serving_tools, then
 
 from councilor.domain.worker import WorkerOutcome
 from councilor.errors import InputError
-from councilor.guards.removal import remove_folder
 from councilor.guards.standstill import Standstill, standing_still
 from councilor.ports.sandbox import Sandbox
 
