@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from councilor.domain.intervention import Extension
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import Assignment
-from councilor.errors import DeadlineError, IntegrityError
+from councilor.errors import DeadlineError, InputError, IntegrityError
 from councilor.pipeline.executor import Outcome
 from councilor.pipeline.interventions import Interventions
 from councilor.pipeline.ledger import verify_task
@@ -193,6 +194,26 @@ async def test_an_answer_without_its_statement_is_an_alarm(steered: Callable[...
     await run.events.append([NewEvent(task_id=run.task_id, type=EventType.APPROVAL_GIVEN, ts=now, data=forged)])
     with pytest.raises(IntegrityError, match="not in the ledger"):
         await running
+    assert branches(run.folder) == ["main"]
+
+
+async def test_a_task_that_failed_while_it_waited_is_never_published(steered: Callable[..., Steered]) -> None:
+    run = steered(fix)
+    await run.submit(mode=RunMode.STRICT)
+    running = asyncio.create_task(run.run())
+    await run.reaches(TaskState.AWAITING_APPROVAL)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    executor = run.journey.executor
+    await executor.fail(run.task_id, error="nobody answered", hint="answer")
+    await executor.start()
+    try:
+        with pytest.raises(InputError, match="before anybody had answered"):
+            await executor.settle(run.task_id)
+    finally:
+        await executor.stop()
+    assert await run.state() is TaskState.FAILED
     assert branches(run.folder) == ["main"]
 
 
