@@ -77,5 +77,5 @@ def test_a_process_does_not_wait_for_it():
         "        print('gone')\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "gone\n", "")
