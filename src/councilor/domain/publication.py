@@ -22,7 +22,7 @@ from councilor.domain.verdict import Verdict
 
 __all__ = [
     "DOCUMENT_VERSION", "Destination", "Publication", "Told", "body_of", "destinations", "in_markdown", "is_author",
-    "told_of",
+    "notes_of", "told_of",
 ]  # fmt: skip
 
 _OUTCOMES = {
@@ -133,8 +133,25 @@ def destinations(events: Iterable[Event]) -> tuple[Destination, ...]:
         elif event.type is EventType.PUBLICATION_REBASED:
             found.pop(("base", ""), None)
             if data["outcome"] == "kept":
-                found["base", ""] = Destination(target="base", outcome="failed", error=str(data["reason"]))
+                found["base", ""] = Destination(
+                    target="base", outcome="failed", error=str(data["reason"]), hint=_changed_by_both(data)
+                )
     return tuple(found.values())
+
+
+def notes_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """What whoever gets the commit has to know of it: that it could not follow its branch, and why."""
+    moves = [event.data for event in events if event.type is EventType.PUBLICATION_REBASED]
+    if not moves or moves[-1]["outcome"] != "kept":
+        return ()
+    last = moves[-1]
+    lead = f"It is on {str(last['base'])[:12]}, the base that it was judged on, and not on top of its branch."
+    return tuple(filter(None, (f"{lead} {last['reason']}", _changed_by_both(last))))
+
+
+def _changed_by_both(move: Mapping[str, Any]) -> str:
+    paths = [str(path) for path in move.get("conflicts", ())]
+    return f"Both sides changed {', '.join(paths)}." if paths else ""
 
 
 def body_of(spec: WorkingSpec, verdict: Verdict, *, statement: str, worker: str, notes: Sequence[str] = ()) -> str:

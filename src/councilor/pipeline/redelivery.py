@@ -26,7 +26,7 @@ from councilor.domain.codec import decode
 from councilor.domain.event import Event, EventType, InterventionKind
 from councilor.domain.intervention import require_words
 from councilor.domain.provenance import digest
-from councilor.domain.publication import Told, told_of
+from councilor.domain.publication import Told, notes_of, told_of
 from councilor.domain.spec import load_spec
 from councilor.domain.task import Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
@@ -185,7 +185,7 @@ class Redelivery:
         attempt = await self.events.begin(head.task_id)
         return Delivery(
             publication=compose_publication(
-                task, spec, verdict, artifact, commit=commit.hash, base=base.hash, worker=worker
+                task, spec, verdict, artifact, commit=commit.hash, base=base.hash, worker=worker, notes=notes_of(told)
             ),
             repository=repository,
             begins=self._narrator(head.task_id, attempt),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from councilor.domain.artifact import ExecutionArtifact
@@ -23,7 +23,7 @@ from councilor.domain.event import Event, EventType
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.notification import presentable
 from councilor.domain.provenance import digest
-from councilor.domain.publication import Publication, Told, body_of, told_of
+from councilor.domain.publication import Publication, Told, body_of, notes_of, told_of
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.task import Task
 from councilor.domain.verdict import Verdict
@@ -58,8 +58,16 @@ async def deliver(
     outlets, parts = context.parts.publishing.outlets, context.parts
     if not outlets:
         return {}
+    told = await read_events(parts.events, context.task.id)
     publication = compose_publication(
-        context.task, context.spec, verdict, artifact, commit=commit, base=context.base.hash, worker=context.task.worker
+        context.task,
+        context.spec,
+        verdict,
+        artifact,
+        commit=commit,
+        base=context.base.hash,
+        worker=context.task.worker,
+        notes=notes_of(told),
     )
     places = _Places(
         delivery=Delivery(
@@ -71,7 +79,7 @@ async def deliver(
             tracer=parts.tracer,
             until_s=parts.clock.monotonic() + remaining_s - RESERVE_S,
         ),
-        told=told_of(await read_events(parts.events, context.task.id)),
+        told=told_of(told),
     )
     for outlet in outlets:
         await places.to(outlet)
@@ -172,6 +180,7 @@ def compose_publication(
     commit: str,
     base: str,
     worker: str | None,
+    notes: Sequence[str],
 ) -> Publication:
     """An accepted commit as others are told of it.
 
@@ -179,6 +188,7 @@ def compose_publication(
         artifact: the verdict's.
         base: the commit that it follows.
         worker: who made it.
+        notes: sentences about how it was published.
     """
     return Publication(
         task_id=task.id,
@@ -188,7 +198,7 @@ def compose_publication(
         base=base,
         base_ref=task.base_ref,
         title=presentable(task.title, LINE_LIMIT),
-        body=body_of(spec, verdict, statement=f"sha256:{digest(artifact.statement)}", worker=worker or ""),
+        body=body_of(spec, verdict, statement=f"sha256:{digest(artifact.statement)}", worker=worker or "", notes=notes),
     )
 
 

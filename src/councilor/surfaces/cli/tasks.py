@@ -23,8 +23,8 @@ from councilor.guards.removal import remove_folder
 from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
+from councilor.surfaces.cli.outcome import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.published import show_destinations
-from councilor.surfaces.cli.report import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 from councilor.surfaces.cli.summary import read_events
 
@@ -85,7 +85,7 @@ def show(
             session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
-            show_destinations(published, session.output)
+        show_destinations(published, session.output)
         session.output.line(f"  at most {in_words(asked.limits, asked.limit_origins)}")
         if budget.limited:
             session.output.line(f"  {_spent(budget)}")
