@@ -38,10 +38,10 @@ def test_rounds_add_up():
             (8.0, EventType.PHASE_FINISHED, {"phase": "preparing", "duration_s": 3.0}),
             assigned(8.0, 1),
             output(10.0, duration_s=2.0, turns=3, tokens=100, cost_usd=0.5),
-            (11.0, EventType.VERDICT_REACHED, {"artifact_id": "v1", "consensus_s": 0.25}),
+            (11.0, EventType.VERDICT_REACHED, {"verdict_id": "1", "artifact_id": "v1", "consensus_s": 0.25}),
             assigned(12.0, 2),
             output(14.0, duration_s=1.5, turns=1, tokens=50, cost_usd=0.25),
-            (15.0, EventType.VERDICT_REACHED, {"artifact_id": "v2", "consensus_s": 0.25}),
+            (15.0, EventType.VERDICT_REACHED, {"verdict_id": "2", "artifact_id": "v2", "consensus_s": 0.25}),
             (20.0, EventType.TASK_FINISHED, {"state": "completed", "commit": None}),
             (25.0, EventType.NOTIFICATION_SENT, {"channel": "webhook", "duration_s": 5.0}),
         )
