@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from eventlives import START, event, finished, submitted, task_id
 
-from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.event import DELIVERIES, Event, EventType, NewEvent
 from councilor.domain.task import TaskState
 from councilor.errors import FencedError, InputError, NotFoundError
 from councilor.ports.events import EventStream
@@ -53,6 +53,12 @@ async def test_a_paused_task_remembers_where_it_goes_on_and_its_end_forgets_that
     await stream.append([said("pause"), finished(task_id()), said("override")])
     head = await stream.head(task_id())
     assert head is not None and (head.state, head.resumes) == (TaskState.COMPLETED, None)
+    delivery = [event(task_id(), type_, target="push") for type_ in sorted(DELIVERIES)]
+    assert len(await stream.append(delivery)) == 3, "the commit of a completed task may still be taken somewhere"
+    await stream.append([submitted(task_id(3)), event(task_id(3), EventType.TASK_CANCELLED)])
+    for type_ in DELIVERIES:
+        with pytest.raises(InputError, match="cannot follow"):
+            await stream.append([event(task_id(3), type_, target="push")])
     for late in (said("pause"), said("resume"), said("cancel")):
         with pytest.raises(InputError, match="cannot follow"):
             await stream.append([late])
@@ -208,6 +214,17 @@ async def test_heads_are_paged_newest_first(stream: EventStream) -> None:
     assert list(await stream.heads(before=task_id(1))) == []
     with pytest.raises(InputError):
         await stream.heads(before="\0")
+
+
+async def test_heads_of_some_specs_are_listed_by_themselves(stream: EventStream) -> None:
+    for number, spec in ((1, "A"), (2, "B"), (3, "A"), (4, "A")):
+        await stream.append([submitted(task_id(number), spec_id=spec)])
+    await stream.append([finished(task_id(4))])
+    listed = await stream.heads(specs={"A", "C"}, limit=2)
+    assert [head.task_id for head in listed] == [task_id(4), task_id(3)]
+    assert [head.task_id for head in await stream.heads(specs={"A"}, before=task_id(3))] == [task_id(1)]
+    assert [head.task_id for head in await stream.heads(specs={"A"}, unended=True)] == [task_id(3), task_id(1)]
+    assert await stream.heads(specs=()) == []
 
 
 async def test_a_task_is_found_by_the_beginning_or_the_end_of_its_id(stream: EventStream) -> None:

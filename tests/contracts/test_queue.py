@@ -269,11 +269,11 @@ async def test_whoever_listens_hears_that_there_may_be_more_to_claim(office: Off
     await asyncio.sleep(0.2)
     assert not heard.done(), "nothing has changed"
     await office.add(1)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     assert await office.claimed() == task_id(1)
     heard = asyncio.ensure_future(anext(changes))
     await office.queue.give_back(task_id(1), executor_id=ONE)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     heard = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.2)
     heard.cancel()
@@ -305,3 +305,17 @@ async def test_tasks_that_would_wait_for_each_other_are_refused(office: Office) 
         assert refused.value.field == "after"
     assert await office.queue.add(entry)
     assert not await office.queue.add(replace(entry, after=(task_id(2),))), "it is there already"
+
+
+async def test_a_task_that_somebody_is_just_changing_keeps_nobody_waiting(emptied_database_url: str) -> None:
+    """Whoever does may have been stopped in the middle, as by Ctrl-Z."""
+    async with Pool(emptied_database_url) as pool:
+        office = Office(DatabaseTaskQueue(pool), DatabaseEventStream(pool), None)
+        await office.enlist(ONE)
+        for number in (1, 2):
+            await office.add(number)
+        async with pool.transaction() as stopped:
+            await stopped.execute("UPDATE task_queue SET priority = 5 WHERE task_id = %s", [task_id(1)])
+            async with asyncio.timeout(5):
+                assert await office.claimed() == task_id(2)
+        assert await office.claimed() == task_id(1)

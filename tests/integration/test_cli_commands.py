@@ -89,7 +89,7 @@ def test_every_command_explains_itself(command: list[str], councilor: CommandLin
 
 def test_all_promised_commands_are_there() -> None:
     promised = (
-        "run judge submit claims list show diff apply verify override "
+        "run judge submit claims list show diff apply deliver verify override "
         "questions answer clean report notify serve slo doctor demo gates spec env workers "
         "artifacts provenance db breakers config verdict worker watch queue schedule "
         "pause resume cancel guide extend reprioritise approve reject"

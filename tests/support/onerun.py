@@ -2,8 +2,9 @@
 
     python onerun.py '{"data_dir": ..., "url": ..., "repository": ..., "log": ..., "place": ..., ...}'
 
-Keys besides: `config`, a file of settings; `moves`, whether somebody else commits to the branch meanwhile; `shallow`,
-whether how strong the tests are is left out. Places: `examine` (before the base's tests run on the candidate), the name
+Keys besides: `config`, a file of settings; `moves`, whether somebody else commits to the branch meanwhile; `collides`,
+whether that excludes the worker's change, which then gets a second round and does nothing in it; `shallow`, whether how
+strong the tests are is left out. Places: `examine` (before the base's tests run on the candidate), the name
 of an artifact (just stored), `publish` (the branch is there), the target of an outlet (it has delivered), `end` (the
 task's end is told). The lines of the log: `task <id>`, `worked`, `the whole suite on the base`, `reached`.
 """
@@ -135,9 +136,11 @@ def adapt(parts: Parts, given: dict[str, Any], place: Place) -> Parts:
 
     def work(workspace: Path, assignment: Assignment) -> None:
         place.note("worked")
+        if assignment.iteration > 1:
+            return
         repair(workspace)
         if given.get("moves"):
-            (folder / "other.py").write_text("OTHER = 1\n")
+            (folder / ("shop.py" if given.get("collides") else "other.py")).write_text("OTHER = 1\n")
             git(folder, "add", "-A")
             git(folder, "commit", "-q", "-m", "Somebody else's")
 
@@ -149,6 +152,7 @@ def adapt(parts: Parts, given: dict[str, Any], place: Place) -> Parts:
         events=Events(parts.events, place),
         ledger=replace(parts.ledger, storage=Storage(parts.ledger.storage, place)),
         workers={"hand": Hand(acts=[work])},
+        asked={"hand"},
         publishing=replace(parts.publishing, outlets=outlets),
         **({"servers": None, "tester": None} if given.get("shallow") else {}),
     )
@@ -160,7 +164,7 @@ async def main(given: dict[str, Any], wanted: str) -> None:
         repository = await service.tools.repositories.open(folder)
         order = Order(
             spec_text=make_spec(), base=await repository.resolve("HEAD"), worker="hand", mode=RunMode.AUTO,
-            max_iterations=1, deadline_s=120.0,
+            max_iterations=2 if given.get("collides") else 1, deadline_s=120.0,
             base_ref=await repository.branch("HEAD") if given.get("moves") else None,
         )  # fmt: skip
         task = await draft_task(order, repository, clock=service.runtime.clock, ids=service.runtime.ids)

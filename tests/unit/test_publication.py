@@ -11,7 +11,16 @@ from journey import make_spec
 
 from councilor.domain.event import Event, EventType
 from councilor.domain.gate import GateResult, GateStatus
-from councilor.domain.publication import Destination, Publication, body_of, destinations, in_markdown, is_author
+from councilor.domain.publication import (
+    Destination,
+    Publication,
+    body_of,
+    destinations,
+    in_markdown,
+    is_author,
+    notes_of,
+    told_of,
+)
 from councilor.domain.spec import load_spec
 from councilor.domain.verdict import Decision, Verdict
 
@@ -118,3 +127,38 @@ def test_of_each_place_the_last_word_counts():
         Destination(target="patch", outcome="finished", where="/p"),
     )
     assert destinations([event(EventType.PUBLICATION_REBASED, **kept | {"outcome": "clean"})]) == ()
+
+
+def test_every_place_that_has_the_commit_is_told_and_what_failed_since():
+    found = [
+        event(EventType.PUBLICATION_STARTED, target="push"),
+        event(EventType.PUBLICATION_FAILED, target="push", error="no", hint="try"),
+        event(EventType.PUBLICATION_STARTED, target="push"),
+        event(EventType.PUBLICATION_FINISHED, target="push", where="origin/b"),
+        event(EventType.PUBLICATION_STARTED, target="push"),
+        event(EventType.PUBLICATION_FINISHED, target="push", where="second/b"),
+        event(EventType.PUBLICATION_FAILED, target="command", error="not run", hint=""),
+    ]
+    assert [(item.target, item.outcome, item.where) for item in destinations(found)] == [
+        ("push", "finished", "origin/b"),
+        ("push", "finished", "second/b"),
+        ("command", "failed", ""),
+    ]
+    told = told_of(found)
+    assert told["push"].where == "second/b" and told["push"].begun is found[4] and told["push"].last is found[5]
+    assert told["command"].begun is None, "it was never begun, so it did nothing"
+    again = destinations([*found, event(EventType.PUBLICATION_STARTED, target="push")])
+    assert (again[-1].target, again[-1].outcome) == ("push", "started")
+
+
+def test_whoever_gets_the_commit_is_told_that_it_could_not_follow_its_branch():
+    moved = {"outcome": "kept", "reason": "It conflicts.", "onto": "e", "base": "d" * 40, "conflicts": ["a.py", "b.py"]}
+    kept = event(EventType.PUBLICATION_REBASED, **moved)
+    lead, both = notes_of([kept])
+    assert lead.startswith("It is on dddddddddddd, the base") and lead.endswith("It conflicts.")
+    assert both == "Both sides changed a.py, b.py."
+    assert destinations([kept])[0].hint == both
+    body = body_of(load_spec(make_spec(), source="a test"), VERDICT, statement="s", worker="hand", notes=[lead, both])
+    assert body.endswith("\nBoth sides changed a.py, b.py.\n")
+    assert notes_of([event(EventType.PUBLICATION_REBASED, **moved | {"outcome": "clean"})]) == ()
+    assert notes_of([]) == ()

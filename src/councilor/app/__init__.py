@@ -20,6 +20,7 @@ from councilor.app.judges import try_model_judges
 from councilor.app.keys import open_keys
 from councilor.app.notices import channels, send_trial, start_logs
 from councilor.app.objectives import look_at_objectives, metrics_server
+from councilor.app.publishing import open_redelivery
 from councilor.app.restore import Restoration, drill, restore
 from councilor.app.runtime import Runtime, open_runtime
 from councilor.app.service import Service, open_service
@@ -56,6 +57,7 @@ __all__ = [
     "open_export",
     "open_interventions",
     "open_keys",
+    "open_redelivery",
     "open_repositories",
     "open_runtime",
     "open_service",

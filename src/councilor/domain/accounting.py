@@ -134,6 +134,8 @@ class _Book:
     failure: str | None = None
     failure_hint: str | None = None
     verdict_artifact: str | None = None
+    verdicts: set[object] = field(default_factory=set)
+    """Ids of those that were reached."""
     rounds: dict[int, _Round] = field(default_factory=dict)
     """By the candidate's number; 0 where there is only one."""
     by_worker: dict[str, Effort] = field(default_factory=dict)
@@ -164,7 +166,9 @@ class _Book:
             case EventType.PHASE_FINISHED if data.get("phase") == "preparing":
                 self.preparing_s += _figure(data, "duration_s")
             case EventType.VERDICT_REACHED:
-                self.council_s += _figure(data, "consensus_s")
+                if data.get("verdict_id") not in self.verdicts:  # one that is told again took its time once
+                    self.council_s += _figure(data, "consensus_s")
+                self.verdicts.add(data.get("verdict_id"))
                 self.verdict_artifact = str(data.get("artifact_id"))
             case EventType.TASK_FAILED:
                 self.failure, self.failure_hint = str(data.get("error", "")), str(data.get("hint", ""))

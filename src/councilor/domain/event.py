@@ -22,8 +22,8 @@ from councilor.domain.codec import decode
 from councilor.domain.task import Task, TaskHead, TaskState
 
 __all__ = [
-    "AFTER_END", "END_TYPES", "STILL", "Checkpoint", "Event", "EventType", "Gap", "InterventionKind", "NewEvent",
-    "find_passing", "fold", "may_follow_end",
+    "AFTER_END", "DELIVERIES", "END_TYPES", "STILL", "Checkpoint", "Event", "EventType", "Gap", "InterventionKind",
+    "NewEvent", "find_passing", "fold", "may_follow_end",
 ]  # fmt: skip
 
 
@@ -84,7 +84,9 @@ class Checkpoint(StrEnum):
 
 
 AFTER_END = frozenset({EventType.NOTIFICATION_STARTED, EventType.NOTIFICATION_SENT, EventType.NOTIFICATION_FAILED})
-"""What may follow an end: that somebody was told of it."""
+"""What may follow every end: that somebody was told of it."""
+DELIVERIES = frozenset({EventType.PUBLICATION_STARTED, EventType.PUBLICATION_FINISHED, EventType.PUBLICATION_FAILED})
+"""What may follow the end of a completed task: that its commit is taken somewhere, once more or for the first time."""
 END_TYPES = frozenset({EventType.TASK_FINISHED, EventType.TASK_FAILED, EventType.TASK_CANCELLED})
 STILL = frozenset(
     {EventType.WORKER_HEARTBEAT, EventType.ARTIFACT_STORED, EventType.GATE_FINISHED, EventType.COUNCIL_VOTE}
@@ -209,10 +211,15 @@ def fold(head: TaskHead | None, event: Event) -> TaskHead:
             return head
 
 
-def may_follow_end(event: NewEvent) -> bool:
-    """Whether an event may come after its task's end: that somebody was told of it, or decides otherwise."""
+def may_follow_end(event: NewEvent, state: TaskState) -> bool:
+    """Whether an event may come after its task's end: of who is told, decides otherwise, or delivers the commit.
+
+    Args:
+        state: how it ended. What was cancelled, say, is taken nowhere any more.
+    """
     overrides = event.type is EventType.INTERVENTION and event.data.get("kind") == InterventionKind.OVERRIDE
-    return overrides or event.type in AFTER_END
+    delivers = event.type in DELIVERIES and state is TaskState.COMPLETED
+    return overrides or delivers or event.type in AFTER_END
 
 
 def _moved(head: TaskHead, state: TaskState) -> TaskHead:

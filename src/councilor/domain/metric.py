@@ -119,11 +119,6 @@ class Metric:
         """Most series it takes: a histogram has one per bucket, and +Inf, sum and count."""
         return self.max_sets * (len(self.buckets) + 3 if self.kind is MetricKind.HISTOGRAM else 1)
 
-    def conform(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """The declared labels in their order, an undeclared value as `other`, a missing one empty."""
-        given = {label: labels.get(label.name, "") for label in self.labels}
-        return {label.name: value if label.allows(value) or not value else OTHER for label, value in given.items()}
-
 
 def prometheus_name(metric: Metric) -> str:
     """Its name in Prometheus: underscores, the unit as suffix, then `_total` for a counter."""

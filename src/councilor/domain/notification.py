@@ -114,29 +114,39 @@ def presentable(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def compose(head: TaskHead, account: Account, verdict: Verdict | None, *, now: datetime) -> Notification:
+def compose(
+    head: TaskHead, account: Account, verdict: Verdict | None, *, now: datetime, notes: Sequence[str] = ()
+) -> Notification:
     """The notification of a task's end.
 
     Args:
         verdict: the last one, if there was any.
+        notes: sentences about how it was published.
     """
     reason = _REASON_OF.get(head.state, Reason.NEEDS_PERSON)
-    summary, action = _summary(head, account, verdict), _action(reason, head, account)
+    summary, action = " ".join([_summary(head, account, verdict), *notes]), _action(reason, head, account)
     return _message(head, account, reason, reason.value, summary=summary, action=action, now=now)
 
 
 def compose_request(
-    head: TaskHead, account: Account, verdict: Verdict | None, checkpoint: Checkpoint, *, now: datetime
+    head: TaskHead,
+    account: Account,
+    verdict: Verdict | None,
+    checkpoint: Checkpoint,
+    *,
+    now: datetime,
+    notes: Sequence[str] = (),
 ) -> Notification:
     """The notification that a run waits for an approval.
 
     Args:
         verdict: what would be published is accepted by it; None before there is any.
         checkpoint: what it asks about.
+        notes: sentences about how it would be published.
     """
     reason = Reason.APPROVAL_NEEDED
     asked = f"It waits for an approval {_ASKED[checkpoint]}"
-    summary = asked + (f": {_judged(verdict)}" if verdict is not None else ".")
+    summary = " ".join([asked + (f": {_judged(verdict)}" if verdict is not None else "."), *notes])
     look = f"councilor show --why {head.task_id}" + (f"; councilor diff {head.task_id}" if verdict is not None else "")
     answer = f"councilor approve {head.task_id}, or councilor reject {head.task_id} --reason WHY"
     message = _message(

@@ -10,8 +10,8 @@ It does not decide whether or where something is published.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from councilor.domain.event import Event, EventType
@@ -20,7 +20,10 @@ from councilor.domain.notification import presentable
 from councilor.domain.spec import WorkingSpec
 from councilor.domain.verdict import Verdict
 
-__all__ = ["DOCUMENT_VERSION", "Destination", "Publication", "body_of", "destinations", "in_markdown", "is_author"]
+__all__ = [
+    "DOCUMENT_VERSION", "Destination", "Publication", "Told", "body_of", "destinations", "in_markdown", "is_author",
+    "notes_of", "told_of",
+]  # fmt: skip
 
 _OUTCOMES = {
     EventType.PUBLICATION_STARTED: "started",
@@ -85,24 +88,70 @@ class Destination:
     hint: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What was told of one target."""
+
+    last: Event
+    begun: Event | None = None
+    """The newest start; None: it was never begun, so nothing was done there."""
+    where: str | None = None
+    """Where the commit is, as was told last; None: nowhere, as far as is known."""
+
+
+def told_of(events: Iterable[Event]) -> Mapping[str, Told]:
+    """What was told of each target, from a task's events in their order."""
+    found: dict[str, Told] = {}
+    for event in events:
+        if event.type not in _OUTCOMES:
+            continue
+        target = str(event.data["target"])
+        told = replace(found.get(target, Told(last=event)), last=event)
+        if event.type is EventType.PUBLICATION_STARTED:
+            told = replace(told, begun=event)
+        elif event.type is EventType.PUBLICATION_FINISHED:
+            told = replace(told, where=str(event.data.get("where", "")))
+        found[target] = told
+    return found
+
+
 def destinations(events: Iterable[Event]) -> tuple[Destination, ...]:
-    """Where a task's commit went, by its events; of each place the last word counts."""
-    found: dict[str, Destination] = {}
+    """Where a task's commit went, by its events: every place that has it, and of each target what failed since."""
+    found: dict[tuple[str, str], Destination] = {}
     for event in events:
         data = event.data
         if event.type in _OUTCOMES:
-            found[str(data["target"])] = Destination(
-                target=str(data["target"]),
+            target, where = str(data["target"]), str(data.get("where", ""))
+            found.pop((target, ""), None)
+            found[target, where] = Destination(
+                target=target,
                 outcome=_OUTCOMES[event.type],
-                where=str(data.get("where", "")),
+                where=where,
                 error=str(data.get("error", "")),
                 hint=str(data.get("hint", "")),
             )
         elif event.type is EventType.PUBLICATION_REBASED:
-            found.pop("base", None)
+            found.pop(("base", ""), None)
             if data["outcome"] == "kept":
-                found["base"] = Destination(target="base", outcome="failed", error=str(data["reason"]))
+                found["base", ""] = Destination(
+                    target="base", outcome="failed", error=str(data["reason"]), hint=_changed_by_both(data)
+                )
     return tuple(found.values())
+
+
+def notes_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """What whoever gets the commit has to know of it: that it could not follow its branch, and why."""
+    moves = [event.data for event in events if event.type is EventType.PUBLICATION_REBASED]
+    if not moves or moves[-1]["outcome"] != "kept":
+        return ()
+    last = moves[-1]
+    lead = f"It is on {str(last['base'])[:12]}, the base that it was judged on, and not on top of its branch."
+    return tuple(filter(None, (f"{lead} {last['reason']}", _changed_by_both(last))))
+
+
+def _changed_by_both(move: Mapping[str, Any]) -> str:
+    paths = [str(path) for path in move.get("conflicts", ())]
+    return f"Both sides changed {', '.join(paths)}." if paths else ""
 
 
 def body_of(spec: WorkingSpec, verdict: Verdict, *, statement: str, worker: str, notes: Sequence[str] = ()) -> str:

@@ -215,7 +215,7 @@ def _require_event(head: TaskHead | None, event: Event) -> None:
         raise InputError(f"Task {event.task_id} begins with {event.type}, not with task.submitted.", field="type")
     if head is not None and event.type is EventType.TASK_SUBMITTED:
         raise InputError(f"Task {event.task_id} was submitted already.", field="type")
-    if head is not None and head.state in END_STATES and not may_follow_end(event):
+    if head is not None and head.state in END_STATES and not may_follow_end(event, head.state):
         raise InputError(f"Task {event.task_id} is {head.state}; {event.type} cannot follow.", field="type")
     if event.ts.utcoffset() != timedelta(0):
         raise InputError("An event's time is not in UTC.", field="ts")

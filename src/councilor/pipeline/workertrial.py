@@ -198,6 +198,5 @@ def _told(report: WorkerReport) -> str:
     """Why a worker did not finish, and the end of what it said."""
     said = (report.text or report.transcript[-4 * SHOWN :].decode(errors="replace")).strip()
     words = " ".join(said[-SHOWN:].split())
-    if report.ended and report.ended in words:
-        return report.ended
-    return ": ".join(part for part in (report.ended, words) if part) or "it said nothing"
+    why = "" if report.ended.rstrip(".") in words else report.ended  # who has no report of its own says it there
+    return ": ".join(part for part in (why, words) if part) or "it said nothing"

@@ -26,6 +26,8 @@ class Commit:
     subject: str
     message: str
     """All of it, the subject and trailers included."""
+    author: str = ""
+    """`Name <address>`, as the commit says; untrusted."""
 
     def trailer(self, name: str) -> str | None:
         """The value of its last trailer of that name; None when it has none."""

@@ -43,7 +43,7 @@ class Desk:
 
 async def until(met: Callable[[], bool]) -> None:
     """Let the follower run until something is so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for _ in range(10):
             await asyncio.sleep(0)
         while not met():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tasks import make_task
@@ -12,6 +14,7 @@ from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.limit import Origins
+from councilor.domain.task import TaskHead
 from councilor.pipeline.resubmission import find_earlier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,3 +50,19 @@ async def test_another_base_is_another_task_once_the_first_has_ended(events: Mem
     await events.append([NewEvent(task_id=TASK.id, type=EventType.TASK_FINISHED, ts=NOW, data=data)])
     assert await find_earlier([moved], events) == {}
     assert await find_earlier([replace(WISH, spec_text="id: X-1 # other")], events) == {}
+
+
+async def test_a_long_history_is_not_read_for_one_spec() -> None:
+    class Counting(MemoryEventStream):
+        calls = 0
+
+        async def heads(self, **wanted: Any) -> Sequence[TaskHead]:
+            self.calls += 1
+            return await super().heads(**wanted)
+
+    stream = Counting()
+    for number in range(1000):
+        task = replace(TASK, id=f"0190{number:04x}-0000-7000-8000-000000000009", spec_id=f"Y-{number}")
+        data = {"task": encode(task)}
+        await stream.append([NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=NOW, data=data)])
+    assert await find_earlier([WISH], stream) == {} and stream.calls == 1

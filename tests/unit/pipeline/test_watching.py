@@ -170,7 +170,7 @@ async def test_a_task_that_comes_and_ends_while_the_first_are_looked_up_is_told_
     await store.begin_task(1)
     watching = asyncio.create_task(watch_all(store, told.append, clock=FakeClock(auto_advance=True)))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [item.seq for item in told if isinstance(item, Event) and item.task_id == task_id(2)] != [1, 2]:
                 await asyncio.sleep(0)
     finally:

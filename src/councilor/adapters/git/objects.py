@@ -7,6 +7,7 @@ Source: git-ls-tree(1), git-cat-file(1).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from councilor.adapters.git.command import Git, check_name
@@ -25,6 +26,7 @@ __all__ = [
     "read_object",
 ]
 
+_AUTHOR = re.compile(rb"^author (.*) \d+ [+-]\d{4}$", re.MULTILINE)
 DEEPEST = 128
 """Most folders in one another. Deeper ones come from nobody's repository, and exhaust whoever recurses into them."""
 
@@ -110,9 +112,11 @@ def parse_commit(name: str, content: bytes) -> Commit:
     head, _, message = content.partition(b"\n\n")
     subject = message.strip().split(b"\n\n")[0].replace(b"\n", b" ")
     tree = head.split(b"\n", 1)[0].removeprefix(b"tree ")
+    author = _AUTHOR.search(head)
     return Commit(
         hash=name,
         tree=tree.decode(),
         subject=subject.decode("utf-8", "replace"),
         message=message.decode("utf-8", "replace"),
+        author=author[1].decode("utf-8", "replace") if author else "",
     )

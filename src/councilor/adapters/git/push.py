@@ -96,7 +96,7 @@ class RemotePush:
         command += [f"{check_name(publication.commit)}:{reference}"]
         code, output, said = await self._run(command, environment, location.root)
         if code:
-            raise self._refused(publication.branch, output, said)
+            raise self._refused(publication, output, said)
         return f"{self._remote}/{publication.branch}"
 
     async def _require_remote(self, start: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -109,7 +109,8 @@ class RemotePush:
                 field="publish.push",
             )
 
-    def _refused(self, branch: str, output: str, said: str) -> UnavailableError:
+    def _refused(self, publication: Publication, output: str, said: str) -> UnavailableError:
+        branch = publication.branch
         reasons = [found[1] for found in _STATUS.findall(output) if found[0] == "!"]
         if any("stale info" in reason for reason in reasons):
             return UnavailableError(
@@ -121,7 +122,8 @@ class RemotePush:
         return UnavailableError(
             f"{self._remote} did not take the branch {branch}: {told or 'git says nothing'}",
             backend=self.target,
-            hint=f"The commit is on the local branch. Once this is settled: git push {self._remote} {branch}",
+            hint="The commit is on the local branch. Once this is settled: "
+            f"councilor deliver {publication.task_id}, or git push {self._remote} {branch}",
         )
 
     async def _run(

@@ -4,7 +4,7 @@ Rules:
 - It gets the publication as one JSON document on standard input; see `program.py` for how it runs.
 - The last line that it prints says where the result is, such as the pull request's address. Only the end of its output
   is kept, and it is untrusted: escaped and cut before anybody sees it.
-- It is run at most once for a task, because nobody knows what it did before it failed.
+- It is run at most once for a task unless a person wants it again, because nobody knows what it did before it failed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class CommandPublisher:
                 raise UnavailableError(
                     f"The publishing command {self._program.command[0]} ended with {code}{_quote(said.last_line())}.",
                     backend=self.target,
-                    hint=f"The commit is on {publication.branch}; run the program on it yourself.",
+                    hint=f"The commit is on {publication.branch}. Look what the program did; to run it once more: "
+                    f"councilor deliver {publication.task_id} --to command --again",
                 )
             return heard.last_line()
 

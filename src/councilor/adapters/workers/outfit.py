@@ -12,6 +12,8 @@ Rules:
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
 - Python leaves no compiled files in the workspace: one is taken for its source's when that was changed within the same
   second to a text of the same length, and tests then see the text before.
+- Its program is the one that the person has, `python` excepted: a package of the repository's may bring another by the
+  same name, which would get the credentials.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
 What a person configured in `~` is linked into the disposable home at the same relative path, read-only.
@@ -19,6 +21,7 @@ What a person configured in `~` is linked into the disposable home at the same r
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from councilor.ports.worker import Workspace
 __all__ = ["SYSTEM_PATH", "Outfit"]
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+PYTHON = re.compile(r"python[0-9.]*")
 SYSTEM_FOLDERS = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
 
 
@@ -94,7 +98,8 @@ class Outfit:
         """
         name = self._name()
         local = "/" in name and not name.startswith("/")
-        path = f"{workspace.environment.python.parent}:{self.host_env.get('PATH', '')}:{SYSTEM_PATH}"
+        here, there = f"{self.host_env.get('PATH', '')}:{SYSTEM_PATH}", str(workspace.environment.python.parent)
+        path = f"{there}:{here}" if PYTHON.fullmatch(name) else f"{here}:{there}"
         return self._found(str(workspace.folder / name) if local else name, path=path)
 
     def job(

@@ -24,6 +24,7 @@ from councilor.domain.accounting import Account, account
 from councilor.domain.codec import decode
 from councilor.domain.event import AFTER_END, Checkpoint, Event, EventType
 from councilor.domain.notification import Notification, Reason, compose, compose_request, is_wanted, presentable
+from councilor.domain.publication import notes_of
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError, FencedError
@@ -88,6 +89,8 @@ async def announce(parts: Announcing, task_id: str, *, attempt: int = 0) -> None
         return
     try:
         await _announce(parts, task_id, attempt)
+    except FencedError:
+        _log.info("another process tells of the task's end", extra={"task_id": task_id})
     except Exception:  # whatever it is, the task has ended as it has
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 
@@ -100,7 +103,7 @@ async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     if any(event.type is EventType.NOTIFICATION_STARTED and event.data.get("checkpoint") is None for event in events):
         return
     told = account(events)
-    message = compose(head, told, await _verdict(parts, told), now=parts.clock.now())
+    message = compose(head, told, await _verdict(parts, told), now=parts.clock.now(), notes=notes_of(events))
     if not is_wanted(message.reason, parts.notify_on):
         return
     await _send_all(parts, message, attempt=attempt)
@@ -129,7 +132,8 @@ async def _announce_request(parts: Announcing, task_id: str, checkpoint: Checkpo
         return
     told = account(events)
     verdict = await _verdict(parts, told)
-    await _send_all(parts, compose_request(head, told, verdict, checkpoint, now=parts.clock.now()), attempt=attempt)
+    message = compose_request(head, told, verdict, checkpoint, now=parts.clock.now(), notes=notes_of(events))
+    await _send_all(parts, message, attempt=attempt)
 
 
 def _is_due(events: Sequence[Event], checkpoint: Checkpoint) -> bool:

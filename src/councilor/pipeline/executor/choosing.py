@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Sequence
 
-from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
+from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import JsonValue, decode
 from councilor.domain.event import EventType
 from councilor.domain.selection import Ranking, Standing, Turned, rank, spares_of, turn
@@ -27,9 +27,9 @@ from councilor.pipeline.executor.deepen import Addition
 from councilor.pipeline.executor.deliberate import Deliberated
 from councilor.pipeline.executor.iteration import Judged
 from councilor.pipeline.executor.prepare import note_stored
+from councilor.pipeline.executor.restating import restate_candidate
 from councilor.pipeline.executor.steps import Steps
 from councilor.pipeline.executor.work import label_of
-from councilor.pipeline.questions import QUESTIONS
 
 __all__ = ["choose", "choose_next"]
 
@@ -44,7 +44,7 @@ async def choose(context: RunContext, tried: Sequence[Judged], iteration: int) -
     ranking = rank([await _standing(context, tried, number) for number in range(1, len(tried) + 1)])
     best = ranking.chosen
     chosen = tried[best.number - 1]
-    taken = await _take_over(context, chosen, iteration)
+    taken = await restate_candidate(context, chosen, str(iteration), role="chosen")
     recorded = await _record(context, ranking, tried, f"choice/{iteration}")
     context.narrator.note(
         EventType.CANDIDATE_CHOSEN,
@@ -85,7 +85,7 @@ async def choose_next(
         return {"chosen": None}
     ranking = decode(Ranking, json.loads(await context.read(before["choice"])))
     ranking = turn(ranking, _turned(before["chosen"], last.verdict, verdict), successor)
-    taken = await _take_over(context, tried[successor - 1], iteration)
+    taken = await restate_candidate(context, tried[successor - 1], str(iteration), role="chosen")
     name = f"choice/{label_of(iteration, successor)}.next"
     recorded = await _record(context, ranking, tried, name, (before["choice"], "choice"), (last.verdict, "turned"))
     context.narrator.note(
@@ -135,46 +135,6 @@ async def _standing(context: RunContext, tried: Sequence[Judged], number: int) -
         ended=made.ended,
         same_as=next(earlier, None),
     )
-
-
-async def _take_over(context: RunContext, chosen: Judged, iteration: int) -> dict[str, str | None]:
-    """Record the chosen one's artifacts under the iteration's own names."""
-    patch = await _again(context, chosen.made.patch, f"patch/{iteration}", parent=None)
-    report = await _again(context, chosen.made.report, f"report/{iteration}", parent=patch)
-    evidence = await _again(context, chosen.evidence, f"evidence/{iteration}", parent=patch)
-    strength = await _again(context, chosen.added, f"strength/{iteration}", parent=evidence)
-    asked = await context.ledger.find(f"{QUESTIONS}{chosen.made.label}") if strength is not None else None
-    await _again(context, asked.id if asked is not None else None, f"{QUESTIONS}{iteration}", parent=strength)
-    inputs = context.derived.inputs
-    if patch is not None and chosen.made.patch in inputs:
-        inputs[patch.id] = inputs[chosen.made.patch]
-    assert patch is not None and report is not None, "every candidate has both"
-    return {
-        "patch": patch.id,
-        "report": report.id,
-        "evidence": evidence.id if evidence is not None else None,
-        "added": chosen.added,
-    }
-
-
-async def _again(
-    context: RunContext, artifact_id: str | None, name: str, *, parent: ExecutionArtifact | None
-) -> ExecutionArtifact | None:
-    if artifact_id is None:
-        return None
-    source = await context.artifact(artifact_id)
-    artifact = await context.ledger.record(
-        source.kind,
-        name,
-        await context.read(source.id),
-        media_type=source.media_type,
-        tree=source.tree,
-        parent=parent or source,
-        inputs=[(source, "chosen")],
-        metadata=source.metadata,
-    )
-    note_stored(context, artifact)
-    return artifact
 
 
 async def _record(

@@ -4,7 +4,7 @@ Rules:
 - `publication.started` is stored before anything leaves, so an execution that was taken over sends nothing: the store
   refuses its event.
 - What was finished is never done again. What a crash interrupted is repeated where that changes nothing; else it counts
-  as failed, because nobody knows what it did.
+  as failed, because nobody knows what it did: only a person has it done again (`pipeline/redelivery.py`).
 - A place that does not take the commit changes no outcome: the commit is on its branch, and the reason is told. The
   program that makes a pull request is not run when the push before it failed.
 - Places follow one another, each within its own time limit and the task's.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from councilor.domain.artifact import ExecutionArtifact
@@ -23,13 +23,20 @@ from councilor.domain.event import Event, EventType
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.notification import presentable
 from councilor.domain.provenance import digest
-from councilor.domain.publication import Publication, body_of
+from councilor.domain.publication import Publication, Told, body_of, notes_of, told_of
+from councilor.domain.spec import WorkingSpec
+from councilor.domain.task import Task
 from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError, DeadlineError, UnavailableError
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.narration import Narrator
+from councilor.ports.clock import Clock
+from councilor.ports.events import EventStream
 from councilor.ports.outlet import Outlet
+from councilor.ports.repository import Repository
+from councilor.ports.tracing import Tracer
 
-__all__ = ["deliver"]
+__all__ = ["COMMAND", "PUSH", "Delivery", "blocked", "compose_publication", "deliver", "read_events"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,122 +55,183 @@ async def deliver(
     Args:
         remaining_s: seconds that the task has left.
     """
-    outlets = context.parts.publishing.outlets
+    outlets, parts = context.parts.publishing.outlets, context.parts
     if not outlets:
         return {}
-    delivery = _Delivery(
-        context=context,
-        publication=_compose(context, verdict, artifact, commit),
-        told=await _told(context),
-        until_s=context.parts.clock.monotonic() + remaining_s - RESERVE_S,
+    told = await read_events(parts.events, context.task.id)
+    publication = compose_publication(
+        context.task,
+        context.spec,
+        verdict,
+        artifact,
+        commit=commit,
+        base=context.base.hash,
+        worker=context.task.worker,
+        notes=notes_of(told),
+    )
+    places = _Places(
+        delivery=Delivery(
+            publication=publication,
+            repository=context.repository,
+            begins=context.narrator,
+            tells=context.narrator,
+            clock=parts.clock,
+            tracer=parts.tracer,
+            until_s=parts.clock.monotonic() + remaining_s - RESERVE_S,
+        ),
+        told=told_of(told),
     )
     for outlet in outlets:
-        await delivery.to(outlet)
+        await places.to(outlet)
     await context.narrator.flush()
-    return dict(delivery.results)
+    return dict(places.results)
 
 
 @dataclass(kw_only=True, slots=True)
-class _Delivery:
-    """One commit on its way."""
+class Delivery:
+    """One commit on its way, to whatever place."""
 
-    context: RunContext
     publication: Publication
-    told: Mapping[str, Event]
-    """What was told of each place before."""
-    until_s: float
-    """When the task's time is over, less what ending it takes."""
-    results: dict[str, str | None] = field(default_factory=dict)
+    repository: Repository
+    begins: Narrator
+    """Tells that something begins; refused once somebody else delivers this commit."""
+    tells: Narrator
+    """Tells what came of it."""
+    clock: Clock
+    tracer: Tracer
+    until_s: float | None = None
+    """When the time for all of it is over; None: only each place's own limit holds."""
+    by: str | None = None
+    """Who wants it delivered after the task's end; None: the run does."""
 
-    async def to(self, outlet: Outlet) -> None:
-        """Take it to one place, unless that was done or tried before."""
-        before = self.told.get(outlet.target)
-        if before is not None and before.type is not EventType.PUBLICATION_STARTED:
-            where = before.data.get("where")
-        elif before is not None and not outlet.repeatable:
-            where = self._fail(outlet, _interrupted(outlet))
-        elif outlet.target == COMMAND and self.results.get(PUSH, "") is None:
-            where = self._fail(outlet, _blocked(outlet))
-        else:
-            where = await self._attempt(outlet)
-        self.results[outlet.target] = where
-        if outlet.target == PUSH and where is not None:
-            self.publication = replace(self.publication, remote=where.partition("/")[0])
+    async def attempt(self, outlet: Outlet) -> str | CouncilorError:
+        """Take it to one place; gives where it is there, or why it is not.
 
-    async def _attempt(self, outlet: Outlet) -> str | None:
-        context = self.context
-        await context.narrator.say(EventType.PUBLICATION_STARTED, target=outlet.target)
-        began = context.parts.clock.monotonic()
+        Raises:
+            FencedError: somebody else delivers it; nothing was sent.
+        """
+        await self.begins.say(EventType.PUBLICATION_STARTED, target=outlet.target, by=self.by)
+        began = self.clock.monotonic()
         about = role(SpanRole.CHAIN) | {"councilor.target": outlet.target}
+        left_s = None if self.until_s is None else self.until_s - began
         try:
-            with context.parts.tracer.span(f"deliver {outlet.target}", attributes=about):
-                async with asyncio.timeout(self.until_s - began):
-                    where = await outlet.deliver(self.publication, context.repository)
+            with self.tracer.span(f"deliver {outlet.target}", attributes=about):
+                async with asyncio.timeout(left_s):
+                    where = await outlet.deliver(self.publication, self.repository)
         except TimeoutError:
-            return self._fail(outlet, _late(outlet, self.until_s - began))
+            return self.fail(outlet, _late(outlet, left_s or 0.0, self.publication.task_id))
         except Exception as error:  # whatever it is, the commit is on its branch
-            return self._fail(outlet, error)
-        duration_s = round(context.parts.clock.monotonic() - began, 6)
+            return self.fail(outlet, error)
+        duration_s = round(self.clock.monotonic() - began, 6)
         line = presentable(where, LINE_LIMIT)
-        await context.narrator.say(
-            EventType.PUBLICATION_FINISHED, target=outlet.target, where=line, duration_s=duration_s
-        )
+        await self.tells.say(EventType.PUBLICATION_FINISHED, target=outlet.target, where=line, duration_s=duration_s)
+        if outlet.target == PUSH:
+            self.pushed(where)
         return where
 
-    def _fail(self, outlet: Outlet, error: Exception) -> str | None:
+    def pushed(self, where: str) -> None:
+        """Take down which remote has the branch, for the places after this one."""
+        self.publication = replace(self.publication, remote=where.partition("/")[0])
+
+    def fail(self, outlet: Outlet, error: Exception) -> CouncilorError:
+        """Take down that it is not there; gives the reason as it is told."""
         told = error if isinstance(error, CouncilorError) else CouncilorError(f"{type(error).__name__}: {error}")
         problem, hint = presentable(told.message, LINE_LIMIT), presentable(told.hint(), LINE_LIMIT)
         about = {"task_id": self.publication.task_id, "target": outlet.target, "problem": problem}
         _log.warning("a commit was not published there", extra=about)
-        self.context.narrator.note(EventType.PUBLICATION_FAILED, target=outlet.target, error=problem, hint=hint)
-        return None
+        self.tells.note(EventType.PUBLICATION_FAILED, target=outlet.target, error=problem, hint=hint)
+        return told
 
 
-async def _told(context: RunContext) -> Mapping[str, Event]:
-    """The last thing that was told of each place."""
-    told: dict[str, Event] = {}
-    types = {EventType.PUBLICATION_STARTED, EventType.PUBLICATION_FINISHED, EventType.PUBLICATION_FAILED}
-    after = 0
-    while page := await context.parts.events.read(context.task.id, after=after, limit=PAGE):
-        told |= {str(event.data["target"]): event for event in page if event.type in types}
-        after = page[-1].seq
-    return told
+@dataclass(kw_only=True, slots=True)
+class _Places:
+    """All places of one run, one after the other."""
+
+    delivery: Delivery
+    told: Mapping[str, Told]
+    """What was told of each before."""
+    results: dict[str, str | None] = field(default_factory=dict)
+
+    async def to(self, outlet: Outlet) -> None:
+        """Take it to one place, unless that was done or tried before."""
+        before, task_id = self.told.get(outlet.target), self.delivery.publication.task_id
+        if before is not None and before.last.type is not EventType.PUBLICATION_STARTED:
+            where = before.where
+            if where is not None and outlet.target == PUSH:
+                self.delivery.pushed(where)
+        elif before is not None and not outlet.repeatable:
+            self.delivery.fail(outlet, _interrupted(outlet, task_id))
+            where = None
+        elif outlet.target == COMMAND and self.results.get(PUSH, "") is None:
+            self.delivery.fail(outlet, blocked(outlet, task_id))
+            where = None
+        else:
+            came = await self.delivery.attempt(outlet)
+            where = came if isinstance(came, str) else None
+        self.results[outlet.target] = where
 
 
-def _compose(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact, commit: str) -> Publication:
-    task = context.task
+def compose_publication(
+    task: Task,
+    spec: WorkingSpec,
+    verdict: Verdict,
+    artifact: ExecutionArtifact,
+    *,
+    commit: str,
+    base: str,
+    worker: str | None,
+    notes: Sequence[str],
+) -> Publication:
+    """An accepted commit as others are told of it.
+
+    Args:
+        artifact: the verdict's.
+        base: the commit that it follows.
+        worker: who made it.
+        notes: sentences about how it was published.
+    """
     return Publication(
         task_id=task.id,
         repository=task.repository,
         branch=task.branch,
         commit=commit,
-        base=context.base.hash,
+        base=base,
         base_ref=task.base_ref,
         title=presentable(task.title, LINE_LIMIT),
-        body=body_of(context.spec, verdict, statement=f"sha256:{digest(artifact.statement)}", worker=task.worker or ""),
+        body=body_of(spec, verdict, statement=f"sha256:{digest(artifact.statement)}", worker=worker or "", notes=notes),
     )
 
 
-def _late(outlet: Outlet, seconds: float) -> CouncilorError:
+async def read_events(events: EventStream, task_id: str) -> list[Event]:
+    """All events of a task."""
+    found: list[Event] = []
+    while page := await events.read(task_id, after=found[-1].seq if found else 0, limit=PAGE):
+        found += page
+    return found
+
+
+def blocked(outlet: Outlet, task_id: str) -> CouncilorError:
+    """Why a program was not run."""
+    return UnavailableError(
+        "It was not run, because the branch could not be pushed before.",
+        backend=outlet.target,
+        hint=f"Settle the push, then: councilor deliver {task_id}",
+    )
+
+
+def _late(outlet: Outlet, seconds: float, task_id: str) -> CouncilorError:
     return DeadlineError(
         f"The task's time was over after {max(0.0, seconds):.1f} s of it.",
         backend=outlet.target,
         deadline_s=max(0.0, seconds),
-        hint="The commit is on its local branch; take it there yourself, and give the next task more time.",
+        hint=f"The commit is on its local branch; councilor deliver {task_id} takes it there. Give the next task more"
+        " time.",
     )
 
 
-def _blocked(outlet: Outlet) -> CouncilorError:
-    return UnavailableError(
-        "It was not run, because the branch could not be pushed before.",
-        backend=outlet.target,
-        hint="Settle the push, then run it yourself.",
-    )
-
-
-def _interrupted(outlet: Outlet) -> CouncilorError:
+def _interrupted(outlet: Outlet, task_id: str) -> CouncilorError:
     return UnavailableError(
         "It was interrupted; whether it did its work is not known, and it is not run twice.",
         backend=outlet.target,
-        hint="Look there, and run it yourself if it did not.",
+        hint=f"Look there; if it did not: councilor deliver {task_id} --to {outlet.target} --again",
     )

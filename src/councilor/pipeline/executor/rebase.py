@@ -6,7 +6,8 @@ Rules:
 - A candidate that merges is another tree on another base: it is measured and judged again, as a round of its own that
   costs the worker none of its rounds. The rules are those of the new base. The last verdict counts.
 - One that does not merge goes back to the worker while rounds are left: on the new base, with git's conflict markers
-  where the worker can read a request, without the change where it cannot.
+  where the worker can read a request, without the change where it cannot. What it makes of that is judged; if it is
+  not accepted, the candidate stays as well (`keep.py`).
 - What cannot follow is published on the base that it was judged on, and the reason is told: a conflict without rounds
   left, a branch that moved again after `MOST_REBASES` times, too little time to measure again, a branch that is gone.
   The evidence is about exactly that base, so the commit is as good as its verdict says; a busy branch starves nobody.
@@ -58,6 +59,8 @@ class Rebased:
     """The candidate on the new base; None when the worker has to make it."""
     start_tree: str = ""
     """What the worker then starts from."""
+    conflicts: tuple[str, ...] = ()
+    """Paths that both sides changed, as they are told."""
 
 
 def is_published(task: Task, decision: Decision) -> bool:
@@ -134,7 +137,14 @@ async def _carry(
     workers = {context.task.worker, *context.task.workers}
     readable = workers <= set(context.parts.asked)
     request = await _refine(context, judged, onto, iteration, merged)
-    return encode(Rebased(onto=onto.hash, parent=request, start_tree=merged.tree if readable else onto.tree))
+    return encode(
+        Rebased(
+            onto=onto.hash,
+            parent=request,
+            start_tree=merged.tree if readable else onto.tree,
+            conflicts=_shown(merged.conflicts),
+        )
+    )
 
 
 async def _record(context: RunContext, made: Work, judged: Deliberated, iteration: int, tree: str) -> Work:
@@ -223,6 +233,10 @@ def _tell(
         outcome=outcome,
         base=context.base.hash,
         onto=onto.hash,
-        conflicts=[path.encode("utf-8", "backslashreplace").decode() for path in conflicts[:MOST_NAMED]],
+        conflicts=list(_shown(conflicts)),
         reason=reason,
     )
+
+
+def _shown(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(path.encode("utf-8", "backslashreplace").decode() for path in paths[:MOST_NAMED])

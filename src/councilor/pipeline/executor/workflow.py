@@ -1,13 +1,14 @@
 """The way a task travels, as steps that the engine never repeats once they have finished.
 
-prepare -> (iteration* -> [rebase])* -> [publish -> deliver] -> finish; `iteration.py` and `candidates.py` say what an
-iteration is, `rebase.py`, `publish.py` and `deliver.py` what comes after an accepted one.
+prepare -> (iteration* -> [rebase])* -> [keep] -> [publish -> deliver] -> finish; `iteration.py` and `candidates.py` say
+what an iteration is, `rebase.py`, `keep.py`, `publish.py` and `deliver.py` what comes after an accepted one.
 
 Rules:
 - A step gives ids and figures; bytes go to the ledger. So a crash resumes from the last finished step.
 - Before each step people are heard (`control.py`); the task's time is counted over all its executions.
 - The same failing gates twice in a row are no progress: the next verdict is the last.
-- An accepted candidate follows a base that has moved, and is then measured and judged again.
+- An accepted candidate follows a base that has moved, and is then measured and judged again. Where it conflicts and no
+  resolution is accepted, it stays where it was accepted.
 - A verdict that leaves a question open which the worker may answer by a test is followed by another iteration.
 - A task that ends with an error says so on its stream; a cancelled caller leaves the run resumable and says nothing.
 - An end is announced after it is stored; that is no step, because its own event says whether it was begun.
@@ -39,6 +40,7 @@ from councilor.pipeline.executor.deliberate import Deliberated
 from councilor.pipeline.executor.deliver import deliver
 from councilor.pipeline.executor.ending import measure_end
 from councilor.pipeline.executor.iteration import Iteration, Judged
+from councilor.pipeline.executor.keep import keep
 from councilor.pipeline.executor.narration import Narrator
 from councilor.pipeline.executor.prepare import prepare
 from councilor.pipeline.executor.publish import publish
@@ -50,7 +52,7 @@ from councilor.ports.tracing import Span
 
 __all__ = ["WORKFLOW_VERSION", "Executor", "Outcome"]
 
-WORKFLOW_VERSION = "5"
+WORKFLOW_VERSION = "6"
 """Names these steps and their order; raise it whenever either changes, so that no run goes on under other steps."""
 END_OF = {
     Decision.ACCEPT: TaskState.COMPLETED,
@@ -106,7 +108,7 @@ class Executor:
             return
         data = {"task": encode(task)}
         if due is not None:
-            data |= {"schedule": due.schedule.name, "due_at": due.due_at.isoformat()}
+            data |= {"schedule": due.schedule.name, "due_at": encode(due.due_at)}
         event = NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data=data)
         try:
             await self._parts.events.append([event])
@@ -251,12 +253,24 @@ class _Start:
     """Whose candidate that is."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Conflict:
+    """An accepted candidate that conflicts with its branch."""
+
+    context: RunContext
+    """Of the base that it was judged on."""
+    accepted: Judged
+    moved: Rebased
+
+
 class _Journey:
     """One execution of one run."""
 
     def __init__(self, *, context: RunContext, engine: Engine) -> None:
         self._context = context
         self._steps = Steps(context=context, engine=engine)
+        self._conflict: _Conflict | None = None
+        """The last one, while what the worker makes of it is not accepted."""
 
     async def travel(self) -> Outcome:
         """Go through all steps; those that have finished before give what they gave then."""
@@ -272,6 +286,7 @@ class _Journey:
             number += 1
             last = await self._iterate(number, start)
             start = await self._next(number, last)
+        last = await self._keep(number, last)
         refusal = await self._unpublished(last.deliberated)
         commit = await self._publish(last) if refusal is None else None
         return decode(Outcome, await steps.run("finish", lambda: self._finish(number, last, refusal, commit)))
@@ -312,9 +327,21 @@ class _Journey:
             return await follow(made_by, last.made, last.deliberated, iteration=number, remaining_s=remaining_s)
 
         moved = decode(Rebased, await steps.run(f"rebase:{number}", run, preemptible=True))
+        conflicts = moved.onto is not None and moved.made is None
+        self._conflict = _Conflict(context=context, accepted=last, moved=moved) if conflicts else None
         if moved.onto is not None:
             self._context = await on_base(context, moved.onto, added_rounds=int(moved.made is not None))
         return moved
+
+    async def _keep(self, number: int, last: Judged) -> Judged:
+        """What counts in the end: where a conflict was not resolved, what was accepted before it; else the last."""
+        conflict = self._conflict
+        if conflict is None or last.deliberated.decision is Decision.ACCEPT:
+            return last
+        self._context = conflict.context
+        made_by = conflict.context.made_by(conflict.accepted.worker)
+        run = partial(keep, made_by, conflict.accepted, last, conflict.moved, iteration=number)
+        return decode(Judged, await self._steps.run(f"keep:{number}", run))
 
     async def _publish(self, last: Judged) -> str | None:
         """Publish an accepted candidate, first here and then wherever it is to go; gives the commit."""

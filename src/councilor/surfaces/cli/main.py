@@ -17,6 +17,7 @@ from councilor.surfaces.cli.claims import claims
 from councilor.surfaces.cli.config import config_app
 from councilor.surfaces.cli.costs import report
 from councilor.surfaces.cli.database import db_app
+from councilor.surfaces.cli.deliver import deliver
 from councilor.surfaces.cli.demo import demo
 from councilor.surfaces.cli.doctor import doctor
 from councilor.surfaces.cli.environments import env_app
@@ -94,6 +95,7 @@ app.command("list")(tasks.list_tasks)
 app.command()(tasks.show)
 app.command()(tasks.diff)
 app.command()(tasks.apply)
+app.command()(deliver)
 app.command()(claims)
 app.command()(verify)
 app.command()(steering.pause)

@@ -13,6 +13,7 @@ from councilor.domain.budget import Budget, budget_of
 from councilor.domain.claim import CheckedClaim
 from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.gate import GateResult
+from councilor.domain.publication import notes_of
 from councilor.domain.selection import Ranking
 from councilor.domain.task import Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
@@ -155,6 +156,8 @@ async def show_outcome(store: Store, outcome: Outcome, output: Output) -> None:
         output.line(f"  the budget is exhausted: {reason}")
     if outcome.commit:
         output.line(f"  committed {outcome.commit[:12]} on {outcome.branch}")
+        for note in notes_of(await read_events(store.events, outcome.task_id)):
+            output.line(f"  {one_line(note)}", style="yellow")
         output.line(f"  take it over: councilor apply {outcome.task_id}")
     output.line(f"  every reason: councilor show --why {outcome.task_id}")
 

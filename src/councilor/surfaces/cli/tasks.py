@@ -85,7 +85,7 @@ def show(
             session.output.line(f"  {line}", style="bold yellow")
         if head.commit:
             session.output.line(f"  commit {head.commit} in {head.repository}")
-            show_destinations(published, session.output)
+        show_destinations(published, session.output)
         session.output.line(f"  at most {in_words(asked.limits, asked.limit_origins)}")
         if budget.limited:
             session.output.line(f"  {_spent(budget)}")

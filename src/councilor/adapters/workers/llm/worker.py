@@ -112,7 +112,7 @@ class LlmWorker:
         ending = await self._guarded(loop, transcript)
         usage = loop.budget.usage(self._clock.monotonic() - began_s)
         transcript.end(outcome=ending.outcome.value, ended=ending.ended, usage=encode(usage))
-        text = ending.report or plain(loop.said) or f"There is no report: {ending.ended}."
+        text = ending.report or plain(loop.said) or f"There is no report: {ending.ended.rstrip('.')}."
         return WorkerReport(
             outcome=ending.outcome,
             text=secrets.hide(text[:REPORT_CHARACTERS].encode("utf-8", "replace")).decode("utf-8", "replace"),
