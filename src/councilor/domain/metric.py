@@ -26,6 +26,7 @@ from councilor.domain.claim import ClaimStatus
 from councilor.domain.event import EventType
 from councilor.domain.evidence import RUN_KINDS, Breach, Outcome
 from councilor.domain.gate import GateStatus
+from councilor.domain.schedule import DueOutcome
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Choice, Decision, Judge
 from councilor.domain.worker import WorkerOutcome
@@ -306,6 +307,7 @@ _ENTRIES = (
         "Connections of this process's pool, and callers that wait for one.",
         _closed("state", ("idle", "used", "waiting")),
     ),
+    _count("v3.schedule.due", "Due times of schedules, by what became of them.", _closed("outcome", DueOutcome)),
     _gauge("v3.engine.queued", "Runs that are waiting for an executor."),
     _gauge("v3.engine.running", "Runs that this process executes."),
     _gauge("v3.storage.free", "Free space of the data folder's disk.", unit=Unit.BYTES),
