@@ -12,11 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -25,17 +24,17 @@ from typing import Any
 import psycopg
 import pytest
 from lightworker import LOST, command, lines_of, submit
+from processes import with_support
+from servers import own_server
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.events import DatabaseEventStream
-from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.postmaster import processes_in
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.domain.event import EventType
 
 STEPS = 3
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk, which needs root")
 
 
@@ -54,10 +53,7 @@ class Plant:
     def start(self, **given: Any) -> subprocess.Popen[bytes]:
         """Start a process; it is ready when this returns."""
         about = {"url": self.url, "log": str(self.log), "steps": STEPS} | given
-        paths = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = subprocess.Popen(
-            command(about), env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=sys.stderr
-        )
+        process = subprocess.Popen(command(about), env=with_support(), stdout=subprocess.PIPE, stderr=sys.stderr)
         self.processes.append(process)
         return process
 
@@ -158,25 +154,6 @@ async def test_a_process_frozen_in_the_middle_of_storing_an_artifact_stores_noth
 
 
 # --- the database ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def own_server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(folder / "postgres")
-    try:
-        migrate(server.up())
-        yield server
-    finally:
-        server.down()
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for a socket, and that the server's user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="cw-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager
