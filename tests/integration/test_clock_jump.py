@@ -27,12 +27,13 @@ from wallclock import LIBRARY, WallClock, program
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.domain.intervention import SILENT_S
 
-LEASE_S = 2.0
 AHEAD_H, BEHIND_H = 30.0, -50.0
 KEY_AGE_H = 100.0
+LEASE_S = 6.0
+"""Shorter than the clock jumps about."""
+SETTINGS = ("--set", f"engine.lease_s={LEASE_S:g}")
 NOTICED_S = 2.5
 """Within which a process sees that its clock jumped."""
-SETTINGS = ("--set", f"engine.lease_s={LEASE_S:g}")
 
 
 @pytest.fixture

@@ -309,7 +309,7 @@ async def test_a_thousand_tasks_whose_executors_are_killed_at_random_end_once_ea
         victim.send_signal(signal.SIGSTOP if frozen else signal.SIGKILL)
         kills += 1
         if frozen:
-            await asyncio.sleep(3.0)
+            await asyncio.sleep(4.5)  # longer than the lease
             victim.send_signal(signal.SIGCONT)
         else:
             victim.wait()
