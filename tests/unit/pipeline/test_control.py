@@ -15,6 +15,7 @@ from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import JsonValue, encode
 from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.intervention import SILENT_S
 from councilor.errors import RunCancelledError, StandbyError, UnavailableError
 from councilor.guards.interruption import Interrupted
 from councilor.guards.standstill import standstill
