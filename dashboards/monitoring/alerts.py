@@ -228,6 +228,21 @@ _WORK = (
         ),
     ),
     Alert(
+        name="CouncilorScheduleFailed",
+        severity=Severity.TICKET,
+        expr=rose(f'{name("v3.schedule.due")}{{outcome=~"failed|missed"}}', "1h", "outcome"),
+        for_="0m",
+        summary="A schedule submitted nothing when it was due: {{ $labels.outcome }}.",
+        description="`councilor schedule list` says which, and why.",
+        fires=Case(
+            series={_of("v3.schedule.due", 'outcome="failed"'): "_x3 1x3"},
+            at="5m",
+            labels={"outcome": "failed"},
+            says="A schedule submitted nothing when it was due: failed.",
+        ),
+        quiet=(Case(series={_of("v3.schedule.due", 'outcome="submitted"'): "_x3 1x3"}, at="5m"),),
+    ),
+    Alert(
         name="CouncilorIntegrity",
         severity=Severity.PAGE,
         expr=rose(f'{name("v3.port.errors")}{{error="integrity"}}', "1h", "port"),

@@ -72,6 +72,13 @@ _ENGINE = Row(
             queries=(Query(expr=quantile("v3.engine.step", 0.95, "step"), legend="{{step}}"),),
         ),
         Panel(
+            title="Due times of schedules",
+            says="`failed` could not be submitted: `councilor schedule list` says why. `missed`: no process ran.",
+            unit="cps",
+            form=Form.STACKED,
+            queries=(Query(expr=rate("v3.schedule.due", "outcome"), legend="{{outcome}}"),),
+        ),
+        Panel(
             title="Steps that did not finish",
             says="A failed step fails its run once repeating it is of no use.",
             unit="cps",

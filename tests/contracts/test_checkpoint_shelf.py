@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -119,6 +120,30 @@ async def test_a_further_folder_that_is_missing_is_said_before_anything_is_writt
     (tmp_path / "mounted").mkdir()
     await shelf.keep(checkpoint(1))
     assert list(await shelf.newest(ORIGIN)) == [checkpoint(1)] * 2
+
+
+async def test_a_folder_whose_lock_a_stopped_process_holds_holds_up_nobody_else(tmp_path: Path) -> None:
+    shelf = FolderCheckpointShelf(tmp_path)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for size in range(40):
+            with pytest.raises((TimeoutError, UnavailableError)):
+                async with asyncio.timeout(0.01):
+                    await shelf.keep(checkpoint(size + 1))
+        async with asyncio.timeout(1):
+            assert await asyncio.to_thread(lambda: 7) == 7, "the pool of threads is not used up"
+    finally:
+        os.close(descriptor)
+    async with asyncio.timeout(10):
+        while list(await _newest(shelf)) != [checkpoint(32)]:
+            await asyncio.sleep(0.01)
+
+
+async def _newest(shelf: CheckpointShelf) -> Sequence[SignedCheckpoint]:
+    with suppress(UnavailableError):
+        return await shelf.newest(ORIGIN)
+    return ()
 
 
 async def test_a_folder_that_is_behind_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -216,6 +216,17 @@ async def test_heads_are_paged_newest_first(stream: EventStream) -> None:
         await stream.heads(before="\0")
 
 
+async def test_heads_of_some_specs_are_listed_by_themselves(stream: EventStream) -> None:
+    for number, spec in ((1, "A"), (2, "B"), (3, "A"), (4, "A")):
+        await stream.append([submitted(task_id(number), spec_id=spec)])
+    await stream.append([finished(task_id(4))])
+    listed = await stream.heads(specs={"A", "C"}, limit=2)
+    assert [head.task_id for head in listed] == [task_id(4), task_id(3)]
+    assert [head.task_id for head in await stream.heads(specs={"A"}, before=task_id(3))] == [task_id(1)]
+    assert [head.task_id for head in await stream.heads(specs={"A"}, unended=True)] == [task_id(3), task_id(1)]
+    assert await stream.heads(specs=()) == []
+
+
 async def test_a_task_is_found_by_the_beginning_or_the_end_of_its_id(stream: EventStream) -> None:
     for number in range(1, 4):
         await stream.append([submitted(task_id(number))])

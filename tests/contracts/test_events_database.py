@@ -122,12 +122,12 @@ async def test_an_event_of_a_newer_release_costs_only_who_reads_its_task(emptied
                 [task_id(1)],
             )
         with pytest.raises(InputError, match=r"task\.admired") as refused:
-            await asyncio.wait_for(unlucky, 5)
+            await asyncio.wait_for(unlucky, 30)
         assert "Upgrade" in refused.value.hint()
         with pytest.raises(InputError):
             await stream.read(task_id(1))
         await stream.append([finished(task_id(2))])
-        assert len(await asyncio.wait_for(lucky, 5)) == 2
+        assert len(await asyncio.wait_for(lucky, 30)) == 2
 
 
 async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_url: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tasks import make_task, submission
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.events import MemoryEventStream
@@ -16,10 +17,9 @@ from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
-from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
-from councilor.domain.task import RunMode, Task, TaskState
+from councilor.domain.task import TaskState
 from councilor.errors import InputError, NotFoundError
 from councilor.ports.events import EventStream
 from councilor.ports.queue import TaskQueue
@@ -41,14 +41,8 @@ class Office:
     """Lets a lease of one second pass."""
 
     async def submit(self, number: int) -> str:
-        task = Task(
-            id=task_id(number), repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X",
-            spec_id="X", title="x", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0,
-            submitted_at=START,
-        )  # fmt: skip
-        await self.events.append(
-            [NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=START, data={"task": encode(task)})]
-        )
+        task = make_task(id=task_id(number), submitted_at=START)
+        await self.events.append([submission(task)])
         return task.id
 
     async def end(self, number: int, state: TaskState) -> None:
@@ -275,11 +269,11 @@ async def test_whoever_listens_hears_that_there_may_be_more_to_claim(office: Off
     await asyncio.sleep(0.2)
     assert not heard.done(), "nothing has changed"
     await office.add(1)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     assert await office.claimed() == task_id(1)
     heard = asyncio.ensure_future(anext(changes))
     await office.queue.give_back(task_id(1), executor_id=ONE)
-    await asyncio.wait_for(heard, 5)
+    await asyncio.wait_for(heard, 30)
     heard = asyncio.ensure_future(anext(changes))
     await asyncio.sleep(0.2)
     heard.cancel()
@@ -311,3 +305,17 @@ async def test_tasks_that_would_wait_for_each_other_are_refused(office: Office) 
         assert refused.value.field == "after"
     assert await office.queue.add(entry)
     assert not await office.queue.add(replace(entry, after=(task_id(2),))), "it is there already"
+
+
+async def test_a_task_that_somebody_is_just_changing_keeps_nobody_waiting(emptied_database_url: str) -> None:
+    """Whoever does may have been stopped in the middle, as by Ctrl-Z."""
+    async with Pool(emptied_database_url) as pool:
+        office = Office(DatabaseTaskQueue(pool), DatabaseEventStream(pool), None)
+        await office.enlist(ONE)
+        for number in (1, 2):
+            await office.add(number)
+        async with pool.transaction() as stopped:
+            await stopped.execute("UPDATE task_queue SET priority = 5 WHERE task_id = %s", [task_id(1)])
+            async with asyncio.timeout(5):
+                assert await office.claimed() == task_id(2)
+        assert await office.claimed() == task_id(1)

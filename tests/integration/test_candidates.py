@@ -274,7 +274,7 @@ async def test_cancelling_ends_all_workers(tmp_path, shared_environment):
         await executor.cancel(task.id)
         with pytest.raises(RunCancelledError):
             await running
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         await executor.stop()
     assert sorted(ended) == ["a", "b"]
 

@@ -20,6 +20,7 @@ from councilor.domain.verdict import Decision, Judge
 from councilor.errors import UnavailableError
 from councilor.guards.interruption import Interrupted
 from councilor.pipeline.council import ModelJudge, inputs_of, recompute
+from councilor.pipeline.executor import choosing
 from councilor.pipeline.ledger import verify_task
 from councilor.pipeline.replays import replay_task
 
@@ -92,13 +93,14 @@ class Dying(MemoryEngine):
 async def race(tmp_path, shared_environment):
     """Runs one contest of hands, judged by a sharp model and three friendly ones where nothing else is said."""
 
-    async def run(*acts, dies_after=None, next_best=2, brains=(sharp, *[friendly] * 3), **changes):
+    async def run(*acts, dies_after=None, next_best=2, brains=(sharp, *[friendly] * 3), options=None, **changes):
         repository = make_repository(tmp_path / "repo")
         workers = {name: Hand(acts=[act], name=name) for name, act in zip("abcd", acts, strict=False)}
         with ExitStack() as stack:
             servers = [stack.enter_context(serving(brain)) for brain in brains]
             models = tuple(judge(server, f"judge-{number}") for number, server in enumerate(servers))
-            async with open_journey(tmp_path, shared=shared_environment, engine=Dying(dies_after)) as journey:
+            engine = Dying(dies_after)
+            async with open_journey(tmp_path, shared=shared_environment, engine=engine, **(options or {})) as journey:
                 journey.parts = replace(
                     journey.parts, workers=workers, side_by_side=4, models=models, debate_rounds=2, next_best=next_best
                 )
@@ -169,10 +171,14 @@ async def test_so_many_are_tried_as_are_allowed_and_the_last_one_tried_is_the_ro
     assert set(turned.against) >= {"integration_validator/judge-0"}, "words of all models turn one down, too"
 
 
-async def test_none_is_tried_where_that_is_not_wanted(race):
-    trip, _, _ = await race(inventive(5), longer, next_best=0)
-    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE
+@pytest.mark.parametrize("why", [pytest.param("not wanted", marks=pytest.mark.slow), "too little time"])
+async def test_the_first_stands_where_no_other_is_tried(race, monkeypatch, why):
+    if why == "too little time":
+        monkeypatch.setattr(choosing, "TIME_FACTOR", 1e9)
+    trip, _, _ = await race(inventive(5), longer, next_best=0 if why == "not wanted" else 2, max_iterations=2)
+    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and trip.outcome.iterations == 1
     assert await names_of(trip, "choice/") == ["choice/1"]
+    assert trip.outcome.verdict_artifact == await trip.artifact_id("verdict/1")
 
 
 @pytest.mark.parametrize("step", [pytest.param("choose:1-2.next", marks=pytest.mark.slow), "deliberate:1-2.next"])
@@ -192,3 +198,29 @@ async def test_right_at_once_no_other_is_tried(race):
     trip, _, server = await race(repair, longer)
     assert trip.outcome.decision is Decision.ACCEPT and await names_of(trip, "choice/") == ["choice/1"]
     assert not any("result = sum(prices)" in prompt for prompt in server.prompts())
+
+
+@pytest.mark.slow
+async def test_each_is_held_against_the_rivals_that_are_left_and_keeps_its_deeper_evidence(race):
+    def written(lines):
+        def act(folder, assignment):
+            file = folder / "shop.py"
+            file.write_text(file.read_text().replace(f"return {BUG}", lines))
+
+        return act
+
+    acts = (
+        inventive(5),
+        written("result = sum(prices or [5])\n    return result"),
+        written("both = prices\n    result = sum(prices or [5])\n    return result"),
+    )
+    trip, repository, _ = await race(*acts, options={"differential_s": 1.5})
+    assert trip.outcome.decision is Decision.NEEDS_EVIDENCE and branches(repository) == ["main"]
+    first, second, third = [name.removeprefix("choice/") for name in await names_of(trip, "choice/")]
+    assert await names_of(trip, "rivals/") == [f"rivals/{first}", f"rivals/{second}"], "none is left for the third"
+    verdicts = await names_of(trip, "verdict/")
+    assert verdicts[-3:] == [f"verdict/{label}.2" for label in (first, second, third)]
+    turned = (await choice_of(trip, f"choice/{third}")).turned
+    assert [each.verdict for each in turned] == [await trip.artifact_id(name) for name in verdicts[-3:-1]]
+    report = await replay_task(trip.task.id, trip.storage)
+    assert report.sound and all(item.identical for item in report.verdicts)

@@ -91,3 +91,11 @@ def test_a_model_is_listed_and_tried_like_any_worker(
         tried = councilor(*options, "workers", "test", "house", "--json").expect(0)
     assert server.refused == []
     assert KEY not in tried.out + tried.err
+
+
+def test_why_a_model_failed_its_trial_is_said_once(councilor: CommandLine, tmp_path: Path) -> None:
+    with serving_tools(then(Say(status=401, body=b"who are you"))) as server:
+        tried = councilor(*house(tmp_path, server.endpoint)[:2], "workers", "test", "house", "--json").expect(1)
+    (detail,) = (step["detail"] for step in tried.data["steps"] if not step["passed"])
+    assert detail.count("who are you") == 1
+    assert detail.endswith("who are you.")

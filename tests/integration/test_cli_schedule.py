@@ -49,7 +49,7 @@ def test_a_schedule_from_its_beginning_to_its_end(own: CommandLine, shop: Path, 
         "--priority", "5", "--max-tokens", "1000", "--iterations", "2", "--overlap", "allow", "--catch-up", "6h",
         "--dry-run", "--json",
     ).expect(0).data  # fmt: skip
-    assert added["next_due"] == "2031-05-06T03:00:00+00:00", "it is Monday noon"
+    assert added["next_due"] == "2031-05-06T03:00:00Z", "it is Monday noon"
     assert (added["name"], added["cron"], added["timezone"], added["paused"]) == ("nightly", EVERY_NIGHT, "UTC", False)
     assert (added["spec_path"], added["base_ref"], added["worker"]) == (SPEC, "refs/heads/main", "hand")
     assert (added["priority"], added["max_tokens"], added["max_iterations"], added["mode"]) == (5, 1000, 2, "dry_run")
@@ -59,7 +59,10 @@ def test_a_schedule_from_its_beginning_to_its_end(own: CommandLine, shop: Path, 
     assert "nightly" in listed.out and "2031-05-06 03:00" in listed.out and "UTC" in listed.out
     assert "councilor worker" in listed.err, "nobody would submit"
     shown = own("schedule", "show", "nightly").expect(0).out
-    assert all(part in shown for part in ("SHOP-1", "2031-05-06 03:00", str(shop), "(UTC)", "21600 s", "main"))
+    assert all(
+        part in shown
+        for part in ("SHOP-1", "2031-05-06 03:00", str(shop), "(UTC)", "21600 s", "main", "1,000 tokens", "2 rounds")
+    )
     assert own("schedule", "show", "nightly", "--json").expect(0).data["coming"][0] == added["next_due"]
     coming = own("schedule", "next", "nightly", "--count", "6", "--json").expect(0).data["due"]
     assert [item["due_at"][:10] for item in coming] == [

@@ -128,7 +128,7 @@ def test_what_was_only_stored_goes_on_with_the_base_it_had(
     git(shop, "commit", "-q", "-m", "Move on")
     kept = ("--set", "publish.rebase=false")
     printed = councilor(*worker, *kept, "submit", shop / ".caws/specs/b.yaml").expect(0)
-    assert "1 tasks: 0 new, 1 to go on with, 0 ended before" in printed.err
+    assert "1 task: 0 new, 1 to go on with, 0 ended before" in printed.err
     assert "SHOP-2  working, iteration 1" in printed.err and "SHOP-2  verdict: accept" in printed.err
     assert "\x1b" not in printed.err + printed.out
     assert git(shop, "rev-parse", f"councilor/{ids['SHOP-2']}^") == base

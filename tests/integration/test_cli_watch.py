@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from commandline import CommandLine
+from tasks import make_task
 
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 
 BEGUN: list[tuple[EventType, dict[str, Any]]] = [
     (EventType.TASK_STARTED, {"sandbox": "bubblewrap"}),
@@ -49,11 +49,7 @@ class Teller:
             await DatabaseEventStream(pool).append(events)
 
     def submit(self, number: int, *told: tuple[EventType, dict[str, Any]]) -> str:
-        task = Task(
-            id=task_id(number), repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X",
-            spec_id="X-1", title="Fix \x1b[31mit", tier=2, worker="w", mode=RunMode.AUTO, max_iterations=3,
-            deadline_s=60.0, submitted_at=datetime.now(UTC),
-        )  # fmt: skip
+        task = make_task(id=task_id(number), title="Fix \x1b[31mit", tier=2, submitted_at=datetime.now(UTC))
         return self(number, (EventType.TASK_SUBMITTED, {"task": encode(task)}), *told)
 
 

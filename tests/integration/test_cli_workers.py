@@ -57,6 +57,7 @@ def test_workers_list(councilor: CommandLine, tmp_path: Path, monkeypatch: pytes
     assert "no model" in found["unplugged"]["missing"]
     assert "model_hosts" in found["unplugged"]["hint"]
     shown = councilor(*options, "workers", "list").expect(0).out
+    assert "is not set. Set it" in " ".join(shown.split())
     for word in ("repair (default)", "no network", "localhost:1", "GIVEN", "not found", "ready"):
         assert word in shown
 

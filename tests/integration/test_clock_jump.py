@@ -109,7 +109,8 @@ def worker(command: CommandLine, shop: Shop) -> Iterator[subprocess.Popen[bytes]
             yield process
         finally:
             process.kill()
-            process.communicate()
+            if (left := process.communicate()[1]) is not None:
+                print(left.decode())
 
 
 def stopped(process: subprocess.Popen[bytes]) -> str:

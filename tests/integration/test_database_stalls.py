@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from storing import START, artifact
+from tasks import make_task, submission
 
 from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
@@ -33,9 +34,7 @@ from councilor.adapters.system import SystemClock, SystemRandomness
 from councilor.app.guarding import Guarding, make_guarding
 from councilor.app.store import IDEMPOTENT
 from councilor.domain.breaker import BreakerState
-from councilor.domain.codec import encode
 from councilor.domain.event import Event, EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.errors import BreakerOpenError, CouncilorError, DeadlineError, UnavailableError
 from councilor.pipeline.watching import watch_task
 from councilor.ports.artifacts import ArtifactStorage
@@ -150,12 +149,8 @@ def _event(task_id: str, number: int) -> NewEvent:
 
 
 def _submitted(task_id: str) -> NewEvent:
-    task = Task(
-        id=task_id, repository="/srv/repo", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",
-        title="Fix it", tier=2, worker="repair", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-        submitted_at=START,
-    )  # fmt: skip
-    return NewEvent(task_id=task_id, type=EventType.TASK_SUBMITTED, ts=START, data={"task": encode(task)})
+    task = make_task(id=task_id, tier=2, submitted_at=START)
+    return submission(task)
 
 
 @pytest.fixture

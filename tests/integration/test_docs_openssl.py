@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tasks import make_task, submission
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
@@ -24,9 +25,6 @@ from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.domain.artifact import ArtifactKind
-from councilor.domain.codec import encode
-from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.ledger import ExportSource, Ledger, TaskLedger, export_task
 from councilor.pipeline.ledger.export import file_stems
 from councilor.ports.artifacts import ArtifactStorage
@@ -80,22 +78,8 @@ async def record(ledger: TaskLedger) -> None:
 
 async def submit(stream: DatabaseEventStream, task_id: str) -> None:
     now = datetime.now(UTC)
-    task = Task(
-        id=task_id,
-        repository="/repository",
-        base_commit="b" * 40,
-        base_tree="c" * 40,
-        spec_text="id: FIX-1\n",
-        spec_id="FIX-1",
-        title="A task",
-        tier=3,
-        worker="repair",
-        mode=RunMode.AUTO,
-        max_iterations=1,
-        deadline_s=60.0,
-        submitted_at=now,
-    )
-    await stream.append([NewEvent(task_id=task_id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})])
+    task = make_task(id=task_id, submitted_at=now)
+    await stream.append([submission(task)])
 
 
 async def test_the_page_does_what_it_says(programs: None, emptied_database_url: str, tmp_path: Path):

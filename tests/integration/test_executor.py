@@ -251,6 +251,48 @@ async def test_a_task_whose_time_is_up_fails_and_says_so(tmp_path, shared_enviro
     assert branches(repository) == ["main"]
 
 
+class Frozen:
+    """A worker whose first process does not end: the program goes on while another process has taken the task over."""
+
+    name = "hand"
+
+    def __init__(self):
+        self.folders = []
+        self.begun = asyncio.Event()
+        self.left_behind = None
+
+    async def run(self, assignment, workspace, emit):
+        self.folders.append(workspace.folder)
+        if len(self.folders) == 1:
+            self.begun.set()
+            await asyncio.Event().wait()
+        first = self.folders[0]
+        self.left_behind = first.exists()
+        first.mkdir(parents=True, exist_ok=True)
+        (first / "stray.py").write_text("x = 1\n")
+        repair(workspace.folder)
+        return WorkerReport(outcome=WorkerOutcome.FINISHED, text="", exit_code=0, transcript=b"")
+
+
+async def test_the_worker_of_an_execution_that_was_taken_over_reaches_nothing_of_the_next(tmp_path, shared_environment):
+    repository, worker = make_repository(tmp_path / "repo"), Frozen()
+    async with open_journey(tmp_path, shared=shared_environment) as journey:
+        journey.parts = replace(journey.parts, workers={"hand": worker})
+        task = await journey.task(repository)
+        executor = journey.executor
+        await executor.start()
+        await executor.submit(task)
+        first = asyncio.create_task(executor.run(task.id))
+        await worker.begun.wait()
+        first.cancel()
+        await asyncio.wait([first])
+        await executor.stop()
+        trip = await journey.travel(task)
+    assert trip.outcome.state is TaskState.COMPLETED
+    assert b"stray" not in await trip.artifact("patch/1")
+    assert not worker.left_behind, "what an earlier execution had is thrown away"
+
+
 class Refusing:
     """A worker whose profile cannot be started."""
 

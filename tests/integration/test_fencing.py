@@ -6,24 +6,18 @@ import asyncio
 
 import pytest
 from storing import START, TASK, artifact
+from tasks import make_task, submission
 
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
-from councilor.domain.codec import encode
-from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.errors import FencedError
 from councilor.guards.bodies import CHUNK_BYTES
 
 
 async def submit(events: DatabaseEventStream) -> None:
-    task = Task(
-        id=TASK, repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="FIX-1",
-        title="Fix it", tier=2, worker="repair", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-        submitted_at=START,
-    )  # fmt: skip
-    await events.append([NewEvent(task_id=TASK, type=EventType.TASK_SUBMITTED, ts=START, data={"task": encode(task)})])
+    task = make_task(id=TASK, tier=2, submitted_at=START)
+    await events.append([submission(task)])
 
 
 @pytest.mark.parametrize("size", [10, CHUNK_BYTES + 1])

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from councilor.adapters.postgres import pool as pool_module
 from councilor.adapters.postgres.failures import check_server
 from councilor.adapters.postgres.pool import Pool
 from councilor.errors import DeadlineError, InputError, UnavailableError
@@ -145,3 +146,16 @@ async def test_cancellation_passes_through_and_gives_the_connection_back(databas
                 await waiting
             async with pool.connection() as connection:
                 await connection.execute("SELECT 1")
+
+
+async def test_a_transaction_of_a_process_that_was_stopped_is_ended(
+    emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its locks would keep every other process waiting until it is killed."""
+    monkeypatch.setattr(pool_module, "ABANDONED_S", 0.3)
+    async with Pool(emptied_database_url) as stopped, Pool(emptied_database_url) as other:
+        with pytest.raises(UnavailableError):
+            async with stopped.transaction() as connection:
+                await connection.execute("SELECT pg_advisory_xact_lock(1)")
+                async with asyncio.timeout(5), other.transaction() as waiting:
+                    await waiting.execute("SELECT pg_advisory_xact_lock(1)")

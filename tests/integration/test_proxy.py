@@ -254,8 +254,14 @@ def test_heads() -> None:
     assert parse_head(b"CONNECT A.Example.:443 HTTP/1.1\r\n\r\n").authority == "a.example:443"
     assert parse_head(b"GET http://a.example HTTP/1.0\r\n\r\n").authority == "a.example:80"
     assert parse_head(b"CONNECT [2001:DB8::1]:443 HTTP/1.1\r\n\r\n").authority == "2001:db8::1:443"
+    assert parse_head(b"CONNECT my_model:8000 HTTP/1.1\r\n\r\n").authority == "my_model:8000", "settings allow it"
     with pytest.raises(Refusal):
         parse_head("CONNECT exämple:443 HTTP/1.1\r\n\r\n".encode())
+
+
+async def test_a_listed_name_may_end_with_a_dot() -> None:
+    async with origin([]) as there, proxy(f"LOCALHOST.:{there}") as port:
+        assert (await ask(port, f"GET http://localhost:{there}/ HTTP/1.1\r\n\r\n".encode())).endswith(b"hello")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux sandboxes")

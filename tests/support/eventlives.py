@@ -6,9 +6,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tasks import make_task
+
 from councilor.domain.codec import encode
 from councilor.domain.event import Event, EventType, Gap, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.ports.events import EventStream
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -19,11 +20,7 @@ def task_id(number: int = 1) -> str:
 
 
 def submitted(id_: str, **changes: Any) -> NewEvent:
-    task = Task(
-        id=id_, repository="/srv/rép o", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="FIX-1",
-        title="Fix it", tier=2, worker="repair", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-        submitted_at=START,
-    )  # fmt: skip
+    task = make_task(id=id_, repository="/srv/rép o", tier=2, submitted_at=START)
     return NewEvent(task_id=id_, type=EventType.TASK_SUBMITTED, ts=START, data={"task": encode(task) | changes})
 
 

@@ -23,6 +23,7 @@ from random import Random
 from typing import Any
 
 from storing import artifact
+from tasks import make_task, submission
 
 from councilor.adapters.dbos import DbosEngine
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
@@ -31,10 +32,10 @@ from councilor.adapters.postgres.lease import LeaseKeeper
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.adapters.system import SystemClock, SystemIds
-from councilor.domain.codec import JsonValue, encode
+from councilor.domain.codec import JsonValue
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits, session_name
-from councilor.domain.task import RunMode, Task, TaskState
+from councilor.domain.task import TaskState
 from councilor.errors import UnavailableError
 from councilor.pipeline.dispatch import Dispatcher, Identity
 from councilor.pipeline.executor.narration import Narrator
@@ -52,12 +53,9 @@ async def submit(events: EventStream, queue: TaskQueue, tasks: int) -> list[str]
     made = []
     for _ in range(tasks):
         now = datetime.now(UTC)
-        task = Task(
-            id=ids.new(), repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X",
-            title="x", tier=3, worker="light", mode=RunMode.AUTO, max_iterations=1, deadline_s=600.0, submitted_at=now,
-        )  # fmt: skip
+        task = make_task(id=ids.new(), submitted_at=now)
         made.append(task.id)
-        event = NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})
+        event = submission(task)
         await events.append([event])
         await queue.add(QueueEntry(task_id=task.id, repository="/srv/r", tier=3, enqueued_at=now))
     return made

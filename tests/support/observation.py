@@ -16,10 +16,12 @@ import psycopg
 import yaml
 from chatserver import ChatServer
 from journey import BUG, FIX, git, make_repository, make_spec
+from scheduling import make_schedule
 from servers import PrometheusServer, RedisServer
 from statsdserver import StatsdServer
 
 from councilor.app import Service
+from councilor.app.dispatching import make_scheduler
 from councilor.domain.task import RunMode, TaskState
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.submission import Order, draft_task
@@ -82,6 +84,7 @@ async def observe(stage: Stage) -> Observation:
             began = time.monotonic()
             seen.ends[name] = await act(stage, service)
             seen.seconds[name] = time.monotonic() - began
+        await _scheduled(stage, service)
         await _errors(stage, service)
         await _without_redis(stage, service)
         _flood(service)
@@ -135,6 +138,26 @@ async def _broken(stage: Stage, service: Service) -> TaskState:
     """A repository that is gone once its task is asked for."""
     folder = make_repository(stage.folder / "gone")
     return await _travel(service, folder, worker="hand", gone=True)
+
+
+async def _scheduled(stage: Stage, service: Service) -> None:
+    """A schedule's due time comes; nobody executes the task that it submits."""
+    me, store = service.runtime.executor_id, service.store
+    folder = str(stage.folder / "shop")
+    schedule = make_schedule(repository=folder, spec_path=None, spec_text=make_spec(), worker="hand", catch_up_s=1e6)
+    await store.schedules.add(schedule)
+    await asyncio.to_thread(_make_due, stage.database_url)
+    await store.queue.enlist(me, host="here", pid=1, version="1", lease_s=60.0)
+    assert await make_scheduler(service).submit_due(me) == 1
+    await store.queue.leave(me)
+    assert await store.schedules.remove(schedule.name)
+    for entry in await store.queue.entries():
+        assert await store.queue.remove(entry.task_id)
+
+
+def _make_due(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("UPDATE schedule SET next_due = now() - interval '10 minutes'")
 
 
 async def _travel(

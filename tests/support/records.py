@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+from tasks import make_task, submission
 
 from councilor.adapters.checkpoints import FolderCheckpointShelf
 from councilor.adapters.ed25519 import KeyFolder
@@ -19,9 +20,7 @@ from councilor.adapters.postgres.log import DatabaseTransparencyLog
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.system import SystemClock, SystemIds
 from councilor.domain.artifact import ArtifactKind
-from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
@@ -61,12 +60,8 @@ def make_ledger(storage: ArtifactStorage, log: TransparencyLog, shelf: Checkpoin
 async def record(ledger: Ledger, events: EventStream, large_bytes: int = 0) -> str:
     """Record one completed task; gives its id."""
     now, task_id = datetime.now(UTC), ledger.ids.new()
-    task = Task(
-        id=task_id, repository="/srv/shop", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",
-        title="Füg \U0001f600 hinzu", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-        submitted_at=now,
-    )  # fmt: skip
-    await events.append([NewEvent(task_id=task_id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})])
+    task = make_task(id=task_id, title="Füg \U0001f600 hinzu", submitted_at=now)
+    await events.append([submission(task)])
     recorder = ledger.of_task(task_id, run_id=task_id)
     spec = await recorder.record(ArtifactKind.SPEC, "spec", b"id: X", media_type="application/yaml")
     patch = await recorder.record(ArtifactKind.CODE_CHANGES, "patch/1", b"", parent=spec)

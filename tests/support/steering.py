@@ -62,7 +62,12 @@ class Watched:
     def __init__(self, own: CommandLine, task: str) -> None:
         self.own = own
         self.task = task
-        self.home = own.data_dir / "runs" / task / "scratch" / "home-1"
+
+    @property
+    def home(self) -> Path:
+        """The worker's, of the newest execution."""
+        folder = self.own.data_dir / "runs" / self.task
+        return max([*folder.glob("scratch*/home-1")], default=folder / "scratch" / "home-1")
 
     def ticks(self) -> int:
         return (self.home / "ticks").stat().st_size if (self.home / "ticks").exists() else 0

@@ -6,22 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.domain.accounting import Spent, account
 from councilor.domain.budget import NO_LIMIT, Budget, Share, budget_of, part_of
 from councilor.domain.event import Event, EventType
 from councilor.domain.intervention import Extension
-from councilor.domain.task import RunMode, Task
+from councilor.domain.task import Task
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 E = EventType
 
 
 def task(**limits: Any) -> Task:
-    return Task(
-        id="t", repository="/r", base_commit="c", base_tree="b", spec_text="", spec_id="S-1", title="t", tier=3,
-        worker="w", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0, submitted_at=START, **limits,
-    )  # fmt: skip
+    return make_task(id="t", submitted_at=START, **limits)
 
 
 def events(*told: tuple[EventType, dict[str, Any]]) -> list[Event]:

@@ -12,18 +12,14 @@ SHOP = FileCoverage(covered=(1, 2, 5), uncovered=(3,), branches={2: Branches(tak
 def test_only_executable_lines_that_are_asked_for_count() -> None:
     found = measure(Coverage(files={"shop.js": SHOP}), {"shop.js": (2, 3, 4), "cart.js": (1,)})
     assert (found.covered, found.lines, found.taken, found.branches) == (1, 2, 1, 2)
-    assert found.line_share == found.branch_share == 0.5
+    assert found.line_share == 0.5
     assert found.uncovered_at == (("shop.js", 2), ("shop.js", 3))
     assert found.unmeasured == ("cart.js",)
 
 
 def test_a_share_of_nothing_is_no_share() -> None:
     found = measure(Coverage(files={"shop.js": SHOP}), {"shop.js": (4,), "cart.js": (1,)})
-    assert (found.line_share, found.branch_share) == (None, None)
-
-
-def test_without_a_choice_branches_are_as_good_as_lines() -> None:
-    assert measure(Coverage(files={"shop.js": SHOP}), {"shop.js": (1, 3)}).branch_share == 0.5
+    assert found.line_share is None
 
 
 def test_a_line_that_ran_once_has_run() -> None:

@@ -162,7 +162,7 @@ async def test_a_hanging_backend_costs_its_deadline_five_times_and_then_nothing(
     assert backend.calls == ["hang"] * 5, "who was late is not asked again"
     with pytest.raises(BreakerOpenError):
         await port.hang()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 10
 
 
 async def test_recovery_is_by_itself(guarding: Guarding, clock: FakeClock, metrics: RecordingMetrics) -> None:

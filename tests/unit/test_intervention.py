@@ -11,19 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks import make_task
 
 from councilor.domain.codec import encode
 from councilor.domain.event import Checkpoint, Event, EventType, InterventionKind, fold
 from councilor.domain.intervention import Extension, Steering, require_extension, require_words, steer
-from councilor.domain.task import RunMode, Task, TaskHead, TaskState
+from councilor.domain.task import RunMode, TaskHead, TaskState
 from councilor.errors import InputError
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
-TASK = Task(
-    id="01900001-0000-7000-8000-000000000001", repository="/r", base_commit="c", base_tree="t", spec_text="",
-    spec_id="X-1", title="t", tier=2, worker="w", mode=RunMode.STRICT, max_iterations=1, deadline_s=60.0,
-    submitted_at=START,
-)  # fmt: skip
+TASK = make_task(id="01900001-0000-7000-8000-000000000001", tier=2, mode=RunMode.STRICT, submitted_at=START)
 PHASES = [TaskState.PREPARING, TaskState.WORKING, TaskState.CHECKING, TaskState.DELIBERATING, TaskState.PUBLISHING]
 
 Said = tuple[EventType, dict[str, Any]]

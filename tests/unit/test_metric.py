@@ -86,15 +86,6 @@ def test_series_are_counted_as_prometheus_does():
     assert (capped.max_sets, capped.max_series) == (4, 4)
 
 
-def test_conform_keeps_what_is_declared_and_folds_the_rest():
-    finished = CATALOGUE["v3.task.finished"]
-    assert finished.conform({"risk_tier": "7", "state": "failed", "host": "h"}) == {
-        "state": "failed",
-        "risk_tier": OTHER,
-    }
-    assert CATALOGUE["v3.gate.seconds"].conform({"gate": "new_gate"}) == {"gate": "new_gate"}
-
-
 def test_the_reference_page_is_what_the_catalogue_says():
     page = runpy.run_path(str(ROOT / "docs" / "generate.py"))["metrics_page"]()
     assert (ROOT / "docs/reference/metrics.md").read_text() == page, "run `python docs/generate.py`"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from councilor.domain import redaction
 from councilor.domain.redaction import MASK, Redaction, is_secret_name, mask_secrets, plain_text
 
 
@@ -71,6 +72,21 @@ def test_what_is_no_secret_is_left_alone(text):
     assert mask_secrets(text) == text
 
 
+PIECES = [
+    "password", "PWD", "Secret_Key", "apiKey", "access-key", "credentials", "Authorization", "Cookie", "Bearer ",
+    "Basic ", "sk-", "ghp_", "github_pat_", "glpat-", "xoxb-", "hf_", "AKIA", "eyJ", "://", "http", "--",
+    "-----BEGIN PRIVATE KEY-----", "=", ": ", " ", "'", '"', "@", ".", "a", "ABCDEFGH0123456789", "\n", "u:",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_looking_first_misses_nothing(text):
+    masked = text
+    for _, pattern, mask in redaction._PATTERNS:
+        masked = pattern.sub(mask, masked)
+    assert mask_secrets(text) == masked
+
+
 def test_known_secrets_are_masked_wherever_they_stand():
     assert mask_secrets("x=correct-horse!", known=["correct-horse"]) == "x=***!"
     assert mask_secrets("a short one", known=["a", ""]) == "a short one"
@@ -130,8 +146,7 @@ def test_hostile_text_takes_linear_time(unit):
 
 
 def test_data_of_every_kind_is_made_fit_to_be_shown():
-    redaction = Redaction(["correct", "correct-horse"])
-    shown = redaction.value(
+    shown = Redaction(["correct", "correct-horse"]).value(
         "event",
         {
             "password": {"deep": "hunter2"},

@@ -118,7 +118,7 @@ async def test_a_backend_says_when_to_come_back() -> None:
     busy.retry_after_s = 0.05  # type: ignore[attr-defined]
     began_s = time.monotonic()
     assert await retried(Store(busy)).get() == "key"
-    assert 0.05 <= time.monotonic() - began_s < 1
+    assert 0.05 <= time.monotonic() - began_s < 10
 
 
 async def test_a_time_to_come_back_that_does_not_fit_is_not_waited_for() -> None:
@@ -129,7 +129,7 @@ async def test_a_time_to_come_back_that_does_not_fit_is_not_waited_for() -> None
     with pytest.raises(UnavailableError, match="busy"):
         await retried(store).get()
     assert store.calls == 1
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 10
 
 
 async def test_all_tries_together_take_no_longer_than_the_deadline() -> None:
@@ -138,7 +138,7 @@ async def test_all_tries_together_take_no_longer_than_the_deadline() -> None:
     with pytest.raises(UnavailableError, match="down"):
         await retried(store, total_s=0.05).hang()
     assert store.calls == 2
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 10
 
 
 async def test_pauses_count_as_well() -> None:
@@ -147,7 +147,7 @@ async def test_pauses_count_as_well() -> None:
     with pytest.raises(UnavailableError, match="down"):
         await retried(store, total_s=0.05, policy=RetryPolicy(pause_s=20.0, longest_pause_s=20.0)).get()
     assert store.calls == 1
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 10
 
 
 async def test_the_callers_budget_ends_it_as_well() -> None:

@@ -6,13 +6,13 @@ Rules:
 - A checkpoint never takes the place of a larger one, and never of another one of the same size.
 - The first folder is made when missing. Another one, such as a mounted disk, must be there: an empty folder in its
   place would look like a log that nobody published.
+- A folder that hangs, or is locked by a process that was stopped, holds up nobody but who asks: threads are our own.
 
 Source: C2SP tlog-checkpoint.
 """
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import re
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from councilor.domain.checkpoint import SignedCheckpoint
 from councilor.errors import BrokenChainError, UnavailableError
+from councilor.guards.aside import Lanes
 
 __all__ = ["FolderCheckpointShelf"]
 
@@ -40,14 +41,15 @@ class FolderCheckpointShelf:
     def __init__(self, folder: Path, others: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._others = tuple(others)
+        self._lanes = Lanes("checkpoints")
 
     async def newest(self, origin: str) -> Sequence[SignedCheckpoint]:
         """The newest checkpoint of a log in each folder that has one."""
-        return await asyncio.to_thread(self.read_newest, origin)
+        return await self._lanes.run(lambda: self.read_newest(origin))
 
     async def keep(self, checkpoint: SignedCheckpoint) -> None:
         """Keep a checkpoint in every folder."""
-        await asyncio.to_thread(self._keep, checkpoint)
+        await self._lanes.run(lambda: self._keep(checkpoint))
 
     def read_newest(self, origin: str) -> Sequence[SignedCheckpoint]:
         """`newest`, for a caller with a thread of its own."""

@@ -14,7 +14,7 @@ from councilor.pipeline.dispatch import Dispatcher, Identity
 from councilor.pipeline.executor import WORKFLOW_VERSION
 from councilor.pipeline.scheduling import Scheduler
 
-__all__ = ["make_dispatcher"]
+__all__ = ["make_dispatcher", "make_scheduler"]
 
 
 def make_dispatcher(
@@ -52,12 +52,13 @@ def make_dispatcher(
         lease_s=chosen.lease_s,
         drain_s=chosen.drain_s if drain_s is None else drain_s,
         keep_steps_s=chosen.keep_steps_s,
-        scheduler=_make_scheduler(service),
+        scheduler=make_scheduler(service),
         told=told,
     )
 
 
-def _make_scheduler(service: Service) -> Scheduler:
+def make_scheduler(service: Service) -> Scheduler:
+    """What submits a service's schedules when they are due."""
     runtime, store = service.runtime, service.store
     return Scheduler(
         schedules=store.schedules,

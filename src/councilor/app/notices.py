@@ -15,7 +15,7 @@ from councilor.app.database import external_url
 from councilor.app.guarding import Guarding, make_guarding
 from councilor.domain.redaction import is_secret_name
 from councilor.errors import InputError
-from councilor.pipeline.trial import Trial, try_out
+from councilor.pipeline.trialmessage import Trial, try_out
 from councilor.ports.metrics import NoMetrics
 from councilor.ports.notifier import Notifier
 from councilor.settings import Settings, read_secret

@@ -69,7 +69,7 @@ async def look_at_worker(profile: WorkerProfile, tools: Tools, *, preset: str | 
         return Readiness(credentials=credentials, missing=error.message, hint=error.hint())
     needs = PRESETS[preset].needs if preset else ""
     if needs and not profile.model_hosts:
-        return Readiness(credentials=credentials, missing="it can reach no model", hint=needs)
+        return Readiness(credentials=credentials, missing="It can reach no model.", hint=needs)
     return Readiness(credentials=credentials)
 
 

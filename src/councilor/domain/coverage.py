@@ -68,11 +68,6 @@ class Measured:
         """Share of the lines that ran; None when there is none to run."""
         return self.covered / self.lines if self.lines else None
 
-    @property
-    def branch_share(self) -> float | None:
-        """Share of the branches that were taken, or of the lines where no line has a choice."""
-        return self.taken / self.branches if self.branches else self.line_share
-
 
 def measure(coverage: Coverage, lines: Mapping[str, Collection[int]]) -> Measured:
     """How much of these lines ran.

@@ -26,6 +26,7 @@ from councilor.domain.claim import ClaimStatus
 from councilor.domain.event import EventType
 from councilor.domain.evidence import RUN_KINDS, Breach, Outcome
 from councilor.domain.gate import GateStatus
+from councilor.domain.schedule import DueOutcome
 from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Choice, Decision, Judge
 from councilor.domain.worker import WorkerOutcome
@@ -118,11 +119,6 @@ class Metric:
     def max_series(self) -> int:
         """Most series it takes: a histogram has one per bucket, and +Inf, sum and count."""
         return self.max_sets * (len(self.buckets) + 3 if self.kind is MetricKind.HISTOGRAM else 1)
-
-    def conform(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """The declared labels in their order, an undeclared value as `other`, a missing one empty."""
-        given = {label: labels.get(label.name, "") for label in self.labels}
-        return {label.name: value if label.allows(value) or not value else OTHER for label, value in given.items()}
 
 
 def prometheus_name(metric: Metric) -> str:
@@ -311,6 +307,7 @@ _ENTRIES = (
         "Connections of this process's pool, and callers that wait for one.",
         _closed("state", ("idle", "used", "waiting")),
     ),
+    _count("v3.schedule.due", "Due times of schedules, by what became of them.", _closed("outcome", DueOutcome)),
     _gauge("v3.engine.queued", "Runs that are waiting for an executor."),
     _gauge("v3.engine.running", "Runs that this process executes."),
     _gauge("v3.storage.free", "Free space of the data folder's disk.", unit=Unit.BYTES),

@@ -35,16 +35,28 @@ _DEPTH_LIMIT = 8
 _QUOTED = r"\\*\"[^\"]*\"|\\*'[^']*'"
 """A text in quotes, which may be escaped: JSON inside of JSON."""
 
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
+_SIGNS = ("pass", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")
+"""One of them is in every name of `_NAMES`."""
+
+_PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
+        ("-----begin",),
+        re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL),
+        MASK,
+    ),
+    (
+        ("://",),
         re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://[^\s/?#:@\"']{0,255}):[^\s\"'<>]{0,1023}@", re.IGNORECASE),
         rf"\1:{MASK}@",
     ),
-    # A user that is as long as a token is one.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://)[^\s/?#:@\"']{20,255}@", re.IGNORECASE), rf"\1{MASK}@"),
-    # Headers, to the end of their line: what is behind a scheme that nobody knows may be the key, or the scheme itself.
     (
+        ("://",),  # a user that is as long as a token is one
+        re.compile(r"(\b[a-z][a-z0-9+.-]{0,31}://)[^\s/?#:@\"']{20,255}@", re.IGNORECASE),
+        rf"\1{MASK}@",
+    ),
+    (
+        # Headers, to the end of their line: what nobody knows as a scheme may be the key, or have it behind itself.
+        ("authorization", "cookie"),
         re.compile(
             r"((?:authorization|cookie)\s*[=:]\s*(?:(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey)\s+)?)"
             r"[^\s\"'\\][^\r\n'\\]*",
@@ -52,8 +64,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=:-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (("bearer", "basic"), re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=:-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (
+        _SIGNS,
         re.compile(
             rf"((?:{_NAMES})\\*[\"']?\s*[=:]\s*)(?!(?:\w+\s+)?\*\*\*)"
             rf"(?:{_QUOTED}|\[[^\[\]]{{0,1000}}\]|(?:(?:Bearer|Basic)\s+)?[^\s\"'&,;}}]+)",
@@ -62,14 +75,20 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     (
+        ("--",),
         re.compile(
             rf"((?<![\w-])--(?:[a-z0-9]{{1,20}}[-_]){{0,3}}(?:{_NAMES})\s+)(?!-)(?:{_QUOTED}|[^\s\"']+)", re.IGNORECASE
         ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"\b(?:sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|hf_)[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"), MASK),
-    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), MASK),  # a JSON web token
+    (
+        ("sk-", "gh", "github_pat_", "glpat-", "xox", "hf_", "akia"),
+        re.compile(r"\b(?:sk-|gh[opsur]_|github_pat_|glpat-|xox[abprs]-|hf_)[\w-]{16,}|\bAKIA[0-9A-Z]{16}\b"),
+        MASK,
+    ),
+    (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+"), MASK),  # a JSON web token
 )
+"""What is in every text that it finds, in lower case, for looking is cheaper than searching; a pattern; its mask."""
 
 # CSI, OSC, DCS/SOS/PM/APC strings, then two-character sequences; each in its 7-bit and 8-bit form.
 _ESCAPES = re.compile(
@@ -91,8 +110,10 @@ def mask_secrets(text: str, *, known: Iterable[str] = ()) -> str:
     for secret in known:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, MASK)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
+    low = text.lower()
+    for signs, pattern, replacement in _PATTERNS:
+        if any(sign in low for sign in signs):
+            text = pattern.sub(replacement, text)
     return text
 
 

@@ -37,11 +37,6 @@ class Standing:
         self._failing: set[str] = set()
         self._failed_s: float | None = None
 
-    @property
-    def is_away(self) -> bool:
-        """Whether it failed and is not back yet."""
-        return self._failed_s is not None
-
     def failed(self, kind: str, reason: str, error: Exception) -> None:
         """A call of this kind failed."""
         if self._failed_s is None:

@@ -93,10 +93,6 @@ class Tombstones:
         """Whether the shared tier has to be told something before it is asked."""
         return namespace in self._voided or namespace in self._marks
 
-    def is_void(self, namespace: str) -> bool:
-        """Whether nothing is worth writing there before it is cleared."""
-        return namespace in self._voided
-
     def is_underway(self, namespace: str, key: str) -> bool:
         """Whether a write of the key has not ended."""
         return (namespace, key) in self._underway

@@ -12,8 +12,8 @@ Rules:
   a claim was lost, what the queue takes for ours and nobody here executes waits again.
 - A task that waits for a person is held in the queue and takes up nothing here; it is taken again once it goes on.
   One whose worker stands still is given back when this process is told to stop.
-- It submits what schedules say (`scheduling.py`) until it is told to stop; a batch job does so before it looks whether
-  the queue is empty.
+- It submits what schedules say (`scheduling.py`) until it is told to stop. A batch job does so once, before it looks
+  whether the queue is empty: a schedule of every minute would never let it end.
 - Told to stop, it takes nothing more and lets what runs go on for `drain_s` seconds; what is left waits again.
 
 It does not decide the order or the limits: `domain/queue.py` says them, the queue keeps them. What all processes do for
@@ -123,13 +123,13 @@ class Dispatcher:
             with self.keep_lease(lose):
                 async with asyncio.TaskGroup() as group:
                     if until_empty:
-                        await self._submit_due()
+                        await self._submit_once()
                     helpers = [
                         group.create_task(upkeep.free()),
                         group.create_task(upkeep.fail_doomed()),
                         group.create_task(upkeep.forget(self.keep_steps_s)),
                         group.create_task(self._hear()),
-                        group.create_task(self._schedule(stopping)),
+                        group.create_task(self._schedule(stopping, batch=until_empty)),
                         group.create_task(self._wake_when(stopping)),
                         group.create_task(self._end_when(lost)),
                     ]
@@ -157,7 +157,7 @@ class Dispatcher:
             self._wake.clear()
             entry = await self._claim() if len(self._running) < self.parallel else None
             if entry is not None:
-                # One that is here was given back, but the answer was lost; it is given back once more by who waits for it.
+                # One that is here was given back, but the answer was lost: who waits for that gives it back once more.
                 if entry.task_id not in self._running:
                     task = group.create_task(self._execute(entry), name=f"task {entry.task_id}")
                     self._running[entry.task_id] = task
@@ -317,8 +317,16 @@ class Dispatcher:
         self._cancel_running()
         self._wake.set()
 
-    async def _schedule(self, stopping: asyncio.Event) -> None:
-        while self.scheduler is not None and not stopping.is_set():
+    async def _submit_once(self) -> None:
+        """What is due, what a batch job that was killed had begun to submit among it."""
+        try:
+            await self.queue.reap()
+        except CouncilorError as error:
+            _log.warning("the queue cannot be looked after", extra={"problem": error.message})
+        await self._submit_due()
+
+    async def _schedule(self, stopping: asyncio.Event, *, batch: bool) -> None:
+        while self.scheduler is not None and not batch and not stopping.is_set():
             await self._submit_due()
             await self.clock.sleep(SCHEDULE_S)
 

@@ -52,11 +52,14 @@ async def _heads_like(tasks: Sequence[Task], events: EventStream) -> dict[tuple[
     wanted = {(task.repository, task.spec_id) for task in tasks}
     heads: dict[tuple[str, str], list[TaskHead]] = defaultdict(list)
     before = None
-    while page := await events.heads(limit=PAGE, before=before):
+    specs = {spec_id for _, spec_id in wanted}
+    while page := await events.heads(limit=PAGE, before=before, specs=specs):
         for head in page:
             if (head.repository, head.spec_id) in wanted:
                 heads[head.repository, head.spec_id].append(head)
         before = page[-1].task_id
+        if len(page) < PAGE:
+            break
     return heads
 
 

@@ -180,7 +180,9 @@ class Scheduler:
                 _log.warning("a due time was missed", extra=about)
             case DueOutcome.FAILED:
                 _log.warning("a schedule could not submit its task", extra=about | {"problem": settlement.error})
-        if not settled:
+        if settled:
+            self.metrics.counter("v3.schedule.due", {"outcome": settlement.outcome.value})
+        else:
             _log.info("the schedule is gone, or another process settled its due time", extra=about)
 
     async def _notify(self, message: Notification) -> None:

@@ -154,7 +154,7 @@ class WorkerTrial:
         )
         report = await self.worker.run(assignment, workspace, self.emit)
         if report.outcome is not WorkerOutcome.FINISHED:
-            hint = "Look at what it printed; run its command by hand in an empty repository with the same variables."
+            hint = "Look at what it printed; try its command, in an empty repository, or its endpoint by hand."
             raise FailedError(f"{report.outcome.value}: {_told(report)}", hint)
         usage = report.usage
         return f"finished; {usage.turns} turns, {usage.tokens} tokens, {usage.cost_usd:.4f} USD as it says"
@@ -197,4 +197,6 @@ async def _tried(
 def _told(report: WorkerReport) -> str:
     """Why a worker did not finish, and the end of what it said."""
     said = (report.text or report.transcript[-4 * SHOWN :].decode(errors="replace")).strip()
-    return ": ".join(part for part in (report.ended, " ".join(said[-SHOWN:].split())) if part) or "it said nothing"
+    words = " ".join(said[-SHOWN:].split())
+    why = "" if report.ended.rstrip(".") in words else report.ended  # who has no report of its own says it there
+    return ": ".join(part for part in (why, words) if part) or "it said nothing"

@@ -33,8 +33,8 @@ class EventStream(Protocol):
         """Number and store events, all or none, durable when this returns.
 
         Raises:
-            InputError: the first event of a task is not `task.submitted`, another one is, or one comes after a task's
-                end that may not (`may_follow_end`).
+            InputError: the first event of a task is not `task.submitted`, another one is, or one comes after a
+                task's end that may not (`may_follow_end`).
             FencedError: one is of an older attempt than the newest that has begun.
         """
         ...
@@ -67,8 +67,21 @@ class EventStream(Protocol):
         """Where a task stands."""
         ...
 
-    async def heads(self, *, limit: int = 50, before: str | None = None, unended: bool = False) -> Sequence[TaskHead]:
-        """Tasks, newest first, or only those that have not ended; `before` is the last id of the page before this."""
+    async def heads(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        unended: bool = False,
+        specs: Collection[str] | None = None,
+    ) -> Sequence[TaskHead]:
+        """Tasks, newest first.
+
+        Args:
+            before: the last id of the page before this.
+            unended: only those that have not ended.
+            specs: only those with one of these spec ids.
+        """
         ...
 
     async def find(self, fragment: str, *, limit: int = 10) -> Sequence[str]:

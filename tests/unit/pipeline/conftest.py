@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.domain.analysis import AnalysisKind, AnalysisPair, AnalysisRun, Finding
 from councilor.domain.change import Candidate, ChangeKind, FileChange
@@ -18,7 +19,6 @@ from councilor.domain.policy import Policy
 from councilor.domain.question import Alternative, Answer, Answered, AnswerKind, Question
 from councilor.domain.spec import draft_spec, load_spec
 from councilor.domain.strength import Fate, MutantTrial, Strength
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.gates import GateInput
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -121,19 +121,13 @@ def make_input(*changes: FileChange, **more: Any) -> GateInput:
     """A gate's input; by default a good candidate of a tier 3 fix."""
     given = changes or (change("src/a.py", "x = 1\n", "x = 2\n"),)
     spec = more.pop("spec", None) or load_spec(draft_spec("Repair it", number=1, nodeids=[NAMED]), source="draft")
-    task = Task(
+    task = make_task(
         id="0190",
-        repository="/r",
         base_commit="a" * 40,
         base_tree=BASE_TREE,
-        spec_text="",
         spec_id=spec.id,
         title=spec.title,
         tier=spec.risk_tier,
-        worker="w",
-        mode=RunMode.AUTO,
-        max_iterations=3,
-        deadline_s=60,
         submitted_at=NOW,
     )
     values: dict[str, Any] = {

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import JsonValue, encode
 from councilor.domain.event import Event, EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.errors import RunCancelledError, StandbyError, UnavailableError
 from councilor.guards.interruption import Interrupted
 from councilor.guards.standstill import standstill
@@ -43,7 +43,7 @@ class Desk:
 
 async def until(met: Callable[[], bool]) -> None:
     """Let the follower run until something is so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for _ in range(10):
             await asyncio.sleep(0)
         while not met():
@@ -53,10 +53,7 @@ async def until(met: Callable[[], bool]) -> None:
 @pytest.fixture
 async def desk() -> Desk:
     made = Desk()
-    task = Task(
-        id=ID, repository="/r", base_commit="c", base_tree="t", spec_text="", spec_id="X-1", title="t", tier=2,
-        worker="w", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0, submitted_at=made.clock.now(),
-    )  # fmt: skip
+    task = make_task(id=ID, tier=2, submitted_at=made.clock.now())
     await made.say(EventType.TASK_SUBMITTED, task=encode(task))
     return made
 

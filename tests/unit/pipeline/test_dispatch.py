@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tasks import make_task, submission
 
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.adapters.system import SystemClock
-from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.queue import QueueEntry, QueueLimits
-from councilor.domain.task import END_STATES, RunMode, Task, TaskState
+from councilor.domain.task import END_STATES, TaskState
 from councilor.errors import InputError, StandbyError, UnavailableError
 from councilor.pipeline import dispatch
 from councilor.pipeline.dispatch import MOST_CLAIMS, Dispatcher, Identity
@@ -102,14 +102,8 @@ class Plant:
 
     async def add(self, number: int, **changes: Any) -> str:
         now = datetime.now(UTC)
-        task = Task(
-            id=task_id(number), repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X",
-            spec_id="X", title="x", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0,
-            submitted_at=now,
-        )  # fmt: skip
-        await self.events.append(
-            [NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=now, data={"task": encode(task)})]
-        )
+        task = make_task(id=task_id(number), submitted_at=now)
+        await self.events.append([submission(task)])
         await self.queue.add(QueueEntry(task_id=task.id, repository="/srv/r", tier=3, enqueued_at=now, **changes))
         return task.id
 
@@ -119,7 +113,7 @@ class Plant:
         return head.state
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -213,7 +207,7 @@ async def test_a_task_that_waits_for_a_person_is_held_until_that_person_has_spok
 async def test_told_to_stop_it_does_not_wait_for_what_stands_still(plant: Plant) -> None:
     plant.runs.gate.clear()
     task = await plant.add(1)
-    async with asyncio.timeout(3), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher(drain_s=60.0).work(plant.stopping))
         await plant.until(lambda: bool(plant.runs.begun))
         await pause(plant, task)
@@ -241,7 +235,7 @@ async def test_a_lost_lease_cancels_everything_at_once(plant: Plant) -> None:
     await plant.until(lambda: bool(plant.runs.begun))
     plant.lose()
     with pytest.raises(UnavailableError, match="lost its lease"):
-        await asyncio.wait_for(work, 5)
+        await asyncio.wait_for(work, 30)
     assert plant.runs.at_once == 0
 
 
@@ -400,7 +394,7 @@ async def test_a_store_that_was_away_for_a_moment_loses_no_task(
     task = await plant.add(1)
     if method == "give_back":
         plant.runs.raises[task] = UnavailableError("gone", backend="test")
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher().work(plant.stopping, until_empty=True))
         await plant.until(lambda: bool(plant.runs.begun))
         plant.runs.raises.clear()
@@ -410,7 +404,7 @@ async def test_a_store_that_was_away_for_a_moment_loses_no_task(
 
 async def test_what_is_held_for_nothing_goes_on(plant: Plant) -> None:
     await plant.add(1, paused=True)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher().work(plant.stopping))
         await plant.until(lambda: bool(plant.runs.begun))
         plant.stopping.set()
@@ -424,7 +418,7 @@ async def test_what_waits_for_a_person_or_another_version_does_not_keep_a_batch(
     paused = await plant.add(2, paused=True)
     await pause(plant, paused)
     await plant.add(3)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await plant.dispatcher().work(plant.stopping, until_empty=True)
     assert [entry.task_id for entry in await plant.queue.entries()] == [old, paused]
     assert await plant.state(3) is TaskState.COMPLETED
@@ -439,7 +433,7 @@ async def test_a_failure_that_cannot_be_told_is_told_later_and_keeps_no_other_wa
     )
     second, third = await plant.add(2, after=(first,)), await plant.add(3, after=(first,))
     plant.runs.away = {second}
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher().work(plant.stopping))
         while await plant.queue.find(third) is not None:
             await asyncio.sleep(0.01)
@@ -460,7 +454,7 @@ async def test_people_who_are_told_slowly_keep_no_dead_process_tasks_waiting(pla
     )
     doomed = await plant.add(2, after=(first,))
     plant.runs.telling.clear()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(plant.dispatcher().work(plant.stopping))
         while await plant.state(2) is not TaskState.FAILED:
             await asyncio.sleep(0.01)
@@ -484,12 +478,12 @@ async def test_a_lost_lease_cancels_everything_although_the_queue_does_not_answe
         await answer.wait()
 
     plant.queue.claim = hang  # type: ignore[assignment,method-assign]  # a database that hangs
-    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(asked.wait(), 30)
     plant.lose()
     await plant.until(lambda: plant.runs.at_once == 0)
     answer.set()
     with pytest.raises(UnavailableError, match="lost its lease"):
-        await asyncio.wait_for(work, 5)
+        await asyncio.wait_for(work, 30)
 
 
 class Scheduling:
@@ -506,14 +500,21 @@ class Scheduling:
         return 0
 
 
-async def test_a_batch_job_first_submits_what_is_due(plant: Plant) -> None:
+async def test_a_batch_job_first_submits_what_is_due_and_then_no_more(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule of every minute would never let it end."""
+    await plant.queue.enlist(OTHER, host="h", pid=2, version="1", lease_s=0.0)
+
     async def submit() -> None:
+        assert [lease.executor_id for lease in await plant.queue.leases()] == [ME], "the dead hold nothing any more"
         await asyncio.sleep(0.05)
         await plant.add(1)
 
-    scheduling = Scheduling(submit)
+    monkeypatch.setattr(dispatch, "SCHEDULE_S", 0.001)
+    scheduling = Scheduling(submit, submit)
     await plant.dispatcher(scheduler=scheduling).work(plant.stopping, until_empty=True)
-    assert (plant.runs.begun, scheduling.looks[0]) == ([task_id(1)], ME)
+    assert (plant.runs.begun, scheduling.looks) == ([task_id(1)], [ME])
 
 
 async def test_what_is_due_is_looked_for_again_and_again_until_it_is_told_to_stop(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from journey import DurableMemory
+from tasks import make_task
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
@@ -20,7 +21,7 @@ from councilor.domain.codec import encode
 from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.intervention import Extension
 from councilor.domain.queue import QueueEntry
-from councilor.domain.task import RunMode, Task, TaskState
+from councilor.domain.task import RunMode, TaskState
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.interventions import Intervened, Interventions, read_steering
 from councilor.pipeline.ledger import Ledger
@@ -71,10 +72,7 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> Desk:
     made = Desk(tmp_path)
-    task = Task(
-        id=ID, repository="/r", base_commit="c", base_tree="t", spec_text="", spec_id="X-1", title="t", tier=2,
-        worker="w", mode=RunMode.STRICT, max_iterations=1, deadline_s=60.0, submitted_at=made.clock.now(),
-    )  # fmt: skip
+    task = make_task(id=ID, tier=2, mode=RunMode.STRICT, submitted_at=made.clock.now())
     await made.say(EventType.TASK_SUBMITTED, task=encode(task))
     await made.queue.add(QueueEntry(task_id=ID, repository="/r", tier=2, enqueued_at=made.clock.now()))
     return made

@@ -56,7 +56,7 @@ def voice(store: Away) -> Narrator:
 
 async def test_a_store_that_is_away_for_a_moment_costs_no_work_of_a_worker(store: Away) -> None:
     narrator, store.reason = voice(store), UnavailableError("away", backend="postgres")
-    async with asyncio.timeout(5), narrator.heartbeats():
+    async with asyncio.timeout(30), narrator.heartbeats():
         narrator.hurry(EventType.WORKER_STALLED, worker="w", silent_s=1.0)
         narrator.beat(Progress(phase="thinking"))
         while store.refused < 2:
@@ -75,6 +75,6 @@ async def test_a_store_that_is_away_for_a_moment_costs_no_work_of_a_worker(store
 async def test_a_run_that_was_taken_over_ends_at_its_next_sign_of_life(store: Away) -> None:
     narrator, store.reason = voice(store), FencedError("taken over")
     with pytest.raises(FencedError):
-        async with asyncio.timeout(5), narrator.heartbeats():
+        async with asyncio.timeout(30), narrator.heartbeats():
             narrator.beat(Progress(phase="thinking"))
             await asyncio.sleep(60)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.memory.clock import FakeClock, SequentialIds
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.slo import DAY_S, SLOS, Slo, Tally
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.objectives import RecordedTallies, look_at
 from councilor.ports.tallies import Asked
 
@@ -28,11 +28,7 @@ class Record:
 
     async def task(self, *consensus_s: float, end: str | None = "completed", verdict_id: str | None = None) -> str:
         task_id = self.ids.new()
-        task = Task(
-            id=task_id, repository="/srv/shop", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X",
-            spec_id="X-1", title="A task", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=3,
-            deadline_s=60.0, submitted_at=self.clock.now(),
-        )  # fmt: skip
+        task = make_task(id=task_id, submitted_at=self.clock.now())
         await self.say(task_id, EventType.TASK_SUBMITTED, task=encode(task))
         for seconds in consensus_s:
             await self.say(

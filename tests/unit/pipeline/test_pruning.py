@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
 from councilor.adapters.memory.clock import FakeClock
@@ -15,7 +16,6 @@ from councilor.domain.codec import encode
 from councilor.domain.event import STILL, EventType, NewEvent, find_passing, fold
 from councilor.domain.keeping import LegalHold
 from councilor.domain.slo import SLOS
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.ledger import PrunedEvents, prune_events
 from councilor.pipeline.objectives import Asked, RecordedTallies
 
@@ -51,11 +51,7 @@ def task_id(number: int) -> str:
 
 async def live(events: MemoryEventStream, clock: FakeClock, number: int = 1, *, ends: bool = True) -> str:
     id_ = task_id(number)
-    task = Task(
-        id=id_, repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",
-        title="Fix it", tier=2, worker="w", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-        submitted_at=clock.now(),
-    )  # fmt: skip
+    task = make_task(id=id_, tier=2, submitted_at=clock.now())
     told = [(EventType.TASK_SUBMITTED, {"task": encode(task)}), *(LIFE if ends else LIFE[:5])]
     for kind, data in told:
         await events.append([NewEvent(task_id=id_, type=kind, ts=clock.now(), data=data)])

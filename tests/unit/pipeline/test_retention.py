@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
@@ -18,7 +19,6 @@ from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
 from councilor.domain.keeping import ALWAYS_KEPT, LegalHold, RetentionRule
-from councilor.domain.task import RunMode, Task
 from councilor.errors import BrokenChainError, ErasedError, InputError, UnavailableError
 from councilor.pipeline.ledger import Collected, Collector, Ledger, retention
 from councilor.pipeline.ledger.retention import ERASURE_NAME, REQUEST_NAME
@@ -69,11 +69,7 @@ class Pipe:
         return False
 
     async def submit(self, task_id: str) -> None:
-        task = Task(
-            id=task_id, repository="/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",
-            title="t", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0,
-            submitted_at=self.clock.now(),
-        )  # fmt: skip
+        task = make_task(id=task_id, submitted_at=self.clock.now())
         data = {"task": encode(task)}
         await self.tell(task_id, EventType.TASK_SUBMITTED, **data)
 

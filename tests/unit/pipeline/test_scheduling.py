@@ -125,7 +125,7 @@ async def test_a_due_time_becomes_a_queued_task(plant: Plant) -> None:
     assert task.limit_origins is not None
     assert (task.limit_origins.tokens, task.limit_origins.iterations) == (Origin.FLAG, Origin.SETTING)
     (event,) = await plant.events.read(task.id)
-    assert (event.data["schedule"], event.data["due_at"]) == ("nightly-1", NOON.isoformat())
+    assert (event.data["schedule"], event.data["due_at"]) == ("nightly-1", "2031-05-05T12:00:00Z")
     (entry,) = await plant.queue.entries()
     assert (entry.task_id, entry.priority, entry.tier, entry.paused) == (task.id, 7, 3, False)
     record = (await plant.head()).record

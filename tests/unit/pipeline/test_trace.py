@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.adapters.memory.artifacts import MemoryArtifactStorage
@@ -15,7 +16,6 @@ from councilor.adapters.memory.metrics import RecordingMetrics
 from councilor.domain.artifact import ArtifactKind
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
-from councilor.domain.task import RunMode, Task
 from councilor.pipeline.ledger import Ledger, trace
 
 TASK, NEXT = "01900000-0000-7000-8000-000000000001", "01900000-0000-7000-8000-000000000002"
@@ -37,11 +37,7 @@ class Shop:
         return await self.ledger.of_task(task, run_id=task).record(kind, name, body, tree=tree, parent=parent)
 
     async def submit(self, *, commit: str | None) -> None:
-        task = Task(
-            id=TASK, repository="/r", base_commit="c" * 40, base_tree="a" * 40, spec_text="id: X", spec_id="X-1",
-            title="Repair", tier=3, worker="repair", mode=RunMode.AUTO, max_iterations=1, deadline_s=60.0,
-            submitted_at=self.clock.now(),
-        )  # fmt: skip
+        task = make_task(id=TASK, title="Repair", submitted_at=self.clock.now())
         told = [(EventType.TASK_SUBMITTED, {"task": encode(task)})]
         told.append((EventType.TASK_FINISHED, {"state": "completed", "commit": commit}))
         await self.events.append(

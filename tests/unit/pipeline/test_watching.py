@@ -8,12 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tasks import make_task
 
 from councilor.adapters.memory.clock import FakeClock
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import encode
 from councilor.domain.event import Event, EventType, Gap, NewEvent
-from councilor.domain.task import RunMode, Task, TaskHead
+from councilor.domain.task import TaskHead
 from councilor.errors import UnavailableError
 from councilor.pipeline.watching import Told, watch_all, watch_task
 
@@ -49,11 +50,7 @@ class Flaky(MemoryEventStream):
 
     async def begin_task(self, number: int) -> str:
         id_ = task_id(number)
-        task = Task(
-            id=id_, repository="/srv/r", base_commit="c" * 40, base_tree="t" * 40, spec_text="id: X", spec_id="X-1",
-            title=f"Fix {number}", tier=2, worker="w", mode=RunMode.AUTO, max_iterations=3, deadline_s=60.0,
-            submitted_at=self.clock.now(),
-        )  # fmt: skip
+        task = make_task(id=id_, title=f"Fix {number}", tier=2, submitted_at=self.clock.now())
         await self.tell(id_, EventType.TASK_SUBMITTED, task=encode(task))
         return id_
 
@@ -173,7 +170,7 @@ async def test_a_task_that_comes_and_ends_while_the_first_are_looked_up_is_told_
     await store.begin_task(1)
     watching = asyncio.create_task(watch_all(store, told.append, clock=FakeClock(auto_advance=True)))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [item.seq for item in told if isinstance(item, Event) and item.task_id == task_id(2)] != [1, 2]:
                 await asyncio.sleep(0)
     finally:

@@ -84,12 +84,20 @@ class MemoryEventStream:
         """Where a task stands."""
         return self._heads.get(task_id)
 
-    async def heads(self, *, limit: int = 50, before: str | None = None, unended: bool = False) -> Sequence[TaskHead]:
+    async def heads(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        unended: bool = False,
+        specs: Collection[str] | None = None,
+    ) -> Sequence[TaskHead]:
         """Tasks, newest first."""
         if before is not None and not is_id(before):
             raise InputError(f"{before!r} is not a task id.", field="before")
         ids = sorted((id_ for id_ in self._heads if before is None or id_ < before), reverse=True)
         found = [self._heads[id_] for id_ in ids]
+        found = [head for head in found if specs is None or head.spec_id in specs]
         return [head for head in found if not unended or head.state not in END_STATES][: max(0, limit)]
 
     async def find(self, fragment: str, *, limit: int = 10) -> Sequence[str]:

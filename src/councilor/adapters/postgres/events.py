@@ -133,13 +133,21 @@ class DatabaseEventStream:
             row = await cursor.fetchone()
             return head_of(row) if row else None
 
-    async def heads(self, *, limit: int = 50, before: str | None = None, unended: bool = False) -> Sequence[TaskHead]:
+    async def heads(
+        self,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        unended: bool = False,
+        specs: Collection[str] | None = None,
+    ) -> Sequence[TaskHead]:
         """Tasks, newest first."""
         if before is not None and not is_id(before):
             raise InputError(f"{before!r} is not a task id.", field="before")
         query = queries.LIST_UNENDED if unended else queries.LIST_HEADS
+        wanted = {"before": before, "limit": max(0, limit), "specs": None if specs is None else sorted(specs)}
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(query, {"before": before, "limit": max(0, limit)})
+            cursor = await connection.execute(query, wanted)
             return [head_of(row) for row in await cursor.fetchall()]
 
     async def find(self, fragment: str, *, limit: int = 10) -> Sequence[str]:

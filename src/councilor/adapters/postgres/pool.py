@@ -43,6 +43,8 @@ IDLE_S = 1.0
 GRACE_S = 0.25
 SILENT_S = 15.0
 """Seconds without any sign of the server's host after which a connection is broken; TCP itself takes minutes."""
+ABANDONED_S = 60.0
+"""Seconds without a statement after which a transaction is ended: who was stopped (Ctrl-Z) keeps its locks."""
 WAKE_S = 0.1
 """Seconds after which a wait for the server looks around, as psycopg's own."""
 
@@ -75,8 +77,18 @@ class _Connection(AsyncConnection[tuple[Any, ...]]):
                 self.pgconn.finish()
 
 
-def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s: float, application_name: str) -> str:
+def connection_string(
+    url: str,
+    *,
+    connect_timeout_s: float,
+    statement_timeout_s: float,
+    application_name: str,
+    abandoned_s: float = 0.0,
+) -> str:
     """Libpq's connection string for a URL and our settings.
+
+    Args:
+        abandoned_s: seconds after which a transaction in which nothing happens is ended; 0: never.
 
     Raises:
         InputError: the URL is not one; its text is not repeated.
@@ -85,6 +97,8 @@ def connection_string(url: str, *, connect_timeout_s: float, statement_timeout_s
     silent_ms = int(min(statement_timeout_s, SILENT_S) * 1000)
     patience = {"tcp_user_timeout": silent_ms, "keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
     ours = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c TimeZone=UTC -c client_encoding=UTF8"
+    if abandoned_s:
+        ours += f" -c idle_in_transaction_session_timeout={int(abandoned_s * 1000)}"
     return make_conninfo(
         **{name: str(value) for name, value in patience.items()}
         | given
@@ -120,6 +134,7 @@ class Pool:
             connect_timeout_s=connect_timeout_s,
             statement_timeout_s=statement_timeout_s,
             application_name=application_name,
+            abandoned_s=ABANDONED_S,
         )
         self._connect_timeout_s = connect_timeout_s
         self._statement_timeout_s = statement_timeout_s

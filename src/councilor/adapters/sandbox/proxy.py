@@ -42,7 +42,7 @@ METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.6
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """Source: RFC 6052, section 2.1."""
 
-HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]{2,45}\])"
+HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]{2,45}\])"
 CONNECT = re.compile(rf"CONNECT {HOST}:(?P<port>[0-9]{{1,5}}) HTTP/1\.[01]")
 PLAIN = re.compile(
     rf"(?P<method>GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) http://{HOST}(?::(?P<port>[0-9]{{1,5}}))?"
@@ -107,6 +107,12 @@ def _request(host: str, port: str, head: bytes) -> Request:
     return Request(host=host.strip("[]").lower().removesuffix("."), port=int(port), head=head)
 
 
+def _listed(host: str) -> str:
+    """An entry of the list, written as a request's authority is."""
+    name, _, port = host.lower().rpartition(":")
+    return f"{name.removesuffix('.')}:{port}"
+
+
 class AllowListProxy:
     """Serves one sandbox.
 
@@ -115,7 +121,7 @@ class AllowListProxy:
     """
 
     def __init__(self, hosts: Iterable[str]) -> None:
-        self._allowed = frozenset(host.lower() for host in hosts)
+        self._allowed = frozenset(_listed(host) for host in hosts)
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
     async def serve(self, listener: socket.socket) -> None:

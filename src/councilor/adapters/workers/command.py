@@ -111,12 +111,12 @@ class CommandWorker:
             return prompt.encode(errors="replace"), arguments
         placeholder = PLACEHOLDERS[by]
         if not any(placeholder in argument for argument in arguments):
-            raise InputError(f"worker {self.name!r}: its command has no {placeholder}", field="command")
+            raise InputError(f"The worker {self.name!r}: its command has no {placeholder}.", field="command")
         text = str(home / "prompt.md") if by is PromptBy.FILE else prompt.replace("\0", "")
         filled = tuple(argument.replace(placeholder, text) for argument in arguments)
         if any(len(argument.encode(errors="replace")) > ARGUMENT_BYTES for argument in filled):
             raise InputError(
-                f"worker {self.name!r}: the prompt is too long for an argument",
+                f"The worker {self.name!r}: the prompt is too long for an argument.",
                 field="prompt_by",
                 hint="Use `prompt_by: stdin` or `file`.",
             )

@@ -12,6 +12,8 @@ Rules:
 - What is missing (program, credential, folder) is an `InputError` before anything is started.
 - Python leaves no compiled files in the workspace: one is taken for its source's when that was changed within the same
   second to a text of the same length, and tests then see the text before.
+- Its program is the one that the person has, `python` excepted: a package of the repository's may bring another by the
+  same name, which would get the credentials.
 - A program of the repository's own (`./agent`) is looked for in the workspace, and where its link leads is not shown.
 
 What a person configured in `~` is linked into the disposable home at the same relative path, read-only.
@@ -19,6 +21,7 @@ What a person configured in `~` is linked into the disposable home at the same r
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +36,7 @@ from councilor.ports.worker import Workspace
 __all__ = ["SYSTEM_PATH", "Outfit"]
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+PYTHON = re.compile(r"python[0-9.]*")
 SYSTEM_FOLDERS = (Path("/usr"), Path("/bin"), Path("/sbin"), Path("/lib"))
 
 
@@ -70,7 +74,7 @@ class Outfit:
         for name in self.profile.credentials:
             if not self.host_env.get(name):
                 raise InputError(
-                    f"worker {self.profile.name!r} needs the variable {name}, which is not set",
+                    f"The worker {self.profile.name!r} needs the variable {name}, which is not set.",
                     field="credentials",
                     hint=f"Set it (`export {name}=...`), or take it out of the worker's profile.",
                 )
@@ -94,7 +98,8 @@ class Outfit:
         """
         name = self._name()
         local = "/" in name and not name.startswith("/")
-        path = f"{workspace.environment.python.parent}:{self.host_env.get('PATH', '')}:{SYSTEM_PATH}"
+        here, there = f"{self.host_env.get('PATH', '')}:{SYSTEM_PATH}", str(workspace.environment.python.parent)
+        path = f"{there}:{here}" if PYTHON.fullmatch(name) else f"{here}:{there}"
         return self._found(str(workspace.folder / name) if local else name, path=path)
 
     def job(
@@ -158,7 +163,7 @@ class Outfit:
             folder = self.home / name[2:] if below_home else Path(name)
             if not folder.is_absolute() or not folder.exists():
                 raise InputError(
-                    f"worker {self.profile.name!r} wants to read {name}, which does not exist",
+                    f"The worker {self.profile.name!r} wants to read {name}, which does not exist.",
                     field="folders",
                     hint="Correct the folders of the worker's profile; they are absolute or begin with `~/`.",
                 )
@@ -167,14 +172,14 @@ class Outfit:
 
     def _name(self) -> str:
         if not self.profile.command:
-            raise InputError(f"worker {self.profile.name!r} has no command", field="command")
+            raise InputError(f"The worker {self.profile.name!r} has no command.", field="command")
         return self.profile.command[0]
 
     def _found(self, name: str, *, path: str) -> Path:
         found = shutil.which(name, path=path)
         if found is None:
             raise InputError(
-                f"worker {self.profile.name!r}: the program {self._name()} was not found or is not executable",
+                f"The worker {self.profile.name!r}: the program {self._name()} was not found or is not executable.",
                 field="command",
                 hint="Install it, give its absolute path, or correct the worker's profile.",
             )

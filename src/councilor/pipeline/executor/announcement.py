@@ -89,6 +89,8 @@ async def announce(parts: Announcing, task_id: str, *, attempt: int = 0) -> None
         return
     try:
         await _announce(parts, task_id, attempt)
+    except FencedError:
+        _log.info("another process tells of the task's end", extra={"task_id": task_id})
     except Exception:  # whatever it is, the task has ended as it has
         _log.exception("notifications of the task could not be sent", extra={"task_id": task_id})
 

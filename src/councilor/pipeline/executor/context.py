@@ -6,7 +6,9 @@ holds nothing that a crash could lose.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -16,6 +18,7 @@ from councilor.domain.codec import decode
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import NotFoundError
+from councilor.guards.removal import remove_folder
 from councilor.pipeline.council import ModelJudge
 from councilor.pipeline.evidence import EvidenceLimits
 from councilor.pipeline.executor.control import RunControl
@@ -104,9 +107,14 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFolder:
-    """Where a run keeps its files; all of it can be thrown away once the run has ended."""
+    """Where a run keeps its files; all of it can be thrown away once the run has ended.
+
+    Each execution has files of its own: what a frozen process had begun may go on in those of the one before.
+    """
 
     root: Path
+    attempt: int = 0
+    """Whose execution; 0: of no task's."""
     candidate: int = 0
     """Of several candidates that are made side by side, whose files; 0: of the only one, and of the whole run."""
 
@@ -125,9 +133,20 @@ class RunFolder:
         """Exports, prompts and temporary files."""
         return self.root / ("scratch" + self._suffix)
 
+    def make(self) -> None:
+        """Make what an execution needs, and throw away the workspaces of earlier ones; blocks.
+
+        Their scratch folders stay: the transcript of a worker that was killed is there.
+        """
+        for left in self.root.glob("workspace*"):
+            with suppress(OSError):  # somebody may still write there; nobody reads it any more
+                remove_folder(left)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+
     @property
     def _suffix(self) -> str:
-        return f"-{self.candidate}" if self.candidate else ""
+        execution = f".{self.attempt}" if self.attempt > 1 else ""
+        return execution + (f"-{self.candidate}" if self.candidate else "")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -221,8 +240,8 @@ async def open_context(parts: Parts, run_id: str, narrator: Narrator, control: R
     if not events:
         raise NotFoundError(f"There is no task {run_id}.")
     task = decode(Task, events[0].data["task"])
-    folder = RunFolder(root=parts.runs_dir / run_id)
-    folder.scratch.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(root=parts.runs_dir / run_id, attempt=narrator.attempt)
+    await asyncio.to_thread(folder.make)
     repository = await parts.repositories.open(Path(task.repository), store=folder.store)
     base = await repository.resolve(task.base_commit)
     return RunContext(

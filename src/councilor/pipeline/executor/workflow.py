@@ -108,7 +108,7 @@ class Executor:
             return
         data = {"task": encode(task)}
         if due is not None:
-            data |= {"schedule": due.schedule.name, "due_at": due.due_at.isoformat()}
+            data |= {"schedule": due.schedule.name, "due_at": encode(due.due_at)}
         event = NewEvent(task_id=task.id, type=EventType.TASK_SUBMITTED, ts=task.submitted_at, data=data)
         try:
             await self._parts.events.append([event])

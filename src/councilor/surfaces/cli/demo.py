@@ -27,7 +27,7 @@ from councilor.pipeline.submission import Order, draft_task
 from councilor.ports.repository import Repository
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.observed import open_observed_service
-from councilor.surfaces.cli.report import show_outcome
+from councilor.surfaces.cli.outcome import show_outcome
 from councilor.surfaces.cli.session import Session, execute
 from councilor.surfaces.cli.watching import execute_watched
 

@@ -89,9 +89,10 @@ async def _try_tools(stack: AsyncExitStack, settings: Settings, runtime: Runtime
 
 def _told(check: Check) -> str:
     """What was found, with its places and with what was measured."""
-    seconds = f", {check.observed:.3f} s" if check.measurement == "latency" and check.observed is not None else ""
-    counted = f"{check.observed:g}" if check.observed is not None and not check.output else ""
-    text = check.detail or check.output or (f"{check.measurement}: {counted}" if counted else "")
+    timed = check.measurement == "latency" and check.observed is not None
+    seconds = f", {check.observed:.3f} s" if timed else ""
+    counted = f"{check.measurement}: {check.observed:g}" if check.observed is not None else ""
+    text = check.detail or check.output or ("answers" if timed else counted)
     instead = f" ({check.fallback})" if check.fallback is not None and check.standing is not check.status else ""
     return f"{text}{seconds}{instead}"
 

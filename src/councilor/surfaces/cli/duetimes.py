@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from councilor.domain.codec import JsonValue, encode
-from councilor.domain.schedule import ScheduleHead
+from councilor.domain.schedule import Schedule, ScheduleHead
 from councilor.domain.task import TaskHead
 
 __all__ = ["document", "row_of", "said", "time_of"]
@@ -20,8 +20,8 @@ def document(head: ScheduleHead) -> JsonValue:
     standing = {
         "timezone": "UTC",
         "paused": head.paused,
-        "next_due": None if head.paused else head.next_due.isoformat(),
-        "pending": None if head.pending is None else head.pending.isoformat(),
+        "next_due": None if head.paused else encode(head.next_due),
+        "pending": encode(head.pending),
     }
     return {**encode(head.schedule), **standing, **encode(head.record)}
 
@@ -49,6 +49,7 @@ def said(head: ScheduleHead, last: TaskHead | None, coming: Sequence[datetime]) 
     yield f"{schedule.spec_id}, tier {schedule.tier}: {where}; branch {branch} of {schedule.repository}"
     workers = ", ".join((schedule.worker, *schedule.crew))
     yield f"worker {workers}, mode {schedule.mode.value}, priority {schedule.priority}"
+    yield f"at most {', '.join(_limits(schedule))}"
     yield f"while its last task has not ended: {schedule.overlap.value}"
     yield f"a missed time is made up for during {schedule.catch_up_s:g} s"
     yield f"{record.submitted} submitted, {record.skipped} skipped, {record.missed} missed, {record.failed} failed"
@@ -60,6 +61,16 @@ def said(head: ScheduleHead, last: TaskHead | None, coming: Sequence[datetime]) 
         yield f"last task {last.task_id}: {last.state.value}"
     if head.pending is not None:
         yield f"{time_of(head.pending)} is being submitted"
+
+
+def _limits(schedule: Schedule) -> Iterator[str]:
+    """What one of its runs may take, in words."""
+    yield f"{schedule.max_iterations} rounds"
+    yield f"{schedule.deadline_s:g} s"
+    if schedule.max_tokens is not None:
+        yield f"{schedule.max_tokens:,} tokens"
+    if schedule.max_cost_usd is not None:
+        yield f"{schedule.max_cost_usd:g} US dollars"
 
 
 def time_of(moment: datetime) -> str:

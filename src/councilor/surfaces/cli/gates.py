@@ -26,8 +26,8 @@ from councilor.surfaces.cli.formats import (
     read_rule_texts,
 )
 from councilor.surfaces.cli.inspecting import draft_inspection
+from councilor.surfaces.cli.outcome import show_gates
 from councilor.surfaces.cli.output import Output
-from councilor.surfaces.cli.report import show_gates
 from councilor.surfaces.cli.session import AsJson, Session, execute
 
 __all__ = ["gates_app"]

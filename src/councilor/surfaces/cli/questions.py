@@ -15,8 +15,8 @@ from councilor.domain.question import Question, parse_answer, quoted
 from councilor.pipeline.questions import stored_questions
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.observed import open_observed_service
+from councilor.surfaces.cli.outcome import show_outcome
 from councilor.surfaces.cli.output import Output
-from councilor.surfaces.cli.report import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 from councilor.surfaces.cli.watching import execute_watched
 

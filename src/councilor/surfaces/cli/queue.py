@@ -89,4 +89,4 @@ def _standing(entry: QueueEntry, head: TaskHead | None, versions: Collection[str
         return f"begun by a worker of version {entry.version}, and none runs"
     if entry.after:
         return f"after {len(entry.after)} other(s)"
-    return f"not before {entry.not_before:%Y-%m-%d %H:%M}" if entry.not_before else "waiting"
+    return f"not before {entry.not_before:%Y-%m-%d %H:%M} UTC" if entry.not_before else "waiting"

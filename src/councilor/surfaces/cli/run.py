@@ -28,7 +28,7 @@ from councilor.surfaces.cli.allotment import (
 from councilor.surfaces.cli.exits import ExitCode, exit_of_state
 from councilor.surfaces.cli.modes import DryRun, Mode, chosen_mode
 from councilor.surfaces.cli.observed import open_observed_service
-from councilor.surfaces.cli.report import show_outcome
+from councilor.surfaces.cli.outcome import show_outcome
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
 from councilor.surfaces.cli.watching import execute_watched
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from councilor.app import Store, open_repositories, open_store
+from councilor.domain.codec import encode
 from councilor.domain.cron import CRON_EXAMPLE, iterate_due
 from councilor.domain.queue import HIGHEST_PRIORITY
 from councilor.domain.schedule import CATCH_UP_S, Overlap, ScheduleHead, task_id_at
@@ -165,7 +166,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
         coming = [] if head.paused else _coming(head, now, SHOWN)
         state = None if last is None else last.state.value
         session.output.result(
-            {**document(head), "last_task_state": state, "coming": [moment.isoformat() for moment in coming]}
+            {**document(head), "last_task_state": state, "coming": [encode(moment) for moment in coming]}
         )
         session.output.line(head.schedule.name, style="bold")
         for line in said(head, last, coming):
@@ -187,7 +188,7 @@ def show_next(context: typer.Context, name: Name, count: Count = 5, as_json: AsJ
             {
                 "name": name,
                 "paused": head.paused,
-                "due": [{"due_at": moment.isoformat(), "task_id": task_id} for moment, task_id in due],
+                "due": [{"due_at": encode(moment), "task_id": task_id} for moment, task_id in due],
             }
         )
         session.output.table(("due (UTC)", "task"), ((f"{moment:%a} {time_of(moment)}", task) for moment, task in due))

@@ -12,6 +12,7 @@ from councilor.app import open_interventions
 from councilor.domain.codec import encode
 from councilor.domain.intervention import Extension
 from councilor.domain.queue import HIGHEST_PRIORITY
+from councilor.errors import InputError
 from councilor.pipeline.interventions import Intervened, Interventions
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
@@ -102,8 +103,15 @@ def reprioritise(
 
 
 def whoever(by: str | None) -> str:
-    """Who intervenes: the one who was named, else the user of this process."""
-    return by or getpass.getuser()
+    """Who intervenes: the one who was named, else the user of this process.
+
+    Raises:
+        InputError: that user has no name, as in many containers.
+    """
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise InputError("The user of this process has no name.", field="--by", hint="Give --by NAME.") from error
 
 
 def _intervene(context: typer.Context, as_json: bool, fragment: str, act: Act) -> None:

@@ -351,10 +351,9 @@ def _refuse(drafts: _Drafts, output: Output) -> ExitCode:
 def _show_standings(standings: Mapping[str, str], drafts: _Drafts, output: Output) -> None:
     counts = {kind: sum(standing == kind for standing in standings.values()) for kind in (NEW, RESUMED, KNOWN)}
     over = f"; {drafts.over} closed specs left out" if drafts.over else ""
-    output.note(
-        f"{len(standings)} tasks: {counts[NEW]} new, {counts[RESUMED]} to go on with, "
-        f"{counts[KNOWN]} ended before{over}"
-    )
+    tasks = "1 task" if len(standings) == 1 else f"{len(standings)} tasks"
+    known = f"{counts[RESUMED]} to go on with, {counts[KNOWN]} ended before"
+    output.note(f"{tasks}: {counts[NEW]} new, {known}{over}")
 
 
 def _show(lines: Sequence[Line], drafts: _Drafts, output: Output) -> None:

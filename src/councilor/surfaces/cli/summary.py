@@ -114,12 +114,12 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
 
 
 def show_lines(lines: Sequence[Line], output: Output) -> None:
-    """The table, the reasons of what failed, and the totals."""
+    """The table, the reasons of what failed, and, once anything has begun, the totals."""
     rows = [
         (
             line.head.spec_id,
             str(line.head.tier),
-            line.head.state.value if line.ended else f"{line.head.state.value} (goes on)",
+            line.head.state.value if line.ended or not line.head.begun else f"{line.head.state.value} (goes on)",
             line.head.decision or "-",
             str(line.account.iterations),
             f"{line.account.elapsed_s - line.account.waiting_s:.1f}",
@@ -134,6 +134,8 @@ def show_lines(lines: Sequence[Line], output: Output) -> None:
         reason = line.error.message if line.error and not line.ended else line.account.failure
         if reason:
             output.line(f"{line.head.spec_id}: {reason}", style="red")
+    if not any(line.ended or line.head.begun for line in lines):
+        return
     accepted = sum(line.head.state is TaskState.COMPLETED for line in lines)
     cost = sum(line.account.worker.cost_usd for line in lines)
     output.line(f"{accepted} of {len(lines)} accepted, US$ {cost:.2f}", style="bold")

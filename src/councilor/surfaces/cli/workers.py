@@ -74,7 +74,7 @@ async def _look_at(session: Session, name: str, tools: Tools) -> tuple[JsonValue
         profile.command[0] if profile.command else "built in",
         ", ".join(reach) or "no network",
         ", ".join((*ready.credentials, *profile.folders)) or "nothing",
-        f"{ready.missing} {ready.hint}" if ready.missing else "ready",
+        f"{ready.missing.rstrip('.')}. {ready.hint}" if ready.missing else "ready",
     )
     return data, row
 

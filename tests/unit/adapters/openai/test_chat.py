@@ -106,7 +106,7 @@ async def test_a_pause_beyond_the_time_is_not_begun() -> None:
         began = time.monotonic()
         with pytest.raises(UnavailableError, match="429"):
             await chat(server.endpoint).ask(question())
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
     assert len(server.asked) == 1
 
 
@@ -124,7 +124,7 @@ async def test_what_comes_too_late_is_not_waited_for(reply: Reply) -> None:
         began = time.monotonic()
         with pytest.raises(DeadlineError):
             await chat(server.endpoint).ask(question(timeout_s=0.1))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

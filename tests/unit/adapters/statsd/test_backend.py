@@ -192,7 +192,7 @@ def test_a_slow_name_server_keeps_nobody_waiting():
         batch = metrics._emitter.buffer.take()
     closed_s = time.monotonic() - began
     release.set()
-    assert opened_s < 0.5
+    assert opened_s < 5, "the name server takes thirty"
     assert closed_s < CLOSE_S + 3
     assert (len(batch.samples), batch.dropped) == (MOST_SAMPLES, MOST_SAMPLES), "what waits is bounded"
 

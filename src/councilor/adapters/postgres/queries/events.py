@@ -77,12 +77,14 @@ GET_HEAD: Final[LiteralString] = f"SELECT {_HEAD} FROM task_head WHERE task_id =
 
 LIST_HEADS: Final[LiteralString] = f"""
 SELECT {_HEAD} FROM task_head
-WHERE %(before)s::uuid IS NULL OR task_head.task_id < %(before)s::uuid
+WHERE (%(before)s::uuid IS NULL OR task_head.task_id < %(before)s::uuid)
+      AND (%(specs)s::text[] IS NULL OR spec_id = ANY(%(specs)s::text[]))
 ORDER BY task_head.task_id DESC LIMIT %(limit)s"""
 
 LIST_UNENDED: Final[LiteralString] = f"""
 SELECT {_HEAD} FROM task_head
 WHERE NOT ({_ENDED}) AND (%(before)s::uuid IS NULL OR task_head.task_id < %(before)s::uuid)
+      AND (%(specs)s::text[] IS NULL OR spec_id = ANY(%(specs)s::text[]))
 ORDER BY task_head.task_id DESC LIMIT %(limit)s"""
 
 FIND_HEADS: Final[LiteralString] = """

@@ -48,7 +48,7 @@ next AS (
       AND (q.after = '{{}}' OR NOT EXISTS (
           SELECT FROM unnest(q.after) AS wanted (id) LEFT JOIN task_head h ON h.task_id = wanted.id
           WHERE h.state IS DISTINCT FROM 'completed'))
-    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE OF q)
+    ORDER BY q.priority DESC, q.task_id LIMIT 1 FOR UPDATE OF q SKIP LOCKED)
 UPDATE task_queue q SET executor_id = %(executor)s, claimed_at = now(), claims = claims + 1,
     version = coalesce(q.version, (SELECT version FROM me))
 FROM next WHERE q.task_id = next.task_id

@@ -112,7 +112,7 @@ class LlmWorker:
         ending = await self._guarded(loop, transcript)
         usage = loop.budget.usage(self._clock.monotonic() - began_s)
         transcript.end(outcome=ending.outcome.value, ended=ending.ended, usage=encode(usage))
-        text = ending.report or plain(loop.said) or f"There is no report: {ending.ended}."
+        text = ending.report or plain(loop.said) or f"There is no report: {ending.ended.rstrip('.')}."
         return WorkerReport(
             outcome=ending.outcome,
             text=secrets.hide(text[:REPORT_CHARACTERS].encode("utf-8", "replace")).decode("utf-8", "replace"),
@@ -177,7 +177,7 @@ class LlmWorker:
 
     def _use(self) -> ModelUse:
         if self._profile.model_use is None:
-            raise InputError(f"worker {self.name!r} has no endpoint", field="endpoint")
+            raise InputError(f"The worker {self.name!r} has no endpoint.", field="endpoint")
         return self._profile.model_use
 
     def _key(self, use: ModelUse) -> dict[str, str]:
@@ -186,7 +186,7 @@ class LlmWorker:
         key = self._host_env.get(use.api_key_env, "").strip()
         if not key:
             raise InputError(
-                f"worker {self.name!r} needs the variable {use.api_key_env}, which is not set",
+                f"The worker {self.name!r} needs the variable {use.api_key_env}, which is not set.",
                 field="api_key_env",
                 hint=f"Set it (`export {use.api_key_env}=...`), or correct the worker's profile.",
             )
