@@ -227,6 +227,17 @@ async def test_a_worker_that_reads_no_request_and_fails_on_the_new_base(tmp_path
 
 
 @pytest.mark.slow
+async def test_no_worker_begins_what_would_cost_the_task_its_verdict(tmp_path, shared_environment, monkeypatch):
+    monkeypatch.setattr("councilor.pipeline.executor.rebase.WORK_SHARE", 1.0)  # nothing is left after it
+    repository = make_repository(tmp_path / "repo")
+    first = meanwhile(repair, lambda: collide(repository, "    return 2 + sum(prices)\n"))
+    async with open_journey(tmp_path, first, fail, shared=shared_environment) as journey:
+        trip = await on_main(journey, repository, max_iterations=2)
+    assert (trip.outcome.state, trip.outcome.iterations, rebased(trip)) == (TaskState.COMPLETED, 1, ["kept"])
+    assert "too little time" in trip.of(EventType.PUBLICATION_REBASED)[0].data["reason"]
+
+
+@pytest.mark.slow
 async def test_a_worker_that_cannot_be_started_again(tmp_path, shared_environment):
     repository = make_repository(tmp_path / "repo")
 

@@ -77,7 +77,7 @@ def describe(event: Event | Gap) -> str:
         case EventType.GATE_FINISHED:
             text = "" if data["status"] == "passed" else f"gate {data['gate']}: {data['status']}, {data['summary']}"
         case EventType.REFINEMENT_REQUESTED:
-            text = f"back to the worker: {', '.join(data['failed_gates'])}"
+            text = ": ".join(filter(None, ["back to the worker", ", ".join(data["failed_gates"])]))
         case EventType.VERDICT_REACHED:
             text = f"verdict: {data['decision']} (P = {data['probability']:.3f})"
         case EventType.INTERVENTION:
