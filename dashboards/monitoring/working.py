@@ -59,7 +59,7 @@ _ENGINE = Row(
     panels=(
         Panel(
             title="Runs",
-            says="Waiting without running means that the executor is stuck.",
+            says="Every process sees the same queue. Waiting while nobody executes means that executors are stuck.",
             queries=(
                 Query(expr=value("v3.engine.queued"), legend="waiting {{instance}}"),
                 Query(expr=value("v3.engine.running"), legend="running {{instance}}"),

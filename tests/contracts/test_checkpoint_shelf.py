@@ -10,13 +10,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from disks import needs_root, small_disk
 from storing import new_signer, signing
 
 from councilor.adapters.checkpoints import FolderCheckpointShelf
@@ -28,7 +29,6 @@ from councilor.ports.log import CheckpointShelf
 SIGN = signing(new_signer())
 ORIGIN = "councilor/0192"
 NAME = "councilor-0192.checkpoint"
-needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount")
 
 
 def checkpoint(size: int, *, origin: str = ORIGIN, root: bytes = b"root") -> SignedCheckpoint:
@@ -167,19 +167,9 @@ async def test_an_obstacle_is_unavailable(tmp_path: Path, obstacle: str) -> None
     assert caught.value.hint() and str(tmp_path) in caught.value.message
 
 
-@contextmanager
-def small_disk(place: Path, size_kib: int) -> Iterator[Path]:
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_kib}k", "tmpfs", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
 @needs_root
 async def test_a_folder_that_cannot_be_written_can_still_be_read(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 64) as disk:
+    with small_disk(tmp_path / "disk", kib=64) as disk:
         shelf = FolderCheckpointShelf(disk)
         await shelf.keep(checkpoint(1))
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -190,7 +180,7 @@ async def test_a_folder_that_cannot_be_written_can_still_be_read(tmp_path: Path)
 
 @needs_root
 async def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_beside_it(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 16) as disk:
+    with small_disk(tmp_path / "disk", kib=16) as disk:
         shelf = FolderCheckpointShelf(disk)
         await shelf.keep(checkpoint(1))
         ballast = disk / "ballast"

@@ -29,3 +29,12 @@ def travel(tmp_path, shared_environment):
             return trip, repository, journey
 
     return go
+
+
+@pytest.fixture
+def short_folder():
+    """A folder whose name leaves room for a socket, and that the server's user may pass."""
+    folder = Path(tempfile.mkdtemp(prefix="c-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -14,22 +14,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
+from disks import needs_root, small_disk
+from servers import own_server
 from storing import START, TASK, artifact, execute, new_signer, signing
 
 from councilor.adapters.postgres.artifacts import DatabaseArtifactStorage
-from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.log import DatabaseTransparencyLog
-from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.postmaster import processes_in
 from councilor.domain.artifact import ExecutionArtifact
@@ -37,7 +36,6 @@ from councilor.errors import DeadlineError, UnavailableError
 from councilor.guards.bodies import CHUNK_BYTES
 from councilor.pipeline.ledger.proofs import continues
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount")
 HALVES = {
     "bytes without an artifact": """SELECT count(*) FROM artifact_blobs b
         WHERE NOT EXISTS (SELECT FROM execution_artifacts a WHERE a.output_hash = b.sha256)""",
@@ -86,25 +84,6 @@ class Writers:
         for item in self.refused:
             if await store.get(item.id) is not None:
                 assert len(await store.read(item.id)) == item.size_bytes
-
-
-@contextmanager
-def own_server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(folder / "postgres")
-    try:
-        migrate(server.up())
-        yield server
-    finally:
-        server.down()
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for a socket, and that the server's user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="ca-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -270,16 +249,6 @@ async def test_a_put_that_is_cancelled_leaves_nothing_or_everything(pool: Pool, 
 # --- disks fill up ---------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def small_disk(place: Path, mib: int) -> Iterator[Path]:
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0711", "tmpfs", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
 async def recovered(url: str) -> None:
     """Wait for a server that a full disk had stopped and that replays its log: until then it says so, and refuses."""
     async with asyncio.timeout(120):
@@ -295,7 +264,7 @@ async def recovered(url: str) -> None:
 @needs_root
 @pytest.mark.parametrize("left_mib", [2, 12])
 async def test_a_full_disk_refuses_and_works_again_when_there_is_space(short_folder: Path, left_mib: int) -> None:
-    with small_disk(short_folder / "disk", 260) as disk, own_server(disk) as server:
+    with small_disk(short_folder / "disk", kib=260 * 1024) as disk, own_server(disk) as server:
         writers = Writers()
         async with Pool(server.url(), max_connections=4) as pool:
             store = DatabaseArtifactStorage(pool)

@@ -6,28 +6,7 @@ from pathlib import Path
 
 from commandline import DEEP, CommandLine
 from journey import git, make_repository
-
-SHOP = """
-    LIMIT = 10
-
-
-    def rate(count):
-        if count > LIMIT + 5:
-            return 5
-        return 0
-    """
-WEAK = """
-    from shop import rate
-
-
-    def test_many():
-        assert rate(14) == 5
-
-
-    def test_few():
-        assert rate(6) == 0
-    """
-MANY = "tests/test_rate.py::test_many"
+from rating import RATE, SHOP, WEAK
 
 
 def test_a_question_is_shown_and_its_answer_judges_again(councilor: CommandLine, tmp_path: Path) -> None:
@@ -35,7 +14,7 @@ def test_a_question_is_shown_and_its_answer_judges_again(councilor: CommandLine,
     git(folder, "switch", "-q", "-c", "fix")
     (folder / "shop.py").write_text((folder / "shop.py").read_text().replace("LIMIT + 5", "LIMIT"))
     git(folder, "commit", "-q", "-am", "Set the limit right")
-    first = councilor("judge", "main..fix", "-C", folder, "--test", MANY, "--json", env=DEEP).data["task_id"]
+    first = councilor("judge", "main..fix", "-C", folder, "--test", RATE, "--json", env=DEEP).data["task_id"]
 
     shown = councilor("questions", first, "--json").expect(0).data
     question = shown["questions"][0]

@@ -19,7 +19,7 @@ from journey import BUG, FIX, branches, make_repository, make_spec
 DO = f"sed -i 's/{BUG}/{FIX}/' shop.py; echo 'I did it.'"
 SLOWLY = "sleep 600"
 """A worker that is still at it."""
-QUICK = ("--set", "engine.lease_s=3")
+QUICK = ("--set", "engine.lease_s=4")
 
 
 def queued(councilor: CommandLine) -> list[dict[str, Any]]:

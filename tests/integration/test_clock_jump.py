@@ -5,6 +5,8 @@ Nothing is the worse for it: the lease is kept, no task is begun twice, its time
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import time
@@ -25,12 +27,13 @@ from wallclock import LIBRARY, WallClock, program
 from councilor.adapters.ed25519 import KeyFolder
 from councilor.domain.intervention import SILENT_S
 
-LEASE_S = 2.0
 AHEAD_H, BEHIND_H = 30.0, -50.0
 KEY_AGE_H = 100.0
-NOTICED_S = 1.5
-"""Within which a process sees that its clock jumped."""
+LEASE_S = 6.0
+"""Shorter than the clock jumps about."""
 SETTINGS = ("--set", f"engine.lease_s={LEASE_S:g}")
+NOTICED_S = 2.5
+"""Within which a process sees that its clock jumped."""
 
 
 @pytest.fixture
@@ -211,3 +214,87 @@ def test_a_clock_behind_the_signing_key_interrupts_a_task_until_it_is_right(shop
     only(shop.events(task), "task.finished")
     assert len(branches(shop.folder / "repo")) == 2
     shop.command("verify", task).expect(0)
+
+
+OPEN_S = 8.0
+TIMERS = """
+import asyncio, json, time
+from councilor.adapters.memory.cache import MemoryCache
+from councilor.adapters.system import SystemClock, SystemIds, SystemRandomness
+from councilor.domain.breaker import BreakerPolicy
+from councilor.errors import UnavailableError
+from councilor.guards.breaker import Breaker
+from councilor.guards.tiers import TieredCache
+from councilor.ports.metrics import NoMetrics
+
+
+async def main():
+    clock, metrics = SystemClock(), NoMetrics()
+    ids = SystemIds(clock=clock)
+    memory = {"max_items": 9, "max_bytes": 999, "ttl_s": 60.0, "clock": clock, "metrics": metrics}
+    shared = MemoryCache(**memory)
+    tiers = {"local": MemoryCache(**memory), "shared": shared, "ttl_s": 60.0, "fresh_s": 60.0}
+    cache = TieredCache(**tiers, clock=clock, metrics=metrics)
+    policy = BreakerPolicy(open_s=OPEN_S, jitter=0.0)
+    breaker = Breaker("b", policy=policy, clock=clock, randomness=SystemRandomness(), listener=lambda event: None)
+
+    async def fail():
+        raise UnavailableError("down", backend="b")
+
+    async def work():
+        return "ok"
+
+    async def ask(function):
+        try:
+            return await breaker.call(function)
+        except UnavailableError as error:
+            return type(error).__name__
+
+    for number in range(policy.streak):
+        await ask(fail)
+    opened = time.monotonic()
+    await cache.set("n", "short", b"1", ttl_s=OPEN_S)
+    await cache.set("n", "long", b"1")
+    made = [ids.new()]
+    while (line := await asyncio.to_thread(input)) == "tell":
+        made.append(ids.new())
+        said = {
+            "hour": round(time.time() / 3600), "breaker": await ask(work), "ids": made == sorted(made),
+            "short": (await cache.get("n", "short")) is not None, "long": (await cache.get("n", "long")) is not None,
+            "waited_s": time.monotonic() - opened,
+        }
+        print(json.dumps(said), flush=True)
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow  # waits for the breaker
+def test_a_clock_that_jumps_moves_no_breaker_and_no_cache(clock: WallClock) -> None:
+    command = program(f"OPEN_S = {OPEN_S}; exec({TIMERS!r})")
+    env = {**os.environ, **clock.variables}
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def tell() -> dict[str, Any]:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write("tell\n")
+            process.stdin.flush()
+            return dict(json.loads(process.stdout.readline()))
+
+        try:
+            first = tell()
+            for hours in (AHEAD_H, BEHIND_H):
+                clock.jump(hours)
+                time.sleep(NOTICED_S)
+                said = tell()
+                assert abs(said["hour"] - first["hour"] - hours) <= 1, "the clock did jump"
+                if said["waited_s"] < OPEN_S:
+                    assert said["breaker"] == "BreakerOpenError" and said["short"], "its time is not over"
+                assert said["long"] and said["ids"]
+            time.sleep(max(0.0, OPEN_S - said["waited_s"]) + 0.2)
+            last = tell()
+            assert last["breaker"] == "ok" and not last["short"], "its time is over"
+            assert last["long"]
+        finally:
+            process.kill()

@@ -279,8 +279,9 @@ async def test_another_process_s_environment_is_not_removed(
     assert not folder.parent.exists()
 
 
+@pytest.mark.parametrize("days", [1, pytest.param(-1, marks=pytest.mark.slow, id="set back")])
 async def test_a_project_that_could_not_be_built_is_tried_again_later(
-    environments: VirtualEnvironments, sandbox: Sandbox, clock: LaterClock, tmp_path: Path
+    environments: VirtualEnvironments, sandbox: Sandbox, clock: LaterClock, tmp_path: Path, days: int
 ) -> None:
     """A build that lacked the network, say, is not taken for good for ever."""
     clock.days = 0
@@ -294,7 +295,7 @@ async def test_a_project_that_could_not_be_built_is_tried_again_later(
     assert "cannot be built" in stored.incomplete and "no network" in stored.incomplete
     said.clear()
     await environments.prepare(repository, tree, say=said.append)
-    clock.days = 1
+    clock.days = days
     await environments.prepare(repository, tree, say=said.append)
     assert not any(line.startswith("Building") or "+" in line for line in said)  # somebody still uses the first
     del first

@@ -12,7 +12,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from typing import Any
 
 import pytest
 from commandline import CommandLine, Printed, hand
+from disks import needs_root, small_disk
 from journey import BUG, FIX, TOTAL, git, make_repository, open_journey
 
 from councilor.adapters.memory.engine import MemoryEngine
@@ -36,9 +36,6 @@ from councilor.ports.engine import RunState
 SENTENCE = "Repair the total"
 REPAIR = f"sed -i 's/{BUG}/{FIX}/' shop.py"
 INHERITED = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-needs_root = pytest.mark.skipif(
-    os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount, and be somebody else"
-)
 
 
 @dataclass(frozen=True)
@@ -95,17 +92,6 @@ def own_data(place: Path, **env: str) -> Iterator[Alone]:
         command("db", "down")
 
 
-@contextmanager
-def small_disk(place: Path, mib: int) -> Iterator[Path]:
-    """A file system of a few MiB."""
-    place.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0711", "tmpfs", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
 def fill(place: Path, leave_bytes: int = 0) -> Path:
     """Take all space of the file system but `leave_bytes`."""
     ballast = place / "ballast"
@@ -115,21 +101,12 @@ def fill(place: Path, leave_bytes: int = 0) -> Path:
     return ballast
 
 
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for a socket, and that the server's user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="ch-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
 @needs_root
 def test_a_disk_that_is_full_from_the_start(short_folder: Path, shop: Path) -> None:
-    with small_disk(short_folder / "disk", 24) as disk, own_data(disk / "data") as command:
+    with small_disk(short_folder / "disk", kib=24 * 1024) as disk, own_data(disk / "data") as command:
         ballast = fill(disk)
         refused(command("list"), "No space left on device", "Free some space")
         refused(command("run", SENTENCE, "-C", shop), "No space left on device")
@@ -144,7 +121,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(short_folder: Path, shop: P
     signals.mkdir()
     script = f"until [ -e {signals}/go ]; do sleep 0.05; done; {REPAIR}; head -c 3000000 /dev/urandom > new.bin"
     worker = hand(tmp_path, script, folders=[str(signals)])
-    with small_disk(short_folder / "disk", 400) as disk, own_data(disk / "data") as command:
+    with small_disk(short_folder / "disk", kib=400 * 1024) as disk, own_data(disk / "data") as command:
         order = [sys.executable, "-m", "councilor", *worker, "run", SENTENCE, "-C", str(shop), "--test", TOTAL]
         process = subprocess.Popen(order, env={**INHERITED, "V3_DATA_DIR": str(disk / "data")}, stderr=subprocess.PIPE)
         assert process.stderr is not None
@@ -166,7 +143,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(short_folder: Path, shop: P
 
 @needs_root
 def test_a_data_folder_that_cannot_be_written(short_folder: Path, shop: Path) -> None:
-    with small_disk(short_folder / "disk", 16) as disk:
+    with small_disk(short_folder / "disk", kib=16 * 1024) as disk:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         command = Alone(disk / "data")
         for order in (("list",), ("run", SENTENCE, "-C", shop), ("db", "up")):
@@ -179,7 +156,7 @@ def test_a_data_folder_that_cannot_be_written(short_folder: Path, shop: Path) ->
 
 @needs_root
 def test_no_space_for_temporary_files(alone: Alone, short_folder: Path, shop: Path, tmp_path: Path) -> None:
-    with small_disk(short_folder / "tmp", 1) as full:
+    with small_disk(short_folder / "tmp", kib=1 * 1024) as full:
         fill(full)
         command = alone.with_env(TMPDIR=str(full))
         command(*hand(tmp_path, REPAIR), "run", SENTENCE, "-C", shop, "--test", TOTAL).expect(0)

@@ -97,6 +97,23 @@ async def test_who_does_not_read_is_cut_off(url: str):
     assert ask(url + "/livez").code == 200
 
 
+async def test_a_body_that_nobody_asked_for_is_not_read_to_its_end(url: str):
+    parts = url.removeprefix("http://").split(":")
+    with socket.create_connection((parts[0], int(parts[1])), timeout=10) as line:
+        line.sendall(b"POST /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        sent, piece = 0, b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        with pytest.raises(ConnectionError):
+            while sent < 2**28:
+                line.sendall(piece)
+                sent += len(piece)
+            raise TimeoutError
+    body = b"x" * 1000
+    request = b"POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n" + body
+    last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    codes = [answer[:3] for answer in send_raw(url, request * 2 + last).split(b"HTTP/1.1 ")[1:]]
+    assert codes == [b"405", b"405", b"200"], "one that is sent to its end does no harm"
+
+
 async def test_many_idle_connections_leave_room_for_a_request(url: str):
     parts = url.removeprefix("http://").split(":")
     with ExitStack() as stack:

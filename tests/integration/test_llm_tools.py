@@ -11,6 +11,7 @@ from llmbench import DONE, KEY, Bench, make_bench, use
 from toolserver import Call, Say
 
 from councilor.domain.worker import WorkerOutcome
+from councilor.guards.removal import remove_folder
 from councilor.ports.sandbox import Sandbox
 
 
@@ -120,6 +121,15 @@ async def test_an_expression_that_python_warns_of_is_searched_for(bench: Bench) 
     (bench.folder / "shop.py").write_text("rows = [[1]]\n")
     assert "shop.py:1: rows = [[1]]" in await bench.result("search", text="= [[]", regex=True)
     assert "failed" not in await bench.result("search", text="[[:alpha:]]", regex=True)
+
+
+async def test_folders_in_one_another_without_end_are_walked_through_in_part(bench: Bench) -> None:
+    deep = "import os\nfor _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\n"
+    report = await bench.say(use("run", command=f'python -c "{deep}"'), use("search", text="def total"), DONE)
+    remove_folder(bench.folder / "d")
+    assert report.outcome is WorkerOutcome.FINISHED, report.ended
+    assert bench.server is not None
+    assert "shop.py:1: def total(prices):" in bench.server.results()[-1]
 
 
 EDITS: list[tuple[dict[str, Any], str]] = [

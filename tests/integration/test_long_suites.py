@@ -7,11 +7,13 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from journey import TOTAL, DurableMemory, branches, limits, make_repository, make_spec, open_journey, repair
 
 from councilor.adapters.memory.metrics import RecordingMetrics
+from councilor.adapters.system import SystemClock
 from councilor.domain.claim import ClaimStatus
 from councilor.domain.codec import decode
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind
@@ -326,6 +328,21 @@ async def test_a_second_task_on_the_same_base_repeats_its_baseline(twice):
 @pytest.mark.parametrize("changes", [{"reuse_age_s": None}, {"reuse_age_s": 0.001}])
 async def test_no_baseline_is_repeated_when_it_may_not_be_or_is_too_old(twice, changes):
     assert not (await twice(**changes))[2]
+
+
+class Earlier(SystemClock):
+    """A clock that was set back by a day."""
+
+    def now(self):
+        return super().now() - timedelta(days=1)
+
+
+@pytest.mark.slow
+async def test_no_baseline_of_the_time_to_come_is_repeated(twice):
+    def set_back(journey, storage):
+        journey.parts = replace(journey.parts, clock=Earlier())
+
+    assert not (await twice(set_back))[2]
 
 
 def forge(journey, storage):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from journey import OneEnvironment, Trip, make_repository, make_spec, open_journey
+from rating import RATE, SHOP, WEAK
 
 from councilor.domain.codec import decode
 from councilor.domain.evidence import EvidenceBundle, EvidenceKind
@@ -16,28 +17,6 @@ from councilor.domain.question import Answered, Question, parse_answer
 from councilor.domain.verdict import Decision, Verdict
 from councilor.domain.worker import Assignment
 from councilor.pipeline.questions import draft_rejudgement, stored_questions
-
-RATE = "tests/test_rate.py::test_many"
-SHOP = """
-    LIMIT = 10
-
-
-    def rate(count):
-        if count > LIMIT + 5:
-            return 5
-        return 0
-    """
-WEAK = """
-    from shop import rate
-
-
-    def test_many():
-        assert rate(14) == 5
-
-
-    def test_few():
-        assert rate(6) == 0
-    """
 
 
 def fix(folder: Path, assignment: Assignment) -> str:

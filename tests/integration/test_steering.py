@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,15 +15,15 @@ from journey import Act, Journey, OneEnvironment, branches, make_repository, ope
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.domain.artifact import ArtifactKind
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.intervention import Extension
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import Assignment
-from councilor.errors import DeadlineError, IntegrityError
+from councilor.errors import DeadlineError, InputError, IntegrityError
 from councilor.pipeline.executor import Outcome
 from councilor.pipeline.interventions import Interventions
-from councilor.pipeline.ledger import verify_task
+from councilor.pipeline.ledger import record_approval, verify_task
 
 
 class Steered:
@@ -193,6 +194,44 @@ async def test_an_answer_without_its_statement_is_an_alarm(steered: Callable[...
     await run.events.append([NewEvent(task_id=run.task_id, type=EventType.APPROVAL_GIVEN, ts=now, data=forged)])
     with pytest.raises(IntegrityError, match="not in the ledger"):
         await running
+    assert branches(run.folder) == ["main"]
+
+
+async def test_an_answer_in_somebody_else_s_name_is_an_alarm(steered: Callable[..., Steered]) -> None:
+    run = steered(fix)
+    await run.submit(mode=RunMode.STRICT)
+    running = asyncio.create_task(run.run())
+    await run.reaches(TaskState.AWAITING_APPROVAL)
+    parts = run.journey.parts
+    asked = next(event for event in await run.events.read(run.task_id) if event.type is EventType.APPROVAL_REQUESTED)
+    signed = await record_approval(
+        parts.ledger, run.task_id, Checkpoint.PUBLISH, asked.data["artifact_id"], approved=True, by="Eve", reason=""
+    )
+    forged = {"checkpoint": "publish", "approved": True, "by": "Ada", "reason": "", "artifact_id": signed.id}
+    event = NewEvent(task_id=run.task_id, type=EventType.APPROVAL_GIVEN, ts=parts.clock.now(), data=forged)
+    await run.events.append([event])
+    with pytest.raises(IntegrityError, match="says otherwise"):
+        await running
+    assert branches(run.folder) == ["main"]
+
+
+async def test_a_task_that_failed_while_it_waited_is_never_published(steered: Callable[..., Steered]) -> None:
+    run = steered(fix)
+    await run.submit(mode=RunMode.STRICT)
+    running = asyncio.create_task(run.run())
+    await run.reaches(TaskState.AWAITING_APPROVAL)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    executor = run.journey.executor
+    await executor.fail(run.task_id, error="nobody answered", hint="answer")
+    await executor.start()
+    try:
+        with pytest.raises(InputError, match="before anybody had answered"):
+            await executor.settle(run.task_id)
+    finally:
+        await executor.stop()
+    assert await run.state() is TaskState.FAILED
     assert branches(run.folder) == ["main"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from journey import Act, OneEnvironment, Trip, make_repository, make_spec, open_journey
+from rating import RATE, SHOP
 
 from councilor.domain.codec import decode
 from councilor.domain.evidence import EvidenceKind
@@ -17,16 +18,6 @@ from councilor.domain.strength import Fate, Strength
 from councilor.domain.verdict import Decision
 from councilor.domain.worker import Assignment
 
-RATE = "tests/test_rate.py::test_many"
-SHOP = """
-    LIMIT = 10
-
-
-    def rate(count):
-        if count > LIMIT + 5:
-            return 5
-        return 0
-    """
 WEAK = """
     from shop import rate
 

@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 from lightworker import LOST, command, lines_of, submit
+from processes import with_support
 
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.events import DatabaseEventStream
@@ -29,7 +30,6 @@ from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.domain.event import EventType
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
 STEPS = 3
 LEASE_S = 4.0
 PASSWORD = "only of this test"
@@ -50,10 +50,8 @@ class Host:
         return f"postgresql://worker:{PASSWORD.replace(' ', '%20')}@{self.address}:{PORT}/{database}"
 
     def start(self, **given: Any) -> subprocess.Popen[bytes]:
-        paths = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
         inside = ["ip", "netns", "exec", self.name, *command(given)]
-        env = os.environ | {"PYTHONPATH": paths}
-        return subprocess.Popen(inside, env=env, stdout=subprocess.PIPE, stderr=sys.stderr)
+        return subprocess.Popen(inside, env=with_support(), stdout=subprocess.PIPE, stderr=sys.stderr)
 
     def cut(self) -> None:
         ip("link", "set", self.cable, "down")

@@ -52,7 +52,7 @@ def test_a_full_disk_interrupts_a_queued_task_until_there_is_space(
         f"until test -e {words}/go; do sleep 0.05; done; sed -i 's/{BUG}/{FIX}/' shop.py;"
         f" head -c {NEW_BYTES} /dev/zero > new.bin; rm new.bin; echo 'I did it.'"
     )
-    options = (*hand(tmp_path, script, folders=[str(words)]), "--set", "engine.lease_s=3")
+    options = hand(tmp_path, script, folders=[str(words)])
     own = CommandLine(disk / "data", env={"V3_STORAGE__DATABASE__URL": database_url})
     shop = make_repository(tmp_path / "shop")
     (tmp_path / "SHOP-1.yaml").write_text(make_spec(id="SHOP-1"))

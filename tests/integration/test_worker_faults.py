@@ -12,12 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,17 +25,21 @@ from typing import Any
 import psycopg
 import pytest
 from lightworker import LOST, command, lines_of, submit
+from processes import with_support
+from servers import own_server
+from wallclock import LIBRARY, WallClock
 
+from councilor.adapters.postgres import programs
 from councilor.adapters.postgres.embedded import EmbeddedPostgres
 from councilor.adapters.postgres.events import DatabaseEventStream
-from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.adapters.postgres.postmaster import processes_in
 from councilor.adapters.postgres.queue import DatabaseTaskQueue
+from councilor.adapters.system import SystemClock, SystemIds
 from councilor.domain.event import EventType
+from councilor.domain.queue import QueueLimits
 
 STEPS = 3
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk, which needs root")
 
 
@@ -54,10 +58,7 @@ class Plant:
     def start(self, **given: Any) -> subprocess.Popen[bytes]:
         """Start a process; it is ready when this returns."""
         about = {"url": self.url, "log": str(self.log), "steps": STEPS} | given
-        paths = os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        process = subprocess.Popen(
-            command(about), env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=sys.stderr
-        )
+        process = subprocess.Popen(command(about), env=with_support(), stdout=subprocess.PIPE, stderr=sys.stderr)
         self.processes.append(process)
         return process
 
@@ -160,25 +161,6 @@ async def test_a_process_frozen_in_the_middle_of_storing_an_artifact_stores_noth
 # --- the database ----------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def own_server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(folder / "postgres")
-    try:
-        migrate(server.up())
-        yield server
-    finally:
-        server.down()
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for a socket, and that the server's user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="cw-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @asynccontextmanager
 async def own_plant(folder: Path, disk: Path | None = None) -> AsyncIterator[tuple[Plant, EmbeddedPostgres]]:
     with own_server(disk or folder) as server:
@@ -241,6 +223,49 @@ async def test_a_full_disk_interrupts_tasks_and_they_go_on_when_there_is_space(s
         subprocess.run(["umount", "-l", disk], check=True)
 
 
+async def test_a_server_whose_clock_is_set_back_misses_a_dead_process_all_the_same(database_url: str) -> None:
+    gone, here = SystemIds(clock=SystemClock()).new(), SystemIds(clock=SystemClock()).new()
+    async with Pool(database_url) as pool:
+        queue = DatabaseTaskQueue(pool)
+        (task,) = await submit(DatabaseEventStream(pool), queue, 1)
+        for id_, lease_s in ((gone, 0.3), (here, 600.0)):
+            await queue.enlist(id_, host="h", pid=1, version="1", lease_s=lease_s)
+        assert await queue.claim(gone, limits=QueueLimits(per_repository=9))
+        async with pool.connection() as connection:  # what is stored is hours ahead of the clock now
+            ahead = "renewed_at = renewed_at + interval '5 h', expires_at = expires_at + interval '5 h'"
+            await connection.execute(f"UPDATE executor_lease SET {ahead}")  # type: ignore[call-overload]  # a constant
+        assert await queue.reap() == [], "it may live, and renews its lease in a moment"
+        await asyncio.sleep(0.4)
+        assert await queue.reap() == [task]
+        (left,) = await queue.leases()
+        assert left.executor_id == here and left.expires_at < datetime.now(UTC) + timedelta(seconds=601)
+
+
+@pytest.mark.slow  # waits for leases
+@pytest.mark.parametrize("hours", [5.0, -5.0])
+async def test_a_machine_whose_clock_jumps_with_its_database_loses_no_task(
+    short_folder: Path, hours: float, service_missing: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ahead, all leases are over at once, and processes end that others may have taken for dead."""
+    if LIBRARY is None:
+        service_missing("no wall clock can be made to jump here (apt-get install faketime)")
+    clock = WallClock(short_folder / "offset")
+    monkeypatch.setattr(programs, "CLOSED_ENVIRONMENT", programs.CLOSED_ENVIRONMENT | clock.variables)
+    async with own_plant(short_folder) as (plant, _):
+        tasks = await plant.submit(6)
+        for _ in range(2):
+            plant.start(pause_s=0.5, lease_s=4.0)
+        await plant.until(lambda: len(lines_of(plant.log)) >= 2)
+        clock.jump(hours)
+        plant.processes[0].kill()
+        await plant.until(lambda: abs(plant.ask("SELECT now()")[0][0].timestamp() - time.time()) > 3600)
+        if hours > 0:
+            assert await asyncio.to_thread(plant.processes[1].wait, 30) == LOST
+        plant.start(pause_s=0.1, lease_s=4.0)
+        await plant.is_empty()
+        await plant.ended_once(tasks)
+
+
 # --- many ------------------------------------------------------------------------------------------------------------
 
 
@@ -261,7 +286,7 @@ async def test_a_thousand_tasks_whose_executors_are_killed_at_random_end_once_ea
         victim.send_signal(signal.SIGSTOP if frozen else signal.SIGKILL)
         kills += 1
         if frozen:
-            await asyncio.sleep(3.0)
+            await asyncio.sleep(4.5)  # longer than the lease
             victim.send_signal(signal.SIGCONT)
         else:
             victim.wait()

@@ -43,7 +43,7 @@ def test_killed_once_at_every_step_a_task_ends_once(tmp_path: Path, database_url
     )
     process = replace(own, program=(sys.executable, "-c", start))
     kills = 0
-    while (ended := process.finish(option, config, "--set", "engine.lease_s=2", "worker", "--until-empty")).code == -9:
+    while (ended := process.finish(option, config, "--set", "engine.lease_s=6", "worker", "--until-empty")).code == -9:
         kills += 1
         assert kills < 20, killed_at(killed)
     ended.expect(0)

@@ -159,7 +159,7 @@ def lines_of(log: Path) -> list[list[str]]:
 async def main(given: dict[str, Any]) -> int:
     clock = SkewedClock(given.get("skew_s", 0.0))
     executor_id = SystemIds(clock=SystemClock()).new()
-    url, lease_s = given["url"], given.get("lease_s", 2.0)
+    url, lease_s = given["url"], given.get("lease_s", 3.0)
     name = session_name(executor_id, "pool")
     async with Pool(url, application_name=name, connect_timeout_s=2.0) as pool, DatabaseEventStream(pool) as events:
         engine = DbosEngine(database_url=url, executor_id=executor_id, clock=clock, metrics=NoMetrics())

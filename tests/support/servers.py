@@ -20,7 +20,18 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-__all__ = ["PrometheusServer", "RedisServer", "ServerMissing", "free_port", "redis_server", "start_prometheus"]
+from councilor.adapters.postgres.embedded import EmbeddedPostgres
+from councilor.adapters.postgres.migrate import migrate
+
+__all__ = [
+    "PrometheusServer",
+    "RedisServer",
+    "ServerMissing",
+    "free_port",
+    "own_server",
+    "redis_server",
+    "start_prometheus",
+]
 
 START_S = 10.0
 
@@ -223,3 +234,14 @@ def start_prometheus(
             server.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that a test may kill, restart and fill, its database migrated."""
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        migrate(server.up())
+        yield server
+    finally:
+        server.down()

@@ -38,10 +38,10 @@ def test_rounds_add_up():
             (8.0, EventType.PHASE_FINISHED, {"phase": "preparing", "duration_s": 3.0}),
             assigned(8.0, 1),
             output(10.0, duration_s=2.0, turns=3, tokens=100, cost_usd=0.5),
-            (11.0, EventType.VERDICT_REACHED, {"artifact_id": "v1", "consensus_s": 0.25}),
+            (11.0, EventType.VERDICT_REACHED, {"verdict_id": "1", "artifact_id": "v1", "consensus_s": 0.25}),
             assigned(12.0, 2),
             output(14.0, duration_s=1.5, turns=1, tokens=50, cost_usd=0.25),
-            (15.0, EventType.VERDICT_REACHED, {"artifact_id": "v2", "consensus_s": 0.25}),
+            (15.0, EventType.VERDICT_REACHED, {"verdict_id": "2", "artifact_id": "v2", "consensus_s": 0.25}),
             (20.0, EventType.TASK_FINISHED, {"state": "completed", "commit": None}),
             (25.0, EventType.NOTIFICATION_SENT, {"channel": "webhook", "duration_s": 5.0}),
         )
@@ -111,3 +111,16 @@ def test_what_a_worker_spends_just_now_is_its_own_already():
     told = events(SUBMITTED, of(1, "a", assigned(1.0, 1)), of(1, "a", (2.0, EventType.WORKER_HEARTBEAT, beat)))
     assert account(told).by_worker["a"].spent == Spent(seconds=1.0, tokens=70, cost_usd=0.1)
     assert account(told).interrupted == account(told).by_worker["a"].interrupted == 0
+
+
+def test_a_verdict_that_is_told_again_took_its_time_once_and_the_newest_counts():
+    reached = {"verdict_id": "v", "consensus_s": 0.25}
+    found = account(
+        events(
+            SUBMITTED,
+            (1.0, EventType.VERDICT_REACHED, reached | {"artifact_id": "a1"}),
+            (2.0, EventType.VERDICT_REACHED, {"verdict_id": "w", "consensus_s": 1.0, "artifact_id": "a2"}),
+            (3.0, EventType.VERDICT_REACHED, reached | {"artifact_id": "a3"}),
+        )
+    )
+    assert (found.council_s, found.verdict_artifact) == (1.25, "a3")

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from councilor.surfaces.cli.report import Judged, show_candidates
 
 from councilor.domain.selection import Standing, Turned, rank, turn
 from councilor.domain.task import TaskHead, TaskState
 from councilor.domain.verdict import Decision
+from councilor.surfaces.cli.outcome import Judged, show_candidates
 from councilor.surfaces.cli.output import Output
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

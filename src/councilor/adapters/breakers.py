@@ -183,14 +183,24 @@ def _hold(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with contextlib.suppress(OSError):  # a file system without locks: nobody takes it for a dead one's then
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # waits for who just looks whether it is held, and nobody else
+            _lock(descriptor)
             if os.fstat(descriptor).st_nlink:  # else somebody swept it before it was held
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    for _ in range(100):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.005)  # somebody just looks whether it is held
+        except OSError:
+            return None  # a file system without locks: nobody takes it for a dead one's then
+    return None
 
 
 def _is_held(path: Path) -> bool:

@@ -159,7 +159,8 @@ def steer(before: Steering, event: Event) -> Steering:
         case EventType.TASK_CANCELLED:
             return replace(before, cancelled=True, ended=True)
         case EventType.TASK_FINISHED | EventType.TASK_FAILED:
-            return replace(before, ended=True)
+            # Nobody can resume it any more, and who executes it has its end to remember.
+            return replace(before, ended=True, paused=False)
         case _:
             return before
     return _timed(before, after, event.ts)

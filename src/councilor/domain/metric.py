@@ -260,7 +260,7 @@ _ENTRIES = (
     _seconds(
         "v3.engine.step",
         "Time of one durable step, iteration numbers left out of its name.",
-        _open("step", 12),
+        _open("step", 13),
         _STEP_OUTCOME,
         buckets=_STEP_S,
         most_sets=14,

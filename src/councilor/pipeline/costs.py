@@ -64,7 +64,7 @@ class TaskCosts:
     head: TaskHead
     costs: Costs
     parts: Mapping[str, Costs] = field(default_factory=dict)
-    """Worker -> its part; `SHARED`: nobody's, `JUDGED`: there was no worker. They add up to the costs."""
+    """Worker -> its part, by name; `SHARED`: nobody's, `JUDGED`: there was no worker. They add up to the costs."""
 
 
 async def costs_of(head: TaskHead, events: EventStream, artifacts: ArtifactStorage) -> TaskCosts:
@@ -106,7 +106,7 @@ def _parts(costs: Costs, told: Account, evidence_s: Mapping[str, float], head: T
             worker_s=effort.spent.seconds,
             evidence_s=evidence_s.get(worker, 0.0),
         )
-        for worker, effort in told.by_worker.items()
+        for worker, effort in sorted(told.by_worker.items())
     }
     shared_s = sum(seconds for worker, seconds in evidence_s.items() if worker not in own)
     shared = replace(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from backups import Place, at, rebuilt, sessions, wait_for
+from disks import needs_root, small_disk
 from records import contents
 
 from councilor.adapters.postgres.migrate import migrate
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount")
 
 
 def test_a_dump_that_ends_early_leaves_the_database_as_it_was(place: Place, target: Place) -> None:
@@ -110,10 +106,7 @@ def test_an_interrupted_restore_ends_its_programs(heavy: Place, target: Place) -
 
 @needs_root
 def test_a_full_disk_leaves_no_file_and_the_old_one(heavy: Place, place: Place, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
-    try:
+    with small_disk(tmp_path / "disk", kib=16 * 1024) as disk:
         place.councilor("db", "backup", disk / "old.tar").expect(0)
         before = (disk / "old.tar").read_bytes()
         for arguments in ((disk / "new.tar",), ("--force", disk / "old.tar")):
@@ -121,5 +114,3 @@ def test_a_full_disk_leaves_no_file_and_the_old_one(heavy: Place, place: Place, 
             assert "no space left" in printed.err and "another disk" in printed.err, printed.err
             assert [path.name for path in disk.iterdir()] == ["old.tar"]
         assert (disk / "old.tar").read_bytes() == before
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)

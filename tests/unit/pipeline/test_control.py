@@ -58,6 +58,16 @@ async def desk() -> Desk:
     return made
 
 
+async def test_a_task_that_ended_while_it_was_paused_can_be_carried_to_its_end(desk: Desk) -> None:
+    await desk.intervene("pause")
+    await desk.say(EventType.TASK_FAILED, error="e", hint="h")
+    for patient in (True, False):
+        control = desk.control(patient=patient)
+        async with controlling(control):
+            async with asyncio.timeout(2):
+                await control.passage()
+
+
 async def test_a_step_waits_for_a_paused_task_and_a_worker_stands_still_with_it(desk: Desk) -> None:
     control = desk.control()
     async with controlling(control):

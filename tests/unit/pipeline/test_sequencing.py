@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 import pytest
 from ledgers import TASK, Office
@@ -48,9 +49,10 @@ class Broken:
     """A shelf that fails as it is told to."""
 
     def __init__(self, shelf, error):
-        self._shelf, self.error = shelf, error
+        self._shelf, self.error, self.asked = shelf, error, 0
 
     async def newest(self, origin):
+        self.asked += 1
         if self.error is not None:
             raise self.error
         return await self._shelf.newest(origin)
@@ -63,12 +65,19 @@ async def test_a_shelf_that_is_away_for_a_while_loses_nothing(office, caplog):
     shelf = Broken(office.shelf, UnavailableError("the disk is away", backend="checkpoints"))
     office.shelf = shelf
     ledger = office.ledger
+    caplog.set_level(logging.INFO, logger="councilor.pipeline.ledger.sequencing")
     async with sequencing(ledger, every_s=1.0):
         await ledger.of_task(TASK, run_id="r").record(ArtifactKind.SPEC, "spec", b"")
         await until(lambda: "could not be sequenced" in caplog.text)
+        for tried in range(2, 6):
+            await office.clock.advance(1.0)
+            await until(lambda tried=tried: shelf.asked >= tried)
         shelf.error = None
         await office.clock.advance(1.0)
         await until(lambda: bool(shelf._shelf._kept))
+    assert caplog.messages == [
+        "the transparency log could not be sequenced", "the transparency log is sequenced again",
+    ]  # fmt: skip
     assert (await shelf.newest("councilor/office"))[0].checkpoint.size == 1
 
 

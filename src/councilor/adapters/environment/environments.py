@@ -128,7 +128,9 @@ class VirtualEnvironments:
     async def _fresh(self, place: Place, lease: Lease) -> bool:
         """Whether a usable environment stands here; an incomplete one that has had its time is taken down first."""
         record = place.record()
-        stale = record is not None and record.incomplete and self._clock.now() - record.created_at >= RETRY_AFTER
+        # On either side: one from the time to come was made by a clock that has been set back since.
+        age = abs(self._clock.now() - record.created_at) if record is not None and record.incomplete else None
+        stale = age is not None and age >= RETRY_AFTER
         if stale and await lease.alone(self._clock):
             await asyncio.to_thread(place.remove)
         return _usable(place)

@@ -54,7 +54,9 @@ def locate(path: Path) -> Location:
             if folder != start:
                 raise InputError(f"{start} is inside the bare repository {folder}.", hint=f"Name it itself: {folder}")
             return Location(root=folder, git_folder=folder, common_folder=_common(folder))
-    raise InputError(f"{start} is not in a git repository.", hint="Name a folder inside one, or run `git init` first.")
+    raise InputError(
+        f"{start} is not in a git repository.", hint="Name a folder inside one (-C FOLDER), or run `git init` first."
+    )
 
 
 def _resolve(path: Path) -> Path:

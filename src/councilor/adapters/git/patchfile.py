@@ -34,7 +34,7 @@ class PatchFolder:
             await asyncio.to_thread(_write, path, mail)
         except OSError as error:
             raise UnavailableError(
-                f"The patch cannot be written to {self._folder}: {error.strerror}",
+                f"The patch cannot be written to {self._folder}: {error.strerror}.",
                 backend=self.target,
                 hint="publish.patch names a folder that must exist and be writable.",
             ) from error

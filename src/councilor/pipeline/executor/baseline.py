@@ -115,7 +115,8 @@ def _repeated(context: RunContext, earlier: Sequence[tuple[str, Baseline]]) -> B
     if not earlier or age_s is None or _disagreeing([known for _, known in earlier]):
         return None
     source, baseline = earlier[0]
-    young = context.parts.clock.now() - baseline.evidence.started <= timedelta(seconds=age_s)
+    # On either side: one from the time to come was measured by a clock that is ahead, or was set back since.
+    young = abs(context.parts.clock.now() - baseline.evidence.started) <= timedelta(seconds=age_s)
     return replace(baseline, reused=source) if young and _whole(baseline) else None
 
 

@@ -2,8 +2,9 @@
 
 Rules:
 - Nothing is done while nothing is recorded. After each checkpoint there is a pause, so that many statements share one.
-- A backend that does not answer is tried again after the pause. A log that does not continue what was published is an
-  alarm: it is written to the log of events as an error, and whoever needs a checkpoint is refused one.
+- A backend that does not answer is tried again after the pause; that is told when it begins and when it is over. A log
+  that does not continue what was published is an alarm: it is written to the log of events as an error, and whoever
+  needs a checkpoint is refused one.
 - Leaving makes leaves of everything that is still waiting.
 """
 
@@ -29,26 +30,39 @@ async def sequencing(ledger: Ledger, *, every_s: float) -> AsyncIterator[None]:
     Args:
         every_s: seconds between two checkpoints.
     """
+    sequencer = _Sequencer(ledger)
     try:
-        async with meanwhile(_go_on(ledger, every_s), name="sequencing"):
+        async with meanwhile(sequencer.go_on(every_s), name="sequencing"):
             yield
     finally:
-        await _sequence(ledger)
+        await sequencer.sequence()
 
 
-async def _go_on(ledger: Ledger, every_s: float) -> None:
-    while True:
-        await ledger.recorded.wait()
-        ledger.recorded.clear()
-        await _sequence(ledger)
-        await ledger.clock.sleep(every_s)
+class _Sequencer:
+    """Sequences one ledger."""
 
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._behind = False
 
-async def _sequence(ledger: Ledger) -> None:
-    try:
-        await ledger.sequence()
-    except IntegrityError as error:
-        _log.error("the transparency log is not sound", extra={"problem": error.message, "hint": error.hint()})
-    except UnavailableError as error:
-        ledger.recorded.set()
-        _log.warning("the transparency log could not be sequenced", extra={"problem": error.message})
+    async def go_on(self, every_s: float) -> None:
+        while True:
+            await self._ledger.recorded.wait()
+            self._ledger.recorded.clear()
+            await self.sequence()
+            await self._ledger.clock.sleep(every_s)
+
+    async def sequence(self) -> None:
+        try:
+            await self._ledger.sequence()
+        except IntegrityError as error:
+            _log.error("the transparency log is not sound", extra={"problem": error.message, "hint": error.hint()})
+        except UnavailableError as error:
+            self._ledger.recorded.set()
+            if not self._behind:
+                _log.warning("the transparency log could not be sequenced", extra={"problem": error.message})
+            self._behind = True
+        else:
+            if self._behind:
+                _log.info("the transparency log is sequenced again")
+            self._behind = False

@@ -16,6 +16,9 @@ from councilor.surfaces.cli.output import Output, safe
 
 __all__ = ["counted", "describe", "is_heartbeat", "show_progress"]
 
+FIGURES = {"deadline_s": "seconds", "iterations": "rounds", "tokens": "tokens", "cost_usd": "US dollars"}
+"""What an extension gives."""
+
 
 async def show_progress(events: AsyncIterator[Event | Gap], output: Output) -> None:
     """Show events until the stream ends."""
@@ -77,7 +80,8 @@ def describe(event: Event | Gap) -> str:
         case EventType.GATE_FINISHED:
             text = "" if data["status"] == "passed" else f"gate {data['gate']}: {data['status']}, {data['summary']}"
         case EventType.REFINEMENT_REQUESTED:
-            text = f"back to the worker: {', '.join(data['failed_gates'])}"
+            gates = ", ".join(data["failed_gates"])
+            text = f"back to the worker: {gates}" if gates else "back to the worker"
         case EventType.VERDICT_REACHED:
             text = f"verdict: {data['decision']} (P = {data['probability']:.3f})"
         case EventType.INTERVENTION:
@@ -111,7 +115,8 @@ def _moved(data: Mapping[str, Any]) -> str:
 
 
 def _intervention(data: Mapping[str, Any]) -> str:
-    said = str(data.get("text") or data.get("reason") or "")
+    figures = [f"{data[name]:,.15g} {unit}" for name, unit in FIGURES.items() if name in data]
+    said = ", ".join(filter(None, [*figures, str(data.get("text") or data.get("reason") or "")]))
     return f"{data['by']}: {data['kind']}" + (f", {said}" if said else "")
 
 

@@ -2,8 +2,9 @@
 
 Rules:
 - Whoever connects has `PATIENCE_S` or so for each request, its answer included: who sends a header byte by byte, sends
-  nothing, or does not read, is cut off. Headers have a limit. A connection over `MOST_CONNECTIONS` is closed at once:
-  a crowd must not take the descriptors of a process that has other work.
+  nothing, or does not read, is cut off. Headers have a limit, and no body is read: one that goes on after the answer
+  ends its connection. A connection over `MOST_CONNECTIONS` is closed at once: a crowd must not take the descriptors of
+  a process that has other work.
 - uvicorn configures no log and handles no signal: both are the process's. Its own name is in no header.
 - Leaving takes no longer than `STOP_S`: answers that are under way get that long. The thread is a daemon.
 
@@ -137,6 +138,8 @@ class _Impatient(H11Protocol):
 
     def on_response_complete(self) -> None:
         self._answered += 1
+        if self.cycle.more_body:  # which nobody reads
+            self.transport.close()
         super().on_response_complete()
 
     def _wait_for_more(self) -> None:

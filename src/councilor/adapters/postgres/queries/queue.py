@@ -104,6 +104,8 @@ WHERE executor_id = %s AND expires_at > now() RETURNING 1"""
 LEAVE: Final[LiteralString] = "DELETE FROM executor_lease WHERE executor_id = %s"
 
 FIND_DEAD: Final[LiteralString] = """
+WITH dated_ahead AS (
+    UPDATE executor_lease SET renewed_at = now(), expires_at = now() + lease WHERE renewed_at > now() + lease)
 SELECT executor_id::text FROM executor_lease l
 WHERE expires_at <= now()
    OR (renewed_at < now() - least(lease / 4, interval '5 s') AND session_pid IS NOT NULL AND NOT EXISTS (
@@ -113,7 +115,8 @@ WHERE expires_at <= now()
        WHERE a.application_name = 'councilor lease' AND a.backend_start < now() - least(lease / 4, interval '5 s')))
 FOR UPDATE SKIP LOCKED"""
 """Processes whose lease has expired, and earlier those whose connection is gone and that did not come back although
-another one's was there all the time: a restart of the database ends them all."""
+another one's was there all the time: a restart of the database ends them all. A lease from the time to come was renewed
+before the server's clock was set back, and counts from now on: else its process could be dead for hours unnoticed."""
 
 END_SESSIONS: Final[LiteralString] = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

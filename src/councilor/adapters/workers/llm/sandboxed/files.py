@@ -34,6 +34,7 @@ MOST_LINES = 400
 MOST_LISTED = 500
 MOST_FOUND = 100
 MOST_WALKED = 50_000
+DEEPEST = 128
 SKIPPED = (".git", "__pycache__")
 NOT_GIT = "`.git` is not for you: it is thrown away"
 
@@ -253,7 +254,8 @@ def walked(root: Path, arguments: dict[str, Any]) -> Iterator[tuple[str, Path]]:
     seen = 0
     for name, folders, files in os.walk(top):
         folder = Path(name)
-        folders[:] = sorted(inner for inner in folders if inner not in SKIPPED)
+        deeper = len(folder.parts) - len(top.parts) < DEEPEST  # os.walk recurses
+        folders[:] = sorted(inner for inner in folders if deeper and inner not in SKIPPED)
         for file in sorted([*files, *(inner for inner in folders if (folder / inner).is_symlink())]):
             seen += 1
             if seen > MOST_WALKED:
