@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from councilor.adapters.memory.engine import MemoryEngine
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.domain.codec import JsonValue, encode
 from councilor.domain.event import Event, EventType, NewEvent
+from councilor.domain.intervention import SILENT_S
 from councilor.errors import RunCancelledError, StandbyError, UnavailableError
 from councilor.guards.interruption import Interrupted
 from councilor.guards.standstill import standstill
@@ -160,6 +162,21 @@ async def test_the_tasks_time_is_counted_over_all_executions_and_not_while_it_st
             await desk.intervene("extend", deadline_s=60.0)
             await until(lambda: second.extension.deadline_s == 60.0)
             assert run.granted_s() == 60.0
+
+
+@pytest.mark.parametrize("jumped_s", [5 * 3600.0, -5 * 3600.0])
+async def test_an_heir_goes_on_from_the_time_that_was_told_whatever_the_clock_did(desk: Desk, jumped_s: float) -> None:
+    await desk.say(EventType.TASK_STARTED, sandbox="none")
+    await desk.clock.advance(10)
+    ts = desk.clock.now() + timedelta(seconds=jumped_s)  # as the process saw it that is gone now
+    data = {"phase": "working", "spent_s": 10.0}
+    await desk.events.append([NewEvent(task_id=ID, type=EventType.PHASE_STARTED, ts=ts, data=data)])
+    await desk.clock.advance(5)
+    heir = desk.control()
+    async with controlling(heir):
+        assert heir.spent_s() == (10.0 if jumped_s > 0 else 10.0 + SILENT_S)
+        await desk.clock.advance(7)
+        assert heir.spent_s() == (17.0 if jumped_s > 0 else 17.0 + SILENT_S)
 
 
 async def test_a_task_that_is_cancelled_from_outside_is_cancelled_in_the_engine(desk: Desk) -> None:

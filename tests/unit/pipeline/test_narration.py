@@ -12,7 +12,7 @@ from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.system import SystemClock
 from councilor.domain.codec import encode
 from councilor.domain.event import Event, EventType, NewEvent
-from councilor.domain.task import RunMode, Task
+from councilor.domain.task import RunMode, Task, TaskState
 from councilor.errors import CouncilorError, FencedError, UnavailableError
 from councilor.pipeline.executor import narration
 from councilor.pipeline.executor.narration import Narrator
@@ -78,3 +78,19 @@ async def test_a_run_that_was_taken_over_ends_at_its_next_sign_of_life(store: Aw
         async with asyncio.timeout(30), narrator.heartbeats():
             narrator.beat(Progress(phase="thinking"))
             await asyncio.sleep(60)
+
+
+async def test_how_much_time_is_over_goes_with_phases_and_signs_of_life(store: Away) -> None:
+    spent_s = iter([1.0, 2.0, 3.00049])
+    narrator = voice(store)
+    narrator.spent_s = lambda: next(spent_s)
+    async with narrator.phase(TaskState.WORKING, iteration=1):
+        narrator.beat(Progress(phase="thinking"))
+        async with narrator.heartbeats():
+            pass
+    await narrator.say(EventType.ARTIFACT_STORED, name="spec")
+    told = [(event.type, event.data.get("spent_s")) for event in await store.read(TASK, after=1)]
+    assert told == [
+        (EventType.PHASE_STARTED, 1.0), (EventType.WORKER_HEARTBEAT, 2.0), (EventType.PHASE_FINISHED, 3.0),
+        (EventType.ARTIFACT_STORED, None),
+    ]  # fmt: skip
