@@ -476,6 +476,34 @@ async def test_stop_ends_running_steps_and_a_later_start_carries_on(engine, run_
     assert steps.executed == ["one", "two", "two", "three"]
 
 
+async def test_stop_tells_all_running_steps_before_it_waits_for_any(engine, run_id):
+    """Each may need its time to clean up; one after the other they would need that of all together."""
+    begun, told, all_told = [], [], asyncio.Event()
+
+    async def hang():
+        begun.append(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            told.append(1)
+            if len(told) == 3:
+                all_told.set()
+            await all_told.wait()
+
+    async def workflow(run_id):
+        return await engine.step("hang", hang, timeout_s=30)
+
+    await engine.start(workflow)
+    callers = [asyncio.create_task(engine.submit(each)) for each in (run_id, str(uuid4()), str(uuid4()))]
+    while len(begun) < len(callers):
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        await engine.stop()
+    for caller in callers:
+        with pytest.raises(UnavailableError, match="stopped"):
+            await caller
+
+
 async def test_a_step_belongs_directly_inside_a_run(engine, run_id):
     async def inner():
         return await engine.step("inner", lambda: asyncio.sleep(0), timeout_s=5)

@@ -130,6 +130,23 @@ async def test_an_event_of_a_newer_release_costs_only_who_reads_its_task(emptied
         assert len(await asyncio.wait_for(lucky, 30)) == 2
 
 
+async def test_an_event_of_a_newer_release_stays_when_its_task_is_pruned(emptied_database_url: str) -> None:
+    async with Pool(emptied_database_url) as pool:
+        stream = DatabaseEventStream(pool)
+        await stream.append([submitted(task_id()), event(task_id(), EventType.PHASE_STARTED, phase="working")])
+        with psycopg.connect(emptied_database_url, autocommit=True) as newer:
+            newer.execute(
+                """WITH head AS (UPDATE task_head SET last = 3 RETURNING task_id)
+                   INSERT INTO event (task_id, seq, attempt, type, ts, data)
+                   SELECT task_id, 3, 0, 'task.admired', now(), '{}' FROM head"""
+            )
+        await stream.append([finished(task_id())])
+        assert (await stream.prune(before=LATER)).events == 1
+        with psycopg.connect(emptied_database_url) as newer:
+            kept = newer.execute("SELECT seq, type FROM event ORDER BY seq").fetchall()
+    assert kept == [(1, "task.submitted"), (3, "task.admired"), (4, "task.finished")]
+
+
 async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_url: str) -> None:
     """However many there are, a new event is read once; one that never reads holds nobody up."""
     async with (

@@ -152,6 +152,7 @@ async def test_what_failed_is_done_and_what_waited_for_it_too(later: Later) -> N
     assert [event.data["by"] for event in started] == [None, None, "Ada", "Ada", "Ada"]
 
 
+@pytest.mark.slow
 async def test_what_is_named_is_made_again_where_that_changes_nothing(later: Later) -> None:
     push, command = Place("push"), Place("command")
     await later.run(push, command)
@@ -198,7 +199,7 @@ async def test_a_push_that_was_cut_off_is_simply_made_again(later: Later) -> Non
     assert len(command.got) == 1
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_of_two_at_the_same_time_one_runs_the_program(later: Later, again: bool) -> None:
     await later.run(*([Place("command")] if again else []))
     command = Place("command", lambda publication: asyncio.sleep(0.2))
@@ -211,6 +212,7 @@ async def test_of_two_at_the_same_time_one_runs_the_program(later: Later, again:
     assert (await later.told()).count(("finished", "command")) == 1, "what came of it is told, though another began"
 
 
+@pytest.mark.slow
 async def test_one_that_comes_in_between_takes_over_and_the_other_begins_nothing_more(later: Later) -> None:
     await later.run()
     command, other = Place("command"), Place("push")

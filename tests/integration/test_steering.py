@@ -15,7 +15,7 @@ from journey import Act, Journey, OneEnvironment, branches, make_repository, ope
 from councilor.adapters.memory.events import MemoryEventStream
 from councilor.adapters.memory.queue import MemoryTaskQueue
 from councilor.domain.artifact import ArtifactKind
-from councilor.domain.event import EventType, NewEvent
+from councilor.domain.event import Checkpoint, EventType, NewEvent
 from councilor.domain.intervention import Extension
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
@@ -23,7 +23,7 @@ from councilor.domain.worker import Assignment
 from councilor.errors import DeadlineError, InputError, IntegrityError
 from councilor.pipeline.executor import Outcome
 from councilor.pipeline.interventions import Interventions
-from councilor.pipeline.ledger import verify_task
+from councilor.pipeline.ledger import record_approval, verify_task
 
 
 class Steered:
@@ -193,6 +193,24 @@ async def test_an_answer_without_its_statement_is_an_alarm(steered: Callable[...
     now = run.journey.parts.clock.now()
     await run.events.append([NewEvent(task_id=run.task_id, type=EventType.APPROVAL_GIVEN, ts=now, data=forged)])
     with pytest.raises(IntegrityError, match="not in the ledger"):
+        await running
+    assert branches(run.folder) == ["main"]
+
+
+async def test_an_answer_in_somebody_else_s_name_is_an_alarm(steered: Callable[..., Steered]) -> None:
+    run = steered(fix)
+    await run.submit(mode=RunMode.STRICT)
+    running = asyncio.create_task(run.run())
+    await run.reaches(TaskState.AWAITING_APPROVAL)
+    parts = run.journey.parts
+    asked = next(event for event in await run.events.read(run.task_id) if event.type is EventType.APPROVAL_REQUESTED)
+    signed = await record_approval(
+        parts.ledger, run.task_id, Checkpoint.PUBLISH, asked.data["artifact_id"], approved=True, by="Eve", reason=""
+    )
+    forged = {"checkpoint": "publish", "approved": True, "by": "Ada", "reason": "", "artifact_id": signed.id}
+    event = NewEvent(task_id=run.task_id, type=EventType.APPROVAL_GIVEN, ts=parts.clock.now(), data=forged)
+    await run.events.append([event])
+    with pytest.raises(IntegrityError, match="says otherwise"):
         await running
     assert branches(run.folder) == ["main"]
 

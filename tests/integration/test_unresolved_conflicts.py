@@ -22,6 +22,7 @@ from councilor.domain.publication import Publication, destinations
 from councilor.domain.question import Answered
 from councilor.domain.task import RunMode, TaskState
 from councilor.domain.verdict import Decision
+from councilor.errors import InputError
 from councilor.pipeline.executor import Publishing
 from councilor.pipeline.inquiry import recall
 from councilor.pipeline.interventions import Interventions
@@ -223,6 +224,31 @@ async def test_a_worker_that_reads_no_request_and_fails_on_the_new_base(tmp_path
         trip = await journey.travel(task)
     assert rebased(trip) == ["conflict", "kept"]
     assert git(repository, "rev-parse", f"{trip.outcome.commit}^") == base
+
+
+@pytest.mark.slow
+async def test_no_worker_begins_what_would_cost_the_task_its_verdict(tmp_path, shared_environment, monkeypatch):
+    monkeypatch.setattr("councilor.pipeline.executor.rebase.WORK_SHARE", 1.0)  # nothing is left after it
+    repository = make_repository(tmp_path / "repo")
+    first = meanwhile(repair, lambda: collide(repository, "    return 2 + sum(prices)\n"))
+    async with open_journey(tmp_path, first, fail, shared=shared_environment) as journey:
+        trip = await on_main(journey, repository, max_iterations=2)
+    assert (trip.outcome.state, trip.outcome.iterations, rebased(trip)) == (TaskState.COMPLETED, 1, ["kept"])
+    assert "too little time" in trip.of(EventType.PUBLICATION_REBASED)[0].data["reason"]
+
+
+@pytest.mark.slow
+async def test_a_worker_that_cannot_be_started_again(tmp_path, shared_environment):
+    repository = make_repository(tmp_path / "repo")
+
+    def gone(folder: Path, assignment: Any) -> str:
+        raise InputError("Its program is gone.")
+
+    first = meanwhile(repair, lambda: collide(repository, "    return 2 + sum(prices)\n"))
+    async with open_journey(tmp_path, first, gone, shared=shared_environment) as journey:
+        trip = await on_main(journey, repository, max_iterations=2)
+    assert (trip.outcome.state, rebased(trip)) == (TaskState.COMPLETED, ["conflict", "kept"])
+    assert "could not be started: Its program is gone." in trip.of(EventType.WORKER_OUTPUT)[1].data["ended"]
 
 
 @pytest.mark.slow

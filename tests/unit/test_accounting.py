@@ -111,3 +111,16 @@ def test_what_a_worker_spends_just_now_is_its_own_already():
     told = events(SUBMITTED, of(1, "a", assigned(1.0, 1)), of(1, "a", (2.0, EventType.WORKER_HEARTBEAT, beat)))
     assert account(told).by_worker["a"].spent == Spent(seconds=1.0, tokens=70, cost_usd=0.1)
     assert account(told).interrupted == account(told).by_worker["a"].interrupted == 0
+
+
+def test_a_verdict_that_is_told_again_took_its_time_once_and_the_newest_counts():
+    reached = {"verdict_id": "v", "consensus_s": 0.25}
+    found = account(
+        events(
+            SUBMITTED,
+            (1.0, EventType.VERDICT_REACHED, reached | {"artifact_id": "a1"}),
+            (2.0, EventType.VERDICT_REACHED, {"verdict_id": "w", "consensus_s": 1.0, "artifact_id": "a2"}),
+            (3.0, EventType.VERDICT_REACHED, reached | {"artifact_id": "a3"}),
+        )
+    )
+    assert (found.council_s, found.verdict_artifact) == (1.25, "a3")

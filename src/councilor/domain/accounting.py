@@ -166,9 +166,10 @@ class _Book:
             case EventType.PHASE_FINISHED if data.get("phase") == "preparing":
                 self.preparing_s += _figure(data, "duration_s")
             case EventType.VERDICT_REACHED:
-                if data.get("verdict_id") not in self.verdicts:  # one that is told again took its time once
+                verdict = data.get("verdict_id")
+                if verdict is None or verdict not in self.verdicts:  # one that is told again took its time once
                     self.council_s += _figure(data, "consensus_s")
-                self.verdicts.add(data.get("verdict_id"))
+                self.verdicts.add(verdict)
                 self.verdict_artifact = str(data.get("artifact_id"))
             case EventType.TASK_FAILED:
                 self.failure, self.failure_hint = str(data.get("error", "")), str(data.get("hint", ""))

@@ -187,7 +187,7 @@ class Dispatcher:
     async def _is_over(self) -> bool:
         """Whether nothing is left that could be executed here: what is paused waits for a person."""
         try:
-            left = await self.queue.entries()
+            left = await self.queue.entries(limit=EVERY_ENTRY)
         except UnavailableError as error:
             _log.warning("the queue cannot be read", extra={"problem": error.message})
             return False

@@ -199,10 +199,15 @@ class Redelivery:
         return Narrator(task_id=task_id, attempt=attempt, events=self.events, clock=self.clock, metrics=self.metrics)
 
     async def _verdict(self, task_id: str, commit: Commit) -> tuple[Verdict, ExecutionArtifact]:
-        """The verdict that the commit names, if it is signed, accepts, and is about exactly this tree."""
+        """The verdict that the commit names, if it is signed, accepts, and is about exactly this tree.
+
+        Commits of older releases name none; then it is the newest one.
+        """
         named = commit.trailer(STATEMENT_TRAILER)
-        for artifact in await self.ledger.storage.of_task(task_id):
-            if artifact.kind is not ArtifactKind.VERDICT or f"sha256:{digest(artifact.statement)}" != named:
+        for artifact in reversed(await self.ledger.storage.of_task(task_id)):
+            if artifact.kind is not ArtifactKind.VERDICT:
+                continue
+            if named not in (None, f"sha256:{digest(artifact.statement)}"):
                 continue
             verifier = self.ledger.verifier
             body = await verified_body(artifact, self.ledger.storage, verifier) if verifier is not None else None

@@ -101,8 +101,10 @@ class DbosEngine:
         system, self._system = self._system, None
         if system is None:
             return
-        for execution in list(self._executions.values()):
+        executions = list(self._executions.values())
+        for execution in executions:
             execution.switch.stop()
+        for execution in executions:
             await execution.ended.wait()
         await self._holds.close()
         await system.stop()

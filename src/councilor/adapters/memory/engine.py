@@ -80,8 +80,10 @@ class MemoryEngine:
     async def stop(self) -> None:
         """End every running step; the runs stay resumable."""
         self._workflow = None
-        for run in [run for run in self._runs.values() if run.held.locked()]:
+        running = [run for run in self._runs.values() if run.held.locked()]
+        for run in running:
             run.switch.stop()
+        for run in running:
             async with run.held:
                 pass
 

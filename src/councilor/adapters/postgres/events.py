@@ -33,6 +33,7 @@ from councilor.ports.events import Pruned
 __all__ = ["DatabaseEventStream"]
 
 PAGE = 200
+KNOWN = frozenset(kind.value for kind in EventType)
 MANY = 200
 """Waiting events from which on a second transaction pays."""
 
@@ -185,7 +186,11 @@ class DatabaseEventStream:
                 return 0
             cursor = await connection.execute(queries.TYPES_OF_EVENTS, [task_id])
             passing = find_passing(
-                [(seq, EventType(kind), json.loads(text or "{}")) for seq, kind, text in await cursor.fetchall()]
+                [
+                    (seq, EventType(kind), json.loads(text or "{}"))
+                    for seq, kind, text in await cursor.fetchall()
+                    if kind in KNOWN  # a newer release's stays
+                ]
             )
             if not dry_run:
                 await connection.execute(queries.REMOVE_EVENTS, [task_id, list(passing)])

@@ -4,7 +4,8 @@ Rules:
 - Asked is before work starts on tier 1, and before an accepted candidate is published in every tier.
 - The request is an event, and so is the answer: a crash changes nothing about either, and nobody is asked twice.
 - Whoever is to be told of it is told beside the waiting (`announcement.py`): the answer may come first.
-- An answer counts when its signed statement is there and names what was asked about; anything else is an alarm.
+- An answer counts when its statement is there, names what was asked about and says what the answer says; anything else
+  is an alarm. Whose key signed it is for `councilor verify`: who steers may have another machine's.
 - No time passes for the task while it waits. One that ends meanwhile was not approved.
 """
 
@@ -68,6 +69,8 @@ async def _require_signed(context: RunContext, approval: Approval, about: Execut
     if artifact is None or artifact.kind is not ArtifactKind.APPROVAL:
         raise IntegrityError(f"The statement of {approval.by}'s answer is not in the ledger.")
     body = json.loads(await context.read(artifact.id))
-    said = (body["checkpoint"], body["about"], body["approved"])
-    if said != (approval.checkpoint.value, about.id, approval.approved):
+    said = (artifact.task_id, body["checkpoint"], body["about"])
+    if said != (context.task.id, approval.checkpoint.value, about.id):
         raise IntegrityError(f"The statement {artifact.name} is not about what was asked.")
+    if (body["approved"], body["by"], body["reason"]) != (approval.approved, approval.by, approval.reason):
+        raise IntegrityError(f"The statement {artifact.name} says otherwise than the answer that names it.")

@@ -23,7 +23,7 @@ from councilor.pipeline.executor.deliberate import Deliberated, deliberate, load
 from councilor.pipeline.executor.steps import Steps
 from councilor.pipeline.executor.work import Work, adopt, label_of, restore_candidate, work
 
-__all__ = ["Iteration", "Judged"]
+__all__ = ["WORK_SHARE", "Iteration", "Judged"]
 
 WORK_SHARE = 0.7
 """Share of the time left that a worker may take: what it made has to be checked as well."""

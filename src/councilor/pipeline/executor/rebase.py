@@ -31,6 +31,7 @@ from councilor.pipeline.council import Case
 from councilor.pipeline.executor.check import as_json, inspect
 from councilor.pipeline.executor.context import Derived, RunContext
 from councilor.pipeline.executor.deliberate import Deliberated
+from councilor.pipeline.executor.iteration import WORK_SHARE
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.work import BASE_COMMIT, Work
 from councilor.pipeline.refinement import REBASE
@@ -42,7 +43,8 @@ __all__ = ["Rebased", "follow", "is_published", "on_base"]
 MOST_REBASES = 2
 """Times that one task follows its branch."""
 TIME_FACTOR = 1.5
-"""So many times what measuring took must be left, or measuring again would cost the task its verdict."""
+"""So many times what measuring took must be left, or measuring again would cost the task its verdict; where a worker
+resolves a conflict, after it has taken all that it may."""
 MOST_NAMED = 20
 REMEDY = "Take both sides' intentions over, and leave no conflict marker behind."
 
@@ -88,7 +90,9 @@ async def follow(
             await context.repository.survey(onto.tree)
             await read_rules(context.repository, onto)
             merged = await context.repository.merged(context.base, onto, made.tree)
-            return await _carry(context, made, judged, iteration, onto, merged)
+            left_s = remaining_s * (1.0 - WORK_SHARE)
+            resolvable = left_s >= TIME_FACTOR * await _evidence_s(context, judged)
+            return await _carry(context, made, judged, iteration, onto, merged, resolvable=resolvable)
     except InputError as error:
         reason = error.message
         onto = context.base
@@ -113,14 +117,25 @@ async def on_base(context: RunContext, commit: str, *, added_rounds: int) -> Run
 async def _reason_to_stay(context: RunContext, judged: Deliberated, remaining_s: float) -> str | None:
     if context.rebases >= MOST_REBASES:
         return f"The branch moved again after the change had followed it {context.rebases} times."
-    case = decode(Case, json.loads(await context.read(judged.case)))
-    if remaining_s < TIME_FACTOR * case.evidence_s:
-        return f"{remaining_s:.0f} s are left, and measuring took {case.evidence_s:.0f} s."
+    evidence_s = await _evidence_s(context, judged)
+    if remaining_s < TIME_FACTOR * evidence_s:
+        return f"{remaining_s:.0f} s are left, and measuring took {evidence_s:.0f} s."
     return None
 
 
+async def _evidence_s(context: RunContext, judged: Deliberated) -> float:
+    return decode(Case, json.loads(await context.read(judged.case))).evidence_s
+
+
 async def _carry(
-    context: RunContext, made: Work, judged: Deliberated, iteration: int, onto: Commit, merged: Merged
+    context: RunContext,
+    made: Work,
+    judged: Deliberated,
+    iteration: int,
+    onto: Commit,
+    merged: Merged,
+    *,
+    resolvable: bool,
 ) -> JsonValue:
     if not merged.conflicts and merged.tree == onto.tree:
         return _stay(context, onto, iteration, "The branch holds the whole change already.")
@@ -132,6 +147,9 @@ async def _carry(
         return encode(Rebased(onto=onto.hash, parent=judged.verdict, made=carried))
     if iteration >= context.max_iterations or context.task.candidate_tree is not None:
         reason = "The change conflicts with what is new on the branch, and no worker has a round left."
+        return _stay(context, onto, iteration, reason, merged.conflicts)
+    if not resolvable:
+        reason = "The change conflicts with what is new on the branch, and too little time is left to resolve that."
         return _stay(context, onto, iteration, reason, merged.conflicts)
     _tell(context, onto, iteration, "conflict", merged.conflicts)
     workers = {context.task.worker, *context.task.workers}

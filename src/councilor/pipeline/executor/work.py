@@ -29,7 +29,7 @@ from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.spending import read_part
 from councilor.pipeline.executor.supervision import Supervision
-from councilor.pipeline.refinement import write_prompt
+from councilor.pipeline.refinement import REBASE, write_prompt
 from councilor.ports.tracing import Span
 from councilor.ports.worker import Workspace
 
@@ -122,7 +122,8 @@ async def work(
             assignment = replace(assignment, traceparent=traceparent(span.trace_id, span.span_id))
             supervision = _supervision(context, worker.name, lambda: part.share(context.control.extension))
             async with context.narrator.heartbeats():
-                report = await _report(supervision.run(worker, assignment, workspace), alone=sharers == 1)
+                alone = sharers == 1 and (refinement is None or refinement.checkpoint != REBASE)
+                report = await _report(supervision.run(worker, assignment, workspace), alone=alone)
             _tell(span, report)
         parts.metrics.histogram(
             "v3.worker.iteration",
@@ -134,7 +135,11 @@ async def work(
 
 
 async def _report(working: Awaitable[WorkerReport], *, alone: bool) -> WorkerReport:
-    """What a worker says; that it could not be started ends the task only where nobody else works on it."""
+    """What a worker says; that it could not be started ends the task only where nobody else works on it.
+
+    Args:
+        alone: whether nothing is there but what it makes: no other candidate, and none that was accepted before.
+    """
     try:
         return await working
     except InputError as error:
