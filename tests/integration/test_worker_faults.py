@@ -293,8 +293,8 @@ async def test_a_thousand_tasks_whose_executors_are_killed_at_random_end_once_ea
     while plant.ask("SELECT count(*) FROM task_queue") != [(0,)]:
         assert time.monotonic() - began < 800
         living = [process for process in plant.processes if process.poll() is None]
-        living += [plant.start(parallel=8) for _ in range(3 - len(living))]
-        await asyncio.sleep(chance.uniform(0.5, 3.0))
+        living += [plant.start(parallel=4, rest_s=0.1) for _ in range(3 - len(living))]
+        await asyncio.sleep(chance.uniform(0.2, 2.0))
         victim = chance.choice(living)
         frozen = chance.random() < 0.2
         victim.send_signal(signal.SIGSTOP if frozen else signal.SIGKILL)

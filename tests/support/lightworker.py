@@ -2,11 +2,11 @@
 
     python lightworker.py '{"url": ..., "log": ..., ...}'
 
-Keys: `url`; `log`, the file of the lines; `steps`; `lease_s`; `parallel`; `pause_s` of each step; `skew_s` of its wall
-clock; `until_empty`; `body_bytes` of the artifact that the last step stores; `end`, the file that says where a process
-ends itself, one place a line, taken from the top: `<place> <signal>`. Places are `before N`, `after N` (its step has
-been remembered), `done N` (the step has left its line and is not remembered), `put` (in the middle of storing the
-artifact), `told` (the task's end is told, and nothing else done).
+Keys: `url`; `log`, the file of the lines; `steps`; `lease_s`; `parallel`; `pause_s` of each step, before its line, and
+`rest_s`, after it; `skew_s` of its wall clock; `until_empty`; `body_bytes` of the artifact that the last step stores;
+`end`, the file that says where a process ends itself, one place a line, taken from the top: `<place> <signal>`. Places
+are `before N`, `after N` (its step has been remembered), `done N` (the step has left its line and is not remembered),
+`put` (in the middle of storing the artifact), `told` (the task's end is told, and nothing else done).
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Light:
                 if number == self._given["steps"] - 1 and (size := self._given.get("body_bytes", 0)):
                     await self._keep(run_id, attempt, size)
                 note(self._given["log"], f"{run_id} {number} {attempt}")
+                await asyncio.sleep(self._given.get("rest_s", 0.0))
             self._places.at(f"done {number}")
             await narrator.flush()
             return {}
