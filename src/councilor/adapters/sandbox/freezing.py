@@ -1,7 +1,8 @@
 """Stopping every process of a job where it is, and letting all of it go on.
 
 Rules:
-- A process that is stopped cannot start another, so looking again until nothing new is found reaches all of them.
+- A process that stands still cannot start another, so looking again until all do, and nothing new is found, reaches all
+  of them. One that was told to in the middle of starting another still finishes that.
 - Parents are stopped before their children and let go on after them: nobody sees a child stand still.
 - The process at the root is ours (the sandbox's own program) and goes on: it has to hear that the job must end.
 - What has left the job's tree is found where the job has a control group.
@@ -16,6 +17,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +27,10 @@ __all__ = ["freeze", "thaw"]
 PROC = Path("/proc")
 MOST_ROUNDS = 50
 """Looks for new processes; each finds only what was started during the last one."""
+ROUND_S = 0.001
+"""Seconds for those that were told to stand still."""
+STANDING = frozenset("TtZX")
+"""States in which a process starts nothing."""
 
 
 def freeze(root: int, others: Iterable[int] = ()) -> None:
@@ -35,9 +41,12 @@ def freeze(root: int, others: Iterable[int] = ()) -> None:
     """
     done: set[int] = set()
     for _ in range(MOST_ROUNDS):
+        all_stand = all(_stands(pid) for pid in done)  # before the look, which then sees whatever they started
         found = [pid for pid in (*_below(root), *others) if pid not in done and pid != root]
-        if not found:
+        if not found and all_stand:
             return
+        if not found:
+            time.sleep(ROUND_S)
         for pid in dict.fromkeys(found):
             _signal(pid, signal.SIGSTOP)
             done.add(pid)
@@ -48,6 +57,14 @@ def thaw(root: int, others: Iterable[int] = ()) -> None:
     for pid in dict.fromkeys([*reversed(_below(root)), *others]):
         if pid != root:
             _signal(pid, signal.SIGCONT)
+
+
+def _stands(pid: int) -> bool:
+    """Whether a process is stopped or gone; where there is no /proc, whatever was told to is taken to be."""
+    try:
+        return (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0].decode() in STANDING
+    except (OSError, IndexError):
+        return True
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
