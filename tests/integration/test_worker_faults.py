@@ -171,12 +171,13 @@ async def own_plant(folder: Path, disk: Path | None = None) -> AsyncIterator[tup
             await asyncio.to_thread(made.end)
 
 
-async def restart(server: EmbeddedPostgres, folder: Path) -> None:
+async def restart(server: EmbeddedPostgres, folder: Path, *, away_s: float = 0.0) -> None:
     """End the server as a crash would, and start it again."""
     while pids := processes_in(folder / "postgres"):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(away_s)
     await asyncio.to_thread(server.up)
 
 
@@ -194,6 +195,19 @@ async def test_a_database_that_is_restarted_in_a_task_and_in_its_recovery_costs_
         await asyncio.sleep(0.5)
         await restart(server, short_folder)  # before, or while, the other one takes over
         await plant.is_empty()
+        await plant.ended_once(tasks)
+
+
+@pytest.mark.slow  # away for a quarter of a minute
+async def test_a_database_that_is_away_for_longer_than_is_waited_for_it_strands_no_task(short_folder: Path) -> None:
+    """The lease outlives it: nobody takes the tasks over, and the process has to go on with them by itself."""
+    async with own_plant(short_folder) as (plant, server):
+        tasks = await plant.submit(5)
+        process = plant.start(pause_s=0.4, lease_s=60.0, parallel=3)
+        await plant.until(lambda: len(lines_of(plant.log)) >= 2)
+        await restart(server, short_folder, away_s=15.0)
+        await plant.is_empty(90)
+        assert process.poll() is None and len(plant.processes) == 1
         await plant.ended_once(tasks)
 
 
