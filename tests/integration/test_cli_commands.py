@@ -102,6 +102,17 @@ def test_a_wrong_command_is_bad_input(councilor: CommandLine) -> None:
     assert "shw" in councilor("shw").expect(2).err
 
 
+def test_ctrl_c_is_no_defect_while_the_program_is_loaded(tmp_path: Path) -> None:
+    """It is loaded for seconds on a busy machine."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    ended = subprocess.run(
+        [sys.executable, "-m", "councilor", "list"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
 def test_the_version(councilor: CommandLine) -> None:
     assert councilor("--version").expect(0).out.startswith("councilor 0.")
 

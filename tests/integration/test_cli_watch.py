@@ -17,8 +17,10 @@ from tasks import make_task
 
 from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.pool import Pool
+from councilor.adapters.postgres.queue import DatabaseTaskQueue
 from councilor.domain.codec import encode
 from councilor.domain.event import EventType, NewEvent
+from councilor.domain.queue import QueueEntry
 
 BEGUN: list[tuple[EventType, dict[str, Any]]] = [
     (EventType.TASK_STARTED, {"sandbox": "bubblewrap"}),
@@ -73,6 +75,21 @@ def read_until(process: subprocess.Popen[bytes], wanted: str) -> list[str]:
         if wanted in found[-1]:
             return found
     raise AssertionError(f"{wanted!r} never came: {found}")
+
+
+def test_what_waits_in_the_queue_is_said_to(own: CommandLine, tell: Teller, database_url: str) -> None:
+    async def enqueue(id_: str) -> None:
+        async with Pool(database_url) as pool:
+            entry = QueueEntry(task_id=id_, repository="/srv/shop", tier=2, enqueued_at=datetime.now(UTC))
+            await DatabaseTaskQueue(pool).add(entry)
+
+    id_ = tell.submit(1)
+    asyncio.run(enqueue(id_))
+    with own.start("watch", id_) as process:
+        assert process.stderr is not None
+        assert b"waits in the queue" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 def test_a_task_is_watched_live_to_its_end_whose_exit_code_it_has(own: CommandLine, tell: Teller) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from councilor.domain.limit import Limit, Limits, settle
 from councilor.domain.spec import ID_PATTERN, LifecycleState, WorkingSpec, draft_spec, load_spec
+from councilor.domain.stored import is_id
 from councilor.domain.task import BRANCH_PREFIX, RunMode, Task
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.contradictions import contradictions, effective_budget, read_setting
@@ -151,6 +152,12 @@ async def find_spec_text(
         InputError: a file that cannot be read.
         NotFoundError: an id that the base does not have.
     """
+    if what == "last" or is_id(what):
+        raise InputError(
+            f"{what} names a task that was submitted before.",
+            field="task",
+            hint="Go on with it by `councilor run --resume`; say in a sentence what a new task is.",
+        )
     path = folder / what
     is_file = re.fullmatch(r"\S+\.ya?ml", what) is not None
     if (nodeids or test_command) and (is_file or ID_PATTERN.fullmatch(what)):

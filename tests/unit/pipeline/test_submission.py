@@ -49,6 +49,13 @@ async def find(repository, what, **options):
     return await find_spec_text(what, repository, base.tree, folder=repository.root, number=7, **options)
 
 
+@pytest.mark.parametrize("what", ["last", "0190aaaa-0000-7000-8000-000000000001"])
+async def test_a_task_that_there_is_starts_no_task_of_that_name(repository, what):
+    with pytest.raises(InputError, match="names a task") as refused:
+        await find(repository, what)
+    assert refused.value.field == "task" and "--resume" in refused.value.hint()
+
+
 async def test_a_task_is_what_was_asked_at_its_base(repository, order):
     task = await draft(order, repository)
     assert (task.base_commit, task.base_tree) == (order.base.hash, order.base.tree)

@@ -63,6 +63,8 @@ async def _watch_one(store: Store, task_id: str, after: int, output: Output) -> 
     assert head is not None, "find_task only finds tasks that have a head"
     timeline = Timeline(head.submitted_at)
     output.line(head_line(head), style="bold")
+    if not head.begun and await store.queue.find(task_id) is not None:
+        output.note("It waits in the queue: a worker process begins it (`councilor worker`).")
     try:
         async for told in watch_task(store.events, task_id, after=after, clock=store.runtime.clock):
             output.record(_document(told))
