@@ -29,8 +29,9 @@ from councilor.adapters.postgres.cluster import make_cluster, remove_unfinished
 from councilor.adapters.postgres.postmaster import (
     PID_FILE,
     PORT,
+    Answer,
     Postmaster,
-    answers,
+    ask,
     processes_in,
     read_postmaster,
     socket_path,
@@ -97,7 +98,7 @@ class EmbeddedPostgres:
             UnavailableError: it cannot start; the message has the last lines of its log.
             DeadlineError: it did not become ready in time.
         """
-        if not self._is_ready(read_postmaster(self._data)):
+        if self._answer(read_postmaster(self._data)) is not Answer.YES:
             with self._alone():
                 programs = self._programs()
                 self._make_cluster(programs)
@@ -129,7 +130,7 @@ class EmbeddedPostgres:
         """How it stands; changes nothing."""
         postmaster = self._owner()
         return ServerStatus(
-            running=self._is_ready(postmaster),
+            running=self._answer(postmaster) is Answer.YES,
             pid=postmaster.pid if postmaster else None,
             url=self.url(),
             folder=self._folder,
@@ -145,10 +146,10 @@ class EmbeddedPostgres:
         """The URL of one of its databases; says nothing about whether the server runs."""
         return f"postgresql://postgres@/{quote(database)}?host={quote(str(self._socket_folder()), safe='')}&port={PORT}"
 
-    def _is_ready(self, postmaster: Postmaster | None) -> bool:
+    def _answer(self, postmaster: Postmaster | None) -> Answer:
         if postmaster is None or postmaster.status != "ready":
-            return False
-        return answers(socket_path(self._socket_folder()), timeout_s=2.0)
+            return Answer.NOT_NOW
+        return ask(socket_path(self._socket_folder()), timeout_s=2.0)
 
     def _owner(self) -> Postmaster | None:
         """The postmaster of the data folder, when the process that `postmaster.pid` names really is one."""
@@ -214,12 +215,12 @@ class EmbeddedPostgres:
         """Start the server, unless one is on its way up already; return when it takes connections."""
         deadline = time.monotonic() + self._timeout_s
         hung = time.monotonic() + self._hanging_s
-        while not self._is_ready(postmaster := read_postmaster(self._data)):
+        while (answer := self._answer(postmaster := read_postmaster(self._data))) is not Answer.YES:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise self._late("The database server is not ready", self._timeout_s)
             if processes := processes_in(self._data):  # starting, stopping, or left behind by a killed postmaster
-                if postmaster is None or postmaster.status != "ready" or postmaster.pid not in processes:
+                if postmaster is None or answer is Answer.NOT_NOW or postmaster.pid not in processes:
                     hung = time.monotonic() + self._hanging_s
                 elif time.monotonic() > hung:
                     raise self._late("The database server is there, and does not answer", self._hanging_s)

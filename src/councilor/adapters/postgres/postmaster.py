@@ -1,11 +1,13 @@
-"""Which server process owns a data folder, and whether it answers.
+"""Which server process owns a data folder, and whether it takes connections.
 
 Rules:
 - A process id in `postmaster.pid` proves nothing: after a crash another process may have it. A process belongs to a
   data folder when that is its working folder, which is so for every process of a PostgreSQL server.
-- A server answers when its socket does: one byte back to an SSLRequest. That takes no credentials and no library.
+- A server takes connections when it lets one begin. Its socket and its file tell less: a server that a full disk
+  crashed says `ready` while it replays its log, and may end over that. It is asked as libpq asks, without a library.
 
-Source: PostgreSQL 18, `src/include/utils/pidfile.h` (the lines of the file) and the manual's chapter 54.2.10.
+Source: PostgreSQL 18, `src/include/utils/pidfile.h` (the lines of the file) and the manual's chapters 54.2.1
+(start-up), 54.7 (formats of messages) and appendix A (57P03, cannot_connect_now).
 """
 
 from __future__ import annotations
@@ -14,14 +16,30 @@ import socket
 import struct
 import subprocess
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["PORT", "Postmaster", "answers", "processes_in", "read_postmaster", "socket_path"]
+__all__ = ["PORT", "Answer", "Postmaster", "ask", "processes_in", "read_postmaster", "socket_path"]
 
 PORT = 5432
 """Only names the socket's file: the server listens on no network."""
 PID_FILE = "postmaster.pid"
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_WHO = b"user\0postgres\0database\0postgres\0\0"
+START_UP = struct.pack("!ii", 8 + len(_WHO), 3 << 16) + _WHO
+"""A request to begin a connection, protocol 3.0."""
+TERMINATE = b"X" + struct.pack("!i", 4)
+CANNOT_CONNECT_NOW = b"C57P03\0"
+"""The field of an error that says so: the server starts, stops or replays its log."""
+LONGEST_MESSAGE = 64 * 1024
+
+
+class Answer(StrEnum):
+    """What a server says to somebody who wants to begin a connection."""
+
+    NONE = "none"
+    NOT_NOW = "not_now"
+    YES = "yes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,16 +68,36 @@ def read_postmaster(data: Path) -> Postmaster | None:
     return Postmaster(pid=int(lines[0]), socket_folder=Path(lines[4]), status=lines[7].strip())
 
 
-def answers(path: Path, *, timeout_s: float) -> bool:
-    """Whether a PostgreSQL server answers at a socket."""
+def ask(path: Path, *, timeout_s: float) -> Answer:
+    """Begin a connection at a server's socket and end it again; one that only has no room left takes connections, too.
+
+    Args:
+        timeout_s: for each wait.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(timeout_s)
         try:
             client.connect(str(path))
-            client.sendall(SSL_REQUEST)
-            return client.recv(1) in (b"N", b"S")
-        except OSError:
-            return False
+            client.sendall(START_UP)
+            with client.makefile("rb") as messages:
+                while (kind := messages.read(1)) not in (b"Z", b"E"):  # ready for a query; an error, which is the last
+                    if not kind:
+                        return Answer.NONE
+                    _body(messages)
+                if kind == b"E":
+                    return Answer.NOT_NOW if CANNOT_CONNECT_NOW in _body(messages) else Answer.YES
+            client.sendall(TERMINATE)
+        except (OSError, ValueError):
+            return Answer.NONE
+    return Answer.YES
+
+
+def _body(messages: BinaryIO) -> bytes:
+    """What follows a message's kind."""
+    (length,) = struct.unpack("!i", messages.read(4).ljust(4, b"\0"))
+    if not 4 <= length <= LONGEST_MESSAGE:
+        raise ValueError("this is no PostgreSQL server")
+    return messages.read(length - 4)
 
 
 def processes_in(data: Path) -> list[int]:
