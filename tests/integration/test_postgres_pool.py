@@ -148,6 +148,28 @@ async def test_cancellation_passes_through_and_gives_the_connection_back(databas
                 await connection.execute("SELECT 1")
 
 
+async def test_a_cancellation_at_the_moment_in_which_a_connection_is_free_is_heard(database_url: str) -> None:
+    """Asyncio's own wait forgets it before Python 3.12; what is cancelled then would go on for ever."""
+    async with Pool(database_url, max_connections=1) as pool:
+        for turns in range(60):
+            held = asyncio.Event()
+
+            async def wait_for_it(held: asyncio.Event) -> None:
+                held.set()
+                async with pool.connection():
+                    await asyncio.Event().wait()
+
+            async with pool.connection():
+                waiting = asyncio.create_task(wait_for_it(held))
+                await held.wait()
+                await asyncio.sleep(0.001)  # it stands in the pool's line
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting], timeout=10)
+            assert waiting.cancelled(), f"{turns} turns of the loop after the connection was given back"
+
+
 async def test_a_transaction_of_a_process_that_was_stopped_is_ended(
     emptied_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,8 +206,19 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection on which each statement commits by itself."""
         with translated(deadline_s=self._statement_timeout_s):
-            async with self._pool.connection() as connection:
+            async with self._connected() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        # Before Python 3.12 asyncio.wait_for, by which the pool waits for a free connection, gives that and forgets a
+        # cancellation that came at the same moment.
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        async with self._pool.connection() as connection:
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
