@@ -83,16 +83,16 @@ class Notification:
     summary: str
     action: str
     """What a person should do now."""
-    iterations: int
-    submitted_at: datetime | None
-    ended_at: datetime | None
-    elapsed_s: float
-    waiting_s: float
-    worker_s: float
-    tokens: int
-    cost_usd: float
-    commit: str | None
-    branch: str | None
+    iterations: int = 0
+    submitted_at: datetime | None = None
+    ended_at: datetime | None = None
+    elapsed_s: float = 0.0
+    waiting_s: float = 0.0
+    worker_s: float = 0.0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    commit: str | None = None
+    branch: str | None = None
     checkpoint: str | None = None
     """What a run that waits asks about; None at an end."""
     version: int = 1
@@ -207,16 +207,6 @@ def trial(*, id_: str, now: datetime) -> Notification:
         decision=None,
         summary="councilor can reach you; no task is behind this message.",
         action="Nothing.",
-        iterations=0,
-        submitted_at=None,
-        ended_at=None,
-        elapsed_s=0.0,
-        waiting_s=0.0,
-        worker_s=0.0,
-        tokens=0,
-        cost_usd=0.0,
-        commit=None,
-        branch=None,
     )
 
 
@@ -237,16 +227,6 @@ def refused_submission(due: Due, settlement: Settlement, *, now: datetime) -> No
         decision=None,
         summary=presentable(settlement.error or "", SUMMARY_LIMIT),
         action=presentable(f"{settlement.hint or ''} See: councilor schedule show {schedule.name}", SUMMARY_LIMIT),
-        iterations=0,
-        submitted_at=None,
-        ended_at=None,
-        elapsed_s=0.0,
-        waiting_s=0.0,
-        worker_s=0.0,
-        tokens=0,
-        cost_usd=0.0,
-        commit=None,
-        branch=None,
     )
 
 

@@ -41,7 +41,7 @@ from councilor.pipeline.executor.work import Work
 from councilor.pipeline.gates import GateInput, Stage, latest, run_gates
 from councilor.pipeline.refinement import refinement_request, same_failures
 
-__all__ = ["Deliberated", "deliberate", "is_asked", "load_refinement"]
+__all__ = ["Deliberated", "deliberate", "is_asked", "load_refinement", "note_reached"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -368,6 +368,11 @@ def _note_verdict(context: RunContext, verdict: Verdict, artifact: ExecutionArti
             tokens=vote.tokens,
             reasons=list(vote.reasons),
         )
+    note_reached(context, verdict, artifact)
+
+
+def note_reached(context: RunContext, verdict: Verdict, artifact: ExecutionArtifact) -> None:
+    """Note that a verdict was reached, or counts again."""
     context.narrator.note(
         EventType.VERDICT_REACHED,
         verdict_id=verdict.id,

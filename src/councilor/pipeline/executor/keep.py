@@ -21,6 +21,7 @@ from councilor.domain.codec import JsonValue, decode, encode
 from councilor.domain.event import EventType
 from councilor.domain.verdict import Verdict
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.deliberate import note_reached
 from councilor.pipeline.executor.iteration import Judged
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.rebase import Rebased
@@ -96,12 +97,4 @@ def _tell(
         reason="The change conflicts with what is new on the branch, and what its worker made of both was not accepted"
         f" ({decision}).",
     )
-    context.narrator.note(
-        EventType.VERDICT_REACHED,
-        verdict_id=verdict.id,
-        artifact_id=artifact.id,
-        decision=verdict.decision.value,
-        probability=verdict.probability,
-        vetoes=list(verdict.vetoes),
-        consensus_s=verdict.consensus_s,
-    )
+    note_reached(context, verdict, artifact)
