@@ -36,7 +36,8 @@ class SlowProxy:
                 await asyncio.sleep(0.05)  # what was sent last is executed before the connection goes
             finally:
                 server_writer.close()
-                await answers
+                answers.cancel()
+                await asyncio.wait([answers])
 
     async def _wait(self) -> None:
         if self.held is not None:
@@ -45,11 +46,13 @@ class SlowProxy:
             await asyncio.sleep(self.delay_s)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while piece := await reader.read(65536):
-                writer.write(piece)
-                await writer.drain()
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                while piece := await reader.read(65536):
+                    writer.write(piece)
+                    await writer.drain()
+        finally:
+            writer.close()
 
 
 @asynccontextmanager
@@ -61,8 +64,11 @@ async def slow_proxy(server_port: int) -> AsyncIterator[SlowProxy]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with suppress(asyncio.CancelledError):
-            await proxy.serve(reader, writer)
+        try:
+            with suppress(asyncio.CancelledError):
+                await proxy.serve(reader, writer)
+        finally:
+            writer.transport.abort()  # also where the server was not there, or this was cancelled on the way
 
     listening = await asyncio.start_server(serve, "127.0.0.1", proxy.port)
     try:
