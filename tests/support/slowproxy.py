@@ -75,6 +75,8 @@ async def slow_proxy(server_port: int) -> AsyncIterator[SlowProxy]:
         yield proxy
     finally:
         listening.close()
+        for _ in range(10):
+            await asyncio.sleep(0)  # who was accepted just now is served from its task's first turn on
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
