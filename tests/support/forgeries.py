@@ -131,12 +131,12 @@ TRICKS: dict[str, str] = {
     "tests are replaced by name": """
         import sys, threading, time
         def replace():
-            for _ in range(2000):
+            end = time.monotonic() + 10  # it never rests: it must win each time, not only sometimes
+            while time.monotonic() < end:
                 module = sys.modules.get("test_shop") or sys.modules.get("tests.test_shop")
                 if module is not None and hasattr(module, "ShopCase"):
                     module.test_total.__code__ = (lambda: None).__code__
                     return
-                time.sleep(0.0005)
         threading.Thread(target=replace, daemon=True).start()
         """,
     "one test is hooked by name": """
