@@ -23,15 +23,14 @@ from typing import Any
 
 from councilor.domain.accounting import Account, account
 from councilor.domain.artifact import ExecutionArtifact
-from councilor.domain.event import Event
 from councilor.domain.task import TaskHead
 from councilor.errors import ErasedError
+from councilor.pipeline.history import read_events
 from councilor.ports.artifacts import ArtifactStorage
 from councilor.ports.events import EventStream
 
 __all__ = ["Costs", "TaskCosts", "add_up", "by_worker", "costs_of", "group_by", "heads_since"]
 
-PAGE = 1000
 HEADS = 200
 JUDGED = "(none: judged)"
 SHARED = "(several: shared)"
@@ -69,7 +68,7 @@ class TaskCosts:
 
 async def costs_of(head: TaskHead, events: EventStream, artifacts: ArtifactStorage) -> TaskCosts:
     """One task's figures, from what is stored."""
-    told = account(await _read_events(events, head.task_id))
+    told = account(await read_events(events, head.task_id))
     evidence_s = await _evidence_s(await artifacts.of_task(head.task_id), artifacts, told, head)
     total_s = sum(evidence_s.values())
     working_s = min(told.worker.seconds, told.worked_s)
@@ -155,13 +154,6 @@ def by_worker(items: Sequence[TaskCosts]) -> Mapping[str, Costs]:
         for worker, part in item.parts.items():
             sums[worker] = _sum([part] if worker not in sums else [sums[worker], part])
     return dict(sorted(sums.items()))
-
-
-async def _read_events(events: EventStream, task_id: str) -> Sequence[Event]:
-    found: list[Event] = []
-    while page := await events.read(task_id, after=found[-1].seq if found else 0, limit=PAGE):
-        found += page
-    return found
 
 
 async def _evidence_s(

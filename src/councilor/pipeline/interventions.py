@@ -12,7 +12,7 @@ It executes nothing and waits for nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from councilor.domain.task import END_STATES, TaskHead, TaskState
 from councilor.domain.verdict import Decision
 from councilor.errors import InputError, NotFoundError
 from councilor.pipeline.executor import announce, measure_end
+from councilor.pipeline.history import read_events
 from councilor.pipeline.ledger import Ledger, record_approval, record_override
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -38,8 +39,6 @@ from councilor.ports.notifier import Notifier
 from councilor.ports.queue import TaskQueue
 
 __all__ = ["Intervened", "Interventions", "read_steering"]
-
-PAGE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +186,7 @@ class Interventions:
         """The newest request of a run, which nobody has answered."""
         state = head.resumes if head.state is TaskState.PAUSED else head.state
         asked = [
-            event async for event in _all_events(self.events, head.task_id)
+            event for event in await read_events(self.events, head.task_id)
             if event.type is EventType.APPROVAL_REQUESTED
         ]  # fmt: skip
         if state is TaskState.AWAITING_APPROVAL and asked:
@@ -232,14 +231,6 @@ class Interventions:
 async def read_steering(events: EventStream, task_id: str) -> Steering:
     """Everything that people have said to a task so far."""
     steering = Steering()
-    async for event in _all_events(events, task_id):
+    for event in await read_events(events, task_id):
         steering = steer(steering, event)
     return steering
-
-
-async def _all_events(events: EventStream, task_id: str) -> AsyncIterator[Event]:
-    after = 0
-    while page := await events.read(task_id, after=after, limit=PAGE):
-        for event in page:
-            yield event
-        after = page[-1].seq

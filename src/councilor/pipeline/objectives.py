@@ -19,6 +19,7 @@ from councilor.domain.event import Event, EventType
 from councilor.domain.slo import SLOS, WINDOWS_S, Slo, Tally
 from councilor.domain.task import TaskState
 from councilor.pipeline.costs import heads_since
+from councilor.pipeline.history import read_events
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
 from councilor.ports.tallies import Asked, Tallies
@@ -27,7 +28,6 @@ __all__ = ["BURN_WINDOWS_S", "Kept", "RecordedTallies", "look_at"]
 
 BURN_WINDOWS_S = WINDOWS_S
 LEAD = timedelta(days=7)
-PAGE = 1000
 _ENDS = {
     EventType.TASK_FINISHED: None,
     EventType.TASK_FAILED: TaskState.FAILED,
@@ -101,15 +101,9 @@ class RecordedTallies:
         happened = [
             item
             for head in await heads_since(now - longest - LEAD, self._events)
-            for item in _happened(await self._read(head.task_id))
+            for item in _happened(await read_events(self._events, head.task_id))
         ]
         return [_count(item, happened, now) for item in asked]
-
-    async def _read(self, task_id: str) -> Sequence[Event]:
-        found: list[Event] = []
-        while page := await self._events.read(task_id, after=found[-1].seq if found else 0, limit=PAGE):
-            found += page
-        return found
 
 
 def _happened(events: Sequence[Event]) -> Sequence[_Happened]:

@@ -31,8 +31,9 @@ from councilor.domain.spec import load_spec
 from councilor.domain.task import Task, TaskHead, TaskState
 from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import BusyError, CouncilorError, FencedError, InputError, IntegrityError, NotFoundError
-from councilor.pipeline.executor.deliver import COMMAND, PUSH, Delivery, blocked, compose_publication, read_events
+from councilor.pipeline.executor.deliver import COMMAND, PUSH, Delivery, blocked, compose_publication
 from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.history import read_events
 from councilor.pipeline.ledger import Ledger, verified_body
 from councilor.pipeline.ledger.verification import STATEMENT_TRAILER
 from councilor.ports.clock import Clock

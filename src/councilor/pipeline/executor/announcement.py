@@ -29,6 +29,7 @@ from councilor.domain.task import END_STATES
 from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError, FencedError
 from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.history import read_events
 from councilor.pipeline.ledger import Ledger
 from councilor.ports.clock import Clock
 from councilor.ports.events import EventStream
@@ -39,7 +40,6 @@ __all__ = ["Announcing", "announce", "announce_request"]
 
 _log = logging.getLogger(__name__)
 
-PAGE = 500
 ERROR_LIMIT = 500
 MOST_TRIES = 2
 """Times that sending a request is begun."""
@@ -99,7 +99,7 @@ async def _announce(parts: Announcing, task_id: str, attempt: int) -> None:
     head = await parts.events.head(task_id)
     if head is None or head.state not in END_STATES:
         return
-    events = await _read_all(parts, task_id)
+    events = await read_events(parts.events, task_id)
     if any(event.type is EventType.NOTIFICATION_STARTED and event.data.get("checkpoint") is None for event in events):
         return
     told = account(events)
@@ -127,7 +127,7 @@ async def announce_request(parts: Announcing, task_id: str, checkpoint: Checkpoi
 
 async def _announce_request(parts: Announcing, task_id: str, checkpoint: Checkpoint, attempt: int) -> None:
     head = await parts.events.head(task_id)
-    events = await _read_all(parts, task_id)
+    events = await read_events(parts.events, task_id)
     if head is None or head.state in END_STATES or not _is_due(events, checkpoint):
         return
     told = account(events)
@@ -184,13 +184,6 @@ async def _send(parts: Announcing, narrator: Narrator, notifier: Notifier, messa
             error=problem,
             checkpoint=message.checkpoint,
         )
-
-
-async def _read_all(parts: Announcing, task_id: str) -> list[Event]:
-    events: list[Event] = []
-    while page := await parts.events.read(task_id, after=events[-1].seq if events else 0, limit=PAGE):
-        events += page
-    return events
 
 
 async def _verdict(parts: Announcing, told: Account) -> Verdict | None:

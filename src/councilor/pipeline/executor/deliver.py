@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import JsonValue
-from councilor.domain.event import Event, EventType
+from councilor.domain.event import EventType
 from councilor.domain.genai import SpanRole, role
 from councilor.domain.notification import presentable
 from councilor.domain.provenance import digest
@@ -30,18 +30,17 @@ from councilor.domain.verdict import Verdict
 from councilor.errors import CouncilorError, DeadlineError, UnavailableError
 from councilor.pipeline.executor.context import RunContext
 from councilor.pipeline.executor.narration import Narrator
+from councilor.pipeline.history import read_events
 from councilor.ports.clock import Clock
-from councilor.ports.events import EventStream
 from councilor.ports.outlet import Outlet
 from councilor.ports.repository import Repository
 from councilor.ports.tracing import Tracer
 
-__all__ = ["COMMAND", "PUSH", "Delivery", "blocked", "compose_publication", "deliver", "read_events"]
+__all__ = ["COMMAND", "PUSH", "Delivery", "blocked", "compose_publication", "deliver"]
 
 _log = logging.getLogger(__name__)
 
 LINE_LIMIT = 500
-PAGE = 500
 PUSH, COMMAND = "push", "command"
 RESERVE_S = 2.0
 """Seconds of the task's time that are kept for telling its end: its deadline must not undo an acceptance."""
@@ -200,14 +199,6 @@ def compose_publication(
         title=presentable(task.title, LINE_LIMIT),
         body=body_of(spec, verdict, statement=f"sha256:{digest(artifact.statement)}", worker=worker or "", notes=notes),
     )
-
-
-async def read_events(events: EventStream, task_id: str) -> list[Event]:
-    """All events of a task."""
-    found: list[Event] = []
-    while page := await events.read(task_id, after=found[-1].seq if found else 0, limit=PAGE):
-        found += page
-    return found
 
 
 def blocked(outlet: Outlet, task_id: str) -> CouncilorError:

@@ -8,27 +8,24 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from councilor.domain.budget import Budget, Part, budget_of, part_of
-from councilor.domain.event import Event, EventType
+from councilor.domain.event import EventType
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.history import read_events
 
 __all__ = ["read_budget", "read_part", "tell_exhausted"]
-
-PAGE = 500
 
 
 async def read_budget(context: RunContext) -> Budget:
     """The task's budget as it stands, without what has only been noted."""
     task = context.task
     budget = budget_of(task, ())
-    return budget_of(task, await _read(context)) if budget.limited else budget
+    return budget_of(task, await read_events(context.parts.events, context.task.id)) if budget.limited else budget
 
 
 async def read_part(context: RunContext, *, iteration: int, parts: int) -> Part:
     """The part of the candidate that is to be made, of so many of its iteration."""
-    told = await _read(context) if budget_of(context.task, ()).limited else ()
+    told = await read_events(context.parts.events, context.task.id) if budget_of(context.task, ()).limited else ()
     return part_of(context.task, told, iteration=iteration, candidate=context.folder.candidate, parts=parts)
 
 
@@ -44,11 +41,3 @@ async def tell_exhausted(context: RunContext, budget: Budget, *, iteration: int)
         tokens=budget.tokens,
         cost_usd=round(budget.cost_usd, 6),
     )
-
-
-async def _read(context: RunContext) -> Sequence[Event]:
-    events = context.parts.events
-    found: list[Event] = []
-    while page := await events.read(context.task.id, after=found[-1].seq if found else 0, limit=PAGE):
-        found += page
-    return found

@@ -1,4 +1,4 @@
-"""Points in time as a person gives them: how long ago, or a date. UTC where nothing else is said."""
+"""Points and lengths of time as a person gives them. UTC where nothing else is said."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from councilor.errors import InputError
 
-__all__ = ["parse_moment", "parse_time_to_come"]
+__all__ = ["parse_length", "parse_moment", "parse_time_to_come"]
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_moment(text: str, now: datetime, *, field: str) -> datetime:
@@ -34,8 +34,19 @@ def parse_time_to_come(text: str, now: datetime, *, field: str) -> datetime:
     return _date(text, field=field)
 
 
-def _length(text: str) -> timedelta | None:
-    found = re.fullmatch(r"([0-9]{1,5})([mhdw])", text)
+def parse_length(text: str, *, field: str) -> float:
+    """`90s`, `15m`, `6h` or `2d`, in seconds.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if (found := _length(text, r"([0-9]{1,6})([smhd])")) is None:
+        raise InputError(f"{text!r} is no length of time.", field=field, hint="For example 90s, 15m, 6h or 2d.")
+    return found.total_seconds()
+
+
+def _length(text: str, form: str = r"([0-9]{1,5})([mhdw])") -> timedelta | None:
+    found = re.fullmatch(form, text)
     return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
 
 

@@ -20,8 +20,8 @@ from councilor.domain.verdict import Decision, Verdict
 from councilor.errors import ErasedError
 from councilor.pipeline.council import Case, explain_verdict
 from councilor.pipeline.executor import Outcome
+from councilor.pipeline.history import read_events
 from councilor.surfaces.cli.output import Output, one_line
-from councilor.surfaces.cli.summary import read_events
 from councilor.surfaces.cli.why import show_explanation
 
 __all__ = ["Judged", "load_budget", "load_judged", "show_candidates", "show_gates", "show_outcome", "show_why"]

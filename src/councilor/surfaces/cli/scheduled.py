@@ -10,10 +10,8 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from councilor.domain.cron import require_cron
@@ -27,11 +25,10 @@ from councilor.pipeline.scheduling import draft_scheduled
 from councilor.ports.clock import Clock, Ids
 from councilor.ports.repository import Repositories, Repository
 from councilor.surfaces.cli.allotment import Allotment, remarks_on
+from councilor.surfaces.cli.moments import parse_length
 from councilor.surfaces.cli.specfiles import SpecFile, read_spec_file
 
-__all__ = ["Wish", "make_schedule", "parse_length"]
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+__all__ = ["Wish", "make_schedule"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,18 +92,6 @@ async def make_schedule(
     for said in remarks_on(await draft_scheduled(schedule, ids.new(), repositories, clock=clock)):
         remark(said)
     return schedule
-
-
-def parse_length(text: str, *, field: str) -> float:
-    """`90s`, `15m`, `6h` or `2d`, in seconds.
-
-    Raises:
-        InputError: it is none of these.
-    """
-    found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if found is None:
-        raise InputError(f"{text!r} is no length of time.", field=field, hint="For example 90s, 15m, 6h or 2d.")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
 
 
 def _folder(wish: Wish) -> Path:

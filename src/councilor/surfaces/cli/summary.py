@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 from councilor.domain.accounting import Account, account
 from councilor.domain.codec import JsonValue
-from councilor.domain.event import Event
 from councilor.domain.task import END_STATES, TaskHead, TaskState
 from councilor.errors import CouncilorError
+from councilor.pipeline.history import read_events
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode, exit_of_error, exit_of_state
 from councilor.surfaces.cli.output import Output
 
-__all__ = ["Line", "read_events", "show_lines", "summarise", "worst"]
+__all__ = ["Line", "show_lines", "summarise", "worst"]
 
-PAGE = 1000
 WORST_FIRST = (
     ExitCode.UNAVAILABLE,
     ExitCode.FAILED,
@@ -79,14 +78,6 @@ class Line:
             "branch": _branch(head),
             "error": self.error.message if self.error else self.account.failure,
         }
-
-
-async def read_events(events: EventStream, task_id: str) -> Sequence[Event]:
-    """Every event of a task."""
-    found: list[Event] = []
-    while page := await events.read(task_id, after=found[-1].seq if found else 0, limit=PAGE):
-        found += page
-    return found
 
 
 async def summarise(

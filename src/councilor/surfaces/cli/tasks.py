@@ -20,13 +20,13 @@ from councilor.domain.spec import load_spec
 from councilor.domain.task import END_STATES, Task, TaskHead
 from councilor.errors import BusyError, InputError, NotFoundError
 from councilor.guards.removal import remove_folder
+from councilor.pipeline.history import read_events
 from councilor.pipeline.interventions import read_steering
 from councilor.ports.events import EventStream
 from councilor.surfaces.cli.exits import ExitCode
 from councilor.surfaces.cli.outcome import load_budget, load_judged, show_candidates, show_why
 from councilor.surfaces.cli.published import show_destinations
 from councilor.surfaces.cli.session import AsJson, Session, execute, find_task
-from councilor.surfaces.cli.summary import read_events
 
 __all__ = ["apply", "clean", "diff", "list_tasks", "show"]
 
