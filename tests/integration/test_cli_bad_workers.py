@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,21 @@ def test_a_change_that_must_not_be_made(script: str, rule: str, shop: Path, trav
     printed, shown = travel(shop, f"{REPAIR}; {script}", code=1)
     assert rule in rules(shown)
     refused(shop, before, printed)
+
+
+def test_a_worker_that_writes_its_credential_into_a_file(
+    shop: Path, travel: Travel, councilor: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, before = "sk-0123456789-only-here", state_of(shop)
+    monkeypatch.setenv("AGENT_KEY", key)
+    printed, shown = travel(shop, f"{REPAIR}; env | tee notes.txt", code=1, credentials=["AGENT_KEY"])
+    assert "PATCH-2" in rules(shown)
+    refused(shop, before, printed)
+    assert key not in json.dumps(shown)
+    left = councilor("artifacts", "list", "--task", printed.data["task_id"], "--json").expect(0).data["artifacts"]
+    assert "transcript/1" in {item["name"] for item in left}
+    for item in left:
+        assert key not in councilor("artifacts", "get", item["id"], "--body").expect(0).out, item["name"]
 
 
 def test_names_with_spaces_and_foreign_letters_are_fine(shop: Path, travel: Travel) -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from councilor.adapters.workers.output import OutputReader, Secrets, plain
+from councilor.adapters.workers.output import OutputReader
+from councilor.domain.secret import Secrets, plain
 
 CLAUDE: list[dict[str, Any]] = [
     {"type": "system", "subtype": "init", "session_id": "s", "tools": ["Bash", "Edit"], "model": "m"},

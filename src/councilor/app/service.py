@@ -15,7 +15,8 @@ from councilor.app.publishing import make_publishing
 from councilor.app.runtime import Runtime, sharing
 from councilor.app.store import Store, open_store
 from councilor.app.tools import Tools, open_tools
-from councilor.app.workers import make_workers
+from councilor.app.workers import make_workers, secrets_of
+from councilor.domain.secret import Secrets
 from councilor.pipeline.executor import WORKFLOW_VERSION, Executor, Parts
 from councilor.pipeline.ledger.sequencing import sequencing
 from councilor.settings import Settings
@@ -78,6 +79,7 @@ async def open_service(
             runs_dir=settings.runs_dir,
             limits=tools.limits,
             stall_s=lambda name: _stall_s(settings, name),
+            secrets=lambda name: secrets_of(settings.profile(name)) if name in settings.workers else Secrets(),
             side_by_side=settings.run.side_by_side,
             next_best=settings.run.next_best,
             sla_s=settings.council.sla_s,

@@ -15,6 +15,7 @@ from councilor.adapters.workers.repair import RepairWorker
 from councilor.app.modelworker import make_model_worker
 from councilor.app.tools import Tools
 from councilor.domain.preset import PRESETS
+from councilor.domain.secret import Secrets
 from councilor.domain.worker import WorkerProfile
 from councilor.errors import CouncilorError
 from councilor.guards.standstill import StandingClock
@@ -23,7 +24,7 @@ from councilor.ports.repository import Repository
 from councilor.ports.worker import Progress, Worker
 from councilor.settings import Settings
 
-__all__ = ["Readiness", "look_at_worker", "make_worker", "make_workers", "try_worker"]
+__all__ = ["Readiness", "look_at_worker", "make_worker", "make_workers", "secrets_of", "try_worker"]
 
 
 def make_workers(settings: Settings, tools: Tools) -> Mapping[str, Worker]:
@@ -43,6 +44,17 @@ def make_worker(profile: WorkerProfile, tools: Tools) -> Worker:
     return CommandWorker(profile=profile, sandbox=tools.sandbox, host_env=os.environ, home=Path.home(), clock=clock)
 
 
+def secrets_of(profile: WorkerProfile) -> Secrets:
+    """The credentials of one profile that are set."""
+    return Secrets(values={name: value for name in _credentials(profile) if (value := os.environ.get(name))})
+
+
+def _credentials(profile: WorkerProfile) -> tuple[str, ...]:
+    """Names of the variables that hold them; a model's key is one, though only councilor itself uses it."""
+    key = profile.model_use.api_key_env if profile.model_use is not None else None
+    return (*profile.credentials, *([key] if key is not None else []))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
     """Whether a worker could be started."""
@@ -60,9 +72,7 @@ async def look_at_worker(profile: WorkerProfile, tools: Tools, *, preset: str | 
     Args:
         preset: what filled in its profile.
     """
-    key = profile.model_use.api_key_env if profile.model_use is not None else None
-    names = (*profile.credentials, *([key] if key is not None else []))
-    credentials = {name: bool(os.environ.get(name)) for name in names}
+    credentials = {name: bool(os.environ.get(name)) for name in _credentials(profile)}
     try:
         await make_worker(profile, tools).check()
     except CouncilorError as error:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from councilor.adapters.workers.heartbeat import Heartbeat
 from councilor.adapters.workers.outfit import Outfit
-from councilor.adapters.workers.output import OutputReader, Secrets, plain
+from councilor.adapters.workers.output import OutputReader
+from councilor.domain.secret import Secrets, plain
 from councilor.domain.worker import Assignment, PromptBy, Usage, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import InputError
 from councilor.ports.clock import Clock

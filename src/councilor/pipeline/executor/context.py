@@ -15,6 +15,7 @@ from pathlib import Path
 
 from councilor.domain.artifact import ExecutionArtifact
 from councilor.domain.codec import decode
+from councilor.domain.secret import Secrets
 from councilor.domain.spec import WorkingSpec, load_spec
 from councilor.domain.task import Task
 from councilor.errors import NotFoundError
@@ -97,6 +98,8 @@ class Parts:
     """Where spans go."""
     stall_s: Callable[[str], float] = lambda worker: inf
     """Seconds without progress after which a worker is ended, by its name."""
+    secrets: Callable[[str], Secrets] = lambda worker: Secrets()
+    """A worker's credentials, by its name; what it makes must not hold them."""
     side_by_side: int = 2
     """Most candidates of one run that are made at the same time."""
     next_best: int = 2

@@ -4,7 +4,8 @@ Rules:
 - The workspace always starts from a known tree: the base's, or the candidate of the iteration before.
 - Its order carries what people have told it so far; a round that is running is not begun anew for it.
 - What the worker says is stored as its report, and its output as its transcript; neither decides anything.
-- A workspace that makes no tree (a FIFO, a nested repository) gives no candidate, and the reason.
+- A workspace that makes no tree (a FIFO, a nested repository), or that holds a credential of its worker, gives no
+  candidate, and the reason.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from councilor.domain.worker import Assignment, WorkerOutcome, WorkerReport
 from councilor.errors import HashMismatchError, InputError
 from councilor.guards.removal import remove_folder
 from councilor.pipeline.executor.context import RunContext
+from councilor.pipeline.executor.leak import refuse_leak
 from councilor.pipeline.executor.prepare import note_stored
 from councilor.pipeline.executor.spending import read_part
 from councilor.pipeline.executor.supervision import Supervision
@@ -55,7 +57,7 @@ class Work:
     """Artifact id of the worker's report."""
     outcome: str
     problem: str | None = None
-    """Why the workspace made no tree."""
+    """Why the workspace gave no candidate."""
     ended: str = ""
     """What ended the worker before it was done."""
     doubts: tuple[str, ...] = ()
@@ -230,6 +232,7 @@ async def _take(
     problem = None
     try:
         tree = await context.repository.take(context.folder.workspace)
+        await refuse_leak(context, tree)
     except InputError as error:
         tree, problem = start_tree, error.message
     if report.transcript:

@@ -3,7 +3,7 @@
 Rules:
 - SPEC-14: a closed or archived spec asks for nothing. SPEC-15: the task's spec is the one it names.
 - PATCH-1: the stored patch, applied to the base tree, gives exactly the candidate's tree; otherwise what is stored
-  and signed would not be what was judged. PATCH-2: the worker's folder made a tree at all.
+  and signed would not be what was judged. PATCH-2: the worker's folder gave a candidate at all.
 - EMPTY-1: the candidate differs from the base. EMPTY-2, a warning: its worker was ended before it was done.
 """
 
@@ -35,8 +35,8 @@ def patch_applies(given: GateInput) -> GateResult:
     """Whether the stored patch reproduces the candidate."""
     failures: list[Violation] = []
     if given.problem is not None:
-        message = f"no tree could be made of the folder: {given.problem}"
-        remedy = "Remove what a git tree cannot hold, such as a FIFO, a device or a nested repository."
+        message = f"the folder gives no candidate: {given.problem}"
+        remedy = "Remove what it names: a candidate holds plain files only, and no credential of its worker."
         failures.append(broken("PATCH-2", Severity.HIGH, message, remedy))
     elif given.reapplied_tree != given.candidate.tree:
         found = f"gives tree {given.reapplied_tree}" if given.reapplied_tree else "does not apply"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from councilor.adapters.workers.acp.transcript import REPORT_CHARACTERS, Transcript
-from councilor.adapters.workers.output import Secrets
 from councilor.domain.permission import Wish
+from councilor.domain.secret import Secrets
 
 EDIT = Wish(kind="edit", title="Edit", paths=("a.py",))
 

@@ -17,7 +17,7 @@ from councilor.adapters.workers.llm.repeats import ENDED, TOLD, Repeats
 from councilor.adapters.workers.llm.tools import FORMS, BadCallError, check_call, recorded
 from councilor.adapters.workers.llm.transcript import WHOLE_BYTES, Transcript
 from councilor.adapters.workers.llm.workbench import ToolResult
-from councilor.adapters.workers.output import Secrets
+from councilor.domain.secret import Secrets
 from councilor.domain.worker import ModelUse
 from councilor.ports.chat import Spent
 from councilor.ports.conversation import Message, Role, ToolCall

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from councilor.adapters.workers.output import Secrets, plain
 from councilor.domain.permission import Wish
+from councilor.domain.secret import Secrets, plain
 from councilor.ports.worker import Progress
 
 __all__ = ["REPORT_CHARACTERS", "Transcript"]

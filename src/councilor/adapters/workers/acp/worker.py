@@ -23,8 +23,8 @@ from councilor.adapters.workers.acp.transcript import Transcript
 from councilor.adapters.workers.acp.transport import MESSAGES, ChannelTransport
 from councilor.adapters.workers.heartbeat import Heartbeat
 from councilor.adapters.workers.outfit import Outfit
-from councilor.adapters.workers.output import Secrets
 from councilor.domain.permission import Bounds
+from councilor.domain.secret import Secrets
 from councilor.domain.worker import Assignment, Usage, WorkerOutcome, WorkerProfile, WorkerReport
 from councilor.errors import MissingExtraError
 from councilor.ports.clock import Clock

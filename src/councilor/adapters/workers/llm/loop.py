@@ -23,8 +23,8 @@ from councilor.adapters.workers.llm.repeats import Repeats
 from councilor.adapters.workers.llm.tools import FORMS, BadCallError, check_call, recorded
 from councilor.adapters.workers.llm.transcript import Transcript
 from councilor.adapters.workers.llm.workbench import ToolResult, Workbench
-from councilor.adapters.workers.output import plain
 from councilor.domain.quoting import Quoter
+from councilor.domain.secret import plain
 from councilor.domain.worker import ModelUse, WorkerOutcome
 from councilor.errors import TooLongError, UnavailableError
 from councilor.guards.standstill import passage

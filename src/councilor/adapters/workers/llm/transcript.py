@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from councilor.adapters.workers.output import Secrets
+from councilor.domain.secret import Secrets
 from councilor.ports.clock import Clock
 
 __all__ = ["Transcript"]

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from councilor.adapters.workers.outfit import SYSTEM_PATH, Outfit
-from councilor.adapters.workers.output import plain
 from councilor.domain.scope import admits
+from councilor.domain.secret import plain
 from councilor.domain.worker import Assignment
 from councilor.guards.removal import remove_folder
 from councilor.ports.sandbox import Job, Limits, Mount, Sandbox, SandboxResult

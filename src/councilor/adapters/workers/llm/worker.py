@@ -28,10 +28,10 @@ from councilor.adapters.workers.llm.tools import FORMS
 from councilor.adapters.workers.llm.transcript import Transcript
 from councilor.adapters.workers.llm.workbench import Workbench
 from councilor.adapters.workers.outfit import Outfit
-from councilor.adapters.workers.output import Secrets, plain
 from councilor.domain.budget import Share
 from councilor.domain.codec import encode
 from councilor.domain.quoting import Quoter
+from councilor.domain.secret import Secrets, plain
 from councilor.domain.worker import Assignment, ModelUse, WorkerProfile, WorkerReport
 from councilor.errors import InputError
 from councilor.guards.standstill import Allowance
