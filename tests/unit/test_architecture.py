@@ -197,6 +197,18 @@ def test_the_environment_is_not_read_in_passing(modules):
     assert sorted(name for name in readers if not name.startswith(ENVIRONMENT_READERS)) == []
 
 
+def test_source_is_read_where_threads_cannot_spoil_it(modules):
+    """`ast.parse` may fail for good source before Python 3.11.8; what runs in a sandbox has one thread."""
+    found = [
+        module.name
+        for module in modules
+        if "sandboxed/" not in module.name
+        for node in module.nodes(ast.Call)
+        if ast.unparse(node.func) == "ast.parse"
+    ]
+    assert set(found) == {"domain/syntax.py"}, "use domain/syntax.py"
+
+
 def test_committed_text_names_no_path_of_the_machine_it_was_written_on():
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, cwd=ROOT, check=False, timeout=60)
     if listed.returncode != 0:

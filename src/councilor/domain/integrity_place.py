@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
 from councilor.domain.integrity_scan import Finding, dotted_name, imported_names
+from councilor.domain.syntax import parse_module
 
 __all__ = ["place_asked"]
 
@@ -57,7 +58,7 @@ _DECIDING = frozenset(
 def place_asked(source: bytes) -> tuple[Finding, ...]:
     """Everything in a Python file that asks where or when it runs; nothing for a file that cannot be parsed."""
     try:
-        module = ast.parse(source)
+        module = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     reader = _Reader(module)

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from councilor.domain.artifact import ArtifactKind, ExecutionArtifact
 from councilor.domain.challenge import Challenge, ChallengeOutcome, Proposal
 from councilor.domain.evidence import Evidence, EvidenceBundle, EvidenceKind, Outcome, TestRun
+from councilor.domain.syntax import parse_module
 from councilor.pipeline.evidence import EvidenceCollector
 from councilor.pipeline.executor.check import as_json, collector_of
 from councilor.pipeline.executor.context import RunContext
@@ -35,7 +36,7 @@ SHOWN = 240
 def refusal_of(test: str) -> str | None:
     """Why a proposed test is not run; None for one that can be."""
     try:
-        body = ast.parse(test).body
+        body = parse_module(test).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "it is not Python"
     functions = [node for node in body if isinstance(node, ast.FunctionDef)]

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from councilor.domain.change import FileChange
 from councilor.domain.gate import Severity, Violation
 from councilor.domain.nodeid import file_of
+from councilor.domain.syntax import parse_module
 from councilor.pipeline.gates.input import GateInput, broken
 
 __all__ = ["changed_examples"]
@@ -48,7 +49,7 @@ def _examples(path: str, content: bytes | None) -> list[tuple[str, str]]:
     """Source and expected output of every example; none of a file that cannot be read."""
     try:
         text = (content or b"").decode()
-        texts = [text] if not path.endswith(".py") else list(_docstrings(ast.parse(text)))
+        texts = [text] if not path.endswith(".py") else list(_docstrings(parse_module(text)))
     except (UnicodeDecodeError, SyntaxError, ValueError, RecursionError):
         return []
     return [pair for each in texts for pair in _pairs(each)]
