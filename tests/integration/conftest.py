@@ -34,7 +34,7 @@ def travel(tmp_path, shared_environment):
 @pytest.fixture
 def short_folder():
     """A folder whose name leaves room for a socket, and that the server's user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="c-"))
+    folder = Path(tempfile.mkdtemp(prefix="c-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

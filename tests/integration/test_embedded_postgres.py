@@ -34,8 +34,8 @@ UP += "print(EmbeddedPostgres(Path(sys.argv[1])).up(), flush=True)"
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Where a server may live: pytest's own temporary folders are closed to the server's user."""
-    made = Path(tempfile.mkdtemp(prefix="councilor-pg-"))
+    """Where a server may live, its socket too: pytest's own temporary folders are closed to the server's user."""
+    made = Path(tempfile.mkdtemp(prefix="councilor-pg-", dir="/tmp"))
     made.chmod(0o711)
     yield made / "postgres"
     shutil.rmtree(made, ignore_errors=True)
@@ -229,15 +229,17 @@ def test_a_pid_that_now_belongs_to_another_process_is_no_server(server: Embedded
     # PostgreSQL itself stumbles only over a process of its own user
     who = {} if account.is_self else {"user": account.uid, "group": account.gid, "extra_groups": []}
     with subprocess.Popen(["sleep", "600"], cwd="/", **who) as bystander:  # type: ignore[call-overload]
-        for path in (folder / "data" / "postmaster.pid", folder / "run" / ".s.PGSQL.5432.lock"):
-            lines = path.read_text().splitlines()
-            path.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
-        assert not server.status().running
-        assert not server.down()
-        assert server.up() == url
-        assert ask(url, "SELECT 1") == 1
-        assert bystander.poll() is None
-        bystander.kill()
+        try:
+            for path in (folder / "data" / "postmaster.pid", folder / "run" / ".s.PGSQL.5432.lock"):
+                lines = path.read_text().splitlines()
+                path.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
+            assert not server.status().running
+            assert not server.down()
+            assert server.up() == url
+            assert ask(url, "SELECT 1") == 1
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
 
 
 def test_backends_that_a_killed_server_left_behind_are_waited_for(server: EmbeddedPostgres, folder: Path) -> None:
