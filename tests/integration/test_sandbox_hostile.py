@@ -327,7 +327,7 @@ with standing_still(run):
         try:
             assert owner.stdout is not None
             assert owner.stdout.readline() == b"up\n"
-            assert await comes_true(lambda: bool(members()) and {stopped(pid) for pid in members()} == {paused})
+            assert await comes_true(lambda: bool(members()) and {stands(pid) for pid in members()} == {paused})
         finally:
             owner.kill()
     left = [] if await comes_true(lambda: not alive(MINUTE)) else alive(MINUTE)
@@ -338,18 +338,27 @@ with standing_still(run):
 
 async def comes_true(condition: Callable[[], bool]) -> bool:
     until = time.monotonic() + 20
-    while not condition() and time.monotonic() < until:
+    while not (true := condition()) and time.monotonic() < until:
         await asyncio.sleep(0.05)
-    return condition()
+    return true
 
 
 def members() -> list[int]:
     """The job's processes, those of the sandbox itself left out."""
-    return [pid for pid in alive(MINUTE) if Path(f"/proc/{pid}/comm").read_text().strip() in {"sh", "sleep"}]
+    return [pid for pid in alive(MINUTE) if read_proc(pid, "comm").strip() in {"sh", "sleep"}]
 
 
-def stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+def stands(pid: int) -> bool:
+    """Whether it is stopped, or waits where no signal reaches it: a shell whose child was stopped before it began."""
+    return read_proc(pid, "stat").rpartition(")")[2].split()[:1] in (["T"], ["D"])
+
+
+def read_proc(pid: int, name: str) -> str:
+    """What the kernel tells of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""
 
 
 async def test_cancelled_at_any_moment(sandbox: BaseSandbox, work: Path) -> None:

@@ -3,12 +3,13 @@
 Rules:
 - A process that stands still cannot start another, so looking again until all do, and nothing new is found, reaches all
   of them. One that was told to in the middle of starting another still finishes that.
+- A shell whose child was stopped before it became its program stands in the kernel (vfork), with its stop pending.
 - Parents are stopped before their children and let go on after them: nobody sees a child stand still.
 - The process at the root is ours (the sandbox's own program) and goes on: it has to hear that the job must end.
 - What has left the job's tree is found where the job has a control group.
 - SIGSTOP cannot be caught. A stopped process is still killed by SIGKILL, and by the end of councilor.
 
-Source: proc(5), stat and signal(7).
+Source: proc(5), stat; signal(7); vfork(2).
 """
 
 from __future__ import annotations
