@@ -32,6 +32,9 @@ __all__ = ["STALE_TURNS", "HealthMonitor"]
 STALE_TURNS = 3
 """Turns (the pause and the longest look) after which a result says nothing any more."""
 
+LEAVING_S = 0.5
+"""Seconds that a look has to end when nobody watches any more."""
+
 LATE = 1.25
 """A wait that took so many times what it should have was held up by other work in this process."""
 
@@ -122,8 +125,11 @@ class HealthMonitor:
             look.cancel()
             self._record(probe, _blank(probe).failed(f"no answer in {limit_s:g} s"), once=once)
             await asyncio.wait([look], timeout=0.1 if once else None)
-        finally:
-            look.cancel()
+        except asyncio.CancelledError:
+            if not look.cancelling():  # a second time would interrupt it while it tells its server
+                look.cancel()
+            await asyncio.wait([look], timeout=LEAVING_S)
+            raise
         return None
 
     def _record(self, probe: Probe, check: Check, *, once: bool) -> None:

@@ -184,6 +184,26 @@ async def test_a_look_that_does_not_end_is_told_and_no_second_one_begun():
         assert (watch.standing("database"), probe.looks, probe.most) == (PASS, 2, 1)
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_look_is_interrupted_once_and_ends_before_the_monitor_does(late: bool):
+    """It may have to tell its server that nobody waits for the answer any more."""
+    done = list[str]()
+
+    async def tidy() -> HealthStatus:
+        try:
+            return await hang()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.1)
+            done.append("told")
+            raise
+
+    watch = Watch(Scripted("database", tidy))
+    async with watch.open():
+        if late:
+            await watch.until("database", FAIL)
+    assert done == ["told"]
+
+
 async def test_a_monitor_ends_although_a_look_does_not():
     ended = asyncio.Event()
 
