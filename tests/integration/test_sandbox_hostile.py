@@ -178,7 +178,8 @@ async def test_closed_channel_and_garbage(sandbox: BaseSandbox, work: Path) -> N
             await channel.send("x" * 10_000)  # more than the line holds, and nobody reads
 
     code = (
-        "import os; fd = int(os.environ['COUNCILOR_CHANNEL']); os.write(fd, os.urandom(64) + b'\\xff\\n'); os.close(fd)"
+        "import os; fd = int(os.environ['COUNCILOR_CHANNEL']); "
+        "os.write(fd, b'\\xff' + os.urandom(64) + b'\\n'); os.close(fd)"
     )
     job = Job(
         argv=(str(PYTHON), "-I", "-S", "-c", code),
