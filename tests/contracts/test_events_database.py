@@ -20,7 +20,7 @@ from councilor.adapters.postgres.events import DatabaseEventStream
 from councilor.adapters.postgres.migrate import migrate
 from councilor.adapters.postgres.pool import Pool
 from councilor.domain.event import Event, EventType, NewEvent
-from councilor.domain.task import END_STATES
+from councilor.domain.task import END_STATES, TaskHead
 from councilor.errors import CouncilorError, FencedError, InputError, IntegrityError, NotFoundError, UnavailableError
 from councilor.ports.events import EventStream
 
@@ -188,6 +188,39 @@ async def test_followers_that_have_caught_up_share_what_is_new(emptied_database_
         await dead.aclose()  # type: ignore[attr-defined]
     assert all(follower.result() == list(range(1, 23)) for follower in followers)
     assert read == [], "no follower asked the database for itself"
+
+
+class Overtaken(DatabaseEventStream):
+    """Whatever comes, comes just before a reader asks how far the task is."""
+
+    coming: list[NewEvent]
+
+    async def head(self, task_id: str) -> TaskHead | None:
+        coming, self.coming = self.coming, []
+        if coming:
+            await self.append(coming)
+        return await super().head(task_id)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_task_that_ends_while_a_follower_looks(emptied_database_url: str, begun: bool) -> None:
+    """Its end is then older than what the follower waits for, and no new event tells of it."""
+    whole = [submitted(task_id()), event(task_id()), finished(task_id())]
+    async with Pool(emptied_database_url) as pool, Overtaken(pool, poll_s=3600) as stream:
+        stream.coming = []
+        if begun:
+            await stream.append(whole[:1])
+        stream.coming = whole[1:] if begun else whole
+        async with asyncio.timeout(20):
+            assert [item.seq async for item in stream.follow(task_id()) if isinstance(item, Event)] == [1, 2, 3]
+
+
+async def test_many_come_to_a_task_that_has_ended(emptied_database_url: str) -> None:
+    async with Pool(emptied_database_url) as pool, DatabaseEventStream(pool, poll_s=3600) as stream:
+        await stream.append([submitted(task_id()), *(event(task_id()) for _ in range(298)), finished(task_id())])
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            seen = [group.create_task(collect(stream, task_id())) for _ in range(50)]
+    assert [len(each.result()) for each in seen] == [300] * 50
 
 
 async def test_followers_are_told_of_a_database_that_stays_away(postgres_url: str, empty_database_url: str) -> None:

@@ -113,12 +113,12 @@ class DatabaseEventStream:
                     continue
                 if tail.last is None or tail.ended:
                     head = await self.head(task_id)
-                    self._tails.begin(tail, head.last_seq if head else 0)
-                    if head and after < head.last_seq:
+                    last, ended = (head.last_seq, head.state in END_STATES) if head else (0, False)
+                    self._tails.begin(tail, last, ended=ended)
+                    if after < last:
                         continue
-                    if head and head.state in END_STATES:
+                    if ended:
                         return
-                    tail.ended = False
                 await self._tails.growth(tail, grown)
 
     async def _gap(self, event: Event, after: int, floor: int) -> Gap | None:

@@ -46,7 +46,7 @@ class Tail:
     last: int | None = None
     """The newest number it knows of; None: nobody has caught up yet."""
     ended: bool = False
-    """An event that ends a task was among the new ones."""
+    """Whether the task has ended, as far as it knows."""
     grown: asyncio.Event = field(default_factory=asyncio.Event)
     """Is set when there is more, and then replaced by another."""
     failure: UnavailableError | None = None
@@ -114,8 +114,9 @@ class Tails:
             if not tail.readers:
                 del self._tails[task_id]
 
-    def begin(self, tail: Tail, last: int) -> None:
-        """Say how far a task's events go, as far as a reader knows that has caught up."""
+    def begin(self, tail: Tail, last: int, *, ended: bool) -> None:
+        """Say how far a task's events go, and whether it has ended, as a reader found it."""
+        tail.ended = tail.ended or ended  # for every reader: whoever catches up later meets no new event that says so
         if self._works and tail.last is None:
             tail.last = last
             self.announce([tail.task_id])  # more may have come since the reader looked
