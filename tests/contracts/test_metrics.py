@@ -306,7 +306,7 @@ def test_ten_thousand_values_thrown_at_one_metric_stay_bounded(exporting, bound)
 
     def throw(numbers: range) -> None:
         for number in numbers:
-            labels = {"port": f'p{number}{chr(number)}\n"\0' * (1 + number % 50), "method": f"m{number}" * 5}
+            labels = {"port": f'p{number}{chr(number)}\n"\0' * (1 + number % 300), "method": f"m{number}" * 5}
             if bound:
                 metrics.bind(labels).histogram("v3.port.seconds", {}, 0.5)
             else:
@@ -321,4 +321,4 @@ def test_ten_thousand_values_thrown_at_one_metric_stay_bounded(exporting, bound)
     assert sum(count for series, count in reading.counts.items() if series[0] == "v3.port.seconds") == 10_000
     assert len(reading.sets("v3.port.seconds")) <= CATALOGUE["v3.port.seconds"].max_sets + 1
     assert reading.total("v3.metrics.overflow") >= 9_000
-    assert grown_bytes < 2**19, "less than a tenth of what the labels alone take"
+    assert grown_bytes < 2**20, "a fifth of what the labels alone take; a server that listens in this process has some"

@@ -23,7 +23,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -116,19 +116,19 @@ async def supervise(
     """Run a job to its end; see the port for the promises."""
     await passage()
     async with AsyncExitStack() as stack:
+        handed_on = stack.enter_context(ExitStack())  # the job's ends, which are closed here once it has them
         read_fd, write_fd = os.pipe()
+        handed_on.callback(os.close, write_fd)
         output = await Output.open(read_fd, job.limits.output_bytes, on_output)
         stack.callback(output.close)
         ours, theirs = socket.socketpair() if talk else (None, None)
+        if theirs:
+            handed_on.enter_context(theirs)
         channel = await stack.enter_async_context(SocketChannel(ours)) if ours else None
         started_s, run = clock.monotonic(), standstill()
         stood_s = run.stood_s() if run is not None else 0.0
-        try:
+        with handed_on:
             process = await _begin(job, grip, write_fd, theirs)
-        finally:
-            os.close(write_fd)
-            if theirs:
-                theirs.close()
         killed, timed_out, full = True, False, False
         try:
             converse = partial(_converse, talk, channel, linger_s) if talk and channel else None
