@@ -168,7 +168,8 @@ async def test_so_many_are_tried_as_are_allowed_and_the_last_one_tried_is_the_ro
     assert trip.outcome.tree == (await trip.verdict()).tree == (await choice_of(trip, "choice/1-2.next")).chosen.tree
     assert not any("[7]" in prompt for prompt in server.prompts()), "models are not asked about the third"
     (turned,) = (await choice_of(trip, "choice/1-2.next")).turned
-    assert set(turned.against) >= {"integration_validator/judge-0"}, "words of all models turn one down, too"
+    # Words of all models turn one down, too; once nobody can change that, the others are not waited for.
+    assert any(name.startswith("integration_validator/judge-") for name in turned.against)
 
 
 @pytest.mark.parametrize("why", [pytest.param("not wanted", marks=pytest.mark.slow), "too little time"])
